@@ -1,0 +1,37 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// comm_bench: what the network gives to the collectives of a training step, MPI's own and ours side by side.
+//
+//     algbw = bytes / s        busbw = algbw x 2 (P-1) / P  (all-reduce over P ranks)
+//
+// Sample runs (each is a test; * only by hand):
+//     mpiexec -n 2 comm_bench inputs/comm_bench/tiny.toml
+//     mpiexec -n 3 comm_bench inputs/comm_bench/tiny.toml --set bench.operation=allreduce --set bench.min_bytes=100000
+//         --set parallel.chunk_kib=1
+//   * mpiexec -n 2 comm_bench inputs/comm_bench/default.toml
+#include "config.hpp"
+#include "measure.hpp"
+#include "report.hpp"
+#include "table.hpp"
+
+using namespace partita;
+
+int main(int argc, char** argv) {
+  comm::Environment env(argc, argv);  // 1. MPI, then Kokkos; undone on every path
+  return env.guard([&] {              //    one exit code, agreed by all ranks
+    // 2. Deck and overrides, checked, the same on all ranks.
+    driver::Session session(env, argc, argv, "comm_bench", "Ping-pong and all-reduce over message sizes");
+    comm_bench::Config config = comm_bench::read_config(session);
+    if (session.settled(config.run)) return ExitCode::done;
+
+    // 3. Who talks to whom, on what machine; the record, so that a bad output path is known now.
+    const comm::Mesh mesh(env.world(), {{"data", env.size()}});
+    comm_bench::Report report(env, mesh, config);
+
+    // 4. Size by size, algorithms interleaved; a line of the table as soon as it is known.
+    const comm_bench::Table table(env.rank() == 0, env.size());
+    const std::vector<comm_bench::Series> all = comm_bench::measure(mesh["data"], config, table);
+
+    // 5. Were the sums right? One HDF5 file; the figure of merit.
+    return report.finish(all);
+  });
+}

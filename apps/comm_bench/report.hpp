@@ -1,0 +1,47 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#pragma once
+
+#include <memory>
+#include <partita/comm/environment.hpp>
+#include <partita/comm/mesh.hpp>
+#include <partita/io/record_file.hpp>
+#include <partita/metrics/record.hpp>
+#include <string>
+#include <vector>
+
+#include "config.hpp"
+#include "series.hpp"
+
+namespace partita::comm_bench {
+
+/// /ping_pong and /allreduce: time_s (byte[, algorithm], repeat), medians with intervals, bandwidths, speed_vs_mpi.
+std::vector<metrics::Table> tables(const std::vector<Series>& all, int ranks);
+
+/// What a reader wants first: best bandwidths, latency, least speed of the ring.
+std::vector<metrics::SummaryRow> summary(const std::vector<Series>& all, int ranks);
+
+/// The record of a run: opened before the first measurement, so that an output that cannot be written is known then.
+class Report {
+ public:
+  /// Describes run and machine, calibrates. Collective. Throws UsageError, EnvironmentError (run.oversubscribe).
+  Report(const comm::Environment& env, const comm::Mesh& mesh, const Config& config);
+
+  /// Checks sums, counted bytes against their closed form and verify.least_speed; writes the record; prints the last
+  /// line. Collective. Returns done or check_failed, the same on all ranks.
+  ExitCode finish(const std::vector<Series>& all);
+
+ private:
+  struct Verdict {
+    bool passed = true;
+    std::string text;
+  };
+  Verdict verify(const std::vector<Series>& all) const;
+  std::string figure_of_merit(const std::vector<Series>& all, const Verdict& verdict) const;
+
+  const comm::Environment& env_;
+  const Config& config_;
+  metrics::Record record_;
+  std::unique_ptr<io::RecordFile> file_;  // rank 0
+};
+
+}  // namespace partita::comm_bench

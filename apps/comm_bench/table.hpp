@@ -1,0 +1,25 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#pragma once
+
+#include <span>
+#include <string>
+
+#include "series.hpp"
+
+namespace partita::comm_bench {
+
+/// Text like that of the OSU benchmarks: comments, column heads, a line for each size and algorithm. Standard output.
+class Table {
+ public:
+  Table(bool speaks, int ranks) : speaks_(speaks), ranks_(ranks) {}
+
+  void heading(const std::string& title) const;
+  /// All algorithms of one size.
+  void rows(std::span<const Series> same_size) const;
+
+ private:
+  bool speaks_;
+  int ranks_;
+};
+
+}  // namespace partita::comm_bench

@@ -1,0 +1,55 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#pragma once
+
+#include <partita/core/types.hpp>
+#include <string>
+
+namespace partita::comm {
+
+/// The pointer that MPI may see for a View: the View's own, or, where MPI does not accept memory of Exec, that of a
+/// pinned copy on the host.
+template <class S>
+class Staging {
+ public:
+  using HostBuffer = Kokkos::View<S*, Kokkos::LayoutRight, Kokkos::SharedHostPinnedSpace>;
+
+  /// Plans for up to `elements`.
+  Staging(bool direct, index_t elements) : direct_(direct) {
+    if (!direct_)
+      copy_ = HostBuffer(Kokkos::view_alloc(Kokkos::WithoutInitializing, "partita::comm::staging"), elements);
+  }
+
+  bool direct() const { return direct_; }
+
+  /// What MPI reads: fences exec, whose kernels wrote it.
+  S* begin(const Exec& exec, Vector<S> payload) const {
+    if (!direct_) Kokkos::deep_copy(exec, part(payload), payload);
+    static const std::string label = "partita::comm: MPI reads what kernels wrote";  // made once
+    exec.fence(label);
+    return where(payload);
+  }
+  /// What MPI only writes: nothing to copy, but kernels may still read the old values.
+  S* begin_write(const Exec& exec, Vector<S> payload) const {
+    static const std::string label = "partita::comm: MPI overwrites what kernels read";  // made once
+    exec.fence(label);
+    return where(payload);
+  }
+  /// After MPI wrote: payload holds it for what is enqueued on exec next.
+  void end(const Exec& exec, Vector<S> payload) const {
+    if (direct_) return;
+    Kokkos::deep_copy(exec, payload, part(payload));
+    static const std::string label = "partita::comm: the pinned copy is free for the next call";  // made once
+    exec.fence(label);
+  }
+
+ private:
+  S* where(Vector<S> payload) const { return direct_ ? payload.data() : copy_.data(); }
+  HostBuffer part(Vector<S> payload) const {
+    return Kokkos::subview(copy_, std::pair<std::size_t, std::size_t>(0, payload.extent(0)));
+  }
+
+  bool direct_;
+  HostBuffer copy_;
+};
+
+}  // namespace partita::comm

@@ -1,0 +1,161 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include <new>
+#include <numeric>
+#include <partita/comm/communicator.hpp>
+#include <partita/comm/failure.hpp>
+#include <utility>
+
+namespace partita::comm {
+
+using detail::check;
+
+Communicator::Communicator(MPI_Comm handle, bool owned, std::string name, Traffic* traffic, bool gpu_aware)
+    : handle_(handle), owned_(owned), name_(std::move(name)), traffic_(traffic), gpu_aware_(gpu_aware) {
+  check(MPI_Comm_set_errhandler(handle_, MPI_ERRORS_RETURN), "MPI_Comm_set_errhandler", name_);
+  check(MPI_Comm_rank(handle_, &rank_), "MPI_Comm_rank", name_);
+  check(MPI_Comm_size(handle_, &size_), "MPI_Comm_size", name_);
+}
+
+Communicator Communicator::adopt(MPI_Comm handle, std::string name, Traffic* traffic, bool gpu_aware) {
+  return {handle, true, std::move(name), traffic, gpu_aware};
+}
+
+Communicator Communicator::borrow(MPI_Comm handle, std::string name, Traffic* traffic, bool gpu_aware) {
+  return {handle, false, std::move(name), traffic, gpu_aware};
+}
+
+Communicator::Communicator(Communicator&& other) noexcept
+    : handle_(std::exchange(other.handle_, MPI_COMM_NULL)),
+      owned_(std::exchange(other.owned_, false)),
+      rank_(other.rank_),
+      size_(other.size_),
+      name_(std::move(other.name_)),
+      traffic_(other.traffic_),
+      gpu_aware_(other.gpu_aware_) {}
+
+Communicator& Communicator::operator=(Communicator&& other) noexcept {
+  if (this == &other) return *this;
+  release();
+  handle_ = std::exchange(other.handle_, MPI_COMM_NULL);
+  owned_ = std::exchange(other.owned_, false);
+  rank_ = other.rank_;
+  size_ = other.size_;
+  name_ = std::move(other.name_);
+  traffic_ = other.traffic_;
+  gpu_aware_ = other.gpu_aware_;
+  return *this;
+}
+
+Communicator::~Communicator() { release(); }
+
+void Communicator::release() noexcept {
+  // MPI_Comm_free is collective: while an exception unwinds, the others may never come. The process is about to end.
+  if (owned_ && handle_ != MPI_COMM_NULL && std::uncaught_exceptions() == 0) MPI_Comm_free(&handle_);
+  handle_ = MPI_COMM_NULL;
+}
+
+Communicator Communicator::duplicate(std::string name) const {
+  MPI_Comm handle = MPI_COMM_NULL;
+  check(MPI_Comm_dup(handle_, &handle), "MPI_Comm_dup", name_);
+  return adopt(handle, std::move(name), traffic_, gpu_aware_);
+}
+
+Communicator Communicator::split(int color, int key, std::string name) const {
+  MPI_Comm handle = MPI_COMM_NULL;
+  check(MPI_Comm_split(handle_, color, key, &handle), "MPI_Comm_split", name_);
+  return adopt(handle, std::move(name), traffic_, gpu_aware_);
+}
+
+Communicator Communicator::split_by_node() const {
+  MPI_Comm handle = MPI_COMM_NULL;
+  check(MPI_Comm_split_type(handle_, MPI_COMM_TYPE_SHARED, rank_, MPI_INFO_NULL, &handle), "MPI_Comm_split_type",
+        name_);
+  return adopt(handle, "node", traffic_, gpu_aware_);
+}
+
+void Communicator::barrier() const { check(MPI_Barrier(handle_), "MPI_Barrier", name_); }
+
+void Communicator::broadcast(std::string& text, int root) const {
+  auto count = static_cast<index_t>(text.size());
+  broadcast(count, root);
+  text.resize(static_cast<std::size_t>(count));
+  broadcast_bytes(text.data(), count, root);
+}
+
+void Communicator::broadcast_bytes(void* data, index_t bytes, int root) const {
+  detail::for_each_piece(bytes, [&](index_t offset, int count) {
+    check(MPI_Bcast(static_cast<char*>(data) + offset, count, MPI_BYTE, root, handle_), "MPI_Bcast", name_);
+  });
+}
+
+index_t Communicator::total(const std::vector<index_t>& counts) {
+  return std::accumulate(counts.begin(), counts.end(), index_t{0});
+}
+
+std::vector<index_t> Communicator::gather_counts(index_t mine, int root) const {
+  std::vector<index_t> counts(is_root(root) ? static_cast<std::size_t>(size_) : 0);
+  check(MPI_Gather(&mine, 1, MPI_INT64_T, counts.data(), 1, MPI_INT64_T, root, handle_), "MPI_Gather", name_);
+  return counts;
+}
+
+void Communicator::gather_bytes(const void* mine, std::size_t element_bytes, index_t count, void* all,
+                                const std::vector<index_t>& counts, int root) const {
+  std::vector<int> mpi_counts, offsets;
+  index_t offset = 0;
+  for (const index_t c : counts) {
+    offsets.push_back(detail::mpi_count(offset, "MPI_Gatherv"));
+    mpi_counts.push_back(detail::mpi_count(c, "MPI_Gatherv"));
+    offset += c;
+  }
+  // Counted in elements, not bytes: lists of records reach further before int ends.
+  MPI_Datatype element = MPI_DATATYPE_NULL;
+  check(MPI_Type_contiguous(static_cast<int>(element_bytes), MPI_BYTE, &element), "MPI_Type_contiguous", name_);
+  check(MPI_Type_commit(&element), "MPI_Type_commit", name_);
+  const int code = MPI_Gatherv(mine, detail::mpi_count(count, "MPI_Gatherv"), element, all, mpi_counts.data(),
+                               offsets.data(), element, root, handle_);
+  MPI_Type_free(&element);
+  check(code, "MPI_Gatherv", name_);
+}
+
+std::vector<std::string> Communicator::gather(const std::string& mine, int root) const {
+  const std::vector<index_t> lengths = gather(static_cast<index_t>(mine.size()), root);
+  const std::vector<char> text = gather(std::span<const char>(mine), root);
+  std::vector<std::string> all;
+  auto begin = text.begin();
+  for (const index_t length : lengths) {
+    all.emplace_back(begin, begin + length);
+    begin += length;
+  }
+  return all;
+}
+
+void Communicator::allreduce_in_place(void* data, index_t count, MPI_Datatype type, Op op) const {
+  check(MPI_Allreduce(MPI_IN_PLACE, data, detail::mpi_count(count, "MPI_Allreduce"), type, detail::mpi_op(op), handle_),
+        "MPI_Allreduce", name_);
+}
+
+void Communicator::send_bytes(const void* data, index_t bytes, int to, int tag) const {
+  detail::for_each_piece(bytes, [&](index_t offset, int count) {
+    check(MPI_Send(static_cast<const char*>(data) + offset, count, MPI_BYTE, to, tag, handle_), "MPI_Send", name_);
+  });
+}
+
+void Communicator::receive_bytes(void* data, index_t bytes, int from, int tag) const {
+  detail::for_each_piece(bytes, [&](index_t offset, int count) {
+    check(MPI_Recv(static_cast<char*>(data) + offset, count, MPI_BYTE, from, tag, handle_, MPI_STATUS_IGNORE),
+          "MPI_Recv", name_);
+  });
+}
+
+void Communicator::share_outcome(std::exception_ptr failure, int root) const {
+  detail::Failure mine;
+  if (failure) mine = detail::describe(failure);
+  int code = static_cast<int>(mine.code);
+  broadcast(code, root);
+  if (code == 0) return;
+  broadcast(mine.message, root);
+  if (failure) std::rethrow_exception(failure);
+  rethrow_as(static_cast<ExitCode>(code), mine.message);
+}
+
+}  // namespace partita::comm

@@ -1,0 +1,192 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#pragma once
+
+#include <cstddef>
+#include <exception>
+#include <partita/comm/mpi_support.hpp>
+#include <partita/comm/traffic.hpp>
+#include <partita/core/error.hpp>
+#include <span>
+#include <string>
+#include <type_traits>
+#include <vector>
+
+namespace partita::comm {
+
+namespace detail {
+template <class T>
+inline constexpr bool is_span = false;
+template <class T, std::size_t N>
+inline constexpr bool is_span<std::span<T, N>> = true;
+}  // namespace detail
+
+/// Host metadata that may travel as bytes.
+template <class T>
+concept Trivial = std::is_trivially_copyable_v<T> && !std::is_pointer_v<T> && !detail::is_span<T>;
+
+/// What can be summed and compared; a bool goes through all_of.
+template <class T>
+concept Number = std::is_arithmetic_v<T> && !std::is_same_v<T, bool>;
+
+/// A group of ranks with a name: the world, or an axis of the mesh. Move-only; frees only what it owns.
+///
+/// The member functions are for host metadata (options, names, verdicts) and block. Payload of a strategy goes through
+/// collectives/, which take the execution space, plan their scratch and count their traffic.
+/// Every call is collective over the communicator, but for send and receive. MPI errors throw Error naming the call.
+class Communicator {
+ public:
+  /// Takes over a handle: freed with this object.
+  static Communicator adopt(MPI_Comm handle, std::string name, Traffic* traffic, bool gpu_aware);
+  /// Looks at a handle that somebody else frees.
+  static Communicator borrow(MPI_Comm handle, std::string name, Traffic* traffic, bool gpu_aware);
+
+  Communicator(Communicator&& other) noexcept;
+  Communicator& operator=(Communicator&& other) noexcept;
+  ~Communicator();
+
+  int rank() const { return rank_; }
+  int size() const { return size_; }
+  bool is_root(int root = 0) const { return rank_ == root; }
+  const std::string& name() const { return name_; }
+  MPI_Comm handle() const { return handle_; }
+  /// Where collectives on this communicator count; null when nobody asked.
+  Traffic* traffic() const { return traffic_; }
+  /// MPI accepts pointers to memory of Exec. When it does not, collectives stage through host memory.
+  bool gpu_aware() const { return gpu_aware_; }
+
+  Communicator duplicate(std::string name) const;
+  /// Ranks of one color together, ordered by key.
+  Communicator split(int color, int key, std::string name) const;
+  /// Ranks that share memory together, named "node".
+  Communicator split_by_node() const;
+
+  void barrier() const;
+
+  /// Root's values on all ranks; all give the same size.
+  template <Trivial T>
+  void broadcast(std::span<T> values, int root = 0) const {
+    broadcast_bytes(values.data(), static_cast<index_t>(values.size_bytes()), root);
+  }
+  template <Trivial T>
+  void broadcast(T& value, int root = 0) const {
+    broadcast_bytes(&value, sizeof(T), root);
+  }
+  /// Root's text or list on all ranks, resized where needed.
+  void broadcast(std::string& text, int root = 0) const;
+  template <Trivial T>
+  void broadcast(std::vector<T>& values, int root = 0) const {
+    auto count = static_cast<index_t>(values.size());
+    broadcast(count, root);
+    values.resize(static_cast<std::size_t>(count));
+    broadcast(std::span<T>(values), root);
+  }
+
+  /// Every rank's values, in rank order, on root; elsewhere empty. Ranks may give different sizes.
+  template <Trivial T>
+  std::vector<T> gather(std::span<const T> mine, int root = 0) const {
+    const std::vector<index_t> counts = gather_counts(static_cast<index_t>(mine.size()), root);
+    std::vector<T> all(static_cast<std::size_t>(total(counts)));
+    gather_bytes(mine.data(), sizeof(T), static_cast<index_t>(mine.size()), all.data(), counts, root);
+    return all;
+  }
+  template <Trivial T>
+  std::vector<T> gather(const T& mine, int root = 0) const {
+    return gather(std::span<const T>(&mine, 1), root);
+  }
+  std::vector<std::string> gather(const std::string& mine, int root = 0) const;
+
+  /// The same on every rank.
+  template <Trivial T>
+  std::vector<T> allgather(std::span<const T> mine) const {
+    std::vector<T> all = gather(mine, 0);
+    broadcast(all, 0);
+    return all;
+  }
+  template <Trivial T>
+  std::vector<T> allgather(const T& mine) const {
+    return allgather(std::span<const T>(&mine, 1));
+  }
+
+  /// Combined over ranks, the same bits on every rank.
+  template <Number T>
+  T allreduce(T mine, Op op) const {
+    allreduce_in_place(&mine, 1, detail::mpi_type<T>(), op);
+    return mine;
+  }
+  /// Element by element; all give the same size.
+  template <Number T>
+  void allreduce(std::span<T> values, Op op) const {
+    allreduce_in_place(values.data(), static_cast<index_t>(values.size()), detail::mpi_type<T>(), op);
+  }
+  bool all_of(bool mine) const { return allreduce(mine ? 1 : 0, Op::min) == 1; }
+
+  /// Blocking, between two ranks; the receiver knows the size. Tags below 16384.
+  template <Trivial T>
+  void send(std::span<const T> values, int to, int tag = 0) const {
+    send_bytes(values.data(), static_cast<index_t>(values.size_bytes()), to, tag);
+  }
+  template <Trivial T>
+  void receive(std::span<T> values, int from, int tag = 0) const {
+    receive_bytes(values.data(), static_cast<index_t>(values.size_bytes()), from, tag);
+  }
+
+  /// Runs f on root alone and gives its value (void, std::string, trivially copyable, or a vector of that) to all.
+  ///
+  /// When f throws there, every rank throws: the same message, the class of its exit code. So a file that only root
+  /// reads fails on all ranks alike, and nobody waits for a rank that left.
+  template <class F>
+  auto on_root(F f, int root = 0) const -> std::invoke_result_t<F>;
+
+ private:
+  Communicator(MPI_Comm handle, bool owned, std::string name, Traffic* traffic, bool gpu_aware);
+  void release() noexcept;
+
+  static index_t total(const std::vector<index_t>& counts);
+  void broadcast_bytes(void* data, index_t bytes, int root) const;
+  std::vector<index_t> gather_counts(index_t mine, int root) const;
+  void gather_bytes(const void* mine, std::size_t element_bytes, index_t count, void* all,
+                    const std::vector<index_t>& counts, int root) const;
+  void allreduce_in_place(void* data, index_t count, MPI_Datatype type, Op op) const;
+  void send_bytes(const void* data, index_t bytes, int to, int tag) const;
+  void receive_bytes(void* data, index_t bytes, int from, int tag) const;
+  /// Tells all how root fared; throws root's failure everywhere.
+  void share_outcome(std::exception_ptr failure, int root) const;
+
+  MPI_Comm handle_ = MPI_COMM_NULL;
+  bool owned_ = false;
+  int rank_ = 0;
+  int size_ = 1;
+  std::string name_;
+  Traffic* traffic_ = nullptr;
+  bool gpu_aware_ = false;
+};
+
+template <class F>
+auto Communicator::on_root(F f, int root) const -> std::invoke_result_t<F> {
+  using Value = std::invoke_result_t<F>;
+  std::exception_ptr failure;
+  if constexpr (std::is_void_v<Value>) {
+    if (is_root(root)) {
+      try {
+        f();
+      } catch (...) {
+        failure = std::current_exception();
+      }
+    }
+    share_outcome(failure, root);
+  } else {
+    Value value{};
+    if (is_root(root)) {
+      try {
+        value = f();
+      } catch (...) {
+        failure = std::current_exception();
+      }
+    }
+    share_outcome(failure, root);
+    broadcast(value, root);
+    return value;
+  }
+}
+
+}  // namespace partita::comm

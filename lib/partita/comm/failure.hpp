@@ -1,0 +1,22 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#pragma once
+
+#include <exception>
+#include <partita/core/error.hpp>
+#include <string>
+
+namespace partita::comm::detail {
+
+/// What guard() and on_root() know of an exception: one line for the user and a code; done means no failure.
+struct Failure {
+  ExitCode code = ExitCode::done;
+  std::string message;
+
+  explicit operator bool() const { return code != ExitCode::done; }
+};
+
+/// Error keeps its code; memory that ran out is an unfit environment; everything else is a failed run.
+/// Line breaks become spaces.
+Failure describe(std::exception_ptr exception);
+
+}  // namespace partita::comm::detail

@@ -1,0 +1,46 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#pragma once
+
+#include <partita/comm/communicator.hpp>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace partita::comm {
+
+/// One direction of the mesh: "data", "tensor", "pipeline", ...
+struct Axis {
+  std::string name;
+  int extent = 1;
+};
+
+/// Ranks as a grid with ordered, named axes, row-major: the last axis runs fastest, so neighbours along it are
+/// neighbours in the world and, with the usual placement, share a node.
+///
+///     rank = (... (c0 * extent1 + c1) * extent2 + c2 ...)
+///
+/// mesh["data"] is the communicator of the ranks that differ from me in the data coordinate alone; its rank() is that
+/// coordinate.
+class Mesh {
+ public:
+  /// Collective over world, which must outlive the mesh.
+  /// Throws UsageError unless the extents are positive and multiply to world.size(), and the names differ.
+  Mesh(const Communicator& world, std::vector<Axis> axes);
+
+  const Communicator& world() const { return *world_; }
+  const std::vector<Axis>& axes() const { return axes_; }
+  /// Throws Error for a name that is no axis.
+  const Communicator& operator[](std::string_view axis) const;
+  int extent(std::string_view axis) const { return (*this)[axis].size(); }
+  int coordinate(std::string_view axis) const { return (*this)[axis].rank(); }
+  /// In the order of axes().
+  const std::vector<int>& coordinates() const { return coordinates_; }
+
+ private:
+  const Communicator* world_;
+  std::vector<Axis> axes_;
+  std::vector<int> coordinates_;
+  std::vector<Communicator> along_;
+};
+
+}  // namespace partita::comm

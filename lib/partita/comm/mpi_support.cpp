@@ -1,0 +1,28 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include <fmt/format.h>
+
+#include <partita/comm/mpi_support.hpp>
+#include <partita/core/error.hpp>
+#include <string>
+
+namespace partita::comm::detail {
+
+void check(int code, const char* call, std::string_view axis) {
+  if (code == MPI_SUCCESS) return;
+  char text[MPI_MAX_ERROR_STRING] = "";
+  int length = 0;
+  MPI_Error_string(code, text, &length);
+  throw Error(axis.empty() ? fmt::format("{}: {}", call, text) : fmt::format("{} on axis {}: {}", call, axis, text));
+}
+
+int mpi_count(index_t count, const char* call) {
+  if (count > max_count) {
+    throw Error(
+        fmt::format("{}: {} elements in one message; MPI counts to {}: use more ranks, or "
+                    "parallel.allreduce = \"ring\", which sends in chunks",
+                    call, count, max_count));
+  }
+  return static_cast<int>(count);
+}
+
+}  // namespace partita::comm::detail

@@ -1,0 +1,62 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#pragma once
+
+#include <mpi.h>
+
+#include <climits>
+#include <cstddef>
+#include <cstdint>
+#include <partita/core/index.hpp>
+#include <string_view>
+#include <type_traits>
+
+// What the sources of comm share about MPI itself: errors, datatypes, counts.
+
+namespace partita::comm {
+
+/// How values of several ranks are combined.
+enum class Op { sum, min, max };
+
+namespace detail {
+
+/// Throws Error naming the call, the axis and MPI's own words when code is not MPI_SUCCESS.
+/// The communicators of this library are set to MPI_ERRORS_RETURN: MPI reports, and guard() decides.
+void check(int code, const char* call, std::string_view axis = {});
+
+/// Counts of MPI 3 are int: bigger payloads go in pieces of this many elements.
+constexpr index_t max_count = INT_MAX;
+
+/// The count as MPI wants it. Throws Error naming the call when it does not fit.
+int mpi_count(index_t count, const char* call);
+
+/// Calls f(offset, count) for the pieces of [0, n) that MPI can count; every rank cuts the same n alike.
+template <class F>
+void for_each_piece(index_t n, F f) {
+  for (index_t offset = 0; offset < n; offset += max_count)
+    f(offset, static_cast<int>(n - offset < max_count ? n - offset : max_count));
+}
+
+template <class T>
+MPI_Datatype mpi_type() {
+  if constexpr (std::is_same_v<T, float>)
+    return MPI_FLOAT;
+  else if constexpr (std::is_same_v<T, double>)
+    return MPI_DOUBLE;
+  else if constexpr (std::is_integral_v<T> && std::is_signed_v<T>)
+    return sizeof(T) == 8 ? MPI_INT64_T : sizeof(T) == 4 ? MPI_INT32_T : sizeof(T) == 2 ? MPI_INT16_T : MPI_INT8_T;
+  else {
+    static_assert(std::is_integral_v<T>, "mpi_type: float, double or an integer");
+    return sizeof(T) == 8 ? MPI_UINT64_T : sizeof(T) == 4 ? MPI_UINT32_T : sizeof(T) == 2 ? MPI_UINT16_T : MPI_UINT8_T;
+  }
+}
+
+inline MPI_Op mpi_op(Op op) { return op == Op::sum ? MPI_SUM : op == Op::min ? MPI_MIN : MPI_MAX; }
+
+/// Tags from here on belong to the collectives of this library; callers of send and receive stay below.
+constexpr int first_own_tag = 16384;
+constexpr int ring_tag = first_own_tag;
+constexpr int tree_tag = first_own_tag + 1;
+constexpr int probe_tag = first_own_tag + 2;
+
+}  // namespace detail
+}  // namespace partita::comm

@@ -1,0 +1,31 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#pragma once
+
+#include <cstdint>
+#include <partita/comm/communicator.hpp>
+#include <vector>
+
+namespace partita::comm {
+
+/// Ping-pong of host memory between ranks a and b of comm.
+///
+/// Returns     on a: for each repeat, seconds of one way (half of there and back); on other ranks nothing.
+/// Collective  over comm; ranks that take no part wait in a barrier at the end.
+std::vector<double> ping_pong_s(const Communicator& comm, int a, int b, index_t bytes, index_t repeats,
+                                index_t warmup = 4);
+
+/// The link between two ranks as latency and bandwidth.
+struct Link {
+  double latency_s = 0.0;         ///< median one-way time of 8 bytes
+  double bandwidth_byte_s = 0.0;  ///< of 4 MiB, by the median one-way time
+};
+
+/// Known on all ranks of comm; collective. {0, infinity} when a == b.
+Link probe_link(const Communicator& comm, int a, int b);
+
+/// For every rank, what to add to its now_ns() to get that of root at the same instant; known on root, elsewhere
+/// empty. Cristian's method: of `rounds` exchanges the one that came back soonest, error at most half its round trip.
+/// Collective.
+std::vector<std::int64_t> clock_offsets_ns(const Communicator& comm, int root = 0, int rounds = 32);
+
+}  // namespace partita::comm

@@ -1,0 +1,70 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#pragma once
+
+#include <cstdint>
+#include <deque>
+#include <partita/core/clock.hpp>
+#include <partita/core/index.hpp>
+#include <string>
+#include <string_view>
+
+namespace partita::comm {
+
+/// What this rank did for one kind of operation on one mesh axis.
+///
+/// The algorithms of this library count every message where it is posted. For MPI's own collectives, whose messages
+/// nobody sees, a call counts as one message and its payload as the bytes sent.
+struct TrafficEntry {
+  std::string operation;  ///< "allreduce", "tree_allreduce", "broadcast", ...
+  std::string algorithm;  ///< "mpi", "ring", ...
+  std::string axis;       ///< name of the communicator
+  index_t calls = 0;
+  index_t messages = 0;
+  index_t sent_bytes = 0;
+  double seconds = 0.0;         ///< inside the calls, waiting included
+  double expected_bytes = 0.0;  ///< closed form of sent_bytes
+  double predicted_s = 0.0;     ///< model of seconds; 0 where nobody made one
+};
+
+/// The table of them, owned by Environment; communicators made from its world point at it. Control messages (host
+/// metadata, verdicts, barriers) are not in it: it shows what a strategy moves.
+class Traffic {
+ public:
+  /// The entry of these three names, made when it is new. The address stays good: plans look it up once.
+  TrafficEntry& entry(std::string_view operation, std::string_view algorithm, std::string_view axis);
+
+  const std::deque<TrafficEntry>& entries() const { return entries_; }
+
+  /// Zeroes the numbers, keeps the entries: after warm-up.
+  void reset();
+
+ private:
+  std::deque<TrafficEntry> entries_;
+};
+
+/// Counts one call and its seconds; a null entry counts nothing.
+class TrafficCall {
+ public:
+  explicit TrafficCall(TrafficEntry* entry, double expected_bytes = 0.0) : entry_(entry), start_ns_(now_ns()) {
+    if (entry_ == nullptr) return;
+    ++entry_->calls;
+    entry_->expected_bytes += expected_bytes;
+  }
+  ~TrafficCall() {
+    if (entry_ != nullptr) entry_->seconds += seconds(now_ns() - start_ns_);
+  }
+  TrafficCall(const TrafficCall&) = delete;
+  TrafficCall& operator=(const TrafficCall&) = delete;
+
+  void sent(index_t messages, index_t bytes) {
+    if (entry_ == nullptr) return;
+    entry_->messages += messages;
+    entry_->sent_bytes += bytes;
+  }
+
+ private:
+  TrafficEntry* entry_;
+  std::int64_t start_ns_;
+};
+
+}  // namespace partita::comm

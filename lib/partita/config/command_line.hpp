@@ -1,0 +1,31 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#pragma once
+
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace partita::config {
+
+/// What stands on the command line of an app: `app DECK.toml [--set key=value ...] [--output FILE] [--validate |
+/// --print-config]`.
+struct CommandLine {
+  std::string deck;                    ///< path; empty when none was given
+  std::vector<std::string> overrides;  ///< "key=value", in order; --output comes last, as output.path=FILE
+  std::optional<std::string> output;
+  bool validate = false;
+  bool print_config = false;
+  bool help = false;
+  bool version = false;
+  std::string usage;  ///< what --help prints above the list of keys
+};
+
+/// Arguments that begin with --kokkos- are Kokkos's and are passed over.
+///
+/// Throws  UsageError for an unknown flag, a flag without its value, two decks, or no deck where one is needed (never
+/// with --help or
+///         --version).
+CommandLine parse_command_line(int argc, const char* const* argv, const std::string& app, const std::string& about,
+                               bool deck_required = true);
+
+}  // namespace partita::config

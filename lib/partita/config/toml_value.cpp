@@ -1,0 +1,193 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include <partita/config/toml_value.hpp>
+
+#include <toml++/toml.h>
+#include <partita/core/error.hpp>
+
+#include <algorithm>
+#include <charconv>
+#include <sstream>
+#include <utility>
+
+namespace partita::config {
+namespace {
+
+using Position = std::pair<toml::source_index, toml::source_index>;  // line, column
+
+// A message is one line, and no longer than it must.
+std::string shorten(std::string text) {
+  constexpr std::size_t longest = 60;
+  if (text.size() <= longest) return text;
+  std::size_t end = longest;
+  while (end > 0 && (static_cast<unsigned char>(text[end]) & 0xc0) == 0x80) --end;  // not in the middle of a character
+  return text.substr(0, end) + "...";
+}
+
+template <class Node>
+std::string printed(const Node& node) {
+  std::ostringstream out;
+  out << node;
+  std::string line;
+  for (const char c : out.str()) {  // toml++ breaks and indents long lists
+    const bool blank = c == '\n' || c == ' ';
+    if (!blank || (!line.empty() && line.back() != ' ')) line += blank ? ' ' : c;
+  }
+  return shorten(line);
+}
+
+Value read_array(const toml::array& array) {
+  std::vector<index_t> integers;
+  for (const toml::node& element : array) {
+    if (const auto* integer = element.as_integer()) integers.push_back(integer->get());
+  }
+  if (integers.size() != array.size()) return {std::monostate{}, "the list " + printed(array), {}};
+  return {std::move(integers), "the list " + printed(array), {}};
+}
+
+Value read_value(const toml::node& node) {
+  if (const auto* boolean = node.as_boolean())
+    return {boolean->get(), std::string("the boolean ") + to_toml(boolean->get()), {}};
+  if (const auto* integer = node.as_integer()) return {integer->get(), "the integer " + to_toml(integer->get()), {}};
+  if (const auto* real = node.as_floating_point()) return {real->get(), "the real number " + to_toml(real->get()), {}};
+  if (const auto* text = node.as_string()) return {text->get(), "the string " + shorten(to_toml(text->get())), {}};
+  if (const auto* array = node.as_array()) return read_array(*array);
+  if (const auto* date = node.as_date()) return {std::monostate{}, "the date " + printed(*date), {}};
+  if (const auto* time = node.as_time()) return {std::monostate{}, "the time " + printed(*time), {}};
+  if (const auto* instant = node.as_date_time()) return {std::monostate{}, "the date " + printed(*instant), {}};
+  return {std::monostate{}, "a table", {}};
+}
+
+void flatten(const toml::table& table, const std::string& prefix, std::vector<std::pair<Position, Given>>& result) {
+  for (const auto& [name, node] : table) {
+    const std::string key = prefix + std::string(name.str());
+    const toml::table* below = node.as_table();
+    if (below && !below->empty()) {
+      flatten(*below, key + ".", result);
+      continue;
+    }
+    // A [table] header is known to its node, a key = value to its key.
+    toml::source_position at = name.source().begin;
+    if (!at) at = node.source().begin;
+    Given given{key, read_value(node), "", false, false, below != nullptr};
+    if (below) given.value.shown = "an empty table";
+    result.emplace_back(Position{at.line, at.column}, std::move(given));
+  }
+}
+
+// toml++ keeps tables in alphabetical order.
+std::vector<std::pair<Position, Given>> in_order_of_lines(const toml::table& document) {
+  std::vector<std::pair<Position, Given>> found;
+  flatten(document, "", found);
+  std::stable_sort(found.begin(), found.end(), [](const auto& a, const auto& b) { return a.first < b.first; });
+  return found;
+}
+
+bool is_key(std::string_view key) {
+  if (key.empty() || key.front() == '.' || key.back() == '.' || key.find("..") != key.npos) return false;
+  return std::all_of(key.begin(), key.end(),
+                     [](unsigned char c) { return std::isalnum(c) || c == '_' || c == '-' || c == '.'; });
+}
+
+std::string trimmed(std::string_view text) {
+  const auto first = text.find_first_not_of(" \t\n\r");
+  if (first == text.npos) return {};
+  return std::string(text.substr(first, text.find_last_not_of(" \t\n\r") - first + 1));
+}
+
+}  // namespace
+
+std::vector<Given> read_document(std::string_view text, const std::string& name) {
+  std::vector<std::pair<Position, Given>> found;
+  try {
+    found = in_order_of_lines(toml::parse(text, std::string_view(name)));
+  } catch (const toml::parse_error& error) {
+    throw UsageError(name + ":" + std::to_string(error.source().begin.line) +
+                     ": not TOML: " + std::string(error.description()));
+  }
+  std::vector<Given> result;
+  for (auto& [position, given] : found) {
+    given.origin = name + ":" + std::to_string(position.first);
+    result.push_back(std::move(given));
+  }
+  return result;
+}
+
+std::vector<Given> read_override(const std::string& text) {
+  const std::string origin = "--set " + text;
+  const auto equals = text.find('=');
+  if (equals == text.npos) throw UsageError(origin + ": expected key=value, as in --set train.steps=20");
+  const std::string key = trimmed(std::string_view(text).substr(0, equals));
+  const std::string value = trimmed(std::string_view(text).substr(equals + 1));
+  if (!is_key(key)) throw UsageError(origin + ": expected key=value with a key such as train.steps");
+  if (value.empty()) throw UsageError(origin + ": no value; an empty string is " + key + "='\"\"'");
+
+  const bool bare = std::string_view("\"'[{").find(value.front()) == std::string_view::npos;
+  std::vector<std::pair<Position, Given>> found;
+  // A bare word with # is a name, not a value and a comment. No TOML value begins beyond ASCII, and toml++ 3.3 runs
+  // into undefined behaviour there.
+  const bool word =
+      bare && (value.find_first_of("#\n") != value.npos || static_cast<unsigned char>(value.front()) > 0x7f);
+  if (!word) {
+    try {
+      found = in_order_of_lines(toml::parse("value = " + value));
+    } catch (const toml::parse_error& error) {
+      if (!bare) throw UsageError(origin + ": not a TOML value: " + std::string(error.description()));
+    }
+  }
+  if (found.empty())
+    found.push_back({{}, {"value", {value, "the string " + shorten(to_toml(value)), {}}, "", true, false, false}});
+  std::vector<Given> result;
+  for (auto& [position, given] : found) {
+    if (given.key.compare(0, 5, "value") != 0 || (given.key.size() > 5 && given.key[5] != '.')) {
+      throw UsageError(origin + ": expected one value");
+    }
+    given.names_key = given.key == "value";
+    given.key = key + given.key.substr(5);
+    given.origin = origin;
+    given.override_ = true;
+    if (bare) given.value.bare = value;
+    result.push_back(std::move(given));
+  }
+  return result;
+}
+
+std::string to_toml(bool value) { return value ? "true" : "false"; }
+
+std::string to_toml(index_t value) { return std::to_string(value); }
+
+std::string to_toml(double value) {
+  char buffer[32];
+  const auto end =
+      std::to_chars(buffer, buffer + sizeof buffer, value).ptr;  // the shortest text that reads back the same
+  std::string text(buffer, end);
+  if (text.find_first_of(".en") == text.npos) text += ".0";  // e: exponent, n: inf and nan
+  return text;
+}
+
+std::string to_toml(std::string_view value) {
+  std::string text = "\"";
+  for (const char c : value) {
+    const auto code = static_cast<unsigned char>(c);
+    if (c == '"' || c == '\\') {
+      text += {'\\', c};
+    } else if (c == '\n') {
+      text += "\\n";
+    } else if (c == '\t') {
+      text += "\\t";
+    } else if (code < 0x20 || code == 0x7f) {
+      constexpr char digits[] = "0123456789ABCDEF";
+      text += {'\\', 'u', '0', '0', digits[code / 16], digits[code % 16]};
+    } else {
+      text += c;
+    }
+  }
+  return text + '"';
+}
+
+std::string to_toml(const std::vector<index_t>& value) {
+  std::string text = "[";
+  for (std::size_t i = 0; i < value.size(); ++i) text += (i ? ", " : "") + std::to_string(value[i]);
+  return text + "]";
+}
+
+}  // namespace partita::config

@@ -1,0 +1,32 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include <partita/data/check.hpp>
+
+#include <partita/core/error.hpp>
+
+namespace partita::data::detail {
+
+std::string extents(std::size_t rows, std::size_t columns) {
+  return "(" + std::to_string(rows) + ", " + std::to_string(columns) + ")";
+}
+
+void check_labels(const char* function, std::size_t x_rows, std::size_t label_rows) {
+  if (label_rows != x_rows) {
+    throw ShapeError(std::string(function) + ": label has " + std::to_string(label_rows) + " rows, x has " +
+                     std::to_string(x_rows) + ": expected x (B, F) and label (B) with the same B");
+  }
+}
+
+void check_rows(const char* function, const Sampler& sampler, Slice rows, std::size_t x_rows, std::size_t label_rows) {
+  check_labels(function, x_rows, label_rows);
+  if (rows.extent != static_cast<index_t>(x_rows)) {
+    throw ShapeError(std::string(function) + ": x has " + std::to_string(x_rows) + " rows, the slice has " +
+                     std::to_string(rows.extent));
+  }
+  if (rows.global != sampler.batch() || rows.offset < 0 || rows.extent < 0 || rows.end() > rows.global) {
+    throw ShapeError(std::string(function) + ": rows [" + std::to_string(rows.offset) + ", " +
+                     std::to_string(rows.end()) + ") of " + std::to_string(rows.global) +
+                     ": expected a part of the sampler's batch of " + std::to_string(sampler.batch()));
+  }
+}
+
+}  // namespace partita::data::detail

@@ -1,0 +1,84 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include <algorithm>
+#include <partita/driver/collector.hpp>
+
+namespace partita::driver {
+namespace {
+
+// (rank, step, width) as gathered -> (step, rank, width) as recorded.
+template <class T>
+std::vector<T> by_step(const std::vector<T>& by_rank, std::size_t ranks, std::size_t steps, std::size_t width) {
+  std::vector<T> all(by_rank.size());
+  for (std::size_t r = 0; r < ranks; ++r)
+    for (std::size_t s = 0; s < steps; ++s)
+      std::copy_n(by_rank.begin() + static_cast<std::ptrdiff_t>((r * steps + s) * width), width,
+                  all.begin() + static_cast<std::ptrdiff_t>((s * ranks + r) * width));
+  return all;
+}
+
+}  // namespace
+
+Collector::Collector(index_t window, std::size_t phases, index_t loss_terms)
+    : window_(window),
+      phases_(phases),
+      loss_terms_(loss_terms),
+      losses_("partita::driver::Collector::losses", window, loss_terms),
+      host_losses_(Kokkos::create_mirror_view(losses_)),
+      phase_s_(static_cast<std::size_t>(window) * phases),
+      start_ns_(static_cast<std::size_t>(window)),
+      end_ns_(static_cast<std::size_t>(window)) {}
+
+Vector<double> Collector::losses() const {
+  return {losses_.data() + count_ * loss_terms_, static_cast<std::size_t>(loss_terms_)};
+}
+
+void Collector::add(const metrics::StepTimes& times) {
+  const auto at = static_cast<std::size_t>(count_);
+  std::copy(times.phase_s.begin(), times.phase_s.end(), phase_s_.begin() + static_cast<std::ptrdiff_t>(at * phases_));
+  start_ns_[at] = times.start_ns;
+  end_ns_[at] = times.end_ns;
+  ++count_;
+}
+
+metrics::StepRows Collector::flush(const Exec& exec, const comm::Communicator& world,
+                                   const std::function<double(std::span<const double>)>& reduce) {
+  exec.fence("partita::driver::Collector: losses are read by the host");
+  Kokkos::deep_copy(exec, host_losses_, losses_);
+  exec.fence("partita::driver::Collector: losses are on the host");
+  const auto steps = static_cast<std::size_t>(count_);
+  const auto ranks = static_cast<std::size_t>(world.size());
+
+  metrics::StepRows rows;
+  rows.first_step = first_step_;
+  rows.count = count_;
+  rows.phase_s = by_step(world.gather(std::span<const double>(phase_s_.data(), steps * phases_)),
+                         world.is_root() ? ranks : 0, steps, phases_);
+  rows.start_ns = by_step(world.gather(std::span<const std::int64_t>(start_ns_.data(), steps)),
+                          world.is_root() ? ranks : 0, steps, 1);
+  rows.end_ns = by_step(world.gather(std::span<const std::int64_t>(end_ns_.data(), steps)), world.is_root() ? ranks : 0,
+                        steps, 1);
+
+  // Ranks may hold different numbers of terms: rank by rank, each with its steps one after the other.
+  const std::vector<index_t> widths = world.gather(loss_terms_);
+  const std::vector<double> terms =
+      world.gather(std::span<const double>(host_losses_.data(), steps * static_cast<std::size_t>(loss_terms_)));
+  if (world.is_root()) {
+    std::vector<double> of_step;
+    for (std::size_t s = 0; s < steps; ++s) {
+      of_step.clear();
+      std::size_t first = 0;
+      for (const index_t width : widths) {
+        const auto w = static_cast<std::size_t>(width);
+        const auto from = terms.begin() + static_cast<std::ptrdiff_t>(first + s * w);
+        of_step.insert(of_step.end(), from, from + width);
+        first += steps * w;
+      }
+      rows.loss.push_back(reduce(of_step));
+    }
+  }
+  first_step_ += count_;
+  count_ = 0;
+  return rows;
+}
+
+}  // namespace partita::driver

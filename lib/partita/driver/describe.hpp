@@ -1,0 +1,37 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#pragma once
+
+#include <partita/comm/environment.hpp>
+#include <partita/comm/mesh.hpp>
+#include <partita/driver/run_options.hpp>
+#include <partita/metrics/record.hpp>
+#include <string>
+
+namespace partita::driver {
+
+/// More threads than cores, and what to tell the user; both the same on all ranks.
+struct Placement {
+  bool oversubscribed = false;
+  std::string message;
+};
+
+/// Compares, node by node, the threads of its ranks with the distinct cores in the union of their masks. Collective.
+Placement examine_placement(const comm::Communicator& world);
+
+/// Fills what is known before the first step: attributes, deck, environment, ranks. Collective; the result counts on
+/// rank 0.
+void describe_run(const comm::Environment& env, const comm::Mesh& mesh, const RunOptions& run,
+                  const Placement& placement, metrics::Record& record);
+
+/// Peak memory and compute seconds of every rank, known at the end. Collective.
+void describe_end(const comm::Communicator& world, const std::vector<double>& compute_s, metrics::Record& record);
+
+/// Traffic of all ranks, row by row. Collective; the result counts on rank 0.
+///
+/// predicted_s = messages x latency + bytes / bandwidth of the busiest rank, by the calibrated link between ranks 0 and
+/// 1. For MPI's own all-reduce, of which only the payload n is known: 2 ceil(log2 P) messages and 2 (P-1)/P n bytes a
+/// call (Rabenseifner 2004). NaN without calibration.
+std::vector<metrics::TrafficRow> collect_traffic(const comm::Environment& env,
+                                                 const std::vector<metrics::CalibrationEntry>& calibration);
+
+}  // namespace partita::driver

@@ -1,0 +1,214 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cmath>
+#include <cstdio>
+#include <memory>
+#include <partita/core/clock.hpp>
+#include <partita/driver/calibration.hpp>
+#include <partita/driver/collector.hpp>
+#include <partita/driver/describe.hpp>
+#include <partita/driver/experiment.hpp>
+#include <partita/driver/figure_of_merit.hpp>
+#include <partita/driver/progress_line.hpp>
+#include <partita/driver/stop_signal.hpp>
+#include <partita/driver/watchdog.hpp>
+#include <partita/io/record_file.hpp>
+#include <partita/metrics/step_series.hpp>
+
+namespace partita::driver {
+namespace {
+
+constexpr index_t longest_window = 1024;  // steps kept in memory between flushes
+constexpr double flush_interval_s = 1;
+constexpr index_t out_of_time = -1;
+
+class Experiment {
+ public:
+  Experiment(comm::Environment& env, const comm::Mesh& mesh, const RunOptions& run, const Exec& exec,
+             const Workload& work);
+  ExitCode run();
+
+ private:
+  void prepare();
+  void train();
+  void step(index_t s);
+  void flush(index_t done);
+  void evaluate(index_t done);
+  void agree_to_go_on(index_t done);
+  ExitCode conclude();
+
+  comm::Environment& env_;
+  const comm::Communicator& world_;
+  const comm::Mesh& mesh_;
+  const RunOptions& run_;
+  const Exec& exec_;
+  const Workload& work_;
+
+  metrics::Record record_;
+  metrics::PhaseTimer timer_;
+  Collector collector_;
+  metrics::StepSeries series_;
+  std::unique_ptr<io::RecordFile> file_;  // rank 0
+  std::vector<double> losses_;            // rank 0: of every step so far
+  StopSignal signal_;
+  std::unique_ptr<Watchdog> watchdog_;
+  std::unique_ptr<ProgressLine> progress_;
+  std::int64_t start_ns_ = now_ns();
+  index_t warmup_;
+  index_t next_flush_ = 0;  // after so many steps
+  double last_step_s_ = 0;
+  bool flushed_ = false;  // just before the step that comes next
+  std::vector<std::int8_t> marks_;
+  std::string stopped_;
+};
+
+Experiment::Experiment(comm::Environment& env, const comm::Mesh& mesh, const RunOptions& run, const Exec& exec,
+                       const Workload& work)
+    : env_(env),
+      world_(env.world()),
+      mesh_(mesh),
+      run_(run),
+      exec_(exec),
+      work_(work),
+      timer_(work.phases),
+      collector_(std::min(longest_window, work.steps), work.phases.size(), work.loss_terms),
+      series_(work.phases, env.size()),
+      warmup_(std::min(run.warmup, work.steps - 1)) {
+  marks_.reserve(static_cast<std::size_t>(longest_window));
+}
+
+void Experiment::prepare() {
+  const Placement placement = examine_placement(world_);
+  if (placement.oversubscribed && run_.oversubscribe == Oversubscribe::error)
+    throw EnvironmentError("run.oversubscribe: " + placement.message);
+  if (placement.oversubscribed && world_.is_root())
+    fmt::print(stderr, "warning: {}; times of this run say nothing about scaling\n", placement.message);
+
+  describe_run(env_, mesh_, run_, placement, record_);
+  record_.attributes["strategy"] = work_.strategy;
+  record_.attributes["flop_per_step"] = work_.flop_per_step;
+  record_.attributes["samples_per_step"] = std::int64_t{work_.samples_per_step};
+  record_.attributes["warmup_steps"] = std::int64_t{warmup_};
+  record_.calibration = calibrate(env_, run_.calibration, exec_);
+  record_.phases = work_.phases;
+  record_.steps = work_.steps;
+  record_.detail = run_.detail;
+  if (work_.evaluate_every > 0) record_.evaluations = (work_.steps + work_.evaluate_every - 1) / work_.evaluate_every;
+  world_.on_root([&] { file_ = std::make_unique<io::RecordFile>(run_.output, record_); });
+  watchdog_ = std::make_unique<Watchdog>(run_.hang_timeout_s, [this](index_t step, const char* doing) {
+    env_.abort(ExitCode::incomplete, fmt::format("run.hang_timeout_s: no progress for {} s after step {}, in {}",
+                                                 run_.hang_timeout_s, step, doing));
+  });
+}
+
+ExitCode Experiment::run() {
+  prepare();
+  progress_ = std::make_unique<ProgressLine>(world_.is_root(), work_.steps, work_.samples_per_step);
+  train();
+  progress_.reset();
+  return conclude();
+}
+
+void Experiment::train() {
+  for (index_t s = 0; s < work_.steps && stopped_.empty(); ++s) {
+    if (s == warmup_) {
+      flush(s);
+      env_.traffic().reset();
+    }
+    step(s);
+    const index_t done = s + 1;
+    const bool evaluates = work_.evaluate_every > 0 && (done % work_.evaluate_every == 0 || done == work_.steps);
+    const bool due = done > warmup_ && done >= next_flush_;
+    if (due || evaluates || collector_.full() || done == work_.steps) flush(done);
+    if (evaluates && stopped_.empty()) evaluate(done);
+  }
+}
+
+void Experiment::step(index_t s) {
+  watchdog_->beat(s, s < warmup_ ? "warm-up" : "a step");
+  marks_.push_back(static_cast<std::int8_t>(flushed_));
+  flushed_ = false;
+  timer_.begin_step(exec_);
+  work_.step(s, collector_.losses(), timer_);
+  const metrics::StepTimes& times = timer_.end_step(exec_);
+  last_step_s_ = seconds(times.end_ns - times.start_ns);
+  collector_.add(times);
+}
+
+void Experiment::flush(index_t done) {
+  watchdog_->beat(done, "a flush of the record");
+  flushed_ = true;
+  agree_to_go_on(done);
+  if (collector_.count() == 0) return;
+  metrics::StepRows rows = collector_.flush(exec_, world_, work_.loss);
+  world_.on_root([&] {
+    rows.samples.assign(static_cast<std::size_t>(rows.count), work_.samples_per_step);
+    for (index_t s = rows.first_step; s < rows.first_step + rows.count; ++s)
+      rows.warmup.push_back(static_cast<std::int8_t>(s < warmup_));
+    rows.flushed = marks_;
+    series_.add(rows);
+    file_->write_steps(rows);
+    losses_.insert(losses_.end(), rows.loss.begin(), rows.loss.end());
+    progress_->update(done, losses_.back());
+  });
+  marks_.clear();
+}
+
+// Signals and time may reach one rank alone: all take the same decision, and the same next step to look again.
+void Experiment::agree_to_go_on(index_t done) {
+  const int signal = world_.allreduce(signal_.received(), comm::Op::max);
+  index_t every = run_.flush_every;
+  if (every == 0)
+    every =
+        last_step_s_ > 0 ? std::clamp<index_t>(std::llround(flush_interval_s / last_step_s_), 1, longest_window) : 1;
+  if (run_.time_limit_s > 0 && seconds(now_ns() - start_ns_) > run_.time_limit_s) every = out_of_time;
+  world_.broadcast(every);
+  next_flush_ = done + every;
+  if (done == work_.steps) return;  // nothing left to stop
+  if (signal != 0) stopped_ = fmt::format("signal {}", signal_name(signal));
+  if (every == out_of_time) stopped_ = fmt::format("run.time_limit_s = {} s are over", run_.time_limit_s);
+}
+
+void Experiment::evaluate(index_t done) {
+  watchdog_->beat(done, "an evaluation");
+  metrics::EvaluationRow row = work_.evaluate();
+  row.step = done;
+  record_.evaluation.push_back(row);
+  world_.on_root([&] { file_->write_evaluation(row); });
+  progress_->evaluated(done, row.loss, row.accuracy);
+}
+
+ExitCode Experiment::conclude() {
+  watchdog_->beat(work_.steps, "verification");
+  const bool complete = stopped_.empty();
+  record_.traffic = collect_traffic(env_, record_.calibration);
+  describe_end(world_, series_.compute_s(), record_);
+  const Verification verdict =
+      complete ? work_.verify(record_, losses_) : Verification{false, "not verified: " + stopped_};
+
+  watchdog_->beat(work_.steps, "the end of the record");
+  world_.on_root([&] {
+    record_.summary = summarise(series_, record_, work_);
+    record_.attributes["verification"] = verdict.text;
+    record_.attributes["verified"] = std::int64_t{verdict.passed};
+    file_->finish(record_, complete, complete ? "done" : stopped_);
+    fmt::print("{}\n", figure_of_merit(record_, verdict, file_->path()));
+    std::fflush(stdout);
+  });
+  if (!complete) {
+    if (world_.is_root()) fmt::print(stderr, "error: the run ended early: {}\n", stopped_);
+    return ExitCode::incomplete;
+  }
+  return verdict.passed ? ExitCode::done : ExitCode::check_failed;
+}
+
+}  // namespace
+
+ExitCode run_experiment(comm::Environment& env, const comm::Mesh& mesh, const RunOptions& run, const Exec& exec,
+                        const Workload& work) {
+  return Experiment(env, mesh, run, exec, work).run();
+}
+
+}  // namespace partita::driver

@@ -1,0 +1,27 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#pragma once
+
+#include <partita/comm/environment.hpp>
+#include <partita/comm/mesh.hpp>
+#include <partita/core/error.hpp>
+#include <partita/driver/run_options.hpp>
+#include <partita/driver/workload.hpp>
+#include <partita/metrics/record.hpp>
+
+namespace partita::driver {
+
+/// The loop of every app that trains: describe the machine, calibrate, warm up, run, collect, verify, write.
+///
+/// Between flushes a step does nothing but its own work and two readings of the clock a phase. At a flush, agreed by
+/// all ranks after warm-up, times and losses are gathered and written, the progress line is renewed, signals and the
+/// time limit are looked at; the step after it is marked and counts in no statistic.
+///
+/// Writes   run.output through io::RecordFile, on rank 0.
+/// Prints   progress and, as the last line, the figure of merit and the verdict (rank 0).
+/// Returns  the exit code, the same on all ranks: done, check_failed, or incomplete (signal, time limit).
+/// Throws   UsageError for an output that cannot be written, EnvironmentError when oversubscribed and that is an error.
+///          A hang ends the job with exit code 5, named by the rank that noticed.
+ExitCode run_experiment(comm::Environment& env, const comm::Mesh& mesh, const RunOptions& run, const Exec& exec,
+                        const Workload& work);
+
+}  // namespace partita::driver

@@ -1,0 +1,64 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cmath>
+#include <partita/driver/figure_of_merit.hpp>
+
+namespace partita::driver {
+namespace {
+
+const metrics::SummaryRow* find(const std::vector<metrics::SummaryRow>& rows, const std::string& metric) {
+  const auto row = std::find_if(rows.begin(), rows.end(), [&](const auto& each) { return each.metric == metric; });
+  return row == rows.end() ? nullptr : &*row;
+}
+
+metrics::SummaryRow derived(std::string metric, double value, index_t n, std::string kind, std::string unit) {
+  return {std::move(metric), value,        metrics::not_a_number, metrics::not_a_number, n,
+          std::move(kind),   "within run", std::move(unit)};
+}
+
+}  // namespace
+
+std::vector<metrics::SummaryRow> summarise(const metrics::StepSeries& series, const metrics::Record& record,
+                                           const Workload& work) {
+  std::vector<metrics::SummaryRow> rows = series.summary();
+  const metrics::SummaryRow* step = find(rows, "step_s");
+  if (step == nullptr || !(step->value > 0)) return rows;
+  const index_t n = step->n;
+  const double flop_per_s = work.flop_per_step / step->value;
+  rows.push_back(derived("flop_per_s", flop_per_s, n, "rate", "1/s"));
+  for (const metrics::CalibrationEntry& entry : record.calibration)
+    if (entry.name == "gemm_flop_per_s")
+      rows.push_back(
+          derived("mfu", flop_per_s / (entry.value * static_cast<double>(record.ranks.size())), n, "ratio", "1"));
+  for (const metrics::TrafficRow& row : record.traffic) {
+    const double slowest_s = row.seconds.empty() ? 0 : *std::max_element(row.seconds.begin(), row.seconds.end());
+    if (record.ranks.size() < 2 || !(slowest_s > 0)) continue;
+    const auto bytes = static_cast<double>(*std::max_element(row.sent_bytes.begin(), row.sent_bytes.end()));
+    // For MPI's own collectives the payload is counted: the ring's 2 (P-1) / P of it is what crosses the busiest link.
+    const auto P = static_cast<double>(record.ranks.size());
+    const double factor = row.algorithm == "mpi" && row.operation == "allreduce" ? 2 * (P - 1) / P : 1;
+    rows.push_back(derived(row.operation + "_busbw", factor * bytes / slowest_s, row.calls.front(), "rate", "byte/s"));
+  }
+  return rows;
+}
+
+std::string figure_of_merit(const metrics::Record& record, const Verification& verdict, const std::string& path) {
+  const metrics::SummaryRow* rate = find(record.summary, "samples_per_s");
+  const metrics::SummaryRow* step = find(record.summary, "step_s");
+  const auto app = std::get<std::string>(record.attributes.at("app"));
+  std::string line = app + ": ";
+  if (rate != nullptr && step != nullptr && step->n > 0) {
+    line += fmt::format("{:.1f} samples/s on {} rank{}, step {:.4g} ms", rate->value, record.ranks.size(),
+                        record.ranks.size() > 1 ? "s" : "", 1e3 * step->value);
+    if (std::isfinite(step->ci_low)) line += fmt::format(" [{:.4g}, {:.4g}]", 1e3 * step->ci_low, 1e3 * step->ci_high);
+    line += fmt::format(" (median of {} steps)", step->n);
+  } else {
+    line += "no step was timed";
+  }
+  return line +
+         fmt::format("; record {}; verification {}: {}", path, verdict.passed ? "passed" : "FAILED", verdict.text);
+}
+
+}  // namespace partita::driver

@@ -1,0 +1,23 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#pragma once
+
+#include <partita/driver/workload.hpp>
+#include <partita/metrics/record.hpp>
+#include <partita/metrics/step_series.hpp>
+#include <string>
+#include <vector>
+
+namespace partita::driver {
+
+/// The rows of /summary: those of the steps, and with counted work and traffic
+///
+///   flop_per_s           useful flop of all ranks over the median step
+///   mfu                  flop_per_s over ranks x calibrated GEMM rate (absent without calibration)
+///   <operation>_busbw    bytes sent per second of the slowest rank in that operation (absent at one rank)
+std::vector<metrics::SummaryRow> summarise(const metrics::StepSeries& series, const metrics::Record& record,
+                                           const Workload& work);
+
+/// The last line of a run: rate, step time with its interval, verdict, where the record is.
+std::string figure_of_merit(const metrics::Record& record, const Verification& verdict, const std::string& path);
+
+}  // namespace partita::driver

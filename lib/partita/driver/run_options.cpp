@@ -1,0 +1,40 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include <partita/driver/run_options.hpp>
+
+namespace partita::driver {
+
+RunOptions read_common_options(config::Deck& deck, const std::string& output) {
+  RunOptions run;
+  run.oversubscribe = deck.choice("run.oversubscribe", run.oversubscribe,
+                                  {{"warn", Oversubscribe::warn}, {"error", Oversubscribe::error}},
+                                  "what to do when there are more threads than cores");
+  run.calibration = deck.choice(
+      "run.calibration", run.calibration,
+      {{"cached", CalibrationMode::cached}, {"fresh", CalibrationMode::fresh}, {"off", CalibrationMode::off}},
+      "measure this machine once and remember it, measure it now, or leave it out");
+  run.study = deck.text("record.study", "", "study that this run belongs to");
+  run.point = deck.text("record.point", "", "point of the study");
+  run.output = deck.text("output.path", output, "the record to write (HDF5)");
+  if (run.output.empty()) deck.reject("output.path", "an empty path; give the name of the record to write");
+  return run;
+}
+
+RunOptions read_run_options(config::Deck& deck, const std::string& output) {
+  using config::IntRange;
+  using config::RealRange;
+  RunOptions run = read_common_options(deck, output);
+  run.warmup = deck.integer("run.warmup", run.warmup, IntRange::at_least(0),
+                            {"first steps that train but count in no statistic", "steps"});
+  run.time_limit_s = deck.real("run.time_limit_s", run.time_limit_s, RealRange::at_least(0),
+                               {"end in good order after this time (exit 5); 0 = no limit", "s"});
+  run.hang_timeout_s = deck.real("run.hang_timeout_s", run.hang_timeout_s, RealRange::at_least(0),
+                                 {"end the job when no step was finished for so long (exit 5); 0 = never", "s"});
+  run.detail =
+      deck.choice("record.detail", run.detail, {{"full", metrics::Detail::full}, {"stats", metrics::Detail::stats}},
+                  "times of every rank, or mean, minimum and maximum over ranks");
+  run.flush_every = deck.integer("record.flush_every", run.flush_every, IntRange::at_least(0),
+                                 {"steps between writes of the record; 0 = about a second", "steps"});
+  return run;
+}
+
+}  // namespace partita::driver

@@ -1,0 +1,39 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#pragma once
+
+#include <partita/config/deck.hpp>
+#include <partita/metrics/record.hpp>
+#include <string>
+
+namespace partita::driver {
+
+enum class Oversubscribe { warn, error };
+enum class CalibrationMode { cached, fresh, off };
+
+/// The keys that all apps share: [run], [record], [output].
+struct RunOptions {
+  index_t warmup = 5;           ///< run.warmup: first steps that are done for real but counted in no statistic
+  double time_limit_s = 0;      ///< run.time_limit_s: 0 = none
+  double hang_timeout_s = 300;  ///< run.hang_timeout_s: without progress for so long the job is ended; 0 = never
+  Oversubscribe oversubscribe = Oversubscribe::warn;
+  CalibrationMode calibration = CalibrationMode::cached;
+  metrics::Detail detail = metrics::Detail::full;
+  index_t flush_every = 0;  ///< record.flush_every: steps; 0 = about once a second, agreed after warm-up
+  std::string study;        ///< record.study, record.point: where this run belongs, set by `partita run`
+  std::string point;
+  std::string output;  ///< output.path
+
+  // What the deck as a whole tells; not keys.
+  std::string app;
+  std::string resolved;
+  std::string config_hash;
+  std::string command;
+};
+
+/// Declares and reads the shared keys. `output` is the default of output.path.
+RunOptions read_run_options(config::Deck& deck, const std::string& output);
+
+/// Only those that also a program without steps has: oversubscribe, calibration, study, point, output.
+RunOptions read_common_options(config::Deck& deck, const std::string& output);
+
+}  // namespace partita::driver

@@ -1,0 +1,37 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#pragma once
+
+#include <partita/comm/environment.hpp>
+#include <partita/config/command_line.hpp>
+#include <partita/config/deck.hpp>
+#include <partita/driver/run_options.hpp>
+#include <string>
+
+namespace partita::driver {
+
+/// Command line and deck of an app, the same on all ranks: rank 0 reads the file and broadcasts it.
+///
+///     driver::Session session(env, argc, argv, "mlp_dp", "An MLP trained with replicated weights");
+///     const Config config = read_config(session.deck(), env.size());
+///     if (session.settled(config.run)) return;  // --help, --version, --print-config, --validate
+///
+/// Throws  UsageError on every rank alike.
+class Session {
+ public:
+  Session(const comm::Environment& env, int argc, char** argv, const std::string& app, const std::string& about);
+
+  config::Deck& deck() { return deck_; }
+
+  /// Reports keys that nobody read, completes `run` with what the deck as a whole tells, and answers questions that
+  /// need no run: true when there is nothing more to do.
+  bool settled(RunOptions& run) const;
+
+ private:
+  const comm::Environment& env_;
+  std::string app_;
+  config::CommandLine line_;
+  std::string command_;
+  config::Deck deck_;
+};
+
+}  // namespace partita::driver

@@ -1,0 +1,40 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#pragma once
+
+#include <functional>
+#include <partita/core/types.hpp>
+#include <partita/metrics/phase_timer.hpp>
+#include <partita/metrics/record.hpp>
+#include <span>
+#include <string>
+#include <vector>
+
+namespace partita::driver {
+
+/// The verdict on a run's results, the same on all ranks.
+struct Verification {
+  bool passed = true;
+  std::string text;  ///< what was checked, or what failed: one line
+};
+
+/// What an app hands to run_experiment. All functions are called by all ranks together, in the same order.
+struct Workload {
+  std::string strategy;  ///< "data-parallel ring"
+  std::vector<metrics::Phase> phases;
+  index_t steps = 0;             ///< warm-up included
+  index_t samples_per_step = 0;  ///< of all ranks
+  double flop_per_step = 0;      ///< useful floating-point operations of all ranks, from kernels/cost.hpp
+  index_t loss_terms = 0;        ///< partial losses that a step leaves on this rank
+  index_t evaluate_every = 0;    ///< steps; 0: never
+
+  /// One step. losses (loss_terms), in the memory of Exec, is overwritten. Allocates nothing.
+  std::function<void(index_t step, Vector<double> losses, metrics::PhaseTimer& timer)> step;
+  /// The loss of a step from the terms of all ranks, in rank order.
+  std::function<double(std::span<const double> terms)> loss;
+  /// Held-out loss, accuracy and samples (its `step` is filled in by the caller).
+  std::function<metrics::EvaluationRow()> evaluate;
+  /// After the last step, given the record so far (losses on rank 0 only).
+  std::function<Verification(const metrics::Record& record, std::span<const double> losses)> verify;
+};
+
+}  // namespace partita::driver

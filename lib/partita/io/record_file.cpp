@@ -1,0 +1,179 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstdio>
+#include <cstring>
+#include <filesystem>
+#include <partita/core/clock.hpp>
+#include <partita/core/error.hpp>
+#include <partita/io/record_file.hpp>
+#include <partita/io/record_layout.hpp>
+#include <partita/io/table_file.hpp>
+#include <utility>
+
+namespace partita::io {
+namespace {
+
+constexpr const char* convention = "Partita-1";
+constexpr std::int64_t schema_version = 1;
+
+std::string temporary(const std::string& path) { return path + ".tmp"; }
+
+[[noreturn]] void unwritable(const std::string& path, const std::string& reason) {
+  throw UsageError(fmt::format("output.path: cannot write '{}': {}; give a file in a writable folder (--output FILE)",
+                               path, reason));
+}
+
+// Fails early, and with the system's reason, where no file can be made.
+void check_writable(const std::string& path) {
+  if (path.empty()) throw UsageError("output.path: is empty; give the name of a file (--output FILE)");
+  std::error_code error;
+  if (std::filesystem::is_directory(path, error)) unwritable(path, "it is a folder");
+  const std::filesystem::path folder = std::filesystem::path(path).parent_path();
+  if (!folder.empty()) {
+    std::filesystem::create_directories(folder, error);
+    if (error) unwritable(path, error.message());
+  }
+  const int descriptor = ::open(temporary(path).c_str(), O_WRONLY | O_CREAT | O_CLOEXEC, 0666);
+  if (descriptor < 0) unwritable(path, std::strerror(errno));
+  ::close(descriptor);
+}
+
+void rename_file(const std::string& from, const std::string& to) {
+  if (std::rename(from.c_str(), to.c_str()) != 0) {
+    throw Error(fmt::format("cannot rename '{}' to '{}': {}", from, to, std::strerror(errno)));
+  }
+}
+
+// A rename is on disk when its folder is. Some file systems cannot sync a folder: then there is nothing more to do.
+void sync_folder(const std::string& path) {
+  const std::string folder = std::filesystem::absolute(path).parent_path().string();
+  const int descriptor = ::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  if (descriptor < 0) return;
+  ::fsync(descriptor);
+  ::close(descriptor);
+}
+
+metrics::Attributes root_attributes(const metrics::Record& record, bool complete, const std::string& exit_reason) {
+  metrics::Attributes attributes = record.attributes;
+  attributes.try_emplace("created_utc", utc_now());
+  attributes["Conventions"] = convention;
+  attributes["schema_version"] = schema_version;
+  attributes["ranks"] = static_cast<std::int64_t>(record.ranks.size());
+  attributes["complete"] = std::int64_t{complete};
+  attributes["exit_reason"] = exit_reason;
+  return attributes;
+}
+
+// A file with everything in it but the steps, which are reserved.
+File write_structure(const std::string& path, const metrics::Record& record, index_t steps) {
+  File file = File::create(path);
+  for (const metrics::Table& table : record_tables(record, steps)) write_table(file, table);
+  if (record.steps > 0) {
+    write_table(file, steps_table(record, steps));
+    const metrics::Attributes attributes{{"long_name", "rows of /steps that are valid"}, {"units", "1"}};
+    write_table(file, {.group = "/", .columns = {{"steps_written", {}, std::vector<std::int64_t>{0}, attributes}}});
+    file.link("/steps_written", "/steps/steps_written");
+  }
+  return file;
+}
+
+// Removes a file unless it is kept.
+class Removal {
+ public:
+  explicit Removal(std::string path) : path_(std::move(path)) {}
+  ~Removal() {
+    if (!path_.empty()) ::unlink(path_.c_str());
+  }
+  Removal(const Removal&) = delete;
+  Removal& operator=(const Removal&) = delete;
+  void keep() { path_.clear(); }
+
+ private:
+  std::string path_;
+};
+
+}  // namespace
+
+RecordFile::RecordFile(const std::string& path, const metrics::Record& header) : path_(path), header_(header) {
+  if (header.detail == metrics::Detail::stats && header.full_every < 1) {
+    throw ShapeError(fmt::format("RecordFile: full_every is {}, expected at least 1", header.full_every));
+  }
+  check_writable(path);
+  Removal removal(temporary(path));
+  header_.attributes.try_emplace("created_utc", utc_now());
+  File file = write_structure(temporary(path), header_, header_.steps);
+  file.write_attributes("/", root_attributes(header_, false, "running"));
+  file.flush();
+  part_ = std::make_unique<File>(std::move(file));
+  rename_file(temporary(path), part_path());
+  removal.keep();
+}
+
+RecordFile::~RecordFile() = default;
+RecordFile::RecordFile(RecordFile&&) noexcept = default;
+
+void RecordFile::write_steps(const metrics::StepRows& rows) {
+  rows.check(header_.ranks.size(), header_.phases.size());
+  if (rows.first_step != steps_written_ || rows.first_step + rows.count > header_.steps) {
+    throw ShapeError(fmt::format("RecordFile: rows {} .. {} given, expected rows from {} on, {} in all",
+                                 rows.first_step, rows.first_step + rows.count - 1, steps_written_, header_.steps));
+  }
+  if (rows.count == 0) return;
+  for (const Slab& slab : step_slabs(header_, rows))
+    part_->write_rows("/steps/" + slab.column, slab.first_row, slab.data);
+  part_->flush();
+  // Only now: a kill between the two leaves rows that are not announced, never announced rows that are not there.
+  const index_t written = steps_written_ + rows.count;
+  part_->write("/steps_written", std::vector<std::int64_t>{written});
+  part_->flush();
+  steps_written_ = written;
+}
+
+void RecordFile::write_evaluation(const metrics::EvaluationRow& row) {
+  if (evaluations_written_ == header_.evaluations) return;
+  metrics::Table table = evaluation_table({row}, 0);
+  // Column step comes first in the table and is written last: it says that the row is there.
+  for (auto column = table.columns.rbegin(); column != table.columns.rend(); ++column) {
+    part_->write_rows("/evaluation/" + column->name, evaluations_written_, column->data);
+  }
+  part_->flush();
+  ++evaluations_written_;
+}
+
+void RecordFile::finish(const metrics::Record& record, bool complete, const std::string& exit_reason) {
+  Removal removal(temporary(path_));
+  metrics::Record last = record;
+  last.attributes.insert(header_.attributes.begin(),
+                         header_.attributes.end());  // what the caller does not know: created_utc
+  last.steps = header_.steps;
+  last.detail = header_.detail;
+  last.full_every = header_.full_every;
+  last.evaluations = 0;
+  File file = write_structure(temporary(path_), last, steps_written_);
+  if (last.steps > 0) {
+    // Whatever lies along the steps was measured; the rest is in the table already.
+    for (const metrics::Column& column : steps_table(last, steps_written_).columns) {
+      if (column.dimensions.front() == "phase") continue;
+      const std::string name = "/steps/" + column.name;
+      file.copy_rows(*part_, name, file.extents(name).at(0));
+    }
+    file.write("/steps_written", std::vector<std::int64_t>{steps_written_});
+  }
+  file.write_attributes("/", root_attributes(last, complete, exit_reason));
+  file.close();
+  rename_file(temporary(path_), path_);
+  removal.keep();
+  part_.reset();
+  ::unlink(part_path().c_str());
+  sync_folder(path_);
+}
+
+void write_record(const std::string& path, const metrics::Record& record) {
+  RecordFile(path, record).finish(record, true, "done");
+}
+
+}  // namespace partita::io

@@ -1,0 +1,204 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include <fmt/format.h>
+
+#include <partita/core/error.hpp>
+#include <partita/io/record_layout.hpp>
+#include <string>
+#include <utility>
+
+namespace partita::io {
+namespace {
+
+using metrics::Attributes;
+using metrics::Column;
+using metrics::Record;
+using metrics::Table;
+
+using Names = std::vector<std::string>;
+
+Attributes describe(std::string long_name, std::string units = {}) {
+  Attributes attributes{{"long_name", std::move(long_name)}};
+  if (!units.empty()) attributes["units"] = std::move(units);
+  return attributes;
+}
+
+// One value of every row.
+template <class Row, class Get>
+auto collect(const std::vector<Row>& rows, Get get) {
+  std::vector<std::decay_t<decltype(get(rows.front()))>> values;
+  values.reserve(rows.size());
+  for (const Row& row : rows) values.push_back(get(row));
+  return values;
+}
+
+// One value for every rank of every row, (row, rank).
+template <class Row, class T>
+std::vector<T> collect_ranks(const std::vector<Row>& rows, std::size_t ranks, std::vector<T> Row::*member,
+                             const char* name) {
+  std::vector<T> values;
+  for (const Row& row : rows) {
+    const std::vector<T>& part = row.*member;
+    if (part.size() != ranks) {
+      throw ShapeError(fmt::format("Record: {} of {} {} has {} values, expected one for each of {} ranks", name,
+                                   row.operation, row.algorithm, part.size(), ranks));
+    }
+    values.insert(values.end(), part.begin(), part.end());
+  }
+  return values;
+}
+
+Table root(const Record& record, index_t steps) {
+  Table table{.group = "/"};
+  if (record.steps > 0) {
+    table.scales.push_back(metrics::index_scale("step", steps, "training step, warm-up included"));
+    table.scales.push_back(metrics::name_scale(
+        "phase", collect(record.phases, [](const auto& phase) { return phase.name; }), "part of a step"));
+  }
+  table.scales.push_back(metrics::index_scale("rank", static_cast<index_t>(record.ranks.size()), "MPI rank"));
+  return table;
+}
+
+Table config(const Record& record) {
+  return {.group = "/config",
+          .columns = {{"toml", {}, Names{record.deck_toml}, describe("resolved deck, reproduces the run")}}};
+}
+
+Table environment(const Record& record) {
+  Table table{.group = "/environment"};
+  for (const auto& [name, value] : record.environment) table.attributes[name] = value;
+  return table;
+}
+
+Table calibration(const Record& record) {
+  const auto& rows = record.calibration;
+  return {
+      .group = "/calibration",
+      .scales = {metrics::name_scale("quantity", collect(rows, [](const auto& row) { return row.name; }),
+                                     "what was measured")},
+      .columns = {
+          {"value",
+           {"quantity"},
+           collect(rows, [](const auto& row) { return row.value; }),
+           describe("measured value, in unit")},
+          {"unit", {"quantity"}, collect(rows, [](const auto& row) { return row.unit; }), describe("unit of value")},
+          {"description",
+           {"quantity"},
+           collect(rows, [](const auto& row) { return row.long_name; }),
+           describe("how it was measured")}}};
+}
+
+Table ranks(const Record& record) {
+  const auto& rows = record.ranks;
+  const auto column = [&](const char* name, auto member, Attributes attributes) {
+    return Column{name, {"rank"}, collect(rows, [&](const auto& row) { return row.*member; }), std::move(attributes)};
+  };
+  using Info = metrics::RankInfo;
+  Table table{.group = "/ranks",
+              .columns = {column("hostname", &Info::hostname, describe("host")),
+                          column("node", &Info::node, describe("index of the node in this run", "1")),
+                          column("local_rank", &Info::local_rank, describe("index among the ranks of the node", "1")),
+                          column("cores", &Info::cores, describe("cores the rank is bound to")),
+                          column("gpu_uuid", &Info::gpu_uuid, describe("device of the rank")),
+                          column("clock_offset_ns", &Info::clock_offset_ns,
+                                 describe("to add to instants of the rank to compare them with those of rank 0", "ns")),
+                          column("peak_memory_bytes", &Info::peak_memory_bytes,
+                                 describe("peak resident memory of the process, -1: not known", "byte")),
+                          column("compute_s", &Info::compute_s,
+                                 describe("seconds in phases of class compute, over the counted steps", "s"))}};
+  table.columns.back().attributes["cell_methods"] = "step: sum";
+  if (!record.mesh_axes.empty()) {
+    table.scales.push_back(metrics::name_scale("axis", record.mesh_axes, "axis of the process mesh"));
+    std::vector<std::int64_t> coordinates;
+    for (const Info& row : rows) {
+      if (row.coordinates.size() != record.mesh_axes.size()) {
+        throw ShapeError(fmt::format("Record: a rank has {} coordinates, expected {} (mesh_axes)",
+                                     row.coordinates.size(), record.mesh_axes.size()));
+      }
+      coordinates.insert(coordinates.end(), row.coordinates.begin(), row.coordinates.end());
+    }
+    table.columns.push_back(
+        {"coordinate", {"rank", "axis"}, std::move(coordinates), describe("place in the mesh", "1")});
+  }
+  return table;
+}
+
+Table traffic(const Record& record) {
+  const auto& rows = record.traffic;
+  using Row = metrics::TrafficRow;
+  const auto text = [&](const char* name, auto member, const char* long_name) {
+    return Column{
+        name, {"operation"}, collect(rows, [&](const auto& row) { return row.*member; }), describe(long_name)};
+  };
+  const auto per_rank = [&](const char* name, auto member, Attributes attributes) {
+    return Column{
+        name, {"operation", "rank"}, collect_ranks(rows, record.ranks.size(), member, name), std::move(attributes)};
+  };
+  Names labels = collect(rows, [](const Row& row) { return row.operation + "/" + row.axis + "/" + row.algorithm; });
+  return {.group = "/traffic",
+          .scales = {metrics::name_scale("operation", std::move(labels), "kind/axis/algorithm")},
+          .columns = {text("kind", &Row::operation, "operation"),
+                      text("algorithm", &Row::algorithm, "how it was done"),
+                      text("axis", &Row::axis, "mesh axis it ran over"),
+                      per_rank("calls", &Row::calls, describe("calls", "1")),
+                      per_rank("messages", &Row::messages, describe("messages sent", "1")),
+                      per_rank("sent_bytes", &Row::sent_bytes, describe("bytes sent, counted", "byte")),
+                      per_rank("seconds", &Row::seconds, describe("time inside the operation", "s")),
+                      per_rank("expected_bytes", &Row::expected_bytes, describe("bytes sent, closed form", "byte")),
+                      {"predicted_s",
+                       {"operation"},
+                       collect(rows, [](const Row& row) { return row.predicted_s; }),
+                       describe("time predicted from the calibration, all calls", "s")}}};
+}
+
+Table summary(const Record& record) {
+  const auto& rows = record.summary;
+  using Row = metrics::SummaryRow;
+  const auto column = [&](const char* name, auto member, const char* long_name) {
+    return Column{name, {"metric"}, collect(rows, [&](const auto& row) { return row.*member; }), describe(long_name)};
+  };
+  return {.group = "/summary",
+          .scales = {metrics::name_scale("metric", collect(rows, [](const Row& row) { return row.metric; }), "metric")},
+          .columns = {
+              column("value", &Row::value, "value, in unit"),
+              column("ci_low", &Row::ci_low, "lower end of the 95 % interval, NaN: none"),
+              column("ci_high", &Row::ci_high, "upper end of the 95 % interval, NaN: none"),
+              column("n", &Row::n, "samples behind the value"),
+              column("kind", &Row::kind, "cost: average arithmetically; rate: work over time; ratio: never average"),
+              column("scope", &Row::scope, "within run, or over runs"), column("unit", &Row::unit, "unit of value")}};
+}
+
+}  // namespace
+
+Table evaluation_table(const std::vector<metrics::EvaluationRow>& rows, index_t reserved) {
+  const auto n = static_cast<std::size_t>(reserved);
+  const std::vector<metrics::EvaluationRow> filled =
+      rows.empty() ? std::vector<metrics::EvaluationRow>(n, metrics::EvaluationRow{.step = -1}) : rows;
+  using Row = metrics::EvaluationRow;
+  const auto column = [&](const char* name, auto member, const char* long_name) {
+    Column result{
+        name, {"evaluation"}, collect(filled, [&](const Row& row) { return row.*member; }), describe(long_name, "1")};
+    if (result.name != "step") result.attributes["coordinates"] = "step";
+    return result;
+  };
+  return {.group = "/evaluation",
+          .scales = {metrics::index_scale("evaluation", static_cast<index_t>(filled.size()), "evaluation")},
+          .columns = {column("step", &Row::step, "training steps done before, -1: not evaluated"),
+                      column("loss", &Row::loss, "mean held-out loss"),
+                      column("accuracy", &Row::accuracy, "share of held-out samples classified correctly"),
+                      column("samples", &Row::samples, "held-out samples")}};
+}
+
+std::vector<Table> record_tables(const Record& record, index_t steps) {
+  std::vector<Table> tables{root(record, steps),
+                            config(record),
+                            environment(record),
+                            calibration(record),
+                            ranks(record),
+                            traffic(record),
+                            evaluation_table(record.evaluation, record.evaluations),
+                            summary(record)};
+  tables.insert(tables.end(), record.tables.begin(), record.tables.end());
+  return tables;
+}
+
+}  // namespace partita::io

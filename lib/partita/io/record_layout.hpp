@@ -1,0 +1,32 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#pragma once
+
+#include <partita/metrics/record.hpp>
+#include <vector>
+
+namespace partita::io {
+
+// What a record looks like as tables: pure, no file. The writer turns each table into a group.
+
+/// Everything but /steps: the root with the scales of step, rank and phase, /config, /environment, /calibration,
+/// /ranks, /traffic, /evaluation, /summary and the app's own. `steps`: extent of the axis step. Throws ShapeError where
+/// a vector of `record` does not hold one value for each rank.
+std::vector<metrics::Table> record_tables(const metrics::Record& record, index_t steps);
+
+/// /evaluation alone; without rows, `reserved` rows with step -1.
+metrics::Table evaluation_table(const std::vector<metrics::EvaluationRow>& rows, index_t reserved);
+
+/// /steps, its columns reserved for `steps` steps.
+metrics::Table steps_table(const metrics::Record& record, index_t steps);
+
+/// A part of one column of /steps.
+struct Slab {
+  std::string column;
+  index_t first_row;
+  metrics::ColumnData data;
+};
+
+/// What rows contribute to each column of /steps; with Detail::stats they are reduced over the ranks here.
+std::vector<Slab> step_slabs(const metrics::Record& record, const metrics::StepRows& rows);
+
+}  // namespace partita::io

@@ -1,0 +1,62 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include <cblas.h>
+
+#include <partita/kernels/backend/gemm.hpp>
+#include <partita/kernels/backend/range.hpp>
+#include <partita/kernels/backend/vendor.hpp>
+#include <string_view>
+
+// Any BLAS with the C interface, where oneDNN is absent: GEMM here, bias and activation in one pass of our own.
+
+// OpenBLAS has threads of its own and does not ask OpenMP how many. Weak: absent from other libraries.
+extern "C" {
+void openblas_set_num_threads(int) __attribute__((weak));
+char* openblas_get_config() __attribute__((weak));
+}
+
+namespace partita::kernels::backend {
+namespace {
+
+int leading(const ConstMatrix<float>& a) { return int(a.stride(0)); }
+
+class Blas final : public Vendor {
+ public:
+  void linear_forward(Context& context, Activation activation, ConstMatrix<float> x, ConstMatrix<float> W,
+                      ConstVector<float> b, Matrix<float> y) override {
+    use_threads_of(context);
+    cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasTrans, int(x.extent(0)), int(W.extent(0)), int(x.extent(1)), 1.0f,
+                x.data(), leading(x), W.data(), leading(W), 0.0f, y.data(), leading(y));
+    apply_epilogue<float>(context.exec(), {b.data(), activation}, y);
+  }
+
+  void linear_backward_input(Context& context, ConstMatrix<float> dy, ConstMatrix<float> W, Matrix<float> dx) override {
+    use_threads_of(context);
+    cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasNoTrans, int(dy.extent(0)), int(W.extent(1)), int(W.extent(0)), 1.0f,
+                dy.data(), leading(dy), W.data(), leading(W), 0.0f, dx.data(), leading(dx));
+  }
+
+  void linear_backward_weights(Context& context, ConstMatrix<float> x, ConstMatrix<float> dy, Matrix<float> dW,
+                               Vector<float> db) override {
+    use_threads_of(context);
+    cblas_sgemm(CblasRowMajor, CblasTrans, CblasNoTrans, int(dy.extent(1)), int(x.extent(1)), int(x.extent(0)), 1.0f,
+                dy.data(), leading(dy), x.data(), leading(x), 0.0f, dW.data(), leading(dW));
+    column_sum<float>(context.exec(), dy, db);
+  }
+
+ private:
+  static void use_threads_of(const Context& context) {
+    if (openblas_set_num_threads) openblas_set_num_threads(threads_of(context.exec()));
+  }
+};
+
+}  // namespace
+
+std::unique_ptr<Vendor> make_vendor(const Exec&) { return std::make_unique<Blas>(); }
+
+std::string vendor_name() {
+  if (!openblas_get_config) return "BLAS";
+  const std::string_view config = openblas_get_config();  // "OpenBLAS 0.3.21 DYNAMIC_ARCH ..."
+  return std::string(config.substr(0, config.find(' ', config.find(' ') + 1)));
+}
+
+}  // namespace partita::kernels::backend

@@ -1,0 +1,63 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#pragma once
+
+#include <string>
+
+#include <partita/core/types.hpp>
+#include <partita/kernels/activation.hpp>
+#include <partita/kernels/context.hpp>
+
+namespace partita::kernels::backend {
+
+/// A matrix to read, any strides: a transposed one is the same data with its strides exchanged.
+template <class Scalar>
+struct Operand {
+  const Scalar* data;
+  index_t row_stride;
+  index_t column_stride;
+
+  KOKKOS_INLINE_FUNCTION Scalar operator()(index_t i, index_t j) const {
+    return data[i * row_stride + j * column_stride];
+  }
+};
+
+/// What happens to an element when its sum is complete: + bias(column) unless null, then the activation.
+template <class Scalar>
+struct Epilogue {
+  const Scalar* bias = nullptr;
+  Activation activation = Activation::identity;
+
+  KOKKOS_INLINE_FUNCTION Scalar operator()(Scalar sum, index_t column) const {
+    return activate(activation, bias == nullptr ? sum : sum + bias[column]);
+  }
+};
+
+/// The labels of one caller's kernels. Kept as strings: a literal would be copied to the heap at every launch.
+struct GemmLabels {
+  std::string pack;
+  std::string multiply;
+
+  explicit GemmLabels(const std::string& caller) : pack(caller + "::pack"), multiply(caller + "::multiply") {}
+};
+
+/// C = epilogue(A B), overwritten.
+///
+/// Shapes   A (M, K)   B (K, N)   ->   C (M, N), row-major with rows `leading` apart; any extent may be 0.
+/// Runs     enqueued on context.exec(), scratch from context; no fence.
+/// Bits     C(i, j) = epilogue(fma(a(i, K-1), b(K-1, j), ... fma(a(i, 0), b(0, j), 0))): one chain over
+///          ascending k, whatever the extents, strides, alignment and threads. Blocks over k store and reload the
+///          chain's value.
+template <class Scalar>
+void portable_gemm(Context& context, const GemmLabels& labels, index_t M, index_t N, index_t K, Operand<Scalar> A,
+                   Operand<Scalar> B, Epilogue<Scalar> epilogue, Scalar* C, index_t leading);
+
+/// c(i, j) = epilogue(c(i, j)), for a vendor's GEMM that cannot fuse it. Enqueued; no fence, no allocation.
+template <class Scalar>
+void apply_epilogue(const Exec& exec, Epilogue<Scalar> epilogue, Matrix<Scalar> c);
+
+/// sum(j) = a(0, j) + a(1, j) + ..., rows in ascending order; overwritten, zeros for no rows.
+/// Enqueued; no fence, no allocation.
+template <class Scalar>
+void column_sum(const Exec& exec, ConstMatrix<Scalar> a, Vector<Scalar> sum);
+
+}  // namespace partita::kernels::backend

@@ -1,0 +1,71 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#pragma once
+
+#include <array>
+#include <cstddef>
+#include <map>
+#include <memory>
+#include <string>
+
+#include <partita/core/types.hpp>
+
+namespace partita::kernels {
+
+namespace backend {
+class Vendor;
+}
+
+/// Who computes a kernel: the vendor's library, where this build has one for the kernel and the type, or Partita.
+enum class Backend { automatic, vendor, portable };
+
+/// The kernels that more than one backend offers; their names are the keys of Options::per_kernel.
+enum class Kernel { linear };
+inline constexpr std::size_t kernel_count = 1;
+
+struct Options {
+  Backend backend = Backend::automatic;
+  bool deterministic = false;                 ///< portable kernels only, whatever the rest says
+  std::map<std::string, Backend> per_kernel;  ///< e.g. {"linear", Backend::portable}; wins over backend
+};
+
+/// What kernels run with: an execution-space instance, the choice of backend, the vendor's primitives (made at the
+/// first call with a shape, then kept) and scratch memory.
+///
+/// Kernels given one Context run in order on its instance and share its scratch. Move-only; not for two host threads.
+/// Throws  UsageError for an unknown kernel name; EnvironmentError for Backend::vendor in a build without a vendor.
+class Context {
+ public:
+  explicit Context(Exec exec = Exec(), Options options = {});
+  ~Context();
+  Context(Context&&) noexcept;
+  Context& operator=(Context&&) noexcept;
+  Context(const Context&) = delete;
+  Context& operator=(const Context&) = delete;
+
+  const Exec& exec() const { return exec_; }
+  bool deterministic() const { return options_.deterministic; }
+
+  /// vendor or portable: never automatic. A vendor kernel still falls back to the portable one for a type that the
+  /// vendor lacks (double on the host) and for empty operands.
+  Backend backend(Kernel kernel) const;
+
+  /// At least `bytes` of scratch in Exec's memory, aligned to 64 bytes, uninitialised, valid until the next call. Grows
+  /// (fences and allocates) only when more is asked than ever before: after a warm-up step it returns at once.
+  void* scratch(std::size_t bytes);
+  std::size_t scratch_bytes() const { return scratch_.extent(0); }
+
+  /// The vendor's library; only where backend() says so.
+  backend::Vendor& vendor() { return *vendor_; }
+
+ private:
+  Exec exec_;
+  Options options_;
+  std::array<Backend, kernel_count> resolved_;
+  Kokkos::View<std::byte*, Memory> scratch_;
+  std::unique_ptr<backend::Vendor> vendor_;
+};
+
+/// The vendor library of this build and its version: "oneDNN 2.6.3", "cuBLASLt 13.0.0", "BLAS", or "portable".
+std::string math_backend_name();
+
+}  // namespace partita::kernels

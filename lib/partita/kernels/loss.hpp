@@ -1,0 +1,46 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#pragma once
+
+#include <cstdint>
+#include <string_view>
+#include <type_traits>
+
+#include <partita/core/types.hpp>
+#include <partita/kernels/context.hpp>
+
+namespace partita::kernels {
+
+/// Loss of one row of scores z (V) with label t:
+///   cross_entropy   log sum_v exp(z_v) - z_t                 (softmax fused, shifted by the maximum)
+///   mse             1/V sum_v (z_v - [v = t])^2              (one-hot target)
+/// A label outside [0, V) makes the row's loss NaN.
+enum class Loss { cross_entropy, mse };
+
+std::string_view name(Loss loss);
+
+/// loss_sum = sum_b loss(z(b, :), label(b)),   dlogits = scale * dloss(z(b, :), label(b)) / dz(b, :).
+///
+/// Shapes   logits (B, V)   label (B)   ->   dlogits (B, V), loss_sum (); both overwritten. dlogits may be logits.
+/// Units    loss_sum is the sum over rows, not scaled. For the mean gradient of a global batch, scale = 1 / global
+/// batch. Runs     enqueued on context.exec(); no fence; scratch of B doubles from the context. Throws   ShapeError
+/// naming the operand and both extents. Cost     cost::loss_forward_backward. Bits     a row depends on itself alone;
+/// rows are added in ascending order, in double.
+template <class Scalar>
+void loss_forward_backward(Context& context, Loss loss, std::type_identity_t<ConstMatrix<Scalar>> logits,
+                           ConstVector<std::int32_t> label, double scale, Matrix<Scalar> dlogits,
+                           Kokkos::View<double, Memory> loss_sum);
+
+/// loss_sum as above; correct = number of rows whose largest score (the first of equals) is the label's.
+/// Both overwritten; all else as above.
+template <class Scalar>
+void loss_forward(Context& context, Loss loss, ConstMatrix<Scalar> logits, ConstVector<std::int32_t> label,
+                  Kokkos::View<double, Memory> loss_sum, Kokkos::View<index_t, Memory> correct);
+
+/// The same for scores that were not declared const.
+template <class Scalar>
+void loss_forward(Context& context, Loss loss, Matrix<Scalar> logits, ConstVector<std::int32_t> label,
+                  Kokkos::View<double, Memory> loss_sum, Kokkos::View<index_t, Memory> correct) {
+  loss_forward<Scalar>(context, loss, ConstMatrix<Scalar>(logits), label, loss_sum, correct);
+}
+
+}  // namespace partita::kernels

@@ -1,0 +1,65 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#pragma once
+
+#include <string_view>
+#include <type_traits>
+
+#include <partita/core/types.hpp>
+
+namespace partita::kernels {
+
+enum class Optimizer { sgd, adagrad, adam };
+
+std::string_view name(Optimizer kind);
+
+/// PyTorch's names, rules and defaults. weight_decay w is the L2 kind: g <- g + w p before anything else.
+///   sgd       m <- momentum m + g (m = g at the first step);   p <- p - rate m        (p - rate g when momentum = 0)
+///   adagrad   v <- v + g^2;   p <- p - rate g / (sqrt(v) + epsilon)
+///   adam      m <- beta1 m + (1 - beta1) g;   v <- beta2 v + (1 - beta2) g^2;
+///             p <- p - rate / (1 - beta1^t) m / (sqrt(v) / sqrt(1 - beta2^t) + epsilon),   t = 1 at the first step
+/// Sources: Duchi et al. 2011; Kingma and Ba 2015; torch.optim documentation.
+struct OptimizerOptions {
+  Optimizer kind = Optimizer::sgd;
+  double momentum = 0;    ///< sgd
+  double beta1 = 0.9;     ///< adam
+  double beta2 = 0.999;   ///< adam
+  double epsilon = 1e-8;  ///< adam; PyTorch's adagrad has 1e-10
+  double weight_decay = 0;
+};
+
+/// What changes from step to step, kept in device memory, so that a captured step needs no new arguments.
+struct OptimizerState {
+  index_t step = 0;  ///< updates begun: optimizer_advance adds one
+  double learning_rate = 0;
+  double first_correction = 1;   ///< 1 - beta1^step
+  double second_correction = 1;  ///< 1 - beta2^step
+};
+
+using OptimizerStateView = Kokkos::View<OptimizerState, Memory>;
+
+/// How many buffers as long as the parameters the rule needs: 0, 1 or 2. They start as zeros. One buffer: sgd's is `m`,
+/// adagrad's is `v`; the other may be empty.
+index_t optimizer_buffers(const OptimizerOptions& options);
+bool optimizer_needs_m(const OptimizerOptions& options);
+bool optimizer_needs_v(const OptimizerOptions& options);
+
+/// state.learning_rate = rate. Enqueued on exec; no fence, no allocation.
+void optimizer_set_learning_rate(const Exec& exec, double rate, OptimizerStateView state);
+
+/// state.step += 1, and the bias corrections of that step: once before the updates of a step.
+/// Enqueued on exec; no fence, no allocation.
+void optimizer_advance(const Exec& exec, const OptimizerOptions& options, OptimizerStateView state);
+
+/// One step of the rule over a range, in one pass over memory.
+///
+/// Shapes   state ()   g (n)   ->   p (n)   m (n)   v (n), updated in place; g is left as it was.
+/// Runs     enqueued on exec; reads step and rate from device memory; no fence, no allocation.
+/// Throws   ShapeError when an extent differs or a needed buffer is absent.
+/// Cost     cost::optimizer_update.
+/// Bits     element by element: any division of the range gives the same.
+template <class Scalar>
+void optimizer_update(const Exec& exec, const OptimizerOptions& options, OptimizerStateView state,
+                      std::type_identity_t<ConstVector<Scalar>> g, Vector<Scalar> p,
+                      std::type_identity_t<Vector<Scalar>> m, std::type_identity_t<Vector<Scalar>> v);
+
+}  // namespace partita::kernels

@@ -1,0 +1,112 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#pragma once
+
+#include <cstdint>
+#include <limits>
+#include <map>
+#include <partita/core/index.hpp>
+#include <partita/metrics/phase.hpp>
+#include <partita/metrics/table.hpp>
+#include <string>
+#include <vector>
+
+namespace partita::metrics {
+
+inline constexpr double not_a_number = std::numeric_limits<double>::quiet_NaN();
+
+/// One property of this machine, measured once: /calibration.
+struct CalibrationEntry {
+  std::string name = {};  ///< with its unit, as everywhere: "gemm_flop_per_s"
+  double value = not_a_number;
+  std::string unit = {};
+  std::string long_name = {};
+};
+
+/// What is known about one rank: /ranks. -1 and NaN: not known.
+struct RankInfo {
+  std::string hostname = {};
+  index_t node = 0;        ///< index of the node among the nodes of this run
+  index_t local_rank = 0;  ///< among the ranks of its node
+  std::string cores = {};  ///< cores this rank is bound to, as a list: "0-3,8"
+  std::string gpu_uuid = {};
+  std::int64_t clock_offset_ns = 0;  ///< to add to its instants to compare them with rank 0's
+  std::int64_t peak_memory_bytes = -1;
+  double compute_s = not_a_number;        ///< useful compute seconds in the counted steps: StepSeries::compute_s()
+  std::vector<index_t> coordinates = {};  ///< one for each of Record::mesh_axes
+};
+
+/// What one kind of operation moved in the timed steps: /traffic. The vectors hold one value for each rank.
+struct TrafficRow {
+  std::string operation = {};  ///< "allreduce"
+  std::string algorithm = {};  ///< "ring"
+  std::string axis = {};       ///< mesh axis: "data"
+  std::vector<std::int64_t> calls = {};
+  std::vector<std::int64_t> messages = {};
+  std::vector<std::int64_t> sent_bytes = {};
+  std::vector<double> seconds = {};
+  std::vector<double> expected_bytes = {};  ///< closed form; NaN where there is none
+  double predicted_s = not_a_number;        ///< all calls together, from the calibration
+};
+
+/// One look at held-out data: /evaluation. `step` = steps done before it.
+struct EvaluationRow {
+  index_t step = 0;
+  double loss = not_a_number;
+  double accuracy = not_a_number;
+  index_t samples = 0;
+};
+
+/// One number that a reader wants first: /summary. Recomputable from the rest of the record.
+struct SummaryRow {
+  std::string metric = {};
+  double value = not_a_number;
+  double ci_low = not_a_number;
+  double ci_high = not_a_number;
+  index_t n = 0;          ///< samples behind the value
+  std::string kind = {};  ///< how it may be averaged: "cost" (arithmetically), "rate" (work over time), "ratio" (never)
+  std::string scope = {};  ///< "within run" or "over runs"
+  std::string unit = {};
+};
+
+/// How much of the per-rank times is kept: everything, or per step mean, min, max and which rank, with every
+/// `full_every`-th step in full (for some thousand ranks and more).
+enum class Detail { full, stats };
+
+/// One run in memory, except for its steps, which are handed on as StepRows while they arise.
+///
+/// What every record holds is filled by the driver; an app adds `tables` (/strategy, /events, its own).
+struct Record {
+  Attributes attributes = {};                           ///< of the file: app, strategy, study, run_uuid, git_sha, ...
+  std::string deck_toml = {};                           ///< the resolved deck
+  std::map<std::string, std::string> environment = {};  ///< host, compiler, libraries, chosen variables
+  std::vector<CalibrationEntry> calibration = {};
+  std::vector<std::string> mesh_axes = {};  ///< names of RankInfo::coordinates
+  std::vector<RankInfo> ranks = {};         ///< its size is the number of ranks
+  std::vector<Phase> phases = {};
+  index_t steps = 0;        ///< training steps, warm-up included; 0: the record has no /steps
+  index_t evaluations = 0;  ///< evaluations that are planned: their rows are reserved in the .part
+  Detail detail = Detail::full;
+  index_t full_every = 100;
+  std::vector<TrafficRow> traffic = {};
+  std::vector<EvaluationRow> evaluation = {};
+  std::vector<SummaryRow> summary = {};
+  std::vector<Table> tables = {};
+};
+
+/// Consecutive steps of all ranks, gathered. P = Record::ranks.size(), N = Record::phases.size().
+struct StepRows {
+  index_t first_step = 0;
+  index_t count = 0;
+  std::vector<double> phase_s = {};         ///< (count, P, N) seconds; phases exclude each other
+  std::vector<std::int64_t> start_ns = {};  ///< (count, P) on the rank's own clock
+  std::vector<std::int64_t> end_ns = {};    ///< (count, P)
+  std::vector<double> loss = {};            ///< (count) mean over the global batch
+  std::vector<std::int64_t> samples = {};   ///< (count) of all ranks
+  std::vector<std::int8_t> warmup = {};     ///< (count) 1: not to be counted
+  std::vector<std::int8_t> flushed = {};    ///< (count) 1: the record was flushed just before this step
+
+  /// Throws ShapeError naming the member whose size does not fit count, ranks and phases.
+  void check(std::size_t ranks, std::size_t phases) const;
+};
+
+}  // namespace partita::metrics

@@ -1,0 +1,39 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include <partita/core/random.hpp>
+#include <partita/nn/init.hpp>
+
+namespace partita::nn {
+namespace {
+
+// Global row-major index of local element i of a sliced tensor.
+index_t global_index(const std::vector<Slice>& slices, index_t i) {
+  index_t index = 0;
+  index_t stride = 1;
+  for (auto slice = slices.rbegin(); slice != slices.rend(); ++slice) {
+    index += (slice->offset + i % slice->extent) * stride;
+    i /= slice->extent;
+    stride *= slice->global;
+  }
+  return index;
+}
+
+}  // namespace
+
+template <class Scalar>
+void initialise(const ParameterTable& table, std::uint64_t seed, Vector<Scalar> parameters) {
+  auto host = Kokkos::create_mirror_view(parameters);
+  std::uint64_t tensor = 0;
+  for (const Parameter& parameter : table.parameters()) {
+    const Stream stream = substream(Stream::weights, tensor++);
+    for (index_t i = 0; i < parameter.range.extent; ++i) {
+      const double u = uniform(seed, stream, static_cast<std::uint64_t>(global_index(parameter.slices, i)));
+      host(parameter.range.offset + i) = static_cast<Scalar>(parameter.bound * (2 * u - 1));
+    }
+  }
+  Kokkos::deep_copy(parameters, host);
+}
+
+template void initialise(const ParameterTable&, std::uint64_t, Vector<float>);
+template void initialise(const ParameterTable&, std::uint64_t, Vector<double>);
+
+}  // namespace partita::nn

@@ -1,0 +1,23 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Partita's tool: run studies, show records, plot how each parallel strategy scales.
+
+Modules, lowest first; each uses only those above it:
+
+    errors      one-line errors and the exit codes of DESIGN.md section 8
+    table       columns by name, written as CSV
+    statistics  order statistics: medians and their intervals
+    study       one study file -> Points, in the order they run
+    record      one HDF5 record -> Record
+    launch      one process group: start, wait, time out, stop
+    progress    what `partita run` says while it runs
+    execute     Points -> records
+    folder      a folder of records -> series that differ in one strategy
+    scaling     series -> time per step, speed-up, efficiency
+    style       colours, fonts and sizes of every picture
+    figures     pictures of scaling and phases
+    curves      pictures of loss and accuracy
+    summary     the text of `partita show`
+    cli         the command
+"""
+
+__version__ = "0.1.0"

@@ -1,0 +1,205 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""The command `partita`: run a study, show a record, plot a folder of records."""
+
+import os
+import sys
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.table import Table as RichTable
+
+from partita import __version__
+from partita.errors import ExitCode, PartitaError, UsageError
+
+LOG_WIDTH = 132  # Columns where no terminal says how many there are.
+
+app = typer.Typer(
+    add_completion=False,
+    no_args_is_help=False,
+    rich_markup_mode=None,
+    help="Run studies of Partita's mini-apps, show their records, plot how they scale.",
+)
+
+
+class Format(StrEnum):
+    """Kinds of picture files."""
+
+    PNG = "png"
+    SVG = "svg"
+
+
+def _console() -> Console:
+    console = Console(highlight=False, soft_wrap=False)
+    return console if console.is_terminal else Console(highlight=False, width=int(os.environ.get("COLUMNS", LOG_WIDTH)))
+
+
+@app.command()
+def run(
+    study: Annotated[Path, typer.Argument(help="Study file, such as inputs/studies/quickstart_strong.toml.")],
+    output: Annotated[Path | None, typer.Option(help="Folder for records and logs [runs/NAME OF THE STUDY].")] = None,
+    build: Annotated[
+        Path | None, typer.Option(help="Build or installation folder with the app [the study's `build`].")
+    ] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Print what would run, and run nothing.")] = False,
+) -> int:
+    """Run the points of a study that are not finished.
+
+    Points are ranks x grid x repeats, in random order; each leaves one record and one log.
+    """
+    from partita.execute import make_plan, run_plan
+    from partita.study import read_study
+
+    checked = read_study(study)
+    plan = make_plan(checked, output or checked.root / "runs" / checked.name, (build or checked.build).resolve())
+    console = _console()
+    _print_plan(plan, console, every_command=dry_run)
+    return ExitCode.DONE if dry_run else run_plan(plan, console)
+
+
+def _print_plan(plan: "Plan", console: Console, every_command: bool) -> None:  # noqa: F821
+    import shlex
+
+    study, todo = plan.study, [p for p in plan.points if p.digest not in plan.finished]
+    console.print(
+        f"{study.name}: {study.scaling} scaling of {study.app}, {study.deck.name}; {len(plan.points)} points = "
+        f"ranks {', '.join(map(str, study.ranks))} x grid x {study.repeats} repeats; "
+        f"{len(plan.points) - len(todo)} finished, {len(todo)} to run, in random order (seed {study.seed})",
+        soft_wrap=True,
+    )
+    over = sorted({p.ranks for p in plan.points if plan.oversubscribed(p)})
+    if over:
+        console.print(
+            f"note: {plan.cores} cores here: points at {', '.join(map(str, over))} ranks x {study.threads} threads are "
+            "oversubscribed; they run, are marked, and count in no speed-up",
+            soft_wrap=True,
+        )
+    if not plan.binary.is_file():
+        console.print(f"note: {plan.binary} is not built", soft_wrap=True)
+    if every_command:
+        for point in plan.points:
+            state = "finished" if point.digest in plan.finished else "to run  "
+            flags = f"OMP_NUM_THREADS={point.threads} OMP_PROC_BIND=false"
+            console.print(
+                f"{state} {point.stem}: {flags} {shlex.join(plan.command(point))}", soft_wrap=True, markup=False
+            )
+
+
+@app.command()
+def show(file: Annotated[Path, typer.Argument(help="A record (.h5), or what a killed run left (.h5.part).")]) -> int:
+    """Summarise one record."""
+    from partita.record import read_record
+    from partita.summary import show as print_summary
+
+    print_summary(read_record(file), _console())
+    return ExitCode.DONE
+
+
+@app.command()
+def plot(
+    folder: Annotated[Path, typer.Argument(help="Folder of records, such as runs/quickstart_strong.")],
+    output: Annotated[Path | None, typer.Option(help="Folder for pictures and their numbers [FOLDER/figures].")] = None,
+    picture_format: Annotated[Format, typer.Option("--format", help="Kind of the picture files.")] = Format.PNG,
+) -> int:
+    """Plot a folder of records.
+
+    Time per step, speed-up, efficiency, phases, loss and accuracy; the numbers go to CSV files beside the pictures.
+    """
+    from partita.folder import read_folder
+
+    console = _console()
+    below = [] if any(folder.glob("*.h5")) or not folder.is_dir() else sorted({p.parent for p in folder.glob("*/*.h5")})
+    for place in below or [folder]:
+        studies, notes = read_folder(place)
+        target = (output / place.name if output and below else output) or place / "figures"
+        for study in studies:
+            _plot_study(study, target, picture_format, f"{study.name}_" if len(studies) > 1 else "", console)
+        for note in notes:
+            console.print(f"note: {note}", soft_wrap=True, markup=False)
+    return ExitCode.DONE
+
+
+def _plot_study(study: "RecordedStudy", target: Path, kind: Format, prefix: str, console: Console) -> None:  # noqa: F821
+    from partita import curves, figures, scaling, style
+
+    result = scaling.analyse(study)
+    pictures = [
+        figures.scaling_picture(study, result),
+        figures.phases_picture(study),
+        curves.loss_picture(study),
+        curves.accuracy_picture(study),
+    ]
+    try:
+        target.mkdir(parents=True, exist_ok=True)
+        for picture in filter(None, pictures):
+            style.save(picture.figure, target / f"{prefix}{picture.name}.{kind.value}")
+            picture.table.write_csv(target / f"{prefix}{picture.name}.csv")
+    except OSError as error:
+        raise UsageError(f"{target}: cannot write pictures: {error.strerror or error}") from error
+    console.print(_scaling_table(study, result))
+    for note in result.notes:
+        console.print(f"note: {note}", soft_wrap=True)
+    names = ", ".join(f"{prefix}{p.name}.{kind.value}" for p in pictures if p)
+    console.print(f"{study.name}: {names} (numbers in .csv) -> {target}", soft_wrap=True)
+
+
+def _scaling_table(study: "RecordedStudy", result: "Scaling") -> RichTable:  # noqa: F821
+    table = RichTable(
+        title=f"{study.name} ({result.kind or 'no'} scaling)", title_justify="left", box=None, pad_edge=False
+    )
+    for name in ("series", "ranks", "runs", "step", "95 % interval", "speed-up", "efficiency", ""):
+        table.add_column(name, justify="left" if name in ("series", "") else "right")
+    for series, line in result.lines:
+        for e in line:
+            ms = e.step_s.scaled(1e3)
+            table.add_row(
+                series.label, str(e.ranks), str(e.runs), f"{ms.value:.2f} ms",
+                f"{ms.low:.2f} .. {ms.high:.2f} ms {e.scope}" if ms.bounded else "-",
+                f"{e.speedup.value:.3f}" if e.speedup.n else "-",
+                f"{100 * e.efficiency.value:.1f} %" if e.efficiency.n else "-",
+                "oversubscribed" if e.oversubscribed else "",
+            )  # fmt: skip
+    return table
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        print(f"partita {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None:
+    pass
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run the command; every error is one line on standard error and an exit code of DESIGN.md section 8."""
+    try:
+        return int(app(arguments, standalone_mode=False, prog_name="partita") or 0)
+    except PartitaError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return int(error.code)
+    except Exception as error:
+        if not hasattr(error, "format_message"):  # Not the command line's own complaint.
+            raise
+        print(
+            f"error: {' '.join(error.format_message().split())} (`partita --help` lists commands and options)",
+            file=sys.stderr,
+        )
+        return int(ExitCode.USAGE)
+
+
+def entry() -> None:
+    """What the installed command calls."""
+    sys.exit(main())
+
+
+if __name__ == "__main__":
+    entry()

@@ -1,0 +1,202 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""A folder of records -> studies -> series: runs that differ in ranks alone.
+
+What makes a series is found in the records themselves: every key of the resolved decks that differs between them and is
+not merely another way to write the number of ranks. So records can be moved, mixed and plotted anywhere.
+"""
+
+import re
+import tomllib
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from partita.errors import UsageError
+from partita.record import Record, plural, read_record
+from partita.study import STUDY_COPY, flatten, toml_value
+
+# Keys that tell no two series apart (beginnings of names).
+NOT_A_STRATEGY = (
+    "output.", "record.", "evaluate.", "train.seed", "run.warmup", "run.time_limit_s", "run.hang_timeout_s",
+    "run.oversubscribe", "run.calibration",
+)  # fmt: skip
+EQUAL_AT_ONE_RANK = ("parallel.allreduce",)  # Unless the study says otherwise.
+
+Value = tuple[tuple[str, str], ...]  # What a series has in common: (key, value) in order.
+
+
+@dataclass(frozen=True)
+class Cell:
+    """All runs of one series at one number of ranks."""
+
+    ranks: int
+    records: tuple[Record, ...]
+
+    @property
+    def threads(self) -> int:
+        """Threads per rank."""
+        return self.records[0].threads
+
+    @property
+    def oversubscribed(self) -> bool:
+        """Whether any of the runs had more threads than cores."""
+        return any(r.oversubscribed for r in self.records)
+
+
+@dataclass(frozen=True)
+class Series:
+    """One line of a plot."""
+
+    label: str
+    value: Value
+    cells: tuple[Cell, ...]  # Ascending ranks.
+
+
+@dataclass(frozen=True)
+class RecordedStudy:
+    """The usable records of one study."""
+
+    name: str
+    records: tuple[Record, ...]
+    series: tuple[Series, ...]
+    series_keys: tuple[str, ...]
+    rank_keys: tuple[str, ...]  # Keys whose values follow from the number of ranks.
+    intended_scaling: str | None  # As the study file says, where there is one.
+
+    @property
+    def app(self) -> str:
+        """The app whose runs these are."""
+        return str(self.records[0].attributes.get("app", "?"))
+
+    def distinct_cells(self) -> list[tuple[str, Cell]]:
+        """(label, cell) without repeating a base that several series share: its label is then empty."""
+        found: list[tuple[str, Cell]] = []
+        seen: dict[tuple[Path, ...], int] = {}
+        for series in self.series:
+            for cell in series.cells:
+                key = tuple(r.path for r in cell.records)
+                if key in seen:
+                    found[seen[key]] = ("", cell)
+                else:
+                    seen[key] = len(found)
+                    found.append((series.label, cell))
+        return sorted(found, key=lambda item: item[1].ranks)
+
+
+def read_folder(folder: Path) -> tuple[list[RecordedStudy], list[str]]:
+    """The studies of a folder, and a note for each file that is left out. UsageError when nothing is left."""
+    if not folder.is_dir():
+        raise UsageError(f"{folder}: no such folder; give the folder that `partita run` wrote records to")
+    notes: list[str] = []
+    usable: list[Record] = []
+    paths = sorted(folder.glob("*.h5"))
+    for path in paths:
+        try:
+            record = read_record(path)
+        except UsageError as error:
+            notes.append(f"left out: {error}")
+            continue
+        if not record.complete:
+            notes.append(f"left out: {path}: incomplete ({record.attributes.get('exit_reason', 'no reason given')})")
+        elif not len(record.step_s):
+            notes.append(f"left out: {path}: holds no counted training steps")
+        else:
+            usable.append(record)
+    parts = len(list(folder.glob("*.h5.part")))
+    if parts:
+        notes.append(f"left out: {plural(parts, 'record')} of runs that were killed or still go on (*.h5.part)")
+    if not usable:
+        what = "; ".join(notes) if notes else "no records (*.h5) in it"
+        raise UsageError(f"{folder}: nothing to plot: {what}")
+    intent = _intent(folder)
+    by_study: dict[str, list[Record]] = {}
+    for record in usable:
+        by_study.setdefault(str(record.attributes.get("study") or folder.name), []).append(record)
+    return [_recorded(name, records, intent, notes) for name, records in sorted(by_study.items())], notes
+
+
+def _intent(folder: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads((folder / STUDY_COPY).read_text(encoding="utf-8"))
+    except (OSError, tomllib.TOMLDecodeError, UnicodeDecodeError):
+        return {}
+
+
+def _recorded(name: str, records: list[Record], intent: dict[str, Any], notes: list[str]) -> RecordedStudy:
+    if intent.get("name") != name:
+        intent = {}
+    settings = [_settings(r) for r in records]
+    series_keys, rank_keys = _split_keys(records, settings, set(flatten(intent.get("grid", {}))))
+    groups: dict[Value, list[Record]] = {}
+    for record, setting in zip(records, settings, strict=True):
+        groups.setdefault(tuple((k, setting.get(k, "")) for k in series_keys), []).append(record)
+    equal = tuple(intent.get("equal_at_one_rank", () if intent else EQUAL_AT_ONE_RANK))
+    series = tuple(_series(value, groups, equal) for value in sorted(groups, key=_natural))
+    # A base that others share is a series of its own only where it has more to show than itself.
+    lone = [s for s in series if [c.ranks for c in s.cells] == [1] and _is_shared(s, series)]
+    kept = tuple(s for s in series if s not in lone)
+    for attribute in ("git_sha", "app"):
+        values = {str(r.attributes.get(attribute)) for r in records}
+        if len(values) > 1:
+            notes.append(f"careful: the records of {name} have different {attribute}: {', '.join(sorted(values))}")
+    return RecordedStudy(name, tuple(records), kept, series_keys, rank_keys, intent.get("scaling"))
+
+
+def _settings(record: Record) -> dict[str, str]:
+    """All that may tell two series apart, as text. Not the strategy's name: it follows from these."""
+    config = {k: toml_value(v) for k, v in record.config.items() if not k.startswith(NOT_A_STRATEGY)}
+    return {**config, "threads per rank": str(record.threads)}
+
+
+def _split_keys(
+    records: list[Record], settings: list[dict[str, str]], grid: Iterable[str]
+) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Differing keys: those that make a series, and those that are a function of the number of ranks."""
+    varied = {key for s in settings for key in s if len({t.get(key) for t in settings}) > 1}
+    one_count = len({r.ranks for r in records}) == 1
+    of_ranks = set()
+    for key in varied - set(grid):
+        at: dict[int, set[str | None]] = {}
+        for record, setting in zip(records, settings, strict=True):
+            at.setdefault(record.ranks, set()).add(setting.get(key))
+        if not one_count and all(len(values) == 1 for values in at.values()):
+            of_ranks.add(key)
+    return tuple(sorted(varied - of_ranks)), tuple(sorted(of_ranks))
+
+
+def _natural(value: Value) -> list[tuple[int, str]]:
+    """Order in which 2 comes before 10."""
+    pieces = (piece for _, text in value for piece in re.split(r"(\d+)", text))
+    return [(int(piece), "") if piece.isdigit() else (-1, piece) for piece in pieces]
+
+
+def _series(value: Value, groups: dict[Value, list[Record]], equal: tuple[str, ...]) -> Series:
+    members: dict[int, list[Record]] = {}
+    for record in groups[value]:
+        members.setdefault(record.ranks, []).append(record)
+    if 1 not in members:
+        for other, records in groups.items():
+            if all(a == b or a[0] in equal for a, b in zip(value, other, strict=True)):
+                base = [r for r in records if r.ranks == 1]
+                if base:
+                    members[1] = base
+                    break
+    cells = tuple(Cell(ranks, tuple(sorted(rs, key=lambda r: r.path))) for ranks, rs in sorted(members.items()))
+    return Series(_label(value, groups), value, cells)
+
+
+def _is_shared(lone: Series, series: tuple[Series, ...]) -> bool:
+    return any(other is not lone and other.cells[0].records == lone.cells[0].records for other in series)
+
+
+def _label(value: Value, groups: dict[Value, list[Record]]) -> str:
+    """`ring`, or `ring, bucket_mib 4`: texts speak for themselves, numbers need their key."""
+    if not value:
+        strategy = next(iter(groups.values()))[0].attributes.get("strategy")
+        return str(strategy).replace("_", " ") if strategy else "measured"
+    shown = []
+    for key, text in value:
+        number = text in ("true", "false") or not text[:1].isalpha()
+        shown.append(f"{key.rpartition('.')[2]} {text}" if number else text)
+    return ", ".join(shown)

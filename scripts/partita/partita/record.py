@@ -1,0 +1,215 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""One HDF5 file (DESIGN.md section 9) -> Record: plain NumPy columns, nothing computed but medians of steps."""
+
+import os
+import tomllib
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+
+from partita.errors import UsageError
+from partita.statistics import Interval, median_interval
+from partita.study import flatten
+
+# Writers may still be at work on a .part, and some file systems have no locks. Read by the library at the first open.
+os.environ.setdefault("HDF5_USE_FILE_LOCKING", "FALSE")
+
+CONVENTIONS = "Partita-1"
+CLASSES = ("compute", "communication", "wait", "input", "other")
+Columns = dict[str, np.ndarray]
+
+
+@dataclass(frozen=True)
+class Record:
+    """One run. Columns of /steps are cut to the steps that were written."""
+
+    path: Path
+    attributes: dict[str, Any]
+    toml: str
+    environment: dict[str, str]
+    phases: tuple[str, ...] = ()
+    classes: tuple[str, ...] = ()
+    steps: Columns = field(default_factory=dict)
+    planned_steps: int = 0  # Warm-up included; more than the columns hold when the run was stopped.
+    groups: dict[str, Columns] = field(default_factory=dict)  # calibration, ranks, traffic, evaluation, summary
+
+    @cached_property
+    def config(self) -> dict[str, Any]:
+        """The resolved deck with dotted keys."""
+        try:
+            return flatten(tomllib.loads(self.toml))
+        except tomllib.TOMLDecodeError as error:
+            raise UsageError(f"{self.path}: /config/toml: not TOML: {error}") from error
+
+    @property
+    def ranks(self) -> int:
+        """Number of ranks."""
+        return int(self.attributes.get("ranks", 0))
+
+    @property
+    def threads(self) -> int:
+        """Threads per rank."""
+        return int(self.attributes.get("threads_per_rank", 1))
+
+    @property
+    def complete(self) -> bool:
+        """Whether the run closed its record itself."""
+        return int(self.attributes.get("complete", 0)) == 1
+
+    @property
+    def verified(self) -> bool:
+        """Whether the run's results passed its own check (a record without a verdict has none against it)."""
+        return int(self.attributes.get("verified", 1)) == 1
+
+    @property
+    def oversubscribed(self) -> bool:
+        """More threads than cores: never called scaling."""
+        return int(self.attributes.get("oversubscribed", 0)) == 1
+
+    @property
+    def written_steps(self) -> int:
+        """Steps that the file holds."""
+        return len(self.steps["loss"]) if self.steps else 0
+
+    @cached_property
+    def counted(self) -> np.ndarray:
+        """Mask of the steps that count: neither warm-up nor the one after a flush."""
+        if not self.steps:
+            return np.empty(0, bool)
+        return (self.steps["warmup"] == 0) & (self.steps["flushed"] == 0)
+
+    @cached_property
+    def step_s(self) -> np.ndarray:
+        """Seconds of each counted step: the longest of its ranks (as /summary's step_s)."""
+        if not self.counted.any():
+            return np.empty(0)
+        if "step_max_s" in self.steps:  # record.detail = "stats"
+            return self.steps["step_max_s"][self.counted]
+        return (self.steps["end_ns"] - self.steps["start_ns"])[self.counted].max(axis=1) * 1e-9
+
+    def step_interval(self) -> Interval:
+        """Median step time with its interval over the steps of this run."""
+        return median_interval(self.step_s)
+
+    @cached_property
+    def samples_per_step(self) -> float:
+        """Samples of all ranks in a counted step (median); NaN without steps."""
+        return float(np.median(self.steps["samples"][self.counted])) if self.counted.any() else float("nan")
+
+    @cached_property
+    def phase_s(self) -> np.ndarray:
+        """(counted step, phase) seconds, mean over ranks."""
+        if not self.counted.any():
+            return np.empty((0, len(self.phases)))
+        if "phase_mean_s" in self.steps:
+            return self.steps["phase_mean_s"][self.counted]
+        return self.steps["phase_s"][self.counted].mean(axis=1)
+
+    @cached_property
+    def mean_step_s(self) -> np.ndarray:
+        """(counted step) seconds, mean over ranks: what the phases are shares of."""
+        if not self.counted.any():
+            return np.empty(0)
+        if "step_mean_s" in self.steps:
+            return self.steps["step_mean_s"][self.counted]
+        return (self.steps["end_ns"] - self.steps["start_ns"])[self.counted].mean(axis=1) * 1e-9
+
+    @cached_property
+    def phase_share(self) -> np.ndarray:
+        """(phase): share of a step, median over the counted steps; NaN without any."""
+        if not self.counted.any():
+            return np.full(len(self.phases), np.nan)
+        return np.median(self.phase_s / self.mean_step_s[:, None], axis=0)
+
+    def summary(self, metric: str) -> float:
+        """A value of /summary; NaN when it has none of that name."""
+        table = self.groups.get("summary", {})
+        found = np.flatnonzero(table["metric"] == metric) if "metric" in table else np.empty(0, int)
+        return float(table["value"][found[0]]) if found.size else float("nan")
+
+    @property
+    def title(self) -> str:
+        """App, ranks and threads in words."""
+        app = self.attributes.get("app", "?")
+        return f"{app}, {plural(self.ranks, 'rank')} x {plural(self.threads, 'thread')}"
+
+
+def plural(n: int, word: str) -> str:
+    """`1 rank`, `2 ranks`."""
+    return f"{n} {word}{'' if n == 1 else 's'}"
+
+
+def read_record(path: Path, steps: bool = True) -> Record:
+    """Read a record or a .part; UsageError names the file and what is wrong with it."""
+    if not path.is_file():
+        raise UsageError(f"{path}: no such file")
+    try:
+        with h5py.File(path, "r") as file:
+            return _read(path, file, steps)
+    except UsageError:
+        raise
+    except (OSError, KeyError, ValueError, TypeError, RuntimeError) as error:
+        reason = " ".join(str(error.args[0] if error.args else error).split())
+        raise UsageError(f"{path}: damaged, or not a record of Partita: {reason}") from error
+
+
+def is_finished(path: Path) -> bool:
+    """Whether a record stands there that its run closed at its planned end, with results that passed its check."""
+    if not path.is_file():
+        return False
+    try:
+        record = read_record(path, steps=False)
+    except UsageError:
+        return False
+    return record.complete and record.verified
+
+
+def _read(path: Path, file: h5py.File, with_steps: bool) -> Record:
+    attributes = {name: _plain(value) for name, value in file.attrs.items()}
+    if attributes.get("Conventions") != CONVENTIONS:
+        given = attributes.get("Conventions", "no such attribute")
+        raise UsageError(f"{path}: Conventions: {given!r} given, not a record of Partita; allowed is {CONVENTIONS!r}")
+    toml = _plain(file["config/toml"][()]) if "config/toml" in file else ""
+    environment = (
+        {name: str(_plain(value)) for name, value in file["environment"].attrs.items()} if "environment" in file else {}
+    )
+    groups = {
+        name: _columns(file[name])
+        for name in ("calibration", "ranks", "traffic", "evaluation", "summary")
+        if name in file
+    }
+    record = Record(path, attributes, toml, environment, groups=groups)
+    if not with_steps or "steps" not in file:
+        return record
+    columns = _columns(file["steps"])
+    phases = tuple(str(v) for v in columns.pop("phase"))
+    classes = tuple(str(v) for v in columns.pop("phase_class"))
+    planned = len(columns["loss"])
+    written = int(file["steps_written"][()])
+    if not 0 <= written <= planned:
+        raise ValueError(f"/steps_written is {written}, /steps has {planned} rows")
+    cut = {name: values[:written] for name, values in columns.items() if values.ndim and len(values) == planned}
+    return Record(path, attributes, toml, environment, phases, classes, cut, planned, groups)
+
+
+def _columns(group: h5py.Group) -> Columns:
+    return {name: _array(item) for name, item in group.items() if isinstance(item, h5py.Dataset)}
+
+
+def _array(dataset: h5py.Dataset) -> np.ndarray:
+    if h5py.check_string_dtype(dataset.dtype):
+        return np.asarray(dataset.asstr()[()])
+    return dataset[()]
+
+
+def _plain(value: Any) -> Any:
+    """NumPy scalars and bytes -> Python's own."""
+    if isinstance(value, bytes):
+        return value.decode()
+    if isinstance(value, np.ndarray) and value.size == 1:
+        return _plain(value.reshape(-1)[0])
+    return value.item() if isinstance(value, np.generic) else value

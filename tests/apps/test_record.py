@@ -1,0 +1,87 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""What a record of mlp_dp holds, as its readers see it."""
+
+import h5py
+import numpy as np
+import xarray
+
+GROUPS = {"config", "environment", "calibration", "ranks", "steps", "traffic", "evaluation", "summary"}
+PHASES = ["input", "forward", "loss", "backward", "wait", "allreduce", "optimizer"]
+
+
+def parameters() -> int:
+    widths = [17, 33, 17, 5]  # of inputs/mlp_dp/tiny.toml
+    return sum(a * b + b for a, b in zip(widths, widths[1:]))
+
+
+def text(value) -> str:
+    return value.decode() if isinstance(value, bytes) else str(value)
+
+
+def test_groups_and_root_attributes(run):
+    with h5py.File(run(2)) as file:
+        assert GROUPS <= set(file)
+        attributes = {name: text(value) for name, value in file.attrs.items()}
+        assert attributes["Conventions"] == "Partita-1"
+        assert attributes["app"] == "mlp_dp"
+        assert attributes["strategy"] == "data_parallel/mpi"
+        assert attributes["ranks"] == "2" and attributes["complete"] == "1" and attributes["verified"] == "1"
+        for name in ("schema_version", "run_uuid", "created_utc", "git_sha", "config_hash", "command", "exit_reason"):
+            assert attributes[name], name
+
+
+def test_xarray_opens_the_steps_and_phases_add_up(run):
+    with xarray.open_dataset(run(3, "train.batch=50"), group="steps") as steps:
+        assert steps.phase_s.dims == ("step", "rank", "phase")
+        assert [text(name) for name in steps.phase.values] == PHASES
+        assert steps.sizes == {"step": 20, "rank": 3, "phase": 7}
+        elapsed = (steps.end_ns - steps.start_ns) * 1e-9
+        total = steps.phase_s.sum("phase")
+        assert bool((total <= elapsed + 1e-9).all())
+        # What no phase covers is a few readings of the clock.
+        assert float((total / elapsed).median()) > 0.9
+        assert bool((steps.samples == 50).all())
+        assert steps.warmup.values.tolist() == [1, 1] + [0] * 18
+        assert int(steps.flushed[2]) == 1
+
+
+def test_ring_traffic_is_exactly_the_closed_form(run):
+    for ranks in (2, 3, 4):
+        with h5py.File(run(ranks, "parallel.allreduce=ring")) as file:
+            names = [text(name) for name in file["traffic/operation"][:]]
+            row = next(k for k, name in enumerate(names) if name.startswith("allreduce"))
+            assert text(file["traffic/algorithm"][row]) == "ring"
+            sent = file["traffic/sent_bytes"][row]
+            timed = 20 - 2  # traffic counts the steps after warm-up
+            assert sent.sum() == timed * 2 * (ranks - 1) * parameters() * 4
+            assert (sent == file["traffic/expected_bytes"][row]).all()
+
+
+def test_the_deck_in_the_record_reproduces_the_run(run, tmp_path):
+    first = run(2, "train.deterministic=true", "train.seed=5", "model.hidden=[9]")
+    with h5py.File(first) as file:
+        deck = tmp_path / "again.toml"
+        deck.write_text(text(file["config/toml"][()]))
+        losses = file["steps/loss"][:]
+        config_hash = file.attrs["config_hash"]
+    with h5py.File(run(2, deck=str(deck), name="again")) as file:
+        assert file["steps/loss"][:].tobytes() == losses.tobytes()
+        assert file.attrs["config_hash"] == config_hash
+
+
+def test_summary_is_recomputable(run):
+    with h5py.File(run(2, "train.steps=40")) as file:
+        names = [text(name) for name in file["summary/metric"][:]]
+        value = dict(zip(names, file["summary/value"][:]))
+        counted = (file["steps/warmup"][:] == 0) & (file["steps/flushed"][:] == 0)
+        step_s = (file["steps/end_ns"][:] - file["steps/start_ns"][:]).max(axis=1)[counted] * 1e-9
+        assert np.isclose(value["step_s"], np.median(step_s), rtol=1e-12)
+        assert np.isclose(value["samples_per_s"], 48 * counted.sum() / step_s.sum(), rtol=1e-12)
+        assert np.isclose(value["flop_per_s"], file.attrs["flop_per_step"] / value["step_s"], rtol=1e-12)
+        assert value["final_loss"] == file["steps/loss"][-1]
+
+
+def test_ranks_tell_where_they_ran(run):
+    with h5py.File(run(2)) as file:
+        assert file["ranks/local_rank"][:].tolist() == [0, 1]
+        assert (file["ranks/peak_memory_bytes"][:] > 1 << 20).all()

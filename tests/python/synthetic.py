@@ -1,0 +1,182 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""SYNTHETIC TEST DATA: records with invented numbers in the layout of lib/partita/io. Never shipped, never a result."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import h5py
+import numpy as np
+
+PHASES = (
+    ("input", "input"),
+    ("forward", "compute"),
+    ("loss", "compute"),
+    ("backward", "compute"),
+    ("allreduce", "communication"),
+    ("wait", "wait"),
+    ("optimizer", "compute"),
+)
+SHARES = (0.02, 0.25, 0.01, 0.42, 0.12, 0.03, 0.13)  # 2 % of a step lie in no phase.
+
+
+@dataclass
+class Synthetic:
+    """One invented run."""
+
+    ranks: int = 1
+    threads: int = 1
+    allreduce: str = "mpi"
+    step_s: Callable[[int], float] = lambda step: 0.03
+    steps: int = 12
+    warmup: int = 2
+    batch: int = 64
+    study: str = "synthetic"
+    point: str = "np1-mpi-r1"
+    complete: int = 1
+    exit_reason: str = "done"
+    oversubscribed: int = 0
+    verified: int = 1
+    flop_per_step: float = 0.0
+    written: int | None = None
+    loss: Callable[[int], float] = lambda step: 2.3 / (1 + 0.1 * step)
+    accuracy: Sequence[float] = (0.5, 0.8)
+    shares: Sequence[float] = SHARES
+    model: str = "hidden = [32, 32]"
+    app: str = "mlp_dp"
+
+    def toml(self, path: Path) -> str:
+        """The resolved deck."""
+        return (
+            f"[model]\n{self.model}\n[train]\nbatch = {self.batch}\nsteps = {self.steps}\nseed = 1\n"
+            f'[parallel]\nallreduce = "{self.allreduce}"\n[output]\npath = "{path}"\n'
+            f'[record]\nstudy = "{self.study}"\npoint = "{self.point}"\n'
+        )
+
+    def write(self, path: Path) -> Path:
+        """Write the record, complete or not as told."""
+        with h5py.File(path, "w") as f:
+            f.attrs.update(
+                {
+                    "Conventions": "Partita-1",
+                    "schema_version": 1,
+                    "app": self.app,
+                    "strategy": f"data-parallel {self.allreduce}",
+                    "study": self.study,
+                    "point": self.point,
+                    "created_utc": "2026-01-01T00:00:00Z",
+                    "run_uuid": "0",
+                    "git_sha": "0123456789abcdef0123456789abcdef01234567",
+                    "git_dirty": 0,
+                    "complete": self.complete,
+                    "exit_reason": self.exit_reason,
+                    "ranks": self.ranks,
+                    "threads_per_rank": self.threads,
+                    "oversubscribed": self.oversubscribed,
+                    "config_hash": "00",
+                    "verified": self.verified,
+                    "flop_per_step": self.flop_per_step,
+                    "command": "synthetic",
+                }
+            )
+            f["config/toml"] = self.toml(path)
+            environment = f.create_group("environment")
+            environment.attrs.update(
+                {
+                    "cpu_model": "Synthetic CPU (test data)",
+                    "cores_online": "2",
+                    "OMP_NUM_THREADS": str(self.threads),
+                    "compiler": "g++ 12",
+                    "mpi_library": "MPICH",
+                    "math_backend": "oneDNN",
+                    "hostname": "nowhere",
+                }
+            )
+            _scale(f, "step", np.arange(self.steps))
+            _scale(f, "rank", np.arange(self.ranks))
+            _scale(f, "phase", [name for name, _ in PHASES])
+            f["steps_written"] = np.int64(self.steps if self.written is None else self.written)
+            self._steps(f)
+            self._tables(f)
+        return path
+
+    def _steps(self, f: h5py.File) -> None:
+        elapsed = np.array([self.step_s(step) for step in range(self.steps)])
+        rank = np.arange(self.ranks)
+        start = (1_000_000_000 * np.arange(self.steps))[:, None] + rank
+        group = f.create_group("steps")
+        group["start_ns"] = start.astype(np.int64)
+        group["end_ns"] = (start + np.round(elapsed * 1e9).astype(np.int64)[:, None]).astype(np.int64)
+        share = np.array(self.shares)
+        if self.ranks == 1:  # Nothing to send, nobody to wait for.
+            share = np.where(np.isin([c for _, c in PHASES], ["communication", "wait"]), 0.0, share)
+        group["phase_s"] = np.broadcast_to(elapsed[:, None, None] * share, (self.steps, self.ranks, len(PHASES)))
+        group["loss"] = np.array([self.loss(step) for step in range(self.steps)])
+        group["samples"] = np.full(self.steps, self.batch, np.int64)
+        group["warmup"] = (np.arange(self.steps) < self.warmup).astype(np.int8)
+        group["flushed"] = (np.arange(self.steps) == self.warmup).astype(np.int8)
+        group["phase_class"] = [cls for _, cls in PHASES]
+        for name in ("step", "rank", "phase"):
+            group[name] = f[name]  # hard link, as the apps write it
+        if self.written is not None and self.written < self.steps:
+            group["loss"][self.written :] = np.nan
+
+    def _tables(self, f: h5py.File) -> None:
+        counted = np.array([self.step_s(step) for step in range(self.warmup + 1, self.steps)])
+        _columns(f, "calibration", quantity=["triad_byte_per_s"], value=[1e10], unit=["byte/s"], description=["triad"])
+        _columns(
+            f,
+            "ranks",
+            hostname=["nowhere"] * self.ranks,
+            cores=["0-1"] * self.ranks,
+            peak_memory_bytes=np.full(self.ranks, 2**28),
+        )
+        parameters = 1000
+        moved = 2 * (self.ranks - 1) / self.ranks * parameters * 4 * len(counted)
+        _columns(
+            f,
+            "traffic",
+            operation=[f"allreduce/data/{self.allreduce}"],
+            kind=["allreduce"],
+            algorithm=[self.allreduce],
+            axis=["data"],
+            calls=np.full((1, self.ranks), len(counted)),
+            messages=np.full((1, self.ranks), 2 * (self.ranks - 1) * len(counted)),
+            sent_bytes=np.full((1, self.ranks), round(moved)),
+            seconds=np.full((1, self.ranks), 0.1),
+            expected_bytes=np.full((1, self.ranks), moved),
+            predicted_s=[0.09],
+        )
+        n = len(self.accuracy)
+        _columns(
+            f,
+            "evaluation",
+            evaluation=np.arange(n),
+            step=(np.arange(n) + 1) * self.steps // max(n, 1),
+            loss=1.0 - 0.5 * np.array(self.accuracy),
+            accuracy=np.array(self.accuracy),
+            samples=np.full(n, 100),
+        )
+        _columns(
+            f,
+            "summary",
+            metric=["step_s", "samples_per_s"],
+            value=[np.median(counted), self.batch / counted.mean()],
+            ci_low=[np.nan, np.nan],
+            ci_high=[np.nan, np.nan],
+            n=[len(counted)] * 2,
+            kind=["cost", "rate"],
+            scope=["within run"] * 2,
+            unit=["s", "1/s"],
+        )
+
+
+def _scale(f: h5py.File, name: str, values: object) -> None:
+    f[name] = values
+    f[name].make_scale(name)
+
+
+def _columns(f: h5py.File, name: str, **columns: object) -> None:
+    group = f.create_group(name)
+    for column, values in columns.items():
+        group[column] = values

@@ -1,0 +1,88 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""The command line itself: exit codes, one-line errors, output in a log and on a terminal."""
+
+import os
+import pty
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from conftest import Checkout
+from synthetic import Synthetic
+
+Command = Callable[..., tuple[int, str, str]]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ([], "Missing command."),
+        (["shoe"], "No such command 'shoe'. Did you mean 'show'?"),
+        (["show"], "Missing argument"),
+        (["plot", "x", "--format", "pdf"], "'pdf' is not one of 'png', 'svg'"),
+        (["run", "x.toml", "--jobs", "2"], "No such option"),
+        (["run", "none.toml"], "none.toml: cannot read the study: No such file or directory"),
+        (["show", "none.h5"], "none.h5: no such file"),
+        (["plot", "none"], "none: no such folder"),
+    ],
+)
+def test_wrong_use_is_one_line_and_exit_2(partita: Command, arguments: list[str], message: str) -> None:
+    code, out, err = partita(*arguments)
+    assert (code, out) == (2, "")
+    assert err.startswith("error: ") and message in err and err.count("\n") == 1
+
+
+def test_help_and_version(partita: Command) -> None:
+    for arguments in (["--help"], ["run", "--help"], ["show", "--help"], ["plot", "--help"]):
+        code, out, _ = partita(*arguments)
+        assert code == 0 and "Usage: partita" in out
+    assert partita("--version")[1] == "partita 0.1.0\n"
+
+
+def test_plot_of_an_empty_or_incomplete_folder(tmp_path: Path, partita: Command) -> None:
+    code, _, err = partita("plot", tmp_path)
+    assert code == 2 and "nothing to plot" in err and err.count("\n") == 1
+    (tmp_path / "bad.h5").write_text("no HDF5")
+    code, _, err = partita("plot", tmp_path)
+    assert code == 2 and "bad.h5: damaged" in err and err.count("\n") == 1
+
+
+def test_plot_of_a_folder_of_studies(tmp_path: Path, partita: Command) -> None:
+    for name in ("one", "two"):
+        (tmp_path / name).mkdir()
+        for ranks in (1, 2):
+            Synthetic(ranks=ranks, study=name).write(tmp_path / name / f"np{ranks}.h5")
+    assert partita("plot", tmp_path)[0] == 0
+    assert all((tmp_path / name / "figures" / "scaling.png").exists() for name in ("one", "two"))
+
+
+def test_plot_of_two_studies_in_one_folder(tmp_path: Path, partita: Command) -> None:
+    for name in ("one", "two"):
+        Synthetic(study=name).write(tmp_path / f"{name}.h5")
+    assert partita("plot", tmp_path)[0] == 0
+    assert (tmp_path / "figures" / "one_scaling.png").exists() and (tmp_path / "figures" / "two_scaling.csv").exists()
+
+
+def test_log_has_plain_lines(checkout: Checkout, environment: dict[str, str]) -> None:
+    command = [sys.executable, "-m", "partita", "run", str(checkout.study(("repeats = 2", "repeats = 1")))]
+    done = subprocess.run(command, capture_output=True, text=True, env=environment, check=False)
+    assert (done.returncode, done.stderr) == (0, "") and "\x1b" not in done.stdout
+    assert [line[:12] for line in done.stdout.splitlines()[1:-1]] == [f"[{i}/3] ok    " for i in (1, 2, 3)]
+
+
+def test_terminal_has_a_live_bar(checkout: Checkout, environment: dict[str, str]) -> None:
+    command = [sys.executable, "-m", "partita", "run", str(checkout.study(("repeats = 2", "repeats = 1")))]
+    ours, theirs = pty.openpty()
+    process = subprocess.Popen(command, stdout=theirs, stderr=theirs, env={**environment, "TERM": "xterm-256color"})
+    os.close(theirs)
+    shown = b""
+    try:
+        while chunk := os.read(ours, 4096):
+            shown += chunk
+    except OSError:  # The other end is closed.
+        pass
+    assert process.wait() == 0
+    assert b"\x1b[" in shown and "━".encode() in shown and b"3 points run" in shown and b"left" in shown

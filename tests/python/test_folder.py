@@ -1,0 +1,106 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""A folder of records -> series."""
+
+from pathlib import Path
+
+import pytest
+
+from partita.errors import UsageError
+from partita.folder import read_folder
+from synthetic import Synthetic
+
+
+def write(folder: Path, *runs: Synthetic) -> Path:
+    for index, run in enumerate(runs):
+        run.write(folder / f"run{index}.h5")
+    return folder
+
+
+def ranks_of(folder: Path) -> dict[str, list[int]]:
+    (study,), _ = read_folder(folder)
+    return {s.label: [c.ranks for c in s.cells] for s in study.series}
+
+
+def test_series_differ_in_one_key_and_share_the_base(tmp_path: Path) -> None:
+    runs = [Synthetic(ranks=1), Synthetic(ranks=2), Synthetic(ranks=2, allreduce="ring")]
+    assert ranks_of(write(tmp_path, *runs)) == {"mpi": [1, 2], "ring": [1, 2]}
+    (study,), notes = read_folder(tmp_path)
+    assert study.series_keys == ("parallel.allreduce",) and notes == []
+    assert study.series[0].cells[0].records == study.series[1].cells[0].records
+    assert [(label, c.ranks) for label, c in study.distinct_cells()] == [("", 1), ("mpi", 2), ("ring", 2)]
+
+
+def test_a_base_of_its_own_is_not_replaced(tmp_path: Path) -> None:
+    runs = [Synthetic(ranks=p, allreduce=a) for p in (1, 2) for a in ("mpi", "ring")]
+    (study,), _ = read_folder(write(tmp_path, *runs))
+    assert [[c.ranks for c in s.cells] for s in study.series] == [[1, 2], [1, 2]]
+    assert study.series[0].cells[0].records != study.series[1].cells[0].records
+
+
+def test_the_study_says_what_is_equal_at_one_rank(tmp_path: Path) -> None:
+    write(tmp_path, Synthetic(ranks=1), Synthetic(ranks=2), Synthetic(ranks=2, allreduce="ring"))
+    (tmp_path / "study.toml").write_text('name = "synthetic"\nscaling = "strong"\nequal_at_one_rank = []\n')
+    assert ranks_of(tmp_path) == {"mpi": [1, 2], "ring": [2]}
+
+
+def test_a_base_that_only_others_use_is_no_line(tmp_path: Path) -> None:
+    write(tmp_path, Synthetic(ranks=1, allreduce="none"), Synthetic(ranks=2), Synthetic(ranks=2, allreduce="ring"))
+    assert ranks_of(tmp_path) == {"mpi": [1, 2], "ring": [1, 2]}
+
+
+def test_batch_that_grows_with_ranks_makes_no_series(tmp_path: Path) -> None:
+    (study,), _ = read_folder(write(tmp_path, *[Synthetic(ranks=p, batch=32 * p) for p in (1, 2, 3)]))
+    assert study.series_keys == () and study.rank_keys == ("train.batch",)
+    assert [s.label for s in study.series] == ["data-parallel mpi"]
+
+
+def test_models_of_two_sizes_are_two_series(tmp_path: Path) -> None:
+    runs = [Synthetic(ranks=p, model=f"hidden = [{h}]") for p in (1, 2) for h in (64, 128)]
+    assert ranks_of(write(tmp_path, *runs)) == {"hidden [64]": [1, 2], "hidden [128]": [1, 2]}
+
+
+def test_threads_per_rank_tell_series_apart(tmp_path: Path) -> None:
+    runs = [Synthetic(ranks=p, threads=t) for p in (1, 2) for t in (1, 2)]
+    assert ranks_of(write(tmp_path, *runs)) == {"threads per rank 1": [1, 2], "threads per rank 2": [1, 2]}
+
+
+def test_repeats_are_one_cell(tmp_path: Path) -> None:
+    (study,), _ = read_folder(write(tmp_path, *[Synthetic(point=f"r{r}") for r in range(4)]))
+    assert [len(c.records) for c in study.series[0].cells] == [4]
+
+
+def test_unusable_files_are_left_out_with_a_note(tmp_path: Path) -> None:
+    Synthetic().write(tmp_path / "good.h5")
+    Synthetic(complete=0, exit_reason="signal SIGTERM").write(tmp_path / "stopped.h5")
+    Synthetic(complete=0).write(tmp_path / "killed.h5.part")
+    (tmp_path / "bad.h5").write_text("no HDF5")
+    (study,), notes = read_folder(tmp_path)
+    assert [r.path.name for r in study.records] == ["good.h5"]
+    assert len(notes) == 3 and all(n.startswith("left out: ") for n in notes)
+    assert (
+        "bad.h5: damaged" in notes[0] and "incomplete (signal SIGTERM)" in notes[1] and "1 record of runs" in notes[2]
+    )
+
+
+def test_two_studies_in_one_folder_stay_apart(tmp_path: Path) -> None:
+    studies, _ = read_folder(write(tmp_path, Synthetic(study="a"), Synthetic(study="b")))
+    assert [s.name for s in studies] == ["a", "b"]
+
+
+def test_different_code_is_pointed_out(tmp_path: Path) -> None:
+    import h5py
+
+    write(tmp_path, Synthetic(), Synthetic(ranks=2))
+    with h5py.File(tmp_path / "run1.h5", "r+") as file:
+        file.attrs["git_sha"] = "f" * 40
+    assert any("different git_sha" in note for note in read_folder(tmp_path)[1])
+
+
+def test_nothing_to_plot(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match=r"nothing to plot: no records \(\*\.h5\) in it"):
+        read_folder(tmp_path)
+    with pytest.raises(UsageError, match="no such folder"):
+        read_folder(tmp_path / "none")
+    Synthetic(complete=0).write(tmp_path / "killed.h5.part")
+    with pytest.raises(UsageError, match="nothing to plot: left out: 1 record of runs that were killed"):
+        read_folder(tmp_path)

@@ -1,0 +1,86 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""`partita show`: what a reader finds in it."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from synthetic import Synthetic
+
+Command = Callable[..., tuple[int, str, str]]
+
+
+def line_with(out: str, start: str) -> list[str]:
+    return next(line.split() for line in out.splitlines() if line.startswith(start))
+
+
+def test_summary_of_a_record(tmp_path: Path, partita: Command) -> None:
+    path = Synthetic(ranks=2, allreduce="ring", flop_per_step=3e9).write(tmp_path / "a.h5")
+    code, out, err = partita("show", path)
+    assert (code, err) == (0, "") and "warning" not in out
+    assert out.startswith("mlp_dp, 2 ranks x 1 thread\n")
+    assert "data-parallel ring" in out and "0123456789abcdef" in out and str(path) in out
+    assert "Synthetic CPU (test data), 2 hardware threads" in out
+    assert "median 30.000 ms, 95 % interval 30.000 .. 30.000 ms within this run" in out
+    assert line_with(out, "steps counted")[2] == "9"
+    assert "2,133 (median step of 64 samples)" in out and "100.0 Gflop/s" in out
+    assert line_with(out, "allreduce ")[1:4] == ["communication", "12.0", "%"]
+    assert line_with(out, "unattributed")[1] == "2.0"
+    assert line_with(out, "loss, first step")[-1] == "2.3"
+    assert "80.00 %" in out  # Accuracy after step 12.
+    traffic = line_with(out, "allreduce/data/ring")
+    assert traffic[1:3] == ["9", "36"] and "equal" in traffic
+    assert line_with(out, "triad_byte_per_s")[1:] == ["10.00", "GB/s"]
+    assert line_with(out, "step_s")[1] == "0.03"
+
+
+def test_traffic_that_differs_from_the_closed_form_stands_out(tmp_path: Path, partita: Command) -> None:
+    import h5py
+
+    path = Synthetic(ranks=2).write(tmp_path / "a.h5")
+    with h5py.File(path, "r+") as file:
+        file["traffic/sent_bytes"][0, 1] += 4
+    assert "DIFFERS" in line_with(partita("show", path)[1], "allreduce/data/mpi")
+
+
+@pytest.mark.parametrize(
+    ("run", "warning"),
+    [
+        (
+            Synthetic(complete=0, exit_reason="running", written=7),
+            "incomplete: exit reason: running; 7 of 12 steps written",
+        ),
+        (Synthetic(oversubscribed=1), "oversubscribed: more threads than cores"),
+        (Synthetic(verified=0), "its results failed the run's own check"),
+    ],
+)
+def test_warnings_come_first(tmp_path: Path, partita: Command, run: Synthetic, warning: str) -> None:
+    code, out, _ = partita("show", run.write(tmp_path / "a.h5.part"))
+    assert code == 0 and out.splitlines()[1].startswith(f"warning: {warning}")
+
+
+def test_part_without_a_single_step(tmp_path: Path, partita: Command) -> None:
+    code, out, _ = partita("show", Synthetic(complete=0, written=0).write(tmp_path / "a.h5.part"))
+    assert code == 0 and "0 of 12 steps written" in out and "Phases" not in out
+
+
+def test_record_without_steps(tmp_path: Path, partita: Command) -> None:
+    """As comm_bench writes it."""
+    import h5py
+
+    path = Synthetic(ranks=2, app="comm_bench").write(tmp_path / "a.h5")
+    with h5py.File(path, "r+") as file:
+        for name in ("steps", "step", "phase", "steps_written"):
+            del file[name]
+    code, out, _ = partita("show", path)
+    assert code == 0 and out.startswith("comm_bench, 2 ranks") and "Traffic" in out and "Phases" not in out
+
+
+@pytest.mark.parametrize("name", ["a.h5", "a.h5.part"])
+def test_damaged_file_is_one_error_and_exit_2(tmp_path: Path, partita: Command, name: str) -> None:
+    path = Synthetic().write(tmp_path / name)
+    path.write_bytes(path.read_bytes()[:2500])
+    code, out, err = partita("show", path)
+    assert (code, out) == (2, "")
+    assert err.startswith(f"error: {path}: damaged, or not a record of Partita: ") and err.count("\n") == 1

@@ -1,0 +1,133 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Study files: expansion, order, hashes, messages."""
+
+from pathlib import Path
+
+import pytest
+
+from conftest import HERE, Checkout
+from partita.errors import UsageError
+from partita.study import in_random_order, points, read_study, toml_value, with_digests
+
+
+def names(checkout: Checkout, *replacements: tuple[str, str]) -> list[str]:
+    return [p.name for p in points(read_study(checkout.study(*replacements)))]
+
+
+def test_points_are_ranks_times_grid_times_repeats(checkout: Checkout) -> None:
+    expected = [f"{n}-r{r}" for r in (1, 2) for n in ("np1-mpi", "np2-mpi", "np2-ring")]
+    assert names(checkout) == expected  # One base at one rank: the all-reduces are equal there.
+
+
+def test_all_of_the_grid_at_one_rank_unless_told_otherwise(checkout: Checkout) -> None:
+    found = names(checkout, ('equal_at_one_rank = ["parallel.allreduce"]\n', ""), ("repeats = 2", "repeats = 1"))
+    assert found == ["np1-mpi-r1", "np1-ring-r1", "np2-mpi-r1", "np2-ring-r1"]
+
+
+def test_grid_is_a_product_and_numbers_are_named(checkout: Checkout) -> None:
+    found = names(
+        checkout,
+        ('["mpi", "ring"]\n', '["mpi", "ring"]\nmodel.hidden = [64, 128]\n'),
+        ("ranks = [1, 2]", "ranks = [2]"),
+        ("repeats = 2", "repeats = 1"),
+    )
+    assert found == [f"np2-{a}-hidden{h}-r1" for a in ("mpi", "ring") for h in (64, 128)]
+
+
+def test_overrides_hold_set_and_grid(checkout: Checkout) -> None:
+    by_name = {p.name: p for p in points(read_study(checkout.study()))}
+    assert by_name["np2-ring-r1"].overrides == (("parallel.allreduce", "ring"), ("train.steps", "12"))
+
+
+def test_weak_scaling_multiplies_by_ranks(checkout: Checkout) -> None:
+    weak = ('scaling = "strong"', 'scaling = "weak"'), ("[grid]", "[per_rank]\ntrain.batch = 96\n[grid]")
+    for point in points(read_study(checkout.study(*weak))):
+        assert dict(point.overrides)["train.batch"] == str(96 * point.ranks)
+
+
+def test_order_is_random_seeded_and_in_blocks_of_repeats(checkout: Checkout) -> None:
+    study = read_study(checkout.study(("repeats = 2", "repeats = 20")))
+    ordered = in_random_order(study, points(study))
+    assert ordered == in_random_order(study, points(study))
+    assert sorted(p.name for p in ordered) == sorted(p.name for p in points(study))
+    assert [p.repeat for p in ordered] == [r for r in range(1, 21) for _ in range(3)]  # Repeats are interleaved.
+    blocks = {tuple(p.name.rpartition("-")[0] for p in ordered[3 * b : 3 * b + 3]) for b in range(20)}
+    assert len(blocks) > 3  # Not one order repeated.
+    other = read_study(checkout.study(("repeats = 2", "repeats = 20"), ("seed = 7", "seed = 8")))
+    assert [p.name for p in in_random_order(other, points(other))] != [p.name for p in ordered]
+
+
+def test_digest_changes_with_all_that_decides_a_result(checkout: Checkout) -> None:
+    def digests(binary: str, *replacements: tuple[str, str]) -> dict[str, str]:
+        study = read_study(checkout.study(*replacements))
+        return {p.name: p.digest for p in with_digests(study, points(study), binary)}
+
+    base = digests("a")
+    assert base == digests("a")
+    assert len(set(base.values())) == len(base) == 6
+    changes = [
+        digests("b"),
+        digests("a", ("train.steps = 12", "train.steps = 13")),
+        digests("a", ("threads = 1", "threads = 2")),
+        digests("a", ("-n {ranks}", "-n {ranks} --bind")),
+    ]
+    (checkout.root / "inputs" / "mlp_dp" / "deck.toml").write_text("[train]\nsteps = 14\n")
+    changes.append(digests("a"))
+    for changed in changes:
+        assert not set(changed.values()) & set(base.values())
+    (checkout.root / "inputs" / "mlp_dp" / "deck.toml").write_text("[train]\nsteps = 12\n")
+    assert base == digests("a", ("seed = 7", "seed = 9"))  # The order is no part of a result.
+    more = digests("a", ("repeats = 2", "repeats = 3"))
+    assert base.items() <= more.items()  # More repeats only add points.
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ('name = "fake"', 'nam = "fake"', "name: missing; give a name of letters, digits, _ and -"),
+        ("repeats = 2", "repeat = 2", ":8: repeat: unknown key; did you mean repeats?"),
+        ("repeats = 2", "repeats = 0", ":8: repeats: 0 given; allowed is an integer from 1 on"),
+        ("threads = 1", "threads = 1.5", ":7: threads: 1.5 given; allowed is an integer from 1 on"),
+        ("ranks = [1, 2]", "ranks = [1, 1]", ":6: ranks: [1, 1] given; allowed is a list of different integers"),
+        ("ranks = [1, 2]", "ranks = []", ":6: ranks: [] given"),
+        ('"strong"', '"linear"', ':5: scaling: "linear" given; allowed are "strong" and "weak"'),
+        ('"strong"', '"weak"', ':5: scaling: "weak" needs [per_rank]'),
+        ("[grid]", "[per_rank]\ntrain.batch = 2\n[grid]", ':5: scaling: "strong" has no use for [per_rank]'),
+        ("deck.toml", "dock.toml", ":4: deck: no file"),
+        ('["mpi", "ring"]', '"mpi"', ':15: grid.parallel.allreduce: "mpi" given; allowed is a list of values'),
+        ('["mpi", "ring"]', '["mpi", "mpi"]', ":15: grid.parallel.allreduce:"),
+        ("train.steps = 12", 'parallel.allreduce = "mpi"', ":15: grid.parallel.allreduce: also in [set]"),
+        ("train.steps = 12", 'output.path = "x"', ":13: set.output.path: set by `partita run` itself"),
+        ("-n {ranks}", "-n 2", ":10: launcher:"),
+        ('["parallel.allreduce"]', '["parallel.bucket"]', ":11: equal_at_one_rank:"),
+        ("seed = 7", "seed = = 7", ":9: not TOML: Invalid value"),
+        ("seed = 7", "timeout_s = 0", ":9: timeout_s: 0 given"),
+    ],
+)
+def test_errors_name_file_line_key_and_remedy(checkout: Checkout, old: str, new: str, message: str) -> None:
+    path = checkout.study((old, new))
+    with pytest.raises(UsageError) as error:
+        read_study(path)
+    text = str(error.value)
+    assert text.startswith(str(path)) and message in text and "\n" not in text
+
+
+def test_missing_study_file(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="cannot read the study: No such file"):
+        read_study(tmp_path / "none.toml")
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [(True, "true"), (3, "3"), (1e-05, "1e-05"), ("ring", "ring"), ("a b", '"a b"'), ("5", '"5"'), ("true", '"true"'),
+     ([1, 2], "[1, 2]"), (["a"], '["a"]')],
+)  # fmt: skip
+def test_values_are_written_as_toml(value: object, text: str) -> None:
+    assert toml_value(value) == text
+
+
+@pytest.mark.parametrize("path", sorted((HERE.parents[1] / "inputs" / "studies").glob("*.toml")), ids=lambda p: p.stem)
+def test_shipped_studies_are_valid(path: Path) -> None:
+    study = read_study(path)
+    assert study.name == path.stem and points(study)
+    assert int(study.fixed["train.steps"]) - int(study.fixed["run.warmup"]) >= 30  # Timed steps a point.

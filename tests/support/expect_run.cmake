@@ -1,0 +1,68 @@
+# SPDX-License-Identifier: BSD-3-Clause
+# Two halves in one file. Included, it defines
+#
+#     partita_expect_run(<name> [CODE c] [NP n] [ERRORS k] [ERROR regex] [OUTPUT regex] [TIMEOUT s] [LABELS ...] COMMAND ...)
+#
+# a test that runs a program under mpiexec and holds it to its exit code (default 0), to the number of lines `error: ...` on
+# standard error (default: 1 when the code is not 0) and to what it prints. As a script (cmake -P), it is that test.
+if(NOT CMAKE_SCRIPT_MODE_FILE)
+  set(PARTITA_EXPECT_RUN ${CMAKE_CURRENT_LIST_FILE} CACHE INTERNAL "Script of partita_expect_run")
+  function(partita_expect_run name)
+    cmake_parse_arguments(arg "" "CODE;NP;ERRORS;ERROR;OUTPUT;TIMEOUT" "LABELS;COMMAND" ${ARGN})
+    foreach(default "CODE=0" "NP=1" "TIMEOUT=60")
+      string(REGEX MATCH "^([A-Z]+)=(.*)$" match ${default})
+      if(NOT DEFINED arg_${CMAKE_MATCH_1})
+        set(arg_${CMAKE_MATCH_1} ${CMAKE_MATCH_2})
+      endif()
+    endforeach()
+    if(NOT DEFINED arg_ERRORS)
+      set(arg_ERRORS 0)
+      if(NOT arg_CODE EQUAL 0)
+        set(arg_ERRORS 1)
+      endif()
+    endif()
+    # The script and not mpiexec is what CTest starts, so NP is given to the script.
+    partita_add_test(${name} LABELS ${arg_LABELS} TIMEOUT ${arg_TIMEOUT}
+      COMMAND ${CMAKE_COMMAND} -DCODE=${arg_CODE} -DERRORS=${arg_ERRORS} -DERROR=${arg_ERROR} -DOUTPUT=${arg_OUTPUT}
+              -P ${PARTITA_EXPECT_RUN} --
+              ${MPIEXEC_EXECUTABLE} ${MPIEXEC_NUMPROC_FLAG} ${arg_NP} ${MPIEXEC_PREFLAGS} ${arg_COMMAND})
+    if(arg_NP GREATER 1)
+      set_tests_properties(${name} PROPERTIES PROCESSORS 2)
+    endif()
+  endfunction()
+  return()
+endif()
+
+set(command "")
+set(found FALSE)
+math(EXPR last "${CMAKE_ARGC} - 1")
+foreach(i RANGE ${last})
+  if(found)
+    list(APPEND command "${CMAKE_ARGV${i}}")
+  elseif(CMAKE_ARGV${i} STREQUAL "--")
+    set(found TRUE)
+  endif()
+endforeach()
+execute_process(COMMAND ${command} RESULT_VARIABLE code OUTPUT_VARIABLE output ERROR_VARIABLE error)
+string(JOIN " " shown ${command})
+message("$ ${shown}\n${output}${error}exit code ${code}")
+
+string(REGEX MATCHALL "(^|\n)error: " errors "${error}")
+list(LENGTH errors errors)
+set(wrong "")
+if(NOT code STREQUAL CODE)
+  list(APPEND wrong "exit code ${code}, expected ${CODE}")
+endif()
+if(NOT errors EQUAL ERRORS)
+  list(APPEND wrong "${errors} lines `error: ...` on standard error, expected ${ERRORS}")
+endif()
+if(ERROR AND NOT error MATCHES "${ERROR}")
+  list(APPEND wrong "standard error does not match ${ERROR}")
+endif()
+if(OUTPUT AND NOT output MATCHES "${OUTPUT}")
+  list(APPEND wrong "standard output does not match ${OUTPUT}")
+endif()
+if(wrong)
+  string(JOIN "; " wrong ${wrong})
+  message(FATAL_ERROR "${wrong}")
+endif()

@@ -1,0 +1,70 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <partita/driver/figure_of_merit.hpp>
+
+namespace partita::driver {
+namespace {
+
+// Two ranks, one phase, ten steps of 2 ms on rank 0 and 1 ms on rank 1, after one of warm-up.
+struct Example {
+  Example() : series({{"forward", metrics::PhaseClass::compute}}, 2) {
+    rows.count = 11;
+    for (index_t s = 0; s < rows.count; ++s) {
+      rows.phase_s.insert(rows.phase_s.end(), {2e-3, 1e-3});
+      rows.start_ns.insert(rows.start_ns.end(), {s * 10000000, s * 10000000});
+      rows.end_ns.insert(rows.end_ns.end(), {s * 10000000 + 2000000, s * 10000000 + 1000000});
+      rows.loss.push_back(1);
+      rows.samples.push_back(100);
+      rows.warmup.push_back(s == 0);
+      rows.flushed.push_back(0);
+    }
+    series.add(rows);
+    work.flop_per_step = 4e6;
+    record.ranks.resize(2);
+    record.attributes["app"] = "mlp_dp";
+    record.calibration.push_back({"gemm_flop_per_s", 1e10, "1/s", ""});
+  }
+
+  double value(const std::string& metric) {
+    const auto rows_of = summarise(series, record, work);
+    const auto row =
+        std::find_if(rows_of.begin(), rows_of.end(), [&](const auto& each) { return each.metric == metric; });
+    return row == rows_of.end() ? -1 : row->value;
+  }
+
+  metrics::StepRows rows;
+  metrics::StepSeries series;
+  metrics::Record record;
+  Workload work;
+};
+
+TEST(figure_of_merit, flop_rate_and_its_share_of_the_calibrated_peak) {
+  Example run;
+  EXPECT_DOUBLE_EQ(run.value("flop_per_s"), 4e6 / 2e-3);
+  EXPECT_DOUBLE_EQ(run.value("mfu"), 4e6 / 2e-3 / (2 * 1e10));
+}
+
+TEST(figure_of_merit, bus_bandwidth_takes_the_slowest_rank) {
+  Example run;
+  run.record.traffic.push_back(
+      {"allreduce", "ring", "data", {10, 10}, {20, 20}, {4000, 3000}, {1e-3, 2e-3}, {4000, 3000}});
+  EXPECT_DOUBLE_EQ(run.value("allreduce_busbw"), 4000 / 2e-3);
+  // The payload of MPI's own: 2 (P-1)/P = 1 at two ranks.
+  run.record.traffic[0].algorithm = "mpi";
+  EXPECT_DOUBLE_EQ(run.value("allreduce_busbw"), 4000 / 2e-3);
+}
+
+TEST(figure_of_merit, line_names_rate_verdict_and_record) {
+  Example run;
+  run.record.summary = summarise(run.series, run.record, run.work);
+  const std::string line = figure_of_merit(run.record, {true, "all is well"}, "x.h5");
+  EXPECT_EQ(line,
+            "mlp_dp: 50000.0 samples/s on 2 ranks, step 2 ms [2, 2] (median of 10 steps); record x.h5; verification "
+            "passed: all is well");
+  EXPECT_NE(figure_of_merit(run.record, {false, "no"}, "x.h5").find("verification FAILED: no"), std::string::npos);
+}
+
+}  // namespace
+}  // namespace partita::driver

@@ -1,0 +1,40 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include <gtest/gtest.h>
+
+#include <csignal>
+#include <partita/driver/stop_signal.hpp>
+#include <string>
+
+namespace partita::driver {
+namespace {
+
+TEST(stop_signal, is_noted_and_does_not_end_the_process) {
+  const StopSignal stop;
+  EXPECT_EQ(stop.received(), 0);
+  std::raise(SIGTERM);
+  EXPECT_EQ(stop.received(), SIGTERM);
+  EXPECT_EQ(std::string(signal_name(stop.received())), "SIGTERM");
+}
+
+TEST(stop_signal, a_new_one_has_heard_nothing) {
+  {
+    const StopSignal stop;
+    std::raise(SIGUSR1);
+    EXPECT_EQ(stop.received(), SIGUSR1);
+  }
+  const StopSignal stop;
+  EXPECT_EQ(stop.received(), 0);
+}
+
+TEST(stop_signal_death, the_second_of_a_kind_ends_the_process) {
+  EXPECT_EXIT(
+      {
+        const StopSignal stop;
+        std::raise(SIGINT);
+        std::raise(SIGINT);
+      },
+      ::testing::KilledBySignal(SIGINT), "");
+}
+
+}  // namespace
+}  // namespace partita::driver

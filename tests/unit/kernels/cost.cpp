@@ -1,0 +1,57 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include <gtest/gtest.h>
+
+#include <partita/kernels/cost.hpp>
+
+// Known by counting by hand; the checks of the closed forms against each other hold for any size.
+
+namespace partita::kernels::test {
+namespace {
+
+using cost::Cost;
+
+static_assert(cost::gemm(2, 3, 4, 4) == Cost{48, 4 * (8 + 12 + 6)}, "cost is usable at compile time");
+
+TEST(cost, linear_layer_of_the_reference_model) {
+  // 784 -> 2048, batch 256, fp32: 2 * 256 * 2048 * 784 flop of products, one bias and one relu an output.
+  const Cost c = cost::linear_forward(256, 2048, 784, 4, Activation::relu);
+  EXPECT_EQ(c.flop, 2.0 * 256 * 2048 * 784 + 2.0 * 256 * 2048);
+  EXPECT_EQ(c.byte, 4.0 * (256 * 784 + 2048 * 784 + 2048 + 256 * 2048));
+}
+
+TEST(cost, both_backward_halves_cost_one_product_each) {
+  const double products = 2.0 * 5 * 7 * 9;
+  EXPECT_EQ(cost::linear_backward_input(5, 7, 9, 4).flop, products);
+  EXPECT_EQ(cost::linear_backward_weights(5, 7, 9, 4).flop, products + 5 * 7);
+  EXPECT_EQ(cost::linear_backward_input(5, 7, 9, 8).byte, 2 * cost::linear_backward_input(5, 7, 9, 4).byte);
+  EXPECT_EQ(cost::linear_backward_weights(5, 7, 9, 4).byte, 4.0 * (5 * 7 + 5 * 9 + 7 * 9 + 7));
+}
+
+TEST(cost, empty_extents_cost_no_flop) {
+  EXPECT_EQ(cost::linear_forward(0, 3, 4, 4).flop, 0);
+  EXPECT_EQ(cost::linear_backward_weights(0, 3, 4, 4).flop, 0);
+  EXPECT_EQ(cost::optimizer_update({}, 0, 4), Cost{});
+}
+
+TEST(cost, optimizers_stream_each_operand_once) {
+  const index_t n = 1000;
+  EXPECT_EQ(cost::optimizer_update({.kind = Optimizer::sgd}, n, 4), (Cost{2000, 3 * 4000}));
+  EXPECT_EQ(cost::optimizer_update({.kind = Optimizer::sgd, .momentum = 0.9}, n, 4), (Cost{4000, 5 * 4000}));
+  EXPECT_EQ(cost::optimizer_update({.kind = Optimizer::adagrad}, n, 4), (Cost{7000, 5 * 4000}));
+  EXPECT_EQ(cost::optimizer_update({.kind = Optimizer::adam}, n, 4), (Cost{13000, 7 * 4000}));
+  EXPECT_EQ(cost::optimizer_update({.kind = Optimizer::adam, .weight_decay = 0.1}, n, 4), (Cost{15000, 7 * 4000}));
+}
+
+TEST(cost, activation_and_loss_move_their_operands) {
+  EXPECT_EQ(cost::activation_backward(Activation::identity, 100, 4), Cost{});
+  EXPECT_EQ(cost::activation_backward(Activation::relu, 100, 4), (Cost{100, 1200}));
+  EXPECT_EQ(cost::activation_forward(Activation::tanh, 100, 8), (Cost{100, 1600}));
+  EXPECT_EQ(cost::loss_forward_backward(Loss::cross_entropy, 6, 10, 4), (Cost{5 * 60 + 4 * 6, 2 * 60 * 4 + 6 * 4}));
+  EXPECT_EQ(cost::loss_forward_backward(Loss::mse, 6, 10, 4), (Cost{4 * 60 + 6, 2 * 60 * 4 + 6 * 4}));
+  EXPECT_EQ(cost::add(10, 4), (Cost{10, 120}));
+}
+
+TEST(cost, sums_and_multiples) { EXPECT_EQ((Cost{1, 2} + Cost{3, 4}) * 2, (Cost{8, 12})); }
+
+}  // namespace
+}  // namespace partita::kernels::test

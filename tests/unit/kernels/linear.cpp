@@ -1,0 +1,198 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include <partita/core/error.hpp>
+#include <partita/kernels/backend/range.hpp>
+#include <partita/kernels/linear.hpp>
+#include <partita/kernels/reference.hpp>
+
+#include "support.hpp"
+
+namespace partita::kernels::test {
+namespace {
+
+const std::vector<Activation> activations = {Activation::identity, Activation::relu, Activation::tanh,
+                                             Activation::sigmoid};
+
+/// What a vendor's tanh or logistic may err by, beside the rounding of its argument: their values are at most 1.
+constexpr double activation_error = 8;  // units of roundoff
+
+struct Sizes {
+  index_t B, N, K;
+};
+std::string text(Sizes s, Placement p) {
+  return "B " + std::to_string(s.B) + " N " + std::to_string(s.N) + " K " + std::to_string(s.K) + " offset " +
+         std::to_string(p.offset) + " pad " + std::to_string(p.pad);
+}
+
+std::vector<Sizes> odd() {
+  std::vector<Sizes> all;
+  for (index_t B : odd_sizes)
+    for (index_t N : odd_sizes)
+      for (index_t K : odd_sizes) all.push_back({B, N, K});
+  return all;
+}
+
+/// Beyond one block of rows, of columns, of depth; one row; one column; many columns at depth 1.
+const std::vector<Sizes> large = {{100, 530, 300}, {1, 300, 600}, {257, 1, 513}, {5, 1030, 1}, {199, 65, 256}};
+
+/// The oracle of a linear layer: inputs, expected outputs, and the error bounds of any order of summation:
+/// two sums of n products, each off by at most gamma_n sum |a b|, gamma_n ~ n u (Higham 2002, section 3.1).
+template <class Scalar>
+struct Case {
+  Sizes s;
+  std::vector<Scalar> x, W, b, dy;
+
+  explicit Case(Sizes sizes) : s(sizes) {
+    x = random_values<Scalar>(1, s.B * s.K);
+    W = random_values<Scalar>(2, s.N * s.K);
+    b = random_values<Scalar>(3, s.N);
+    dy = random_values<Scalar>(4, s.B * s.N);
+  }
+  static std::vector<Scalar> magnitude(std::vector<Scalar> values) {
+    for (Scalar& v : values) v = std::abs(v);
+    return values;
+  }
+  static std::vector<double> scaled(const std::vector<Scalar>& sums, index_t n, double extra) {
+    std::vector<double> bound;
+    for (Scalar sum : sums) bound.push_back(unit_roundoff<Scalar> * (2 * double(n + 2) * double(sum) + extra));
+    return bound;
+  }
+};
+
+template <class Scalar>
+void check_forward(Context& context, Activation activation, Sizes s, Placement p) {
+  SCOPED_TRACE(text(s, p));
+  const Case<Scalar> c(s);
+  const Placed<Scalar> x(c.x, s.B, s.K, p), W(c.W, s.N, s.K, p), y(s.B, s.N, p);
+  const Vector<Scalar> b = to_device(c.b, p.offset);
+  linear_forward(context, activation, x.matrix(), W.matrix(), b, y.matrix());
+  context.exec().fence();
+  const auto expected = reference::linear_forward(activation, c.x, c.W, c.b, s.B, s.N, s.K);
+  EXPECT_TRUE(y.surroundings_untouched());
+  const bool exact = context.backend(Kernel::linear) == Backend::portable || std::is_same_v<Scalar, double>;
+  if (exact && (backend::runs_on_host || activation == Activation::identity || activation == Activation::relu)) {
+    EXPECT_TRUE(same_bits(y.values(), expected));
+  } else {
+    const auto sums = reference::linear_forward(Activation::identity, c.magnitude(c.x), c.magnitude(c.W),
+                                                c.magnitude(c.b), s.B, s.N, s.K);
+    EXPECT_TRUE(within(y.values(), expected, c.scaled(sums, s.K, activation_error)));
+  }
+}
+
+template <class Scalar>
+void check_backward(Context& context, Sizes s, Placement p) {
+  SCOPED_TRACE(text(s, p));
+  const Case<Scalar> c(s);
+  const Placed<Scalar> x(c.x, s.B, s.K, p), W(c.W, s.N, s.K, p), dy(c.dy, s.B, s.N, p), dx(s.B, s.K, p),
+      dW(s.N, s.K, p);
+  const Vector<Scalar> db = to_device(std::vector<Scalar>(s.N, Scalar(7)), p.offset);
+  linear_backward_input(context, dy.matrix(), W.matrix(), dx.matrix());
+  linear_backward_weights(context, x.matrix(), dy.matrix(), dW.matrix(), db);
+  context.exec().fence();
+  EXPECT_TRUE(dx.surroundings_untouched());
+  EXPECT_TRUE(dW.surroundings_untouched());
+  const auto dx_expected = reference::linear_backward_input(c.dy, c.W, s.B, s.N, s.K);
+  const auto dW_expected = reference::linear_backward_weights(c.x, c.dy, s.B, s.N, s.K);
+  const auto db_expected = reference::column_sum(c.dy, s.B, s.N);
+  if (context.backend(Kernel::linear) == Backend::portable || std::is_same_v<Scalar, double>) {
+    EXPECT_TRUE(same_bits(dx.values(), dx_expected));
+    EXPECT_TRUE(same_bits(dW.values(), dW_expected));
+    EXPECT_TRUE(same_bits(to_host(db), db_expected));
+  } else {
+    const auto dy_size = c.magnitude(c.dy);
+    const auto dx_sums = reference::linear_backward_input(dy_size, c.magnitude(c.W), s.B, s.N, s.K);
+    const auto dW_sums = reference::linear_backward_weights(c.magnitude(c.x), dy_size, s.B, s.N, s.K);
+    EXPECT_TRUE(within(dx.values(), dx_expected, c.scaled(dx_sums, s.N, 0)));
+    EXPECT_TRUE(within(dW.values(), dW_expected, c.scaled(dW_sums, s.B, 0)));
+    EXPECT_TRUE(within(to_host(db), db_expected, c.scaled(reference::column_sum(dy_size, s.B, s.N), s.B, 0)));
+  }
+}
+
+template <class Scalar>
+void check_all(Backend backend) {
+  Context context(Exec(), {.backend = backend, .deterministic = false, .per_kernel = {}});
+  for (Placement p : placements) {
+    for (Sizes s : odd()) {
+      check_forward<Scalar>(context, Activation::identity, s, p);
+      check_backward<Scalar>(context, s, p);
+    }
+    for (Sizes s : large) {
+      check_forward<Scalar>(context, Activation::relu, s, p);
+      check_backward<Scalar>(context, s, p);
+    }
+    for (Activation activation : activations)
+      for (Sizes s : std::vector<Sizes>{{17, 33, 3}, {33, 1, 300}, {2, 129, 40}})
+        check_forward<Scalar>(context, activation, s, p);
+  }
+}
+
+TEST(linear, portable_float_is_the_reference_bit_for_bit) { check_all<float>(Backend::portable); }
+TEST(linear, portable_double_is_the_reference_bit_for_bit) { check_all<double>(Backend::portable); }
+TEST(linear, default_backend_float_agrees_with_the_reference) { check_all<float>(Backend::automatic); }
+TEST(linear, default_backend_double_falls_back_to_portable) { check_all<double>(Backend::automatic); }
+
+TEST(linear, several_shapes_share_one_context) {
+  Context context;
+  for (int round = 0; round < 2; ++round)
+    for (Sizes s : large) {
+      check_forward<float>(context, Activation::tanh, s, {});
+      check_backward<float>(context, s, {});
+    }
+}
+
+TEST(linear, any_number_of_threads_agrees_with_the_reference) {
+  for (const Exec& exec : instances())
+    for (Backend backend : backends()) {
+      Context context(exec, {.backend = backend, .deterministic = false, .per_kernel = {}});
+      for (Sizes s : large) {
+        check_forward<float>(context, Activation::sigmoid, s, {});
+        check_backward<float>(context, s, {});
+      }
+    }
+}
+
+TEST(linear, relu_keeps_nan) {
+  for (Backend backend : backends()) {
+    Context context(Exec(), {.backend = backend, .deterministic = false, .per_kernel = {}});
+    std::vector<float> values(4 * 8, 1.0f);
+    values[9] = std::numeric_limits<float>::quiet_NaN();
+    const Placed<float> x(values, 4, 8), W(std::vector<float>(5 * 8, 0.5f), 5, 8), y(4, 5);
+    linear_forward(context, Activation::identity, x.matrix(), W.matrix(), to_device(std::vector<float>(5, 0.0f)),
+                   y.matrix());
+    context.exec().fence();
+    EXPECT_TRUE(std::isnan(y.values()[5]));
+    EXPECT_EQ(y.values()[0], 4.0f);
+  }
+  EXPECT_TRUE(std::isnan(activate(Activation::relu, std::numeric_limits<float>::quiet_NaN())));
+}
+
+std::string message_of(const std::function<void()>& call) {
+  try {
+    call();
+  } catch (const ShapeError& error) {
+    return error.what();
+  }
+  return "no ShapeError";
+}
+
+TEST(linear, shape_errors_name_operand_and_extents) {
+  Context context;
+  const auto m = [](index_t rows, index_t columns) { return Matrix<float>("m", rows, columns); };
+  const auto v = [](index_t n) { return Vector<float>("v", n); };
+  const auto forward = [&](Matrix<float> x, Matrix<float> W, Vector<float> b, Matrix<float> y) {
+    return message_of([&] { linear_forward(context, Activation::relu, x, W, b, y); });
+  };
+  EXPECT_EQ(forward(m(4, 784), m(10, 512), v(10), m(4, 10)),
+            "linear_forward: W has 512 columns, x has 784 columns: expected W (N, K) and x (B, K) with the same K");
+  EXPECT_EQ(forward(m(4, 7), m(10, 7), v(9), m(4, 10)),
+            "linear_forward: b has 9 elements, W has 10 rows: expected b (N) and W (N, K) with the same N");
+  EXPECT_EQ(forward(m(4, 7), m(10, 7), v(10), m(3, 10)),
+            "linear_forward: y has 3 rows, x has 4 rows: expected y (B, N) and x (B, K) with the same B");
+  EXPECT_EQ(message_of([&] { linear_backward_input(context, m(4, 9), m(10, 7), m(4, 7)); }),
+            "linear_backward_input: dy has 9 columns, W has 10 rows: expected dy (B, N) and W (N, K) with the same N");
+  EXPECT_EQ(
+      message_of([&] { linear_backward_weights(context, m(4, 7), m(4, 10), m(10, 7), v(7)); }),
+      "linear_backward_weights: db has 7 elements, dy has 10 columns: expected db (N) and dy (B, N) with the same N");
+}
+
+}  // namespace
+}  // namespace partita::kernels::test

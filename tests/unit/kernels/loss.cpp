@@ -1,0 +1,159 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include <algorithm>
+#include <partita/core/error.hpp>
+#include <partita/kernels/loss.hpp>
+#include <partita/kernels/reference.hpp>
+
+#include "support.hpp"
+
+namespace partita::kernels::test {
+namespace {
+
+constexpr Loss losses[] = {Loss::cross_entropy, Loss::mse};
+
+/// exp of a shifted score is off by the rounding of the shift and of exp itself, relative to a value of at most 1.
+constexpr double row_error = 16;  // units of roundoff per unit of magnitude
+
+template <class Scalar>
+struct Case {
+  index_t B, V;
+  std::vector<Scalar> logits;
+  std::vector<std::int32_t> label;
+
+  Case(index_t rows, index_t classes) : B(rows), V(classes), logits(random_values<Scalar>(5, rows * classes)) {
+    for (index_t i = 0; i < B; ++i)
+      label.push_back(std::int32_t(random_bits(6, Stream::test, std::uint64_t(i)) % std::uint64_t(V)));
+    for (Scalar& z : logits) z *= Scalar(3);
+  }
+};
+
+template <class Scalar>
+class loss : public ::testing::Test {};
+using Scalars = ::testing::Types<float, double>;
+TYPED_TEST_SUITE(loss, Scalars);
+
+TYPED_TEST(loss, sum_and_gradient_match_the_reference) {
+  using Scalar = TypeParam;
+  Context context;
+  const double scale = 1.0 / 7;
+  for (Loss kind : losses)
+    for (index_t B : odd_sizes)
+      for (index_t V : {1, 3, 10, 33})
+        for (Placement p : placements) {
+          const Case<Scalar> c(B, V);
+          const Placed<Scalar> logits(c.logits, B, V, p), dlogits(B, V, p);
+          const Kokkos::View<double, Memory> sum("sum");
+          loss_forward_backward(context, kind, logits.matrix(), to_device(c.label, p.offset), scale, dlogits.matrix(),
+                                sum);
+          context.exec().fence();
+          double expected = 0, bound = 0;
+          std::vector<Scalar> gradient;
+          std::vector<double> gradient_bound;
+          for (index_t b = 0; b < B; ++b) {
+            const double row = reference::loss_row(kind, &c.logits[b * V], V, c.label[b]);
+            expected += row;
+            bound += unit_roundoff<Scalar> * row_error * (1 + row);
+            for (double d : reference::loss_gradient_row(kind, &c.logits[b * V], V, c.label[b])) {
+              gradient.push_back(Scalar(scale * d));
+              gradient_bound.push_back(unit_roundoff<Scalar> * row_error * scale * (1 + std::abs(d)));
+            }
+          }
+          EXPECT_NEAR(to_host(sum)[0], expected, bound) << "B " << B << " V " << V;
+          EXPECT_TRUE(within(dlogits.values(), gradient, gradient_bound));
+          EXPECT_TRUE(dlogits.surroundings_untouched());
+        }
+}
+
+TYPED_TEST(loss, evaluation_counts_hits_and_gives_the_same_sum) {
+  using Scalar = TypeParam;
+  Context context;
+  for (Loss kind : losses)
+    for (index_t B : odd_sizes) {
+      const index_t V = 10;
+      const Case<Scalar> c(B, V);
+      const Placed<Scalar> logits(c.logits, B, V), dlogits(B, V);
+      const Kokkos::View<double, Memory> sum("sum"), training_sum("training_sum");
+      const Kokkos::View<index_t, Memory> correct("correct");
+      const auto label = to_device(c.label);
+      loss_forward(context, kind, logits.matrix(), label, sum, correct);
+      loss_forward_backward(context, kind, logits.matrix(), label, 1, dlogits.matrix(), training_sum);
+      context.exec().fence();
+      index_t hits = 0;
+      for (index_t b = 0; b < B; ++b) {
+        const auto row = c.logits.begin() + b * V;
+        hits += std::max_element(row, row + V) - row == c.label[b];
+      }
+      EXPECT_EQ(to_host(correct)[0], hits);
+      EXPECT_TRUE(same_bits(to_host(sum), to_host(training_sum)));
+    }
+}
+
+TYPED_TEST(loss, gradient_may_overwrite_the_logits) {
+  using Scalar = TypeParam;
+  Context context;
+  for (Loss kind : losses) {
+    const Case<Scalar> c(17, 10);
+    const Placed<Scalar> logits(c.logits, 17, 10), dlogits(17, 10);
+    const Kokkos::View<double, Memory> sum("sum"), in_place_sum("in_place_sum");
+    const auto label = to_device(c.label);
+    loss_forward_backward(context, kind, logits.matrix(), label, 0.5, dlogits.matrix(), sum);
+    loss_forward_backward(context, kind, logits.matrix(), label, 0.5, logits.matrix(), in_place_sum);
+    context.exec().fence();
+    EXPECT_TRUE(same_bits(logits.values(), dlogits.values()));
+    EXPECT_TRUE(same_bits(to_host(in_place_sum), to_host(sum)));
+  }
+}
+
+TYPED_TEST(loss, huge_scores_do_not_overflow) {
+  using Scalar = TypeParam;
+  Context context;
+  const Scalar big = std::numeric_limits<Scalar>::max() / 4;
+  const Placed<Scalar> logits({big, 0, -big, Scalar(1000), Scalar(999), Scalar(-1000)}, 2, 3), dlogits(2, 3);
+  const Kokkos::View<double, Memory> sum("sum");
+  loss_forward_backward(context, Loss::cross_entropy, logits.matrix(), to_device(std::vector<std::int32_t>{0, 1}), 1,
+                        dlogits.matrix(), sum);
+  context.exec().fence();
+  const double second = std::log1p(std::exp(-1.0)) + 1;  // row (1000, 999, -1000), label 1
+  EXPECT_NEAR(to_host(sum)[0], second, row_error * unit_roundoff<Scalar> * 2);
+  for (Scalar d : dlogits.values()) EXPECT_TRUE(std::isfinite(d));
+}
+
+TEST(loss_labels, outside_the_classes_makes_the_sum_nan) {
+  Context context;
+  for (Loss kind : losses)
+    for (std::int32_t bad : {-1, 3}) {
+      const Placed<float> logits(random_values<float>(1, 6), 2, 3), dlogits(2, 3);
+      const Kokkos::View<double, Memory> sum("sum");
+      loss_forward_backward(context, kind, logits.matrix(), to_device(std::vector<std::int32_t>{0, bad}), 1,
+                            dlogits.matrix(), sum);
+      context.exec().fence();
+      EXPECT_TRUE(std::isnan(to_host(sum)[0]));
+    }
+}
+
+TEST(loss_labels, ties_go_to_the_first_class) {
+  Context context;
+  const Placed<float> logits({2, 2, 1, 0, 5, 5}, 2, 3);
+  const Kokkos::View<double, Memory> sum("sum");
+  const Kokkos::View<index_t, Memory> correct("correct");
+  loss_forward(context, Loss::mse, logits.matrix(), to_device(std::vector<std::int32_t>{0, 1}), sum, correct);
+  context.exec().fence();
+  EXPECT_EQ(to_host(correct)[0], 2);
+}
+
+TEST(loss_labels, shape_error_names_operand_and_extents) {
+  Context context;
+  const Matrix<float> logits("logits", 4, 3);
+  const Kokkos::View<double, Memory> sum("sum");
+  try {
+    loss_forward_backward(context, Loss::mse, logits, Vector<std::int32_t>("label", 5), 1, logits, sum);
+    FAIL() << "no ShapeError";
+  } catch (const ShapeError& error) {
+    EXPECT_STREQ(error.what(),
+                 "loss_forward_backward: label has 5 elements, logits has 4 rows: expected label (B) and logits (B, V) "
+                 "with the same B");
+  }
+}
+
+}  // namespace
+}  // namespace partita::kernels::test

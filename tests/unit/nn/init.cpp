@@ -1,0 +1,71 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include <gtest/gtest.h>
+
+#include <partita/nn/init.hpp>
+#include <vector>
+
+namespace partita::nn {
+namespace {
+
+std::vector<double> values(const ParameterTable& table, std::uint64_t seed) {
+  const Vector<double> parameters("parameters", table.size());
+  initialise(table, seed, parameters);
+  const auto host = Kokkos::create_mirror_view_and_copy(Kokkos::HostSpace(), parameters);
+  return {host.data(), host.data() + host.extent(0)};
+}
+
+TEST(init, table_is_flat_and_without_gaps) {
+  ParameterTable table;
+  const Range W = table.add("W", {{0, 3, 3}, {0, 5, 5}}, 1, {});
+  const Range b = table.add("b", {{0, 7, 7}}, 1, {});
+  EXPECT_EQ(W.offset, 0);
+  EXPECT_EQ(W.extent, 15);
+  EXPECT_EQ(b.offset, 15);
+  EXPECT_EQ(table.size(), 22);
+}
+
+TEST(init, a_slice_holds_the_values_of_the_whole) {
+  ParameterTable whole;
+  whole.add("first", {{0, 4, 4}}, 1, {});
+  const Range all = whole.add("W", {{0, 6, 6}, {0, 5, 5}}, 0.25, {});
+  const std::vector<double> expected = values(whole, 3);
+
+  ParameterTable part;
+  part.add("first", {{0, 4, 4}}, 1, {});
+  const Range mine = part.add("W", {{2, 3, 6}, {1, 2, 5}}, 0.25, {});
+  const std::vector<double> got = values(part, 3);
+  for (index_t row = 0; row < 3; ++row)
+    for (index_t column = 0; column < 2; ++column)
+      EXPECT_EQ(got[static_cast<std::size_t>(mine.offset + row * 2 + column)],
+                expected[static_cast<std::size_t>(all.offset + (row + 2) * 5 + column + 1)]);
+}
+
+TEST(init, values_fill_their_interval_and_depend_on_the_seed) {
+  constexpr index_t n = 20000;
+  ParameterTable table;
+  table.add("W", {{0, n, n}}, 0.5, {});
+  const std::vector<double> w = values(table, 1);
+  double sum = 0;
+  double squares = 0;
+  for (const double value : w) {
+    ASSERT_GE(value, -0.5);
+    ASSERT_LT(value, 0.5);
+    sum += value;
+    squares += value * value;
+  }
+  // Mean 0 and variance 1/12, within five standard errors of n uniform numbers.
+  EXPECT_NEAR(sum / n, 0, 5 * std::sqrt(1 / 12.0 / n));
+  EXPECT_NEAR(squares / n, 1 / 12.0, 5 * std::sqrt(1 / 180.0 / n));
+  EXPECT_NE(values(table, 2), w);
+}
+
+TEST(init, tensors_of_one_table_differ) {
+  ParameterTable table;
+  table.add("a", {{0, 8, 8}}, 1, {});
+  table.add("b", {{0, 8, 8}}, 1, {});
+  const std::vector<double> w = values(table, 1);
+  EXPECT_FALSE(std::equal(w.begin(), w.begin() + 8, w.begin() + 8));
+}
+
+}  // namespace
+}  // namespace partita::nn
