@@ -1,0 +1,30 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#pragma once
+
+#include <partita/kernels/cost/elementwise.hpp>
+
+namespace partita::kernels::cost {
+
+/// C (M, N) = A (M, K) B (K, N).
+constexpr Cost gemm(index_t M, index_t N, index_t K, index_t element) {
+  const double m = double(M), n = double(N), k = double(K);
+  return {2 * m * n * k, double(element) * (m * k + k * n + m * n)};
+}
+
+/// y = act(x W^T + b): GEMM, N biases read, one addition and the activation an element.
+constexpr Cost linear_forward(index_t B, index_t N, index_t K, index_t element,
+                              Activation activation = Activation::identity) {
+  const double outputs = double(B) * double(N);
+  return gemm(B, N, K, element) + Cost{outputs * (1 + activation_flop(activation)), double(element) * double(N)};
+}
+
+constexpr Cost linear_backward_input(index_t B, index_t N, index_t K, index_t element) {
+  return gemm(B, K, N, element);
+}
+
+/// dW by GEMM; db adds B numbers a column, and dy was read already.
+constexpr Cost linear_backward_weights(index_t B, index_t N, index_t K, index_t element) {
+  return gemm(N, K, B, element) + Cost{double(B) * double(N), double(element) * double(N)};
+}
+
+}  // namespace partita::kernels::cost

@@ -1,0 +1,65 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#pragma once
+
+#include <cmath>
+#include <vector>
+
+#include <partita/kernels/activation.hpp>
+
+// The executable specification: plain loops over dense row-major std::vectors on the host. Products are fma chains over
+// the ascending summation index, which the portable kernels match bit for bit.
+
+namespace partita::kernels::reference {
+
+/// y (B, N) = act(x (B, K) W^T (K, N) + b (N)).
+template <class Scalar>
+std::vector<Scalar> linear_forward(Activation activation, const std::vector<Scalar>& x, const std::vector<Scalar>& W,
+                                   const std::vector<Scalar>& b, index_t B, index_t N, index_t K) {
+  std::vector<Scalar> y(B * N);
+  for (index_t i = 0; i < B; ++i)
+    for (index_t n = 0; n < N; ++n) {
+      Scalar sum = 0;
+      for (index_t k = 0; k < K; ++k) sum = std::fma(x[i * K + k], W[n * K + k], sum);
+      y[i * N + n] = activate(activation, sum + b[n]);
+    }
+  return y;
+}
+
+/// dx (B, K) = dy (B, N) W (N, K).
+template <class Scalar>
+std::vector<Scalar> linear_backward_input(const std::vector<Scalar>& dy, const std::vector<Scalar>& W, index_t B,
+                                          index_t N, index_t K) {
+  std::vector<Scalar> dx(B * K);
+  for (index_t i = 0; i < B; ++i)
+    for (index_t k = 0; k < K; ++k) {
+      Scalar sum = 0;
+      for (index_t n = 0; n < N; ++n) sum = std::fma(dy[i * N + n], W[n * K + k], sum);
+      dx[i * K + k] = sum;
+    }
+  return dx;
+}
+
+/// dW (N, K) = dy^T x.
+template <class Scalar>
+std::vector<Scalar> linear_backward_weights(const std::vector<Scalar>& x, const std::vector<Scalar>& dy, index_t B,
+                                            index_t N, index_t K) {
+  std::vector<Scalar> dW(N * K);
+  for (index_t n = 0; n < N; ++n)
+    for (index_t k = 0; k < K; ++k) {
+      Scalar sum = 0;
+      for (index_t i = 0; i < B; ++i) sum = std::fma(dy[i * N + n], x[i * K + k], sum);
+      dW[n * K + k] = sum;
+    }
+  return dW;
+}
+
+/// db (N) = sum over rows of dy (B, N).
+template <class Scalar>
+std::vector<Scalar> column_sum(const std::vector<Scalar>& dy, index_t B, index_t N) {
+  std::vector<Scalar> db(N, Scalar(0));
+  for (index_t i = 0; i < B; ++i)
+    for (index_t n = 0; n < N; ++n) db[n] += dy[i * N + n];
+  return db;
+}
+
+}  // namespace partita::kernels::reference

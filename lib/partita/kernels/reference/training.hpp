@@ -1,0 +1,64 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#pragma once
+
+#include <cmath>
+#include <cstdint>
+#include <vector>
+
+#include <partita/kernels/loss.hpp>
+#include <partita/kernels/optimizer.hpp>
+
+namespace partita::kernels::reference {
+
+/// Loss of one row z (V), in double.
+template <class Scalar>
+double loss_row(Loss loss, const Scalar* z, index_t V, index_t label) {
+  double sum = 0;
+  if (loss == Loss::mse) {
+    for (index_t v = 0; v < V; ++v) sum += std::pow(double(z[v]) - (v == label ? 1 : 0), 2);
+    return sum / double(V);
+  }
+  double top = double(z[0]);
+  for (index_t v = 1; v < V; ++v) top = std::fmax(top, double(z[v]));
+  for (index_t v = 0; v < V; ++v) sum += std::exp(double(z[v]) - top);
+  return std::log(sum) + top - double(z[label]);
+}
+
+/// dloss / dz of one row, in double.
+template <class Scalar>
+std::vector<double> loss_gradient_row(Loss loss, const Scalar* z, index_t V, index_t label) {
+  std::vector<double> d(V);
+  double top = double(z[0]), sum = 0;
+  for (index_t v = 1; v < V; ++v) top = std::fmax(top, double(z[v]));
+  for (index_t v = 0; v < V; ++v) sum += std::exp(double(z[v]) - top);
+  for (index_t v = 0; v < V; ++v) {
+    const double target = v == label ? 1 : 0;
+    d[v] = loss == Loss::mse ? 2 * (double(z[v]) - target) / double(V) : std::exp(double(z[v]) - top) / sum - target;
+  }
+  return d;
+}
+
+/// One optimizer step of one parameter; `step` counts from 1.
+template <class Scalar>
+void optimizer_update(const OptimizerOptions& o, double rate, index_t step, Scalar g, Scalar& p, Scalar& m, Scalar& v) {
+  double d = double(g) + o.weight_decay * double(p);
+  switch (o.kind) {
+    case Optimizer::sgd:
+      if (o.momentum != 0) m = Scalar(d = o.momentum * double(m) + d);
+      p = Scalar(double(p) - rate * d);
+      break;
+    case Optimizer::adagrad:
+      v = Scalar(double(v) + d * d);
+      p = Scalar(double(p) - rate * d / (std::sqrt(double(v)) + o.epsilon));
+      break;
+    case Optimizer::adam:
+      m = Scalar(o.beta1 * double(m) + (1 - o.beta1) * d);
+      v = Scalar(o.beta2 * double(v) + (1 - o.beta2) * d * d);
+      const double m_hat = double(m) / (1 - std::pow(o.beta1, double(step)));
+      const double v_hat = double(v) / (1 - std::pow(o.beta2, double(step)));
+      p = Scalar(double(p) - rate * m_hat / (std::sqrt(v_hat) + o.epsilon));
+      break;
+  }
+}
+
+}  // namespace partita::kernels::reference
