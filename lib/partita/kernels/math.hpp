@@ -49,9 +49,9 @@ KOKKOS_INLINE_FUNCTION float tanh(float x) {
   p = fused(p, square, -5.37397155531e-2f);
   p = fused(p, square, 1.33314422036e-1f);
   p = fused(p, square, -3.33332819422e-1f);
-  const float small = fused(p * square, x, x);
-  const float large = Kokkos::copysign(1.0f - 2.0f / (exp(2.0f * size) + 1.0f), x);
-  return size > 0.625f ? large : small;
+  const float small = fused(p * square, size, size);
+  const float large = 1.0f - 2.0f / (exp(2.0f * size) + 1.0f);
+  return Kokkos::copysign(size > 0.625f ? large : small, x);
 }
 KOKKOS_INLINE_FUNCTION double tanh(double x) { return Kokkos::tanh(x); }
 
