@@ -16,8 +16,12 @@ struct Walk {
 
 /// Most rows of a tile whose sums, `vectors` a row, stay in registers.
 template <int vectors>
-inline constexpr int most_rows = vector_bytes == 64 ? (vectors == 1 ? 14 : vectors == 2 ? 14 : 8)
-                                                    : (vectors == 1 ? 8 : vectors == 2 ? 6 : 4);
+inline constexpr int most_rows = vector_bytes == 64 ? (vectors == 1   ? 14
+                                                       : vectors == 2 ? 14
+                                                                      : 8)
+                                                    : (vectors == 1   ? 8
+                                                       : vectors == 2 ? 6
+                                                                      : 4);
 
 /// sum(i, lane) <- fma chain over ascending (segment, k) of a(i, segment, k) b(segment, k, lane), from sum(i, lane).
 /// With `unit` rows of a lie one element apart, whatever walk.a_row says.
