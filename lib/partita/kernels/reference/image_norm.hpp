@@ -77,4 +77,62 @@ std::vector<double> batchnorm_backward_input(bool relu, const std::vector<Scalar
   return dx;
 }
 
+/// x (B, P C), channels of a group normalised together with all pixels: what backward keeps, and y.
+template <class Scalar>
+struct Groupnorm {
+  index_t B, P, C, groups;
+  double epsilon;
+
+  index_t statistic(index_t i) const { return i / (P * C) * groups + i % C / (C / groups); }
+  double numbers() const { return double(P) * double(C / groups); }
+
+  std::pair<std::vector<double>, std::vector<double>> statistics(const std::vector<Scalar>& x) const {
+    std::vector<double> mean(B * groups), rstd(B * groups);
+    for (index_t i = 0; i < B * P * C; ++i) mean[statistic(i)] += double(x[i]) / numbers();
+    for (index_t i = 0; i < B * P * C; ++i) rstd[statistic(i)] += std::pow(double(x[i]) - mean[statistic(i)], 2);
+    for (double& squares : rstd) squares = 1 / std::sqrt((numbers() > 0 ? squares / numbers() : 0) + epsilon);
+    return {mean, rstd};
+  }
+  template <class Real>
+  std::vector<double> forward(const std::vector<Scalar>& x, const std::vector<Scalar>& gamma,
+                              const std::vector<Scalar>& beta, const std::vector<Real>& mean,
+                              const std::vector<Real>& rstd) const {
+    std::vector<double> y(B * P * C);
+    for (index_t i = 0; i < B * P * C; ++i)
+      y[i] = (double(x[i]) - double(mean[statistic(i)])) * double(rstd[statistic(i)]) * double(gamma[i % C]) +
+             double(beta[i % C]);
+    return y;
+  }
+  template <class Real>
+  std::vector<double> backward_input(const std::vector<Scalar>& x, const std::vector<Scalar>& gamma,
+                                     const std::vector<Real>& mean, const std::vector<Real>& rstd,
+                                     const std::vector<Scalar>& dy) const {
+    std::vector<double> s1(B * groups), s2(B * groups), dx(B * P * C);
+    const auto normalised = [&](index_t i) {
+      return (double(x[i]) - double(mean[statistic(i)])) * double(rstd[statistic(i)]);
+    };
+    for (index_t i = 0; i < B * P * C; ++i) {
+      s1[statistic(i)] += double(gamma[i % C]) * double(dy[i]);
+      s2[statistic(i)] += double(gamma[i % C]) * double(dy[i]) * normalised(i);
+    }
+    for (index_t i = 0; i < B * P * C; ++i)
+      dx[i] = double(rstd[statistic(i)]) * (double(gamma[i % C]) * double(dy[i]) -
+                                            (s1[statistic(i)] + normalised(i) * s2[statistic(i)]) / numbers());
+    return dx;
+  }
+  /// dgamma, dbeta.
+  template <class Real>
+  std::pair<std::vector<double>, std::vector<double>> backward_weights(const std::vector<Scalar>& x,
+                                                                       const std::vector<Real>& mean,
+                                                                       const std::vector<Real>& rstd,
+                                                                       const std::vector<Scalar>& dy) const {
+    std::vector<double> dgamma(C), dbeta(C);
+    for (index_t i = 0; i < B * P * C; ++i) {
+      dgamma[i % C] += double(dy[i]) * (double(x[i]) - double(mean[statistic(i)])) * double(rstd[statistic(i)]);
+      dbeta[i % C] += double(dy[i]);
+    }
+    return {dgamma, dbeta};
+  }
+};
+
 }  // namespace partita::kernels::reference
