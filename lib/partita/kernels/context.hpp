@@ -13,14 +13,15 @@ namespace partita::kernels {
 
 namespace backend {
 class Vendor;
-}
+class ConvVendor;
+}  // namespace backend
 
 /// Who computes a kernel: the vendor's library, where this build has one for the kernel and the type, or Partita.
 enum class Backend { automatic, vendor, portable };
 
 /// The kernels that more than one backend offers; their names are the keys of Options::per_kernel.
-enum class Kernel { linear };
-inline constexpr std::size_t kernel_count = 1;
+enum class Kernel { linear, conv2d };
+inline constexpr std::size_t kernel_count = 2;
 
 struct Options {
   Backend backend = Backend::automatic;
@@ -56,6 +57,7 @@ class Context {
 
   /// The vendor's library; only where backend() says so.
   backend::Vendor& vendor() { return *vendor_; }
+  backend::ConvVendor& conv_vendor() { return *conv_vendor_; }
 
  private:
   Exec exec_;
@@ -63,6 +65,7 @@ class Context {
   std::array<Backend, kernel_count> resolved_;
   Kokkos::View<std::byte*, Memory> scratch_;
   std::unique_ptr<backend::Vendor> vendor_;
+  std::unique_ptr<backend::ConvVendor> conv_vendor_;
 };
 
 /// The vendor library of this build and its version: "oneDNN 2.6.3", "cuBLASLt 13.0.0", "BLAS", or "portable".
