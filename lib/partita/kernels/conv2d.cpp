@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
-#include <partita/core/error.hpp>
 #include <partita/kernels/backend/conv_device.hpp>
 #include <partita/kernels/backend/conv_host_weights.hpp>
 #include <partita/kernels/backend/conv_vendor.hpp>
+#include <partita/kernels/backend/require.hpp>
 #include <partita/kernels/conv2d.hpp>
 #include <string>
 
@@ -11,12 +11,6 @@ namespace {
 
 using backend::ConvLabels;
 using backend::Images;
-
-void require(const char* function, const char* what, std::size_t has, index_t expected, const char* meaning) {
-  if (has == std::size_t(expected)) return;
-  throw ShapeError(std::string(function) + ": " + what + " " + std::to_string(has) + ", expected " +
-                   std::to_string(expected) + ", " + meaning);
-}
 
 void require_shape(const char* function, const Conv2dShape& s) {
   const bool sane = s.rows >= 0 && s.columns >= 0 && s.channels >= 0 && s.filters >= 0 && s.kernel_rows > 0 &&
@@ -34,19 +28,15 @@ template <class A, class C>
 void require_images(const char* function, const Conv2dShape& s, const char* in_name, const A& in, const char* out_name,
                     const C& out) {
   require_shape(function, s);
-  require(function, (std::string(in_name) + " has columns").c_str(), in.extent(1), s.inputs(),
-          "rows x columns x channels of the input");
-  require(function, (std::string(out_name) + " has columns").c_str(), out.extent(1), s.outputs(),
-          "rows x columns x filters of the output");
-  require(function, (std::string(out_name) + " has rows").c_str(), out.extent(0), index_t(in.extent(0)),
-          (std::string("as many as ") + in_name).c_str());
+  backend::require(function, in_name, in.extent(1), "columns", s.inputs(), "rows x columns x channels");
+  backend::require_matrix(function, out_name, out, in.extent(0), (std::string("the rows of ") + in_name).c_str(),
+                          s.outputs(), "output rows x output columns x filters");
 }
 
 template <class A>
 void require_weights(const char* function, const Conv2dShape& s, const char* name, const A& W) {
-  require(function, (std::string(name) + " has rows").c_str(), W.extent(0), s.filters, "the filters");
-  require(function, (std::string(name) + " has columns").c_str(), W.extent(1), s.kernel(),
-          "kernel rows x kernel columns x channels");
+  backend::require_matrix(function, name, W, s.filters, "the filters", s.kernel(),
+                          "kernel rows x kernel columns x channels");
 }
 
 template <class Scalar>
@@ -130,7 +120,7 @@ void conv2d_forward(Context& context, const Conv2dShape& s, std::type_identity_t
   static const ConvLabels labels("partita::kernels::conv2d_forward");
   require_images("conv2d_forward", s, "x", x, "y", y);
   require_weights("conv2d_forward", s, "W", W);
-  if (b.extent(0) > 0) require("conv2d_forward", "b has elements", b.extent(0), s.filters, "the filters (or none)");
+  if (b.extent(0) > 0) backend::require_elements("conv2d_forward", "b", b, s.filters, "the filters, or none");
   if constexpr (std::is_same_v<Scalar, float>)
     if (use_vendor(context, s, x, W, y)) return context.conv_vendor().forward(context, s, x, W, b, y);
   correlate<Scalar>(context, labels, index_t(x.extent(0)), backend::forward_correlation(s),
@@ -167,7 +157,7 @@ void conv2d_backward_weights(Context& context, const Conv2dShape& s, std::type_i
   require_images("conv2d_backward_weights", s, "x", x, "dy", dy);
   require_weights("conv2d_backward_weights", s, "dW", dW);
   if (db.extent(0) > 0) {
-    require("conv2d_backward_weights", "db has elements", db.extent(0), s.filters, "the filters (or none)");
+    backend::require_elements("conv2d_backward_weights", "db", db, s.filters, "the filters, or none");
     bias_gradient<Scalar>(context, labels.sum, s, dy, db);
   }
   if constexpr (std::is_same_v<Scalar, float>)
