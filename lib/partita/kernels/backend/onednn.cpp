@@ -3,38 +3,16 @@
 #include <map>
 #include <partita/kernels/backend/gemm.hpp>
 #include <partita/kernels/backend/onednn_api.hpp>
+#include <partita/kernels/backend/onednn_threads.hpp>
 #include <partita/kernels/backend/range.hpp>
 #include <partita/kernels/backend/vendor.hpp>
 #include <string_view>
-
-// oneDNN sizes its teams like any parallel region. Weak, for a oneDNN whose runtime is not OpenMP.
-extern "C" {
-int omp_get_max_threads() __attribute__((weak));
-void omp_set_num_threads(int) __attribute__((weak));
-}
 
 namespace partita::kernels::backend {
 namespace {
 
 using dnnl::memory;
-
-/// oneDNN uses the threads of the execution-space instance while one of these lives.
-class ThreadGuard {
- public:
-  explicit ThreadGuard(int wanted) {
-    if (!omp_get_max_threads || !omp_set_num_threads || omp_get_max_threads() == wanted) return;
-    before_ = omp_get_max_threads();
-    omp_set_num_threads(wanted);
-  }
-  ~ThreadGuard() {
-    if (before_ > 0) omp_set_num_threads(before_);
-  }
-  ThreadGuard(const ThreadGuard&) = delete;
-  ThreadGuard& operator=(const ThreadGuard&) = delete;
-
- private:
-  int before_ = 0;
-};
+using onednn::ThreadGuard;
 
 /// C (M, N) = act(A (M, K) B (K, N) + bias), as what identifies a primitive.
 struct Problem {
@@ -64,6 +42,9 @@ class Product {
     if (activation == Activation::relu) onednn::append_eltwise(after, dnnl::algorithm::eltwise_relu);
     if (activation == Activation::tanh) onednn::append_eltwise(after, dnnl::algorithm::eltwise_tanh);
     if (activation == Activation::sigmoid) onednn::append_eltwise(after, dnnl::algorithm::eltwise_logistic);
+    if (activation == Activation::gelu) onednn::append_eltwise(after, dnnl::algorithm::eltwise_gelu_erf);
+    if (activation == Activation::gelu_tanh) onednn::append_eltwise(after, dnnl::algorithm::eltwise_gelu_tanh);
+    if (activation == Activation::silu) onednn::append_eltwise(after, dnnl::algorithm::eltwise_swish, 1.0f);
     dnnl::primitive_attr attributes;
     attributes.set_scratchpad_mode(dnnl::scratchpad_mode::user);
     attributes.set_post_ops(after);

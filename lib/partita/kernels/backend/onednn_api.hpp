@@ -7,11 +7,11 @@
 
 namespace partita::kernels::backend::onednn {
 
-inline void append_eltwise(dnnl::post_ops& after, dnnl::algorithm algorithm) {
+inline void append_eltwise(dnnl::post_ops& after, dnnl::algorithm algorithm, float alpha = 0.0f) {
 #if DNNL_VERSION_MAJOR >= 3
-  after.append_eltwise(algorithm, 0.0f, 0.0f);
+  after.append_eltwise(algorithm, alpha, 0.0f);
 #else
-  after.append_eltwise(1.0f, algorithm, 0.0f, 0.0f);
+  after.append_eltwise(1.0f, algorithm, alpha, 0.0f);
 #endif
 }
 
@@ -23,6 +23,45 @@ inline dnnl::matmul::primitive_desc matmul(const dnnl::engine& engine, const dnn
   return {engine, src, weights, bias, dst, attributes};
 #else
   return {dnnl::matmul::desc(src, weights, bias, dst), attributes, engine};
+#endif
+}
+
+/// A convolution's shape and where its images lie; weights in a layout of oneDNN's choice.
+struct Convolution {
+  dnnl::memory::desc src, weights, bias, dst;  // bias may be an empty descriptor
+  dnnl::memory::dims strides, padding;
+};
+
+inline dnnl::convolution_forward::primitive_desc convolution_forward(const dnnl::engine& engine, const Convolution& c,
+                                                                     const dnnl::primitive_attr& attributes) {
+  constexpr auto kind = dnnl::prop_kind::forward_training;
+  constexpr auto algorithm = dnnl::algorithm::convolution_direct;
+#if DNNL_VERSION_MAJOR >= 3
+  return {engine, kind, algorithm, c.src, c.weights, c.bias, c.dst, c.strides, c.padding, c.padding, attributes};
+#else
+  return {{kind, algorithm, c.src, c.weights, c.bias, c.dst, c.strides, c.padding, c.padding}, attributes, engine};
+#endif
+}
+
+inline dnnl::convolution_backward_data::primitive_desc convolution_backward_data(
+    const dnnl::engine& engine, const Convolution& c, const dnnl::primitive_attr& attributes,
+    const dnnl::convolution_forward::primitive_desc& hint) {
+  constexpr auto algorithm = dnnl::algorithm::convolution_direct;
+#if DNNL_VERSION_MAJOR >= 3
+  return {engine, algorithm, c.src, c.weights, c.dst, c.strides, c.padding, c.padding, hint, attributes};
+#else
+  return {{algorithm, c.src, c.weights, c.dst, c.strides, c.padding, c.padding}, attributes, engine, hint};
+#endif
+}
+
+inline dnnl::convolution_backward_weights::primitive_desc convolution_backward_weights(
+    const dnnl::engine& engine, const Convolution& c, const dnnl::primitive_attr& attributes,
+    const dnnl::convolution_forward::primitive_desc& hint) {
+  constexpr auto algorithm = dnnl::algorithm::convolution_direct;
+#if DNNL_VERSION_MAJOR >= 3
+  return {engine, algorithm, c.src, c.weights, c.dst, c.strides, c.padding, c.padding, hint, attributes};
+#else
+  return {{algorithm, c.src, c.weights, c.dst, c.strides, c.padding, c.padding}, attributes, engine, hint};
 #endif
 }
 
