@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
+#include <algorithm>
 #include <partita/core/error.hpp>
+#include <partita/kernels/backend/conv_vendor.hpp>
 #include <partita/kernels/backend/vendor.hpp>
 #include <partita/kernels/context.hpp>
 #include <utility>
@@ -7,32 +9,40 @@
 namespace partita::kernels {
 namespace {
 
-constexpr std::array<const char*, kernel_count> kernel_names = {"linear"};
-
 void check_names(const Options& options) {
   for (const auto& [key, choice] : options.per_kernel) {
-    bool known = false;
-    for (const char* candidate : kernel_names) known = known || key == candidate;
-    if (!known) throw UsageError("kernels: no kernel \"" + key + "\" has a backend of its own; there is: linear");
+    if (std::find(kernel_names.begin(), kernel_names.end(), key) != kernel_names.end()) continue;
+    std::string names;
+    for (const char* name : kernel_names) names += (names.empty() ? "" : ", ") + std::string(name);
+    throw UsageError("kernels: no kernel \"" + key + "\" has a backend of its own; there are: " + names);
   }
 }
 
-Backend resolve(const Options& options, const char* kernel, bool has_vendor) {
+/// A choice of "vendor" for all kernels leaves those to Partita that the vendor lacks.
+Backend resolve(const Options& options, const char* kernel, bool has_vendor, bool has_any) {
   if (options.deterministic) return Backend::portable;
   const auto own = options.per_kernel.find(kernel);
-  const Backend choice = own == options.per_kernel.end() ? options.backend : own->second;
-  if (choice == Backend::vendor && !has_vendor)
+  const bool for_all = own == options.per_kernel.end();
+  const Backend choice = for_all ? options.backend : own->second;
+  if (choice == Backend::vendor && !(for_all ? has_any : has_vendor))
     throw EnvironmentError(std::string("kernels: backend \"vendor\" for ") + kernel +
-                           ", but this build found no vendor library (oneDNN, BLAS or cuBLASLt); use \"portable\"");
+                           ", but this build found no vendor library for it (oneDNN, BLAS, cuBLASLt or cuDNN); use "
+                           "\"portable\"");
   return choice != Backend::portable && has_vendor ? Backend::vendor : Backend::portable;
 }
 
 }  // namespace
 
 Context::Context(Exec exec, Options options)
-    : exec_(std::move(exec)), options_(std::move(options)), vendor_(backend::make_vendor(exec_)) {
+    : exec_(std::move(exec)),
+      options_(std::move(options)),
+      vendor_(backend::make_vendor(exec_)),
+      conv_vendor_(backend::make_conv_vendor(exec_)) {
   check_names(options_);
-  for (std::size_t k = 0; k < kernel_count; ++k) resolved_[k] = resolve(options_, kernel_names[k], vendor_ != nullptr);
+  for (std::size_t k = 0; k < kernel_count; ++k) {
+    const bool has_vendor = Kernel(k) == Kernel::conv2d ? conv_vendor_ != nullptr : vendor_ != nullptr;
+    resolved_[k] = resolve(options_, kernel_names[k], has_vendor, vendor_ || conv_vendor_);
+  }
 }
 
 Context::~Context() = default;

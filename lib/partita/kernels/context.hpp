@@ -13,14 +13,16 @@ namespace partita::kernels {
 
 namespace backend {
 class Vendor;
-}
+class ConvVendor;
+}  // namespace backend
 
 /// Who computes a kernel: the vendor's library, where this build has one for the kernel and the type, or Partita.
 enum class Backend { automatic, vendor, portable };
 
-/// The kernels that more than one backend offers; their names are the keys of Options::per_kernel.
-enum class Kernel { linear };
-inline constexpr std::size_t kernel_count = 1;
+/// The kernels that more than one backend offers; their names, in kernel_names, are the keys of Options::per_kernel.
+enum class Kernel { linear, conv2d };
+inline constexpr std::array kernel_names = {"linear", "conv2d"};
+inline constexpr std::size_t kernel_count = kernel_names.size();
 
 struct Options {
   Backend backend = Backend::automatic;
@@ -56,6 +58,7 @@ class Context {
 
   /// The vendor's library; only where backend() says so.
   backend::Vendor& vendor() { return *vendor_; }
+  backend::ConvVendor& conv_vendor() { return *conv_vendor_; }
 
  private:
   Exec exec_;
@@ -63,6 +66,7 @@ class Context {
   std::array<Backend, kernel_count> resolved_;
   Kokkos::View<std::byte*, Memory> scratch_;
   std::unique_ptr<backend::Vendor> vendor_;
+  std::unique_ptr<backend::ConvVendor> conv_vendor_;
 };
 
 /// The vendor library of this build and its version: "oneDNN 2.6.3", "cuBLASLt 13.0.0", "BLAS", or "portable".

@@ -2,26 +2,17 @@
 #include <partita/core/error.hpp>
 #include <partita/kernels/attention.hpp>
 #include <partita/kernels/backend/attention_rows.hpp>
-#include <partita/kernels/reference.hpp>
 
-#include "support.hpp"
+#include "numbers.hpp"
 
 namespace partita::kernels::test {
 namespace {
 
 using reference::AttentionShape;
-using reference::Numbers;
 
 std::string text(const AttentionShape& a) {
   return "B " + std::to_string(a.B) + " T " + std::to_string(a.T) + " H " + std::to_string(a.H) + " D " +
          std::to_string(a.D) + (a.causal ? " causal" : "");
-}
-
-template <class Scalar>
-Numbers in_double(const std::vector<Scalar>& values) {
-  Numbers numbers;
-  for (const Scalar& value : values) numbers.push_back(double(value));
-  return numbers;
 }
 
 template <class Scalar>
@@ -80,12 +71,6 @@ Results<Scalar> run(Context& context, AttentionAlgorithm algorithm, const Operan
   return {y.values(), to_host(third(dqkv, 0)), to_host(third(dqkv, 1)), to_host(third(dqkv, 2)), to_host(lse)};
 }
 
-double largest(const Numbers& values) {
-  double most = 0;
-  for (double value : values) most = std::max(most, std::abs(value));
-  return most;
-}
-
 /// A score errs by delta = gamma_D |q| |k|, a weight by 2 delta and a few roundings relatively, and a sum of n products
 /// by n more (u each). Maxima stand for elements. Storage rounds once more, and in backward y was so rounded.
 template <class Scalar>
@@ -102,24 +87,18 @@ void check(Context& context, AttentionAlgorithm algorithm, const AttentionShape&
   const double weight = 2 * delta + (T + 16) * u;
   const double y = largest(v) * weight, lse = delta + (T + 16 + largest(forward.lse)) * u;
   const double slope = D * largest(dy) * (2 * largest(v) * (weight + (D + 8) * u) + largest(v) * stored);
-  const auto expect = [&](const auto& values, const Numbers& expected, double error) {
-    std::vector<double> bound;
-    for (double number : expected) bound.push_back(error + stored * (std::abs(number) + error));
-    EXPECT_TRUE(within(in_double(values), expected, bound));
-  };
-  expect(got.y, forward.y, y);
-  expect(got.lse, forward.lse, lse);
-  expect(got.dq, backward.dq, slope * largest(k) / root);
-  expect(got.dk, backward.dk, T * slope * largest(q) / root);
-  expect(got.dv, backward.dv, T * weight * largest(dy));
+  EXPECT_TRUE(close(got.y, forward.y, y));
+  EXPECT_TRUE(close(got.lse, forward.lse, lse));
+  EXPECT_TRUE(close(got.dq, backward.dq, slope * largest(k) / root));
+  EXPECT_TRUE(close(got.dk, backward.dk, T * slope * largest(q) / root));
+  EXPECT_TRUE(close(got.dv, backward.dv, T * weight * largest(dy)));
 }
 
 constexpr AttentionAlgorithm algorithms[] = {AttentionAlgorithm::blockwise, AttentionAlgorithm::plain};
 
 template <class Scalar>
 class attention : public ::testing::Test {};
-using Scalars = ::testing::Types<float, double, bfloat16, float16>;
-TYPED_TEST_SUITE(attention, Scalars);
+TYPED_TEST_SUITE(attention, AllScalars);
 
 TYPED_TEST(attention, agrees_with_the_reference_at_odd_sizes) {
   Context context;
@@ -199,25 +178,17 @@ TYPED_TEST(attention, blocks_by_rows_give_the_same_bits) {
 
 TEST(attention_gradient, is_the_slope_in_double) {
   Context context;
-  // Error of central differences: see gradient.cpp.
-  const double h = std::cbrt(unit_roundoff<double>), error = 100 * h * h;
   for (AttentionAlgorithm algorithm : algorithms)
     for (bool causal : {false, true}) {
       const Operands<double> o({1, 5, 2, 3, causal});
-      const auto loss = [&](const Operands<double>& at) {
-        const auto y = run(context, algorithm, at).y;
-        double sum = 0;
-        for (std::size_t i = 0; i < y.size(); ++i) sum += y[i] * at.dy[i];
-        return sum;
-      };
       const auto got = run(context, algorithm, o);
       const auto compare = [&](std::vector<double> Operands<double>::*operand, const std::vector<double>& gradient) {
-        for (std::size_t i = 0; i < gradient.size(); ++i) {
-          Operands<double> up = o, down = o;
-          (up.*operand)[i] += h;
-          (down.*operand)[i] -= h;
-          EXPECT_NEAR(gradient[i], (loss(up) - loss(down)) / (2 * h), error);
-        }
+        const auto loss = [&](const std::vector<double>& at) {
+          Operands<double> moved = o;
+          moved.*operand = at;
+          return product(run(context, algorithm, moved).y, o.dy);
+        };
+        expect_slope(loss, o.*operand, gradient);
       };
       compare(&Operands<double>::q, got.dq);
       compare(&Operands<double>::k, got.dk);

@@ -3,38 +3,16 @@
 #include <map>
 #include <partita/kernels/backend/gemm.hpp>
 #include <partita/kernels/backend/onednn_api.hpp>
+#include <partita/kernels/backend/onednn_threads.hpp>
 #include <partita/kernels/backend/range.hpp>
 #include <partita/kernels/backend/vendor.hpp>
 #include <string_view>
-
-// oneDNN sizes its teams like any parallel region. Weak, for a oneDNN whose runtime is not OpenMP.
-extern "C" {
-int omp_get_max_threads() __attribute__((weak));
-void omp_set_num_threads(int) __attribute__((weak));
-}
 
 namespace partita::kernels::backend {
 namespace {
 
 using dnnl::memory;
-
-/// oneDNN uses the threads of the execution-space instance while one of these lives.
-class ThreadGuard {
- public:
-  explicit ThreadGuard(int wanted) {
-    if (!omp_get_max_threads || !omp_set_num_threads || omp_get_max_threads() == wanted) return;
-    before_ = omp_get_max_threads();
-    omp_set_num_threads(wanted);
-  }
-  ~ThreadGuard() {
-    if (before_ > 0) omp_set_num_threads(before_);
-  }
-  ThreadGuard(const ThreadGuard&) = delete;
-  ThreadGuard& operator=(const ThreadGuard&) = delete;
-
- private:
-  int before_ = 0;
-};
+using onednn::ThreadGuard;
 
 /// C (M, N) = act(A (M, K) B (K, N) + bias), as what identifies a primitive.
 struct Problem {

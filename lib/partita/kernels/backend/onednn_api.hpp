@@ -26,4 +26,43 @@ inline dnnl::matmul::primitive_desc matmul(const dnnl::engine& engine, const dnn
 #endif
 }
 
+/// A convolution's shape and where its images lie; weights in a layout of oneDNN's choice.
+struct Convolution {
+  dnnl::memory::desc src, weights, bias, dst;  // bias may be an empty descriptor
+  dnnl::memory::dims strides, padding;
+};
+
+inline dnnl::convolution_forward::primitive_desc convolution_forward(const dnnl::engine& engine, const Convolution& c,
+                                                                     const dnnl::primitive_attr& attributes) {
+  constexpr auto kind = dnnl::prop_kind::forward_training;
+  constexpr auto algorithm = dnnl::algorithm::convolution_direct;
+#if DNNL_VERSION_MAJOR >= 3
+  return {engine, kind, algorithm, c.src, c.weights, c.bias, c.dst, c.strides, c.padding, c.padding, attributes};
+#else
+  return {{kind, algorithm, c.src, c.weights, c.bias, c.dst, c.strides, c.padding, c.padding}, attributes, engine};
+#endif
+}
+
+inline dnnl::convolution_backward_data::primitive_desc convolution_backward_data(
+    const dnnl::engine& engine, const Convolution& c, const dnnl::primitive_attr& attributes,
+    const dnnl::convolution_forward::primitive_desc& hint) {
+  constexpr auto algorithm = dnnl::algorithm::convolution_direct;
+#if DNNL_VERSION_MAJOR >= 3
+  return {engine, algorithm, c.src, c.weights, c.dst, c.strides, c.padding, c.padding, hint, attributes};
+#else
+  return {{algorithm, c.src, c.weights, c.dst, c.strides, c.padding, c.padding}, attributes, engine, hint};
+#endif
+}
+
+inline dnnl::convolution_backward_weights::primitive_desc convolution_backward_weights(
+    const dnnl::engine& engine, const Convolution& c, const dnnl::primitive_attr& attributes,
+    const dnnl::convolution_forward::primitive_desc& hint) {
+  constexpr auto algorithm = dnnl::algorithm::convolution_direct;
+#if DNNL_VERSION_MAJOR >= 3
+  return {engine, algorithm, c.src, c.weights, c.dst, c.strides, c.padding, c.padding, hint, attributes};
+#else
+  return {{algorithm, c.src, c.weights, c.dst, c.strides, c.padding, c.padding}, attributes, engine, hint};
+#endif
+}
+
 }  // namespace partita::kernels::backend::onednn

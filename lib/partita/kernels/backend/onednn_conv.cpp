@@ -1,0 +1,190 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include <array>
+#include <map>
+#include <partita/kernels/backend/conv_vendor.hpp>
+#include <partita/kernels/backend/onednn_api.hpp>
+#include <partita/kernels/backend/onednn_threads.hpp>
+#include <partita/kernels/backend/range.hpp>
+
+// Images stay channels-last; weights change at every step, so each call reorders them to or from the layout that
+// oneDNN's kernel wants, in our scratch.
+
+namespace partita::kernels::backend {
+namespace {
+
+using dnnl::memory;
+
+void check(dnnl_status_t status, const char* what) { dnnl::error::wrap_c_api(status, what); }
+
+enum class Pass { forward, forward_bias, backward_input, backward_weights };
+
+/// What identifies a primitive: oneDNN divides its work by the threads that it saw when it made one.
+struct Problem {
+  Pass pass;
+  index_t B;
+  Conv2dShape shape;
+  int threads;
+
+  auto operator<=>(const Problem&) const = default;
+};
+
+memory::desc images(index_t B, index_t rows, index_t columns, index_t channels) {
+  return {memory::dims{B, channels, rows, columns}, memory::data_type::f32, memory::format_tag::nhwc};
+}
+
+memory::desc weights(const Conv2dShape& s, memory::format_tag layout) {
+  return {memory::dims{s.filters, s.channels, s.kernel_rows, s.kernel_columns}, memory::data_type::f32, layout};
+}
+
+/// A primitive with its memory objects, whose pointers are set at each call, and its arguments: we allocate nothing
+/// then. The C interface: the C++ one copies the arguments into a vector.
+class Call {
+ public:
+  void set(const dnnl::primitive& primitive) { primitive_ = primitive; }
+  void add(int role, const memory::desc& desc, const dnnl::engine& engine) {
+    memories_[count_] = memory(desc, engine, DNNL_MEMORY_NONE);
+    arguments_[count_] = {role, memories_[count_].get()};
+    ++count_;
+  }
+  explicit operator bool() const { return count_ > 0; }
+
+  /// Pointers in the order of add.
+  void run(const dnnl::stream& stream, std::array<const void*, 5> pointers, const char* what) {
+    for (std::size_t i = 0; i < count_; ++i) memories_[i].set_data_handle(const_cast<void*>(pointers[i]));
+    check(dnnl_primitive_execute(primitive_.get(), stream.get(), int(count_), arguments_.data()), what);
+  }
+
+ private:
+  dnnl::primitive primitive_;
+  std::array<memory, 5> memories_;
+  std::array<dnnl_exec_arg_t, 5> arguments_{};
+  std::size_t count_ = 0;
+};
+
+constexpr std::size_t aligned(std::size_t bytes) { return (bytes + 63) / 64 * 64; }
+
+/// A convolution and the reorder of its weights, if oneDNN wants them in blocks.
+class Convolution {
+ public:
+  Convolution(const dnnl::engine& engine, const Problem& problem) : pass_(problem.pass) {
+    const Conv2dShape& s = problem.shape;
+    const memory::desc ours = weights(s, memory::format_tag::ohwi);
+    const bool biased = pass_ == Pass::forward_bias;
+    const onednn::Convolution c{
+        .src = images(problem.B, s.rows, s.columns, s.channels),
+        .weights = weights(s, memory::format_tag::any),
+        .bias = biased ? memory::desc(memory::dims{s.filters}, memory::data_type::f32, memory::format_tag::a)
+                       : memory::desc(),
+        .dst = images(problem.B, s.out_rows(), s.out_columns(), s.filters),
+        .strides = {s.stride, s.stride},
+        .padding = {s.padding, s.padding}};
+    dnnl::primitive_attr attributes;
+    attributes.set_scratchpad_mode(dnnl::scratchpad_mode::user);
+    const auto forward = onednn::convolution_forward(engine, c, attributes);
+    if (pass_ == Pass::backward_input) {
+      const auto chosen = onednn::convolution_backward_data(engine, c, attributes, forward);
+      make(dnnl::convolution_backward_data(chosen), engine, DNNL_ARG_DIFF_DST, c.dst, DNNL_ARG_WEIGHTS,
+           chosen.weights_desc(), DNNL_ARG_DIFF_SRC, c.src, chosen.scratchpad_desc());
+      reorder(engine, ours, chosen.weights_desc());
+    } else if (pass_ == Pass::backward_weights) {
+      const auto chosen = onednn::convolution_backward_weights(engine, c, attributes, forward);
+      make(dnnl::convolution_backward_weights(chosen), engine, DNNL_ARG_SRC, c.src, DNNL_ARG_DIFF_DST, c.dst,
+           DNNL_ARG_DIFF_WEIGHTS, chosen.diff_weights_desc(), chosen.scratchpad_desc());
+      reorder(engine, chosen.diff_weights_desc(), ours);
+    } else {
+      make(dnnl::convolution_forward(forward), engine, DNNL_ARG_SRC, c.src, DNNL_ARG_WEIGHTS, forward.weights_desc(),
+           DNNL_ARG_DST, c.dst, forward.scratchpad_desc());
+      if (biased) convolution_.add(DNNL_ARG_BIAS, c.bias, engine);
+      reorder(engine, ours, forward.weights_desc());
+    }
+  }
+
+  /// Operands in the order of `make`; `bias` or null.
+  void run(Context& context, const dnnl::stream& stream, const float* first, const float* second, float* result,
+           const float* bias) {
+    auto* const scratch =
+        static_cast<std::byte*>(context.scratch(scratchpad_bytes_ + weights_bytes_ + reorder_scratchpad_bytes_));
+    void* const blocked = scratch + scratchpad_bytes_;
+    void* const reorder_scratchpad = scratch + scratchpad_bytes_ + weights_bytes_;
+    const bool gradient = pass_ == Pass::backward_weights;
+    if (reorder_ && !gradient) reorder_.run(stream, {second, blocked, reorder_scratchpad}, "reorder");
+    const void* const inner = !reorder_ || gradient ? second : blocked;
+    const void* const outer = reorder_ && gradient ? blocked : result;
+    convolution_.run(stream, {first, inner, outer, scratch, bias}, "convolution");
+    if (reorder_ && gradient) reorder_.run(stream, {blocked, result, reorder_scratchpad}, "reorder");
+  }
+
+ private:
+  void make(const dnnl::primitive& primitive, const dnnl::engine& engine, int role_1, const memory::desc& desc_1,
+            int role_2, const memory::desc& desc_2, int role_3, const memory::desc& desc_3,
+            const memory::desc& scratchpad) {
+    convolution_.set(primitive);
+    convolution_.add(role_1, desc_1, engine);
+    convolution_.add(role_2, desc_2, engine);
+    convolution_.add(role_3, desc_3, engine);
+    convolution_.add(DNNL_ARG_SCRATCHPAD, scratchpad, engine);
+    scratchpad_bytes_ = aligned(scratchpad.get_size());
+  }
+
+  void reorder(const dnnl::engine& engine, const memory::desc& from, const memory::desc& to) {
+    if (from == to) return;
+    dnnl::primitive_attr attributes;
+    attributes.set_scratchpad_mode(dnnl::scratchpad_mode::user);
+    const dnnl::reorder::primitive_desc chosen(engine, from, engine, to, attributes);
+    reorder_.set(dnnl::reorder(chosen));
+    reorder_.add(DNNL_ARG_FROM, from, engine);
+    reorder_.add(DNNL_ARG_TO, to, engine);
+    reorder_.add(DNNL_ARG_SCRATCHPAD, chosen.scratchpad_desc(), engine);
+    weights_bytes_ = aligned(std::max(from.get_size(), to.get_size()));
+    reorder_scratchpad_bytes_ = aligned(chosen.scratchpad_desc().get_size());
+  }
+
+  Pass pass_;
+  Call convolution_, reorder_;
+  std::size_t scratchpad_bytes_ = 0, weights_bytes_ = 0, reorder_scratchpad_bytes_ = 0;
+};
+
+/// No fence: kernels of host execution spaces have run when their launch returns, and so has a primitive.
+class OneDnnConv final : public ConvVendor {
+ public:
+  void forward(Context& context, const Conv2dShape& shape, ConstMatrix<float> x, ConstMatrix<float> W,
+               ConstVector<float> b, Matrix<float> y) override {
+    run(context, b.extent(0) > 0 ? Pass::forward_bias : Pass::forward, index_t(x.extent(0)), shape, x.data(), W.data(),
+        y.data(), b.data());
+  }
+  void backward_input(Context& context, const Conv2dShape& shape, ConstMatrix<float> dy, ConstMatrix<float> W,
+                      Matrix<float> dx) override {
+    run(context, Pass::backward_input, index_t(dy.extent(0)), shape, dy.data(), W.data(), dx.data(), nullptr);
+  }
+  void backward_weights(Context& context, const Conv2dShape& shape, ConstMatrix<float> x, ConstMatrix<float> dy,
+                        Matrix<float> dW) override {
+    run(context, Pass::backward_weights, index_t(x.extent(0)), shape, x.data(), dy.data(), dW.data(), nullptr);
+  }
+
+ private:
+  void run(Context& context, Pass pass, index_t B, const Conv2dShape& shape, const float* first, const float* second,
+           float* result, const float* bias) {
+    const int threads = threads_of(context.exec());
+    const onednn::ThreadGuard guard(threads);
+    const Problem problem{pass, B, shape, threads};
+    auto at = convolutions_.find(problem);
+    if (at == convolutions_.end()) at = convolutions_.try_emplace(problem, engine_, problem).first;
+    at->second.run(context, stream_, first, second, result, bias);
+  }
+
+  dnnl::engine engine_{dnnl::engine::kind::cpu, 0};
+  dnnl::stream stream_{engine_};
+  std::map<Problem, Convolution> convolutions_;
+};
+
+}  // namespace
+
+std::unique_ptr<ConvVendor> make_conv_vendor(const Exec&) { return std::make_unique<OneDnnConv>(); }
+
+std::string conv_vendor_name() {
+  const dnnl_version_t& version = *dnnl_version();
+  return "oneDNN " + std::to_string(version.major) + "." + std::to_string(version.minor) + "." +
+         std::to_string(version.patch);
+}
+
+}  // namespace partita::kernels::backend

@@ -1,0 +1,112 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#pragma once
+
+#include <type_traits>
+
+#include <partita/core/float16.hpp>
+#include <partita/core/types.hpp>
+#include <partita/kernels/context.hpp>
+
+// Batch normalisation over x (R, C): for images R = B rows columns, channels last. Rows may be padded. Scalar is float,
+// double, bfloat16 or float16, told by the output; statistics are accumulate_t<Scalar>.
+//
+// All are enqueued on the context's or the given instance, without a fence or an allocation, scratch from the context;
+// operands of other shapes: ShapeError naming the operand and both extents.
+
+namespace partita::kernels {
+
+struct BatchnormOptions {
+  double epsilon = 1e-5;
+  double momentum = 0.1;  ///< weight of this batch in the running statistics
+  bool relu = false;      ///< y = max(0, normalised x)
+  index_t count = 0;      ///< rows behind the statistics, of all ranks; 0: the rows of x
+};
+
+/// Rows whose sums are chains of their own.
+inline constexpr index_t batchnorm_chunk = 256;
+
+/// mean(c) = sum_r x(r, c) / R,   squares(c) = sum_r (x(r, c) - mean(c))^2; zeros for R = 0.
+///
+/// Ranks that share a batch add: mean = sum R_i mean_i / sum R_i, squares = sum squares_i + R_i (mean_i - mean)^2.
+///
+/// Cost     cost::batchnorm_stats.
+/// Bits     per chunk of batchnorm_chunk rows a chain of additions, then one of (x - the chunk's mean)^2, both over
+///          ascending rows; chunks are put together in order, in double. Column c depends on x(:, c) alone.
+/// Source   Chan, Golub and LeVeque 1983, "Algorithms for computing the sample variance".
+template <class Scalar>
+void batchnorm_stats(Context& context, std::type_identity_t<ConstMatrix<Scalar>> x, Vector<accumulate_t<Scalar>> mean,
+                     Vector<accumulate_t<Scalar>> squares);
+
+/// rstd = 1 / sqrt(squares / count + epsilon), and the running statistics move towards the batch's by momentum:
+/// its mean and its unbiased variance squares / (count - 1) (the biased one for a count of 1, nothing for 0).
+///
+/// Shapes   all (C); rstd may be squares itself. running_mean and running_variance are both read and written, or empty.
+/// Cost     cost::batchnorm_finish.
+template <class Real>
+void batchnorm_finish(const Exec& exec, const BatchnormOptions& options, std::type_identity_t<ConstVector<Real>> mean,
+                      std::type_identity_t<ConstVector<Real>> squares, Vector<Real> rstd, Vector<Real> running_mean,
+                      Vector<Real> running_variance);
+
+/// y = act((x - mean) (gamma rstd) + beta), act the identity or max(0, .) as options.relu says.
+///
+/// Shapes   x (R, C)   gamma, beta, mean, rstd (C)   ->   y (R, C), overwritten; may be x.
+/// Cost     cost::batchnorm_apply.
+/// Bits     element by element.
+template <class Scalar>
+void batchnorm_apply(const Exec& exec, const BatchnormOptions& options, std::type_identity_t<ConstMatrix<Scalar>> x,
+                     std::type_identity_t<ConstVector<Scalar>> gamma, std::type_identity_t<ConstVector<Scalar>> beta,
+                     std::type_identity_t<ConstVector<accumulate_t<Scalar>>> mean,
+                     std::type_identity_t<ConstVector<accumulate_t<Scalar>>> rstd, Matrix<Scalar> y);
+
+/// Statistics of this batch, kept for backward; running statistics; then y from the former: stats, finish, apply.
+///
+/// Shapes   x (R, C)   gamma, beta (C)   ->   y (R, C), mean, rstd (C), overwritten; running_mean, running_variance
+/// (C),
+///          updated, or empty.
+/// Cost     cost::batchnorm_forward.
+template <class Scalar>
+void batchnorm_forward(Context& context, const BatchnormOptions& options, std::type_identity_t<ConstMatrix<Scalar>> x,
+                       std::type_identity_t<ConstVector<Scalar>> gamma, std::type_identity_t<ConstVector<Scalar>> beta,
+                       Matrix<Scalar> y, Vector<accumulate_t<Scalar>> mean, Vector<accumulate_t<Scalar>> rstd,
+                       Vector<accumulate_t<Scalar>> running_mean, Vector<accumulate_t<Scalar>> running_variance);
+
+/// y from the running statistics.
+///
+/// Shapes   as batchnorm_apply.
+/// Cost     cost::batchnorm_apply.
+template <class Scalar>
+void batchnorm_infer(const Exec& exec, const BatchnormOptions& options, std::type_identity_t<ConstMatrix<Scalar>> x,
+                     std::type_identity_t<ConstVector<Scalar>> gamma, std::type_identity_t<ConstVector<Scalar>> beta,
+                     std::type_identity_t<ConstVector<accumulate_t<Scalar>>> running_mean,
+                     std::type_identity_t<ConstVector<accumulate_t<Scalar>>> running_variance, Matrix<Scalar> y);
+
+/// dgamma(c) = rstd(c) sum_r dz(r, c) (x(r, c) - mean(c)),   dbeta(c) = sum_r dz(r, c), where dz = dy, or with relu
+/// dy where y > 0 and 0 elsewhere. The gradient of the weights.
+///
+/// Shapes   x, y, dy (R, C)   mean, rstd (C)   ->   dgamma, dbeta (C), overwritten. y is read with relu only.
+/// Cost     cost::batchnorm_backward_sums.
+/// Bits     chains over the ascending rows of a chunk, chunks added in order, in double. Ranks add their sums.
+template <class Scalar>
+void batchnorm_backward_sums(Context& context, const BatchnormOptions& options,
+                             std::type_identity_t<ConstMatrix<Scalar>> x, std::type_identity_t<ConstMatrix<Scalar>> y,
+                             std::type_identity_t<ConstVector<accumulate_t<Scalar>>> mean,
+                             std::type_identity_t<ConstVector<accumulate_t<Scalar>>> rstd,
+                             std::type_identity_t<ConstMatrix<Scalar>> dy, Vector<accumulate_t<Scalar>> dgamma,
+                             Vector<accumulate_t<Scalar>> dbeta);
+
+/// dx = gamma rstd (dz - dbeta / count - (x - mean) rstd dgamma / count), dgamma and dbeta from backward_sums.
+///
+/// Shapes   x, y, dy (R, C)   gamma, mean, rstd, dgamma, dbeta (C)   ->   dx (R, C), overwritten; may be dy.
+/// Cost     cost::batchnorm_backward_input.
+/// Bits     element by element.
+template <class Scalar>
+void batchnorm_backward_input(const Exec& exec, const BatchnormOptions& options,
+                              std::type_identity_t<ConstMatrix<Scalar>> x, std::type_identity_t<ConstMatrix<Scalar>> y,
+                              std::type_identity_t<ConstVector<Scalar>> gamma,
+                              std::type_identity_t<ConstVector<accumulate_t<Scalar>>> mean,
+                              std::type_identity_t<ConstVector<accumulate_t<Scalar>>> rstd,
+                              std::type_identity_t<ConstVector<accumulate_t<Scalar>>> dgamma,
+                              std::type_identity_t<ConstVector<accumulate_t<Scalar>>> dbeta,
+                              std::type_identity_t<ConstMatrix<Scalar>> dy, Matrix<Scalar> dx);
+
+}  // namespace partita::kernels

@@ -1,0 +1,186 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include <partita/kernels/backend/conv_device.hpp>
+#include <partita/kernels/backend/conv_host_weights.hpp>
+#include <partita/kernels/backend/conv_vendor.hpp>
+#include <partita/kernels/backend/require.hpp>
+#include <partita/kernels/conv2d.hpp>
+#include <string>
+
+namespace partita::kernels {
+namespace {
+
+using backend::ConvLabels;
+using backend::Images;
+
+void require_shape(const char* function, const Conv2dShape& s) {
+  const bool sane = s.rows >= 0 && s.columns >= 0 && s.channels >= 0 && s.filters >= 0 && s.kernel_rows > 0 &&
+                    s.kernel_columns > 0 && s.stride > 0 && s.padding >= 0;
+  if (!sane)
+    throw ShapeError(std::string(function) +
+                     ": kernel extents and stride must be positive, other extents not negative");
+  if (s.rows + 2 * s.padding < s.kernel_rows || s.columns + 2 * s.padding < s.kernel_columns)
+    throw ShapeError(std::string(function) + ": a kernel of " + std::to_string(s.kernel_rows) + " x " +
+                     std::to_string(s.kernel_columns) + " does not fit an image of " + std::to_string(s.rows) + " x " +
+                     std::to_string(s.columns) + " with padding " + std::to_string(s.padding));
+}
+
+template <class A, class C>
+void require_images(const char* function, const Conv2dShape& s, const char* in_name, const A& in, const char* out_name,
+                    const C& out) {
+  require_shape(function, s);
+  backend::require(function, in_name, in.extent(1), "columns", s.inputs(), "rows x columns x channels");
+  backend::require_matrix(function, out_name, out, in.extent(0), (std::string("the rows of ") + in_name).c_str(),
+                          s.outputs(), "output rows x output columns x filters");
+}
+
+template <class A>
+void require_weights(const char* function, const Conv2dShape& s, const char* name, const A& W) {
+  backend::require_matrix(function, name, W, s.filters, "the filters", s.kernel(),
+                          "kernel rows x kernel columns x channels");
+}
+
+template <class Scalar>
+Images<Scalar> images(Scalar* data, std::size_t stride, index_t rows, index_t columns, index_t channels) {
+  return {data, index_t(stride), rows, columns, channels};
+}
+
+/// The vendors' convolutions take whole images, one after the other, of floats.
+template <class... Operands>
+bool use_vendor(const Context& context, const Conv2dShape& s, const Operands&... operands) {
+  const bool some = s.inputs() > 0 && s.outputs() > 0 && ((operands.extent(0) > 0) && ...);
+  const bool whole = ((operands.stride(0) == operands.extent(1)) && ...);
+  return some && whole && context.backend(Kernel::conv2d) == Backend::vendor;
+}
+
+template <class Scalar>
+void correlate(Context& context, const ConvLabels& labels, index_t B, const backend::Correlation& g,
+               Images<const Scalar> in, backend::Taps<Scalar> taps, const Scalar* bias, Images<Scalar> out) {
+  if constexpr (backend::runs_on_host)
+    backend::host::correlate<Scalar>(context, labels, B, g, in, taps, bias, out);
+  else
+    backend::device::correlate<Scalar>(context, labels, B, g, in, taps, bias, out);
+}
+
+constexpr index_t bias_width = backend::runs_on_host ? 64 : 1;  // filters side by side
+
+/// partial(chunk, f) = sum over the chunk's images and pixels in order.
+template <class Scalar>
+struct SumChunk {
+  using Sum = accumulate_t<Scalar>;
+  const Scalar* dy;
+  index_t stride, B, chunks, pixels, F;
+  Sum* partial;
+
+  KOKKOS_FUNCTION void operator()(index_t task) const {
+    const index_t blocks = (F + bias_width - 1) / bias_width, chunk = task / blocks;
+    const index_t first = task % blocks * bias_width;
+    const int inside = int(F - first < bias_width ? F - first : bias_width);
+    Sum sum[bias_width] = {};
+    for (index_t image = chunk * B / chunks; image < (chunk + 1) * B / chunks; ++image)
+      for (index_t pixel = 0; pixel < pixels; ++pixel) {
+        const Scalar* const from = dy + image * stride + pixel * F + first;
+        for (int f = 0; f < inside; ++f) sum[f] += Sum(from[f]);
+      }
+    for (int f = 0; f < inside; ++f) partial[chunk * F + first + f] = sum[f];
+  }
+};
+
+template <class Scalar>
+struct AddChunks {
+  const accumulate_t<Scalar>* partial;
+  index_t chunks, F;
+  Scalar* db;
+
+  KOKKOS_FUNCTION void operator()(index_t f) const {
+    accumulate_t<Scalar> sum = 0;
+    for (index_t chunk = 0; chunk < chunks; ++chunk) sum += partial[chunk * F + f];
+    db[f] = Scalar(sum);
+  }
+};
+
+template <class Scalar>
+void bias_gradient(Context& context, const std::string& label, const Conv2dShape& s, ConstMatrix<Scalar> dy,
+                   Vector<Scalar> db) {
+  const index_t B = index_t(dy.extent(0)), chunks = backend::weight_chunks(B), F = s.filters;
+  auto* const partial = static_cast<accumulate_t<Scalar>*>(context.scratch(chunks * F * sizeof(accumulate_t<Scalar>)));
+  const index_t tasks = chunks * ((F + bias_width - 1) / bias_width);
+  Kokkos::parallel_for(
+      label, backend::range_policy(context.exec(), tasks),
+      SumChunk<Scalar>{dy.data(), index_t(dy.stride(0)), B, chunks, s.out_rows() * s.out_columns(), F, partial});
+  Kokkos::parallel_for(label, backend::range_policy(context.exec(), F),
+                       AddChunks<Scalar>{partial, chunks, F, db.data()});
+}
+
+}  // namespace
+
+template <class Scalar>
+void conv2d_forward(Context& context, const Conv2dShape& s, std::type_identity_t<ConstMatrix<Scalar>> x,
+                    std::type_identity_t<ConstMatrix<Scalar>> W, std::type_identity_t<ConstVector<Scalar>> b,
+                    Matrix<Scalar> y) {
+  static const ConvLabels labels("partita::kernels::conv2d_forward");
+  require_images("conv2d_forward", s, "x", x, "y", y);
+  require_weights("conv2d_forward", s, "W", W);
+  if (b.extent(0) > 0) backend::require_elements("conv2d_forward", "b", b, s.filters, "the filters, or none");
+  if constexpr (std::is_same_v<Scalar, float>)
+    if (use_vendor(context, s, x, W, y)) return context.conv_vendor().forward(context, s, x, W, b, y);
+  correlate<Scalar>(context, labels, index_t(x.extent(0)), backend::forward_correlation(s),
+                    images(x.data(), x.stride(0), s.rows, s.columns, s.channels),
+                    backend::forward_taps(s, W.data(), index_t(W.stride(0))), b.extent(0) > 0 ? b.data() : nullptr,
+                    images(y.data(), y.stride(0), s.out_rows(), s.out_columns(), s.filters));
+}
+
+template <class Scalar>
+void conv2d_backward_input(Context& context, const Conv2dShape& s, std::type_identity_t<ConstMatrix<Scalar>> dy,
+                           std::type_identity_t<ConstMatrix<Scalar>> W, Matrix<Scalar> dx) {
+  static const ConvLabels labels("partita::kernels::conv2d_backward_input");
+  require_images("conv2d_backward_input", s, "dx", dx, "dy", dy);
+  require_weights("conv2d_backward_input", s, "W", W);
+  if constexpr (std::is_same_v<Scalar, float>)
+    if (use_vendor(context, s, dy, W, dx)) return context.conv_vendor().backward_input(context, s, dy, W, dx);
+  for (index_t row_phase = 0; row_phase < s.stride; ++row_phase)
+    for (index_t column_phase = 0; column_phase < s.stride; ++column_phase) {
+      const backend::Phase row(s, row_phase, s.rows, s.kernel_rows);
+      const backend::Phase column(s, column_phase, s.columns, s.kernel_columns);
+      correlate<Scalar>(context, labels, index_t(dx.extent(0)),
+                        backend::backward_correlation(s, row, column, row_phase, column_phase),
+                        images(dy.data(), dy.stride(0), s.out_rows(), s.out_columns(), s.filters),
+                        backend::backward_taps(s, row, column, W.data(), index_t(W.stride(0))),
+                        static_cast<const Scalar*>(nullptr),
+                        images(dx.data(), dx.stride(0), s.rows, s.columns, s.channels));
+    }
+}
+
+template <class Scalar>
+void conv2d_backward_weights(Context& context, const Conv2dShape& s, std::type_identity_t<ConstMatrix<Scalar>> x,
+                             std::type_identity_t<ConstMatrix<Scalar>> dy, Matrix<Scalar> dW, Vector<Scalar> db) {
+  static const ConvLabels labels("partita::kernels::conv2d_backward_weights");
+  require_images("conv2d_backward_weights", s, "x", x, "dy", dy);
+  require_weights("conv2d_backward_weights", s, "dW", dW);
+  if (db.extent(0) > 0) {
+    backend::require_elements("conv2d_backward_weights", "db", db, s.filters, "the filters, or none");
+    bias_gradient<Scalar>(context, labels.sum, s, dy, db);
+  }
+  if constexpr (std::is_same_v<Scalar, float>)
+    if (use_vendor(context, s, x, dy, dW)) return context.conv_vendor().backward_weights(context, s, x, dy, dW);
+  const auto x_images = images(x.data(), x.stride(0), s.rows, s.columns, s.channels);
+  const auto dy_images = images(dy.data(), dy.stride(0), s.out_rows(), s.out_columns(), s.filters);
+  if constexpr (backend::runs_on_host)
+    backend::host::correlate_weights<Scalar>(context, labels, index_t(x.extent(0)), s, x_images, dy_images, dW);
+  else
+    backend::device::correlate_weights<Scalar>(context, labels, index_t(x.extent(0)), s, x_images, dy_images, dW);
+}
+
+#define PARTITA_INSTANTIATE(Scalar)                                                                                   \
+  template void conv2d_forward<Scalar>(Context&, const Conv2dShape&, ConstMatrix<Scalar>, ConstMatrix<Scalar>,        \
+                                       ConstVector<Scalar>, Matrix<Scalar>);                                          \
+  template void conv2d_backward_input<Scalar>(Context&, const Conv2dShape&, ConstMatrix<Scalar>, ConstMatrix<Scalar>, \
+                                              Matrix<Scalar>);                                                        \
+  template void conv2d_backward_weights<Scalar>(Context&, const Conv2dShape&, ConstMatrix<Scalar>,                    \
+                                                ConstMatrix<Scalar>, Matrix<Scalar>, Vector<Scalar>);
+PARTITA_INSTANTIATE(float)
+PARTITA_INSTANTIATE(double)
+PARTITA_INSTANTIATE(bfloat16)
+PARTITA_INSTANTIATE(float16)
+#undef PARTITA_INSTANTIATE
+
+}  // namespace partita::kernels

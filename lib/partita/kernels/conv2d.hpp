@@ -1,0 +1,59 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#pragma once
+
+#include <type_traits>
+
+#include <partita/core/float16.hpp>
+#include <partita/core/types.hpp>
+#include <partita/kernels/context.hpp>
+#include <partita/kernels/conv2d_shape.hpp>
+
+// Two-dimensional convolution (cross-correlation, as the field has it) of channels-last images. A row of a matrix is an
+// image: (rows, columns, channels) one after the other; rows may be padded. W (F, kernel_rows kernel_columns C) holds
+// F filters, channels-last too. Scalar is float, double, bfloat16 or float16, told by the outputs; sums are in
+// accumulate_t<Scalar> and rounded once. Pixels beyond the edge are zeros.
+
+namespace partita::kernels {
+
+/// y(b, r, c, f) = b(f) + sum_{i, j, k} x(b, r s - p + i, c s - p + j, k) W(f, i, j, k), s stride and p padding.
+///
+/// Shapes   x (B, inputs)   W (F, kernel)   b (F) or empty   ->   y (B, outputs), overwritten; B may be 0.
+/// Runs     enqueued on context.exec(); no fence; scratch from context; allocates only at the first call with a shape.
+/// Throws   ShapeError naming the operand and both extents, or for a kernel larger than the padded image.
+/// Cost     cost::conv2d_forward.
+/// Bits     portable: a chain of fused multiply-adds over ascending (i, j, k) from 0, zeros beyond the edge included,
+/// then
+///          + b(f): it depends on the pixels below the kernel, W(f, :) and b(f) alone.
+/// Source   tiles that read the image in place: Georganas et al. 2018, "Anatomy of high-performance deep learning
+///          convolutions on SIMD architectures".
+template <class Scalar>
+void conv2d_forward(Context& context, const Conv2dShape& shape, std::type_identity_t<ConstMatrix<Scalar>> x,
+                    std::type_identity_t<ConstMatrix<Scalar>> W, std::type_identity_t<ConstVector<Scalar>> b,
+                    Matrix<Scalar> y);
+
+/// dx(b, r, c, k) = sum of dy(b, r', c', f) W(f, i, j, k) over r' s - p + i = r, c' s - p + j = c and f.
+///
+/// Shapes   dy (B, outputs)   W (F, kernel)   ->   dx (B, inputs), overwritten.
+/// Runs     as conv2d_forward.
+/// Cost     cost::conv2d_backward_input.
+/// Bits     portable: a chain of fused multiply-adds over ascending (r', c', f) from 0, zeros beyond dy's edge
+/// included; it
+///          depends on the pixels of dy that saw this one and on W(:, :, :, k) alone.
+template <class Scalar>
+void conv2d_backward_input(Context& context, const Conv2dShape& shape, std::type_identity_t<ConstMatrix<Scalar>> dy,
+                           std::type_identity_t<ConstMatrix<Scalar>> W, Matrix<Scalar> dx);
+
+/// dW(f, i, j, k) = sum_{b, r, c} dy(b, r, c, f) x(b, r s - p + i, c s - p + j, k),  db(f) = sum_{b, r, c} dy(b, r, c,
+/// f).
+///
+/// Shapes   x (B, inputs)   dy (B, outputs)   ->   dW (F, kernel)   db (F) or empty, overwritten (zeros for B = 0).
+/// Runs     as conv2d_forward.
+/// Cost     cost::conv2d_backward_weights.
+/// Bits     portable: the batch is cut into n = min(B, conv2d_chunks) chunks at images floor(i B / n); in each a chain
+///          of fused multiply-adds (db: of additions) over ascending (b, r, c) from 0; then the chunks' sums are added
+///          in order. An element depends on its own f, i, j, k of x and dy alone. db's are the same in any backend.
+template <class Scalar>
+void conv2d_backward_weights(Context& context, const Conv2dShape& shape, std::type_identity_t<ConstMatrix<Scalar>> x,
+                             std::type_identity_t<ConstMatrix<Scalar>> dy, Matrix<Scalar> dW, Vector<Scalar> db);
+
+}  // namespace partita::kernels

@@ -1,0 +1,303 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include <partita/kernels/backend/range.hpp>
+#include <partita/kernels/backend/require.hpp>
+#include <partita/kernels/pool2d.hpp>
+#include <string>
+
+namespace partita::kernels {
+namespace {
+
+using backend::stride_of;
+
+constexpr index_t width = backend::runs_on_host ? 64 : 1;  // channels side by side: vector lanes here, threads there
+
+/// Images of a call: where pixel (b, r, c) starts.
+template <class Scalar>
+struct Pixels {
+  Scalar* data;
+  index_t stride, columns, channels;
+
+  KOKKOS_FUNCTION Scalar* at(index_t b, index_t r, index_t c) const {
+    return data + b * stride + (r * columns + c) * channels;
+  }
+};
+
+/// Runs body.pixel(b, r, c, first channel, end channel). On hosts a task is a row of pixels, on devices a number.
+template <class Body>
+struct PixelTasks {
+  Body body;
+  index_t rows, columns, channels;
+
+  KOKKOS_FUNCTION void operator()(index_t task) const {
+    if constexpr (backend::runs_on_host) {
+      const Body local = body;
+      for (index_t c = 0; c < columns; ++c)
+        for (index_t k = 0; k < channels; k += width)
+          local.pixel(task / rows, task % rows, c, k, k + width < channels ? k + width : channels);
+    } else {
+      const index_t k = task % channels, pixel = task / channels, in_image = pixel % (rows * columns);
+      body.pixel(pixel / (rows * columns), in_image / columns, in_image % columns, k, k + 1);
+    }
+  }
+};
+
+template <class Body>
+void for_pixels(const Exec& exec, const std::string& label, index_t B, index_t rows, index_t columns, index_t channels,
+                const Body& body) {
+  Kokkos::parallel_for(label,
+                       backend::range_policy(exec, backend::runs_on_host ? B * rows : B * rows * columns * channels),
+                       PixelTasks<Body>{body, rows, columns, channels});
+}
+
+/// First output row or column whose window reaches `at`, and the end of those. Windows start at o stride - padding.
+struct Reach {
+  index_t begin, end;
+
+  KOKKOS_FUNCTION Reach(index_t at, index_t padding, index_t kernel, index_t stride, index_t outputs) {
+    const index_t before = at + padding - kernel + 1;
+    begin = before > 0 ? (before + stride - 1) / stride : 0;
+    end = (at + padding) / stride + 1;
+    if (end > outputs) end = outputs;
+  }
+};
+
+template <class Scalar>
+struct MaxForward {
+  using Real = accumulate_t<Scalar>;
+  Pool2dShape s;
+  Pixels<const Scalar> x;
+  Pixels<Scalar> y;
+  Pixels<std::int32_t> winner;
+
+  KOKKOS_FUNCTION void pixel(index_t b, index_t r, index_t c, index_t first, index_t end) const {
+    const int n = int(end - first);
+    Real best[width];
+    std::int32_t won[width];
+    bool any = false;
+    for (index_t i = 0; i < s.kernel_rows; ++i)
+      for (index_t j = 0; j < s.kernel_columns; ++j) {
+        const index_t row = r * s.stride - s.padding + i, column = c * s.stride - s.padding + j;
+        if (row < 0 || row >= s.rows || column < 0 || column >= s.columns) continue;
+        const Scalar* const from = x.at(b, row, column) + first;
+        const auto tap = std::int32_t(i * s.kernel_columns + j);
+        for (int k = 0; k < n; ++k) {
+          const Real value = Real(from[k]);
+          const bool wins = !any || !(value <= best[k]);  // also a NaN; nothing but a NaN beats a NaN
+          const bool lost = any && best[k] != best[k] && value == value;
+          best[k] = wins && !lost ? value : best[k];
+          won[k] = wins && !lost ? tap : won[k];
+        }
+        any = true;
+      }
+    for (int k = 0; k < n; ++k) {
+      y.at(b, r, c)[first + k] = Scalar(best[k]);
+      winner.at(b, r, c)[first + k] = won[k];
+    }
+  }
+};
+
+template <class Scalar>
+struct MaxBackward {
+  using Real = accumulate_t<Scalar>;
+  Pool2dShape s;
+  Pixels<const Scalar> dy;
+  Pixels<const std::int32_t> winner;
+  Pixels<Scalar> dx;
+
+  KOKKOS_FUNCTION void pixel(index_t b, index_t r, index_t c, index_t first, index_t end) const {
+    const int n = int(end - first);
+    Real sum[width] = {};
+    const Reach over_rows(r, s.padding, s.kernel_rows, s.stride, s.out_rows());
+    const Reach over_columns(c, s.padding, s.kernel_columns, s.stride, s.out_columns());
+    for (index_t p = over_rows.begin; p < over_rows.end; ++p)
+      for (index_t q = over_columns.begin; q < over_columns.end; ++q) {
+        const index_t i = r + s.padding - p * s.stride, j = c + s.padding - q * s.stride;
+        const auto tap = std::int32_t(i * s.kernel_columns + j);
+        const Scalar* const from = dy.at(b, p, q) + first;
+        const std::int32_t* const won = winner.at(b, p, q) + first;
+        for (int k = 0; k < n; ++k) sum[k] += won[k] == tap ? Real(from[k]) : Real(0);
+      }
+    for (int k = 0; k < n; ++k) dx.at(b, r, c)[first + k] = Scalar(sum[k]);
+  }
+};
+
+template <class Scalar>
+struct AverageForward {
+  using Real = accumulate_t<Scalar>;
+  Pool2dShape s;
+  Pixels<const Scalar> x;
+  Pixels<Scalar> y;
+
+  KOKKOS_FUNCTION void pixel(index_t b, index_t r, index_t c, index_t first, index_t end) const {
+    const int n = int(end - first);
+    Real sum[width] = {};
+    for (index_t i = 0; i < s.kernel_rows; ++i)
+      for (index_t j = 0; j < s.kernel_columns; ++j) {
+        const index_t row = r * s.stride - s.padding + i, column = c * s.stride - s.padding + j;
+        if (row < 0 || row >= s.rows || column < 0 || column >= s.columns) continue;
+        const Scalar* const from = x.at(b, row, column) + first;
+        for (int k = 0; k < n; ++k) sum[k] += Real(from[k]);
+      }
+    const Real area = Real(s.kernel_rows * s.kernel_columns);
+    for (int k = 0; k < n; ++k) y.at(b, r, c)[first + k] = Scalar(sum[k] / area);
+  }
+};
+
+template <class Scalar>
+struct AverageBackward {
+  using Real = accumulate_t<Scalar>;
+  Pool2dShape s;
+  Pixels<const Scalar> dy;
+  Pixels<Scalar> dx;
+
+  KOKKOS_FUNCTION void pixel(index_t b, index_t r, index_t c, index_t first, index_t end) const {
+    const int n = int(end - first);
+    Real sum[width] = {};
+    const Reach over_rows(r, s.padding, s.kernel_rows, s.stride, s.out_rows());
+    const Reach over_columns(c, s.padding, s.kernel_columns, s.stride, s.out_columns());
+    for (index_t p = over_rows.begin; p < over_rows.end; ++p)
+      for (index_t q = over_columns.begin; q < over_columns.end; ++q) {
+        const Scalar* const from = dy.at(b, p, q) + first;
+        for (int k = 0; k < n; ++k) sum[k] += Real(from[k]);
+      }
+    const Real area = Real(s.kernel_rows * s.kernel_columns);
+    for (int k = 0; k < n; ++k) dx.at(b, r, c)[first + k] = Scalar(sum[k] / area);
+  }
+};
+
+/// A single row of a single pixel an image: its sum runs over all pixels.
+template <class Scalar>
+struct GlobalForward {
+  using Real = accumulate_t<Scalar>;
+  index_t pixels;
+  Pixels<const Scalar> x;
+  Pixels<Scalar> y;
+
+  KOKKOS_FUNCTION void pixel(index_t b, index_t, index_t, index_t first, index_t end) const {
+    const int n = int(end - first);
+    Real sum[width] = {};
+    for (index_t p = 0; p < pixels; ++p) {
+      const Scalar* const from = x.at(b, 0, p) + first;
+      for (int k = 0; k < n; ++k) sum[k] += Real(from[k]);
+    }
+    const Real area = Real(pixels > 0 ? pixels : 1);
+    for (int k = 0; k < n; ++k) y.at(b, 0, 0)[first + k] = Scalar(sum[k] / area);
+  }
+};
+
+template <class Scalar>
+struct GlobalBackward {
+  using Real = accumulate_t<Scalar>;
+  index_t pixels;
+  Pixels<const Scalar> dy;
+  Pixels<Scalar> dx;
+
+  KOKKOS_FUNCTION void pixel(index_t b, index_t, index_t c, index_t first, index_t end) const {
+    const Scalar* const from = dy.at(b, 0, 0);
+    Scalar* const to = dx.at(b, 0, c);
+#pragma GCC ivdep
+    for (index_t k = first; k < end; ++k) to[k] = Scalar(Real(from[k]) / Real(pixels));
+  }
+};
+
+template <class View>
+auto inputs(const Pool2dShape& s, const View& a) {
+  return Pixels<typename View::value_type>{a.data(), stride_of(a), s.columns, s.channels};
+}
+template <class View>
+auto outputs(const Pool2dShape& s, const View& a) {
+  return Pixels<typename View::value_type>{a.data(), stride_of(a), s.out_columns(), s.channels};
+}
+
+template <class A, class C>
+void require_images(const char* function, const Pool2dShape& s, const char* in_name, const A& in, const char* out_name,
+                    const C& out) {
+  if (s.kernel_rows <= 0 || s.kernel_columns <= 0 || s.stride <= 0 || s.padding < 0)
+    throw ShapeError(std::string(function) + ": kernel extents and stride must be positive, padding not negative");
+  if (2 * s.padding > s.kernel_rows || 2 * s.padding > s.kernel_columns)
+    throw ShapeError(std::string(function) + ": padding " + std::to_string(s.padding) +
+                     " is more than half of a kernel of " + std::to_string(s.kernel_rows) + " x " +
+                     std::to_string(s.kernel_columns));
+  backend::require(function, in_name, in.extent(1), "columns", s.inputs(), "rows x columns x channels");
+  backend::require_matrix(function, out_name, out, in.extent(0), "one for each image", s.outputs(),
+                          "output rows x output columns x channels");
+}
+
+}  // namespace
+
+template <class Scalar>
+void max_pool2d_forward(const Exec& exec, const Pool2dShape& s, std::type_identity_t<ConstMatrix<Scalar>> x,
+                        Matrix<Scalar> y, Matrix<std::int32_t> winner) {
+  static const std::string label = "partita::kernels::max_pool2d_forward";
+  require_images("max_pool2d_forward", s, "x", x, "y", y);
+  require_images("max_pool2d_forward", s, "x", x, "winner", winner);
+  for_pixels(exec, label, index_t(x.extent(0)), s.out_rows(), s.out_columns(), s.channels,
+             MaxForward<Scalar>{s, inputs(s, x), outputs(s, y), outputs(s, winner)});
+}
+
+template <class Scalar>
+void max_pool2d_backward(const Exec& exec, const Pool2dShape& s, std::type_identity_t<ConstMatrix<Scalar>> dy,
+                         ConstMatrix<std::int32_t> winner, Matrix<Scalar> dx) {
+  static const std::string label = "partita::kernels::max_pool2d_backward";
+  require_images("max_pool2d_backward", s, "dx", dx, "dy", dy);
+  require_images("max_pool2d_backward", s, "dx", dx, "winner", winner);
+  for_pixels(exec, label, index_t(dx.extent(0)), s.rows, s.columns, s.channels,
+             MaxBackward<Scalar>{s, outputs(s, dy), outputs(s, winner), inputs(s, dx)});
+}
+
+template <class Scalar>
+void average_pool2d_forward(const Exec& exec, const Pool2dShape& s, std::type_identity_t<ConstMatrix<Scalar>> x,
+                            Matrix<Scalar> y) {
+  static const std::string label = "partita::kernels::average_pool2d_forward";
+  require_images("average_pool2d_forward", s, "x", x, "y", y);
+  for_pixels(exec, label, index_t(x.extent(0)), s.out_rows(), s.out_columns(), s.channels,
+             AverageForward<Scalar>{s, inputs(s, x), outputs(s, y)});
+}
+
+template <class Scalar>
+void average_pool2d_backward(const Exec& exec, const Pool2dShape& s, std::type_identity_t<ConstMatrix<Scalar>> dy,
+                             Matrix<Scalar> dx) {
+  static const std::string label = "partita::kernels::average_pool2d_backward";
+  require_images("average_pool2d_backward", s, "dx", dx, "dy", dy);
+  for_pixels(exec, label, index_t(dx.extent(0)), s.rows, s.columns, s.channels,
+             AverageBackward<Scalar>{s, outputs(s, dy), inputs(s, dx)});
+}
+
+template <class Scalar>
+void global_average_pool2d_forward(const Exec& exec, index_t pixels, std::type_identity_t<ConstMatrix<Scalar>> x,
+                                   Matrix<Scalar> y) {
+  static const std::string label = "partita::kernels::global_average_pool2d_forward";
+  const index_t B = index_t(y.extent(0)), C = index_t(y.extent(1));
+  backend::require_matrix("global_average_pool2d_forward", "x", x, B, "the rows of y", pixels * C,
+                          "pixels x the columns of y");
+  for_pixels(exec, label, B, 1, 1, C,
+             GlobalForward<Scalar>{pixels, {x.data(), stride_of(x), pixels, C}, {y.data(), stride_of(y), 1, C}});
+}
+
+template <class Scalar>
+void global_average_pool2d_backward(const Exec& exec, index_t pixels, std::type_identity_t<ConstMatrix<Scalar>> dy,
+                                    Matrix<Scalar> dx) {
+  static const std::string label = "partita::kernels::global_average_pool2d_backward";
+  const index_t B = index_t(dy.extent(0)), C = index_t(dy.extent(1));
+  backend::require_matrix("global_average_pool2d_backward", "dx", dx, B, "the rows of dy", pixels * C,
+                          "pixels x the columns of dy");
+  for_pixels(exec, label, B, 1, pixels, C,
+             GlobalBackward<Scalar>{pixels, {dy.data(), stride_of(dy), 1, C}, {dx.data(), stride_of(dx), pixels, C}});
+}
+
+#define PARTITA_INSTANTIATE(S)                                                                                     \
+  template void max_pool2d_forward<S>(const Exec&, const Pool2dShape&, ConstMatrix<S>, Matrix<S>,                  \
+                                      Matrix<std::int32_t>);                                                       \
+  template void max_pool2d_backward<S>(const Exec&, const Pool2dShape&, ConstMatrix<S>, ConstMatrix<std::int32_t>, \
+                                       Matrix<S>);                                                                 \
+  template void average_pool2d_forward<S>(const Exec&, const Pool2dShape&, ConstMatrix<S>, Matrix<S>);             \
+  template void average_pool2d_backward<S>(const Exec&, const Pool2dShape&, ConstMatrix<S>, Matrix<S>);            \
+  template void global_average_pool2d_forward<S>(const Exec&, index_t, ConstMatrix<S>, Matrix<S>);                 \
+  template void global_average_pool2d_backward<S>(const Exec&, index_t, ConstMatrix<S>, Matrix<S>);
+PARTITA_INSTANTIATE(float)
+PARTITA_INSTANTIATE(double)
+PARTITA_INSTANTIATE(bfloat16)
+PARTITA_INSTANTIATE(float16)
+#undef PARTITA_INSTANTIATE
+
+}  // namespace partita::kernels
