@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include <partita/core/error.hpp>
 #include <partita/kernels/backend/range.hpp>
+#include <partita/kernels/backend/rows.hpp>
 #include <partita/kernels/loss.hpp>
 #include <partita/kernels/math.hpp>
 #include <string>
@@ -14,124 +15,83 @@ struct RowResult {
   index_t correct;
 };
 
-constexpr int lanes = 32;  // of a row's sum: lane l adds v = l, l + 32, ...; part of the result's bits
-
-/// Joins lanes by a binary tree.
-template <class Number, class Operation>
-KOKKOS_FUNCTION Number join(Number* lane, Operation operation) {
-  for (int half = lanes / 2; half > 0; half /= 2)
-    for (int l = 0; l < half; ++l) lane[l] = operation(lane[l], lane[l + half]);
-  return lane[0];
-}
-
-/// The scores [v, v + lanes) of a row; beyond its end -infinity, whose exponential is 0.
-template <class Number, class Scalar>
-KOKKOS_FUNCTION void load(const Scalar* z, index_t v, index_t V, Number* lane) {
-  if (v + lanes <= V) {
-    for (int l = 0; l < lanes; ++l) lane[l] = Number(z[v + l]);
-  } else {
-    for (int l = 0; l < lanes; ++l) lane[l] = -Kokkos::Experimental::infinity_v<Number>;
-    for (index_t l = 0; v + l < V; ++l) lane[l] = Number(z[v + l]);
-  }
-}
-
-/// The largest score. NaN in z gives any number or NaN: then the sum of exponentials is NaN.
-template <class Number, class Scalar>
-KOKKOS_FUNCTION Number largest(const Scalar* z, index_t V) {
-  Number top[lanes], lane[lanes];
-  load(z, 0, V, top);
-  for (index_t v = lanes; v < V; v += lanes) {
-    load(z, v, V, lane);
-    for (int l = 0; l < lanes; ++l) top[l] = lane[l] > top[l] ? lane[l] : top[l];
-  }
-  return join(top, [](Number a, Number b) { return a > b ? a : b; });
-}
-
-/// sum_v exp(z_v - top), in double. Keeps the exponentials in `gradient` where that can hold them and is asked for.
-template <class Number, class Scalar>
-KOKKOS_FUNCTION double sum_exponentials(const Scalar* z, index_t V, Number top, Scalar* gradient) {
-  double sum[lanes] = {};
-  Number lane[lanes];
-  for (index_t v = 0; v < V; v += lanes) {
-    load(z, v, V, lane);
-    for (int l = 0; l < lanes; ++l) lane[l] = math::exp(lane[l] - top);
-    for (int l = 0; l < lanes; ++l) sum[l] += double(lane[l]);
-    if constexpr (std::is_same_v<Number, Scalar>) {
-      if (gradient == nullptr) continue;
-      if (v + lanes <= V)
-        for (int l = 0; l < lanes; ++l) gradient[v + l] = lane[l];
-      else
-        for (index_t l = 0; v + l < V; ++l) gradient[v + l] = lane[l];
-    }
-  }
-  return join(sum, [](double a, double b) { return a + b; });
-}
-
-/// One row's loss, and its gradient unless `gradient` is null. `gradient` may be `z`.
-template <class Scalar>
-KOKKOS_FUNCTION double cross_entropy_row(const Scalar* z, index_t V, index_t label, double scale, Scalar* gradient) {
-  using Number = accumulate_t<Scalar>;
-  const bool known = label >= 0 && label < V;
-  const auto top = largest<Number>(z, V);
-  const double target = known ? double(z[label]) : Kokkos::Experimental::quiet_NaN_v<double>;
-  const double sum = sum_exponentials(z, V, top, gradient);
-  if (gradient != nullptr) {
-    const double factor = scale / sum;
-    const auto narrow = Number(factor);
-    const double at_label = known ? double(math::exp(Number(target) - top)) * factor - scale : 0;
-#pragma GCC ivdep
-    for (index_t v = 0; v < V; ++v) {
-      if constexpr (std::is_same_v<Number, Scalar>)
-        gradient[v] *= narrow;
-      else
-        gradient[v] = Scalar(math::exp(Number(z[v]) - top) * narrow);
-    }
-    if (known) gradient[label] = Scalar(Number(at_label));
-  }
-  return Kokkos::log(sum) + (double(top) - target);
-}
-
-template <class Scalar>
-KOKKOS_FUNCTION double mse_row(const Scalar* z, index_t V, index_t label, double scale, Scalar* gradient) {
-  double sum = 0;
-  for (index_t v = 0; v < V; ++v) {
-    const double difference = double(z[v]) - (v == label ? 1.0 : 0.0);
-    sum += difference * difference;
-    if (gradient != nullptr) gradient[v] = Scalar(2 * scale / double(V) * difference);
-  }
-  return label < 0 || label >= V ? Kokkos::Experimental::quiet_NaN_v<double> : sum / double(V);
-}
-
-/// Whether the largest score, the first of equals, is the label's.
-template <class Scalar>
-KOKKOS_FUNCTION bool hits(const Scalar* z, index_t V, index_t label) {
-  using Number = accumulate_t<Scalar>;
-  if (label < 0 || label >= V) return false;
-  const auto top = largest<Number>(z, V);
-  index_t before = 0;
-  for (index_t v = 0; v < label; ++v) before += Number(z[v]) == top;
-  return before == 0 && Number(z[label]) == top;
-}
-
-template <class Scalar>
+/// All rows. What a row reads of itself outside its own elements is read before the first reduction: `dlogits` may be
+/// `logits`.
+template <class Scalar, Loss loss>
 struct Rows {
-  Loss loss;
+  using Number = accumulate_t<Scalar>;
   index_t V, leading, d_leading;
   const Scalar* logits;
   const std::int32_t* label;
   double scale;
   const double* factor;  // of the scale; null: 1
   Scalar* dlogits;       // null: no gradient
-  bool count;
-  RowResult* row;
+  bool count;            // hits
+  RowResult* result;
 
-  KOKKOS_FUNCTION void operator()(index_t b) const {
+  template <class Row>
+  KOKKOS_INLINE_FUNCTION void operator()(const Row& row, index_t b) const {
     const Scalar* const z = logits + b * leading;
     Scalar* const gradient = dlogits == nullptr ? nullptr : dlogits + b * d_leading;
+    const index_t V_ = V, target = index_t(label[b]);
+    const bool known = target >= 0 && target < V_;
+    const double at_target = known ? double(z[target]) : Kokkos::Experimental::quiet_NaN_v<double>;
     const double by = factor == nullptr ? scale : scale * *factor;
-    row[b].correct = count && hits(z, V, index_t(label[b])) ? 1 : 0;
-    row[b].loss = loss == Loss::cross_entropy ? cross_entropy_row(z, V, index_t(label[b]), by, gradient)
-                                              : mse_row(z, V, index_t(label[b]), by, gradient);
+    Number top = 0;
+    if (loss == Loss::cross_entropy || count)
+      top = row.template most<Number>(V_, [=](index_t v) { return Number(z[v]); });
+    index_t correct = 0;
+    if (count) {  // the largest score, the first of equals
+      const double ahead =
+          row.template sum<double>(known ? target : 0, [=](index_t v) { return Number(z[v]) == top ? 1.0 : 0.0; });
+      correct = known && ahead == 0 && Number(at_target) == top;
+    }
+    double value;
+    if constexpr (loss == Loss::cross_entropy)
+      value = cross_entropy(row, z, V_, known ? target : -1, at_target, top, by, gradient);
+    else
+      value = mse(row, z, V_, known ? target : -1, by, gradient);
+    RowResult* const to = result + b;
+    row.each(1, [=](index_t) { *to = {value, correct}; });
+  }
+
+  template <class Row>
+  KOKKOS_INLINE_FUNCTION static double cross_entropy(const Row& row, const Scalar* z, index_t V, index_t target,
+                                                     double at_target, Number top, double scale, Scalar* gradient) {
+    constexpr bool keeps = std::is_same_v<Number, Scalar>;  // the exponentials, until their sum is known
+    double sum;
+    if (keeps && gradient != nullptr)
+      sum = row.template sum<double>(V, [=](index_t v) {
+        const Number e = math::exp(Number(z[v]) - top);
+        gradient[v] = Scalar(e);
+        return double(e);
+      });
+    else
+      sum = row.template sum<double>(V, [=](index_t v) { return double(math::exp(Number(z[v]) - top)); });
+    if (gradient != nullptr) {
+      const double share = scale / sum;
+      const auto narrow = Number(share);
+      const auto corrected = Scalar(Number(double(math::exp(Number(at_target) - top)) * share - scale));
+      row.each(V, [=](index_t v) {
+        const Number e = keeps ? Number(gradient[v]) : math::exp(Number(z[v]) - top);
+        gradient[v] = v == target ? corrected : Scalar(e * narrow);
+      });
+    }
+    return Kokkos::log(sum) + (double(top) - at_target);
+  }
+
+  template <class Row>
+  KOKKOS_INLINE_FUNCTION static double mse(const Row& row, const Scalar* z, index_t V, index_t target, double scale,
+                                           Scalar* gradient) {
+    const double sum = row.template sum<double>(V, [=](index_t v) {
+      const double difference = double(z[v]) - (v == target ? 1.0 : 0.0);
+      return difference * difference;
+    });
+    const double factor = 2 * scale / double(V);
+    if (gradient != nullptr)
+      row.each(V,
+               [=](index_t v) { gradient[v] = Scalar(Number(factor * (double(z[v]) - (v == target ? 1.0 : 0.0)))); });
+    return target < 0 ? Kokkos::Experimental::quiet_NaN_v<double> : sum / double(V);
   }
 };
 
@@ -167,9 +127,15 @@ void run(Context& context, const std::string& rows_label, const std::string& sum
   const index_t B = index_t(logits.extent(0)), V = index_t(logits.extent(1));
   if (V == 0 && B > 0) throw ShapeError("loss: logits has 0 columns: expected logits (B, V) with at least one class");
   auto* const row = static_cast<RowResult*>(context.scratch(std::size_t(B) * sizeof(RowResult)));
-  Kokkos::parallel_for(rows_label, backend::range_policy(context.exec(), B),
-                       Rows<Scalar>{loss, V, index_t(logits.stride(0)), d_leading, logits.data(), label.data(), scale,
-                                    factor, dlogits, correct != nullptr, row});
+  const auto rows = [&]<Loss constant>() {
+    backend::for_rows<double>(context.exec(), rows_label, B,
+                              Rows<Scalar, constant>{V, index_t(logits.stride(0)), d_leading, logits.data(),
+                                                     label.data(), scale, factor, dlogits, correct != nullptr, row});
+  };
+  if (loss == Loss::cross_entropy)
+    rows.template operator()<Loss::cross_entropy>();
+  else
+    rows.template operator()<Loss::mse>();
   Kokkos::parallel_for(sum_label, backend::range_policy(context.exec(), 1), Sum{B, row, loss_sum, correct});
 }
 

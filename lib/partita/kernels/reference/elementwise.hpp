@@ -61,8 +61,7 @@ inline double activation_slope(Activation activation, double z) {
 template <class Scalar>
 std::vector<Scalar> activation_backward(Activation activation, const std::vector<Scalar>& y, std::vector<Scalar> dy) {
   using Number = accumulate_t<Scalar>;
-  for (std::size_t i = 0; i < dy.size(); ++i)
-    dy[i] = Scalar(Number(dy[i]) * activate_slope(activation, Number(y[i])));
+  for (std::size_t i = 0; i < dy.size(); ++i) dy[i] = Scalar(Number(dy[i]) * activate_slope(activation, Number(y[i])));
   return dy;
 }
 
