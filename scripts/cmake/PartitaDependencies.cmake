@@ -5,7 +5,7 @@ include(KokkosRelease)
 
 # partita_dependency(<name> <least version> <url> <sha256> [PATHS ...])
 macro(partita_dependency name version url sha256)
-  FetchContent_Declare(${name} URL ${url} URL_HASH SHA256=${sha256} DOWNLOAD_EXTRACT_TIMESTAMP OFF
+  FetchContent_Declare(${name} URL ${url} URL_HASH SHA256=${sha256} DOWNLOAD_EXTRACT_TIMESTAMP OFF SYSTEM
                        FIND_PACKAGE_ARGS ${version} QUIET ${ARGN})
   FetchContent_MakeAvailable(${name})
   string(TOLOWER ${name} lower_name)

@@ -3,39 +3,80 @@
 #include <partita/kernels/activation.hpp>
 #include <partita/kernels/backend/range.hpp>
 #include <string>
+#include <utility>
 
 namespace partita::kernels {
 namespace {
 
 // A task is one row's share of columns: rows may be padded, and a row of a wide layer feeds several threads.
-inline constexpr index_t column_block = backend::runs_on_host ? 1024 : 1;
+inline constexpr index_t column_block = backend::runs_on_host ? 2048 : 1;
 
-template <class Scalar, Activation activation>
-struct Forward {
-  index_t columns, per_row, leading;
-  Scalar* y;
+/// How tasks cover a matrix. Operands without padding are one long row: narrow layers make no short loops.
+struct Cover {
+  index_t rows, columns, per_row;
 
-  KOKKOS_FUNCTION void operator()(index_t task) const {
+  template <class... Operands>
+  explicit Cover(const Operands&... operands) {
+    const auto [first_rows, first_columns] = extents(operands...);
+    const bool flat = ((index_t(operands.stride(0)) == first_columns) && ...);
+    rows = flat && first_rows > 0 ? 1 : first_rows;
+    columns = flat ? first_rows * first_columns : first_columns;
+    per_row = (columns + column_block - 1) / column_block;
+  }
+  index_t tasks() const { return rows * per_row; }
+
+  struct Part {
+    index_t row, begin, end;
+  };
+  KOKKOS_FUNCTION Part part(index_t task) const {
     const index_t begin = task % per_row * column_block;
-    const index_t end = begin + column_block < columns ? begin + column_block : columns;
-    Scalar* const row = y + task / per_row * leading;
-    for (index_t j = begin; j < end; ++j) row[j] = activate(activation, row[j]);
+    return {task / per_row, begin, begin + column_block < columns ? begin + column_block : columns};
+  }
+
+ private:
+  template <class First, class... Rest>
+  static std::pair<index_t, index_t> extents(const First& first, const Rest&...) {
+    return {index_t(first.extent(0)), index_t(first.extent(1))};
   }
 };
 
 template <class Scalar, Activation activation>
-struct Backward {
-  index_t columns, per_row, y_leading, dy_leading;
-  const Scalar* y;
-  Scalar* dy;
+struct Forward {
+  Cover cover;
+  index_t x_leading, y_leading;
+  const Scalar* x;  // may be y
+  Scalar* y;
 
   KOKKOS_FUNCTION void operator()(index_t task) const {
-    const index_t begin = task % per_row * column_block;
-    const index_t end = begin + column_block < columns ? begin + column_block : columns;
-    const Scalar* const value = y + task / per_row * y_leading;
-    Scalar* const gradient = dy + task / per_row * dy_leading;
+    const Cover::Part part = cover.part(task);
+    const Scalar* const from = x + part.row * x_leading;
+    Scalar* const to = y + part.row * y_leading;
 #pragma GCC ivdep
-    for (index_t j = begin; j < end; ++j) gradient[j] *= activate_slope(activation, value[j]);
+    for (index_t j = part.begin; j < part.end; ++j) to[j] = Scalar(activate(activation, accumulate_t<Scalar>(from[j])));
+  }
+};
+
+/// dx = dy times the slope at the output (from_output) or at the input.
+template <class Scalar, Activation activation, bool from_output>
+struct Backward {
+  Cover cover;
+  index_t at_leading, dy_leading, dx_leading;
+  const Scalar* at;  // y or x
+  const Scalar* dy;  // may be dx
+  Scalar* dx;
+
+  KOKKOS_FUNCTION void operator()(index_t task) const {
+    const Cover::Part part = cover.part(task);
+    const Scalar* const point = at + part.row * at_leading;
+    const Scalar* const from = dy + part.row * dy_leading;
+    Scalar* const to = dx + part.row * dx_leading;
+    using Number = accumulate_t<Scalar>;
+#pragma GCC ivdep
+    for (index_t j = part.begin; j < part.end; ++j) {
+      const Number slope = from_output ? activate_slope(activation, Number(point[j]))
+                                       : activate_slope_from_input(activation, Number(point[j]));
+      to[j] = Scalar(Number(from[j]) * slope);
+    }
   }
 };
 
@@ -44,54 +85,106 @@ template <class Launch>
 void with_constant(Activation activation, Launch launch) {
   switch (activation) {
     case Activation::identity:
-      return;
+      return launch.template operator()<Activation::identity>();
     case Activation::relu:
       return launch.template operator()<Activation::relu>();
     case Activation::tanh:
       return launch.template operator()<Activation::tanh>();
     case Activation::sigmoid:
       return launch.template operator()<Activation::sigmoid>();
+    case Activation::gelu:
+      return launch.template operator()<Activation::gelu>();
+    case Activation::gelu_tanh:
+      return launch.template operator()<Activation::gelu_tanh>();
+    case Activation::silu:
+      return launch.template operator()<Activation::silu>();
   }
+}
+
+template <class A, class B>
+void require_same(const char* function, const char* a_name, const A& a, const char* b_name, const B& b) {
+  if (a.extent(0) == b.extent(0) && a.extent(1) == b.extent(1)) return;
+  const auto shape = [](const auto& m) {
+    return "(" + std::to_string(m.extent(0)) + ", " + std::to_string(m.extent(1)) + ")";
+  };
+  throw ShapeError(std::string(function) + ": " + b_name + " is " + shape(b) + ", " + a_name + " is " + shape(a) +
+                   ": expected the same shape (B, N)");
+}
+
+template <class Scalar>
+void launch_forward(const Exec& exec, Activation activation, const ConstMatrix<Scalar>& x, const Matrix<Scalar>& y) {
+  static const std::string label = "partita::kernels::activation_forward";
+  const Cover cover(x, y);
+  with_constant(activation, [&]<Activation constant>() {
+    Kokkos::parallel_for(
+        label, backend::range_policy(exec, cover.tasks()),
+        Forward<Scalar, constant>{cover, index_t(x.stride(0)), index_t(y.stride(0)), x.data(), y.data()});
+  });
+}
+
+template <bool from_output, class Scalar>
+void launch_backward(const Exec& exec, const std::string& label, Activation activation, const ConstMatrix<Scalar>& at,
+                     const ConstMatrix<Scalar>& dy, const Matrix<Scalar>& dx) {
+  const Cover cover(at, dy, dx);
+  with_constant(activation, [&]<Activation constant>() {
+    if constexpr (!from_output || slope_from_output(constant))
+      Kokkos::parallel_for(
+          label, backend::range_policy(exec, cover.tasks()),
+          Backward<Scalar, constant, from_output>{cover, index_t(at.stride(0)), index_t(dy.stride(0)),
+                                                  index_t(dx.stride(0)), at.data(), dy.data(), dx.data()});
+  });
 }
 
 }  // namespace
 
 std::string_view name(Activation activation) {
-  constexpr std::string_view names[] = {"identity", "relu", "tanh", "sigmoid"};
+  constexpr std::string_view names[] = {"identity", "relu", "tanh", "sigmoid", "gelu", "gelu_tanh", "silu"};
   return names[static_cast<int>(activation)];
 }
 
 template <class Scalar>
 void activation_forward(const Exec& exec, Activation activation, Matrix<Scalar> y) {
-  static const std::string label = "partita::kernels::activation_forward";
-  const index_t rows = index_t(y.extent(0)), columns = index_t(y.extent(1));
-  const index_t per_row = (columns + column_block - 1) / column_block;
-  with_constant(activation, [&]<Activation constant>() {
-    Kokkos::parallel_for(label, backend::range_policy(exec, rows * per_row),
-                         Forward<Scalar, constant>{columns, per_row, index_t(y.stride(0)), y.data()});
-  });
+  if (activation != Activation::identity) launch_forward<Scalar>(exec, activation, y, y);
+}
+
+template <class Scalar>
+void activation_forward(const Exec& exec, Activation activation, std::type_identity_t<ConstMatrix<Scalar>> x,
+                        Matrix<Scalar> y) {
+  require_same("activation_forward", "x", x, "y", y);
+  launch_forward<Scalar>(exec, activation, x, y);
 }
 
 template <class Scalar>
 void activation_backward(const Exec& exec, Activation activation, std::type_identity_t<ConstMatrix<Scalar>> y,
                          Matrix<Scalar> dy) {
   static const std::string label = "partita::kernels::activation_backward";
-  if (y.extent(0) != dy.extent(0) || y.extent(1) != dy.extent(1))
-    throw ShapeError("activation_backward: dy is (" + std::to_string(dy.extent(0)) + ", " +
-                     std::to_string(dy.extent(1)) + "), y is (" + std::to_string(y.extent(0)) + ", " +
-                     std::to_string(y.extent(1)) + "): expected the same shape (B, N)");
-  const index_t rows = index_t(y.extent(0)), columns = index_t(y.extent(1));
-  const index_t per_row = (columns + column_block - 1) / column_block;
-  with_constant(activation, [&]<Activation constant>() {
-    Kokkos::parallel_for(
-        label, backend::range_policy(exec, rows * per_row),
-        Backward<Scalar, constant>{columns, per_row, index_t(y.stride(0)), index_t(dy.stride(0)), y.data(), dy.data()});
-  });
+  require_same("activation_backward", "y", y, "dy", dy);
+  if (!slope_from_output(activation))
+    throw Error("activation_backward: the slope of " + std::string(name(activation)) +
+                " is no function of its output: use activation_backward_from_input");
+  if (activation != Activation::identity) launch_backward<true, Scalar>(exec, label, activation, y, dy, dy);
 }
 
-template void activation_forward<float>(const Exec&, Activation, Matrix<float>);
-template void activation_forward<double>(const Exec&, Activation, Matrix<double>);
-template void activation_backward<float>(const Exec&, Activation, ConstMatrix<float>, Matrix<float>);
-template void activation_backward<double>(const Exec&, Activation, ConstMatrix<double>, Matrix<double>);
+template <class Scalar>
+void activation_backward_from_input(const Exec& exec, Activation activation,
+                                    std::type_identity_t<ConstMatrix<Scalar>> x,
+                                    std::type_identity_t<ConstMatrix<Scalar>> dy, Matrix<Scalar> dx) {
+  static const std::string label = "partita::kernels::activation_backward_from_input";
+  require_same("activation_backward_from_input", "x", x, "dy", dy);
+  require_same("activation_backward_from_input", "x", x, "dx", dx);
+  launch_backward<false, Scalar>(exec, label, activation, x, dy, dx);
+}
+
+#define PARTITA_INSTANTIATE(Scalar)                                                                        \
+  template void activation_forward<Scalar>(const Exec&, Activation, Matrix<Scalar>);                       \
+  template void activation_forward<Scalar>(const Exec&, Activation, ConstMatrix<Scalar>, Matrix<Scalar>);  \
+  template void activation_backward<Scalar>(const Exec&, Activation, ConstMatrix<Scalar>, Matrix<Scalar>); \
+  template void activation_backward_from_input<Scalar>(const Exec&, Activation, ConstMatrix<Scalar>,       \
+                                                       ConstMatrix<Scalar>, Matrix<Scalar>);
+PARTITA_INSTANTIATE(float)
+PARTITA_INSTANTIATE(double)
+PARTITA_INSTANTIATE(bfloat16)
+PARTITA_INSTANTIATE(float16)
+#undef PARTITA_INSTANTIATE
 
 }  // namespace partita::kernels

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
+#include <algorithm>
 #include <partita/core/error.hpp>
 #include <partita/kernels/backend/conv_vendor.hpp>
 #include <partita/kernels/backend/vendor.hpp>
@@ -8,14 +9,12 @@
 namespace partita::kernels {
 namespace {
 
-constexpr std::array<const char*, kernel_count> kernel_names = {"linear", "conv2d"};
-
 void check_names(const Options& options) {
   for (const auto& [key, choice] : options.per_kernel) {
-    bool known = false;
-    for (const char* candidate : kernel_names) known = known || key == candidate;
-    if (!known)
-      throw UsageError("kernels: no kernel \"" + key + "\" has a backend of its own; there are: linear, conv2d");
+    if (std::find(kernel_names.begin(), kernel_names.end(), key) != kernel_names.end()) continue;
+    std::string names;
+    for (const char* name : kernel_names) names += (names.empty() ? "" : ", ") + std::string(name);
+    throw UsageError("kernels: no kernel \"" + key + "\" has a backend of its own; there are: " + names);
   }
 }
 

@@ -19,9 +19,10 @@ class ConvVendor;
 /// Who computes a kernel: the vendor's library, where this build has one for the kernel and the type, or Partita.
 enum class Backend { automatic, vendor, portable };
 
-/// The kernels that more than one backend offers; their names are the keys of Options::per_kernel.
+/// The kernels that more than one backend offers; their names, in kernel_names, are the keys of Options::per_kernel.
 enum class Kernel { linear, conv2d };
-inline constexpr std::size_t kernel_count = 2;
+inline constexpr std::array kernel_names = {"linear", "conv2d"};
+inline constexpr std::size_t kernel_count = kernel_names.size();
 
 struct Options {
   Backend backend = Backend::automatic;

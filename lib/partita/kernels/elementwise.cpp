@@ -12,7 +12,23 @@ struct Add {
   const Scalar* a;
   Scalar* b;
   KOKKOS_FUNCTION Add prepare() const { return *this; }
-  KOKKOS_FUNCTION void operator()(index_t i) const { b[i] += a[i]; }
+  KOKKOS_FUNCTION void operator()(index_t i) const {
+    using Number = accumulate_t<Scalar>;
+    b[i] = Scalar(Number(b[i]) + Number(a[i]));
+  }
+};
+
+/// c = a + b, cut off below zero where `relu`.
+template <class Scalar, bool relu>
+struct Sum {
+  const Scalar *a, *b;
+  Scalar* c;
+  KOKKOS_FUNCTION Sum prepare() const { return *this; }
+  KOKKOS_FUNCTION void operator()(index_t i) const {
+    using Number = accumulate_t<Scalar>;
+    const Number sum = Number(a[i]) + Number(b[i]);
+    c[i] = Scalar(relu && sum < Number(0) ? Number(0) : sum);
+  }
 };
 
 template <class Scalar>
@@ -25,10 +41,10 @@ struct Fill {
 
 template <class Scalar>
 struct Scale {
-  Scalar factor;
+  accumulate_t<Scalar> factor;
   Scalar* a;
   KOKKOS_FUNCTION Scale prepare() const { return *this; }
-  KOKKOS_FUNCTION void operator()(index_t i) const { a[i] *= factor; }
+  KOKKOS_FUNCTION void operator()(index_t i) const { a[i] = Scalar(accumulate_t<Scalar>(a[i]) * factor); }
 };
 
 template <class Scalar>
@@ -42,17 +58,20 @@ struct Copy {
 template <class Scalar>
 struct Triad {
   const Scalar* a;
-  Scalar factor;
+  accumulate_t<Scalar> factor;
   const Scalar* b;
   Scalar* c;
   KOKKOS_FUNCTION Triad prepare() const { return *this; }
-  KOKKOS_FUNCTION void operator()(index_t i) const { c[i] = a[i] + factor * b[i]; }
+  KOKKOS_FUNCTION void operator()(index_t i) const {
+    using Number = accumulate_t<Scalar>;
+    c[i] = Scalar(Number(a[i]) + factor * Number(b[i]));
+  }
 };
 
-void require_same(const char* function, std::size_t a, std::size_t b) {
+void require_same(const char* function, std::size_t a, std::size_t b, const std::string& b_name = "b") {
   if (a != b)
-    throw ShapeError(std::string(function) + ": a has " + std::to_string(a) + " elements, b has " + std::to_string(b) +
-                     ": expected a (n) and b (n) with the same n");
+    throw ShapeError(std::string(function) + ": a has " + std::to_string(a) + " elements, " + b_name + " has " +
+                     std::to_string(b) + ": expected a (n) and " + b_name + " (n) with the same n");
 }
 
 }  // namespace
@@ -65,13 +84,31 @@ void add(const Exec& exec, std::type_identity_t<ConstVector<Scalar>> a, Vector<S
 }
 
 template <class Scalar>
+void add(const Exec& exec, std::type_identity_t<ConstVector<Scalar>> a, std::type_identity_t<ConstVector<Scalar>> b,
+         Vector<Scalar> c) {
+  static const std::string label = "partita::kernels::add";
+  require_same("add", a.extent(0), b.extent(0));
+  require_same("add", a.extent(0), c.extent(0), "c");
+  backend::for_range(exec, label, index_t(c.extent(0)), Sum<Scalar, false>{a.data(), b.data(), c.data()});
+}
+
+template <class Scalar>
+void add_relu(const Exec& exec, std::type_identity_t<ConstVector<Scalar>> a,
+              std::type_identity_t<ConstVector<Scalar>> b, Vector<Scalar> c) {
+  static const std::string label = "partita::kernels::add_relu";
+  require_same("add_relu", a.extent(0), b.extent(0));
+  require_same("add_relu", a.extent(0), c.extent(0), "c");
+  backend::for_range(exec, label, index_t(c.extent(0)), Sum<Scalar, true>{a.data(), b.data(), c.data()});
+}
+
+template <class Scalar>
 void fill(const Exec& exec, std::type_identity_t<Scalar> value, Vector<Scalar> a) {
   static const std::string label = "partita::kernels::fill";
   backend::for_range(exec, label, index_t(a.extent(0)), Fill<Scalar>{value, a.data()});
 }
 
 template <class Scalar>
-void scale(const Exec& exec, std::type_identity_t<Scalar> factor, Vector<Scalar> a) {
+void scale(const Exec& exec, accumulate_t<Scalar> factor, Vector<Scalar> a) {
   static const std::string label = "partita::kernels::scale";
   backend::for_range(exec, label, index_t(a.extent(0)), Scale<Scalar>{factor, a.data()});
 }
@@ -84,23 +121,27 @@ void copy(const Exec& exec, std::type_identity_t<ConstVector<Scalar>> a, Vector<
 }
 
 template <class Scalar>
-void triad(const Exec& exec, std::type_identity_t<ConstVector<Scalar>> a, std::type_identity_t<Scalar> factor,
+void triad(const Exec& exec, std::type_identity_t<ConstVector<Scalar>> a, accumulate_t<Scalar> factor,
            std::type_identity_t<ConstVector<Scalar>> b, Vector<Scalar> c) {
   static const std::string label = "partita::kernels::triad";
   require_same("triad", a.extent(0), b.extent(0));
-  require_same("triad", a.extent(0), c.extent(0));
+  require_same("triad", a.extent(0), c.extent(0), "c");
   backend::for_range(exec, label, index_t(c.extent(0)), Triad<Scalar>{a.data(), factor, b.data(), c.data()});
 }
 
-template void add<float>(const Exec&, ConstVector<float>, Vector<float>);
-template void add<double>(const Exec&, ConstVector<double>, Vector<double>);
-template void fill<float>(const Exec&, float, Vector<float>);
-template void fill<double>(const Exec&, double, Vector<double>);
-template void scale<float>(const Exec&, float, Vector<float>);
-template void scale<double>(const Exec&, double, Vector<double>);
-template void copy<float>(const Exec&, ConstVector<float>, Vector<float>);
-template void copy<double>(const Exec&, ConstVector<double>, Vector<double>);
-template void triad<float>(const Exec&, ConstVector<float>, float, ConstVector<float>, Vector<float>);
-template void triad<double>(const Exec&, ConstVector<double>, double, ConstVector<double>, Vector<double>);
+#define PARTITA_INSTANTIATE(Scalar)                                                                        \
+  template void add<Scalar>(const Exec&, ConstVector<Scalar>, Vector<Scalar>);                             \
+  template void add<Scalar>(const Exec&, ConstVector<Scalar>, ConstVector<Scalar>, Vector<Scalar>);        \
+  template void add_relu<Scalar>(const Exec&, ConstVector<Scalar>, ConstVector<Scalar>, Vector<Scalar>);   \
+  template void fill<Scalar>(const Exec&, Scalar, Vector<Scalar>);                                         \
+  template void scale<Scalar>(const Exec&, accumulate_t<Scalar>, Vector<Scalar>);                          \
+  template void copy<Scalar>(const Exec&, ConstVector<Scalar>, Vector<Scalar>);                            \
+  template void triad<Scalar>(const Exec&, ConstVector<Scalar>, accumulate_t<Scalar>, ConstVector<Scalar>, \
+                              Vector<Scalar>);
+PARTITA_INSTANTIATE(float)
+PARTITA_INSTANTIATE(double)
+PARTITA_INSTANTIATE(bfloat16)
+PARTITA_INSTANTIATE(float16)
+#undef PARTITA_INSTANTIATE
 
 }  // namespace partita::kernels

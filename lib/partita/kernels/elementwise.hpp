@@ -3,10 +3,13 @@
 
 #include <type_traits>
 
+#include <partita/core/float16.hpp>
 #include <partita/core/types.hpp>
 
 // Over flat ranges. All are enqueued on exec, without a fence or an allocation; each element depends on its own inputs
-// alone. Two operands of different lengths: ShapeError.
+// alone. Two operands of different lengths: ShapeError. Scalar is float, double, bfloat16 or float16, computed in
+// accumulate_t<Scalar> and rounded once. Costs: cost::add, cost::add_relu. Stores are ordinary ones, as the triad's
+// are.
 
 namespace partita::kernels {
 
@@ -14,13 +17,23 @@ namespace partita::kernels {
 template <class Scalar>
 void add(const Exec& exec, std::type_identity_t<ConstVector<Scalar>> a, Vector<Scalar> b);
 
+/// c = a + b: a residual connection, not in place. c may be a or b.
+template <class Scalar>
+void add(const Exec& exec, std::type_identity_t<ConstVector<Scalar>> a, std::type_identity_t<ConstVector<Scalar>> b,
+         Vector<Scalar> c);
+
+/// c = max(a + b, 0), NaN kept. c may be a or b. Backward: activation_backward of relu with c gives da = db.
+template <class Scalar>
+void add_relu(const Exec& exec, std::type_identity_t<ConstVector<Scalar>> a,
+              std::type_identity_t<ConstVector<Scalar>> b, Vector<Scalar> c);
+
 /// a = value.
 template <class Scalar>
 void fill(const Exec& exec, std::type_identity_t<Scalar> value, Vector<Scalar> a);
 
 /// a *= factor.
 template <class Scalar>
-void scale(const Exec& exec, std::type_identity_t<Scalar> factor, Vector<Scalar> a);
+void scale(const Exec& exec, accumulate_t<Scalar> factor, Vector<Scalar> a);
 
 /// b = a. Copies bits.
 template <class Scalar>
@@ -28,7 +41,7 @@ void copy(const Exec& exec, std::type_identity_t<ConstVector<Scalar>> a, Vector<
 
 /// c = a + factor * b: the STREAM triad, 3 elements moved an element.
 template <class Scalar>
-void triad(const Exec& exec, std::type_identity_t<ConstVector<Scalar>> a, std::type_identity_t<Scalar> factor,
+void triad(const Exec& exec, std::type_identity_t<ConstVector<Scalar>> a, accumulate_t<Scalar> factor,
            std::type_identity_t<ConstVector<Scalar>> b, Vector<Scalar> c);
 
 }  // namespace partita::kernels

@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include <partita/core/error.hpp>
 #include <partita/kernels/backend/range.hpp>
+#include <partita/kernels/backend/rows.hpp>
 #include <partita/kernels/loss.hpp>
+#include <partita/kernels/math.hpp>
 #include <string>
 
 namespace partita::kernels {
@@ -13,54 +15,83 @@ struct RowResult {
   index_t correct;
 };
 
-/// One row's loss, and its gradient unless `gradient` is null. `gradient` may be `z`.
-template <class Scalar>
-KOKKOS_FUNCTION double cross_entropy_row(const Scalar* z, index_t V, index_t label, double scale, Scalar* gradient) {
-  Scalar top = z[0];
-  for (index_t v = 1; v < V; ++v) top = z[v] > top ? z[v] : top;
-  const double target = label < 0 || label >= V ? Kokkos::Experimental::quiet_NaN_v<double> : double(z[label]);
-  double sum = 0;
-  for (index_t v = 0; v < V; ++v) {
-    const Scalar e = Kokkos::exp(z[v] - top);
-    sum += double(e);
-    if (gradient != nullptr) gradient[v] = e;
-  }
-  if (gradient != nullptr) {
-    const double factor = scale / sum;
-    for (index_t v = 0; v < V; ++v) gradient[v] = Scalar(double(gradient[v]) * factor - (v == label ? scale : 0.0));
-  }
-  return Kokkos::log(sum) + (double(top) - target);
-}
-
-template <class Scalar>
-KOKKOS_FUNCTION double mse_row(const Scalar* z, index_t V, index_t label, double scale, Scalar* gradient) {
-  double sum = 0;
-  for (index_t v = 0; v < V; ++v) {
-    const double difference = double(z[v]) - (v == label ? 1.0 : 0.0);
-    sum += difference * difference;
-    if (gradient != nullptr) gradient[v] = Scalar(2 * scale / double(V) * difference);
-  }
-  return label < 0 || label >= V ? Kokkos::Experimental::quiet_NaN_v<double> : sum / double(V);
-}
-
-template <class Scalar>
+/// All rows. What a row reads of itself outside its own elements is read before the first reduction: `dlogits` may be
+/// `logits`.
+template <class Scalar, Loss loss>
 struct Rows {
-  Loss loss;
+  using Number = accumulate_t<Scalar>;
   index_t V, leading, d_leading;
   const Scalar* logits;
   const std::int32_t* label;
   double scale;
-  Scalar* dlogits;  // null: no gradient
-  RowResult* row;
+  const double* factor;  // of the scale; null: 1
+  Scalar* dlogits;       // null: no gradient
+  bool count;            // hits
+  RowResult* result;
 
-  KOKKOS_FUNCTION void operator()(index_t b) const {
+  template <class Row>
+  KOKKOS_INLINE_FUNCTION void operator()(const Row& row, index_t b) const {
     const Scalar* const z = logits + b * leading;
     Scalar* const gradient = dlogits == nullptr ? nullptr : dlogits + b * d_leading;
-    index_t best = 0;
-    for (index_t v = 1; v < V; ++v) best = z[v] > z[best] ? v : best;
-    row[b].correct = best == label[b];
-    row[b].loss = loss == Loss::cross_entropy ? cross_entropy_row(z, V, index_t(label[b]), scale, gradient)
-                                              : mse_row(z, V, index_t(label[b]), scale, gradient);
+    const index_t V_ = V, target = index_t(label[b]);
+    const bool known = target >= 0 && target < V_;
+    const double at_target = known ? double(z[target]) : Kokkos::Experimental::quiet_NaN_v<double>;
+    const double by = factor == nullptr ? scale : scale * *factor;
+    Number top = 0;
+    if (loss == Loss::cross_entropy || count)
+      top = row.template most<Number>(V_, [=](index_t v) { return Number(z[v]); });
+    index_t correct = 0;
+    if (count) {  // the largest score, the first of equals
+      const double ahead =
+          row.template sum<double>(known ? target : 0, [=](index_t v) { return Number(z[v]) == top ? 1.0 : 0.0; });
+      correct = known && ahead == 0 && Number(at_target) == top;
+    }
+    double value;
+    if constexpr (loss == Loss::cross_entropy)
+      value = cross_entropy(row, z, V_, known ? target : -1, at_target, top, by, gradient);
+    else
+      value = mse(row, z, V_, known ? target : -1, by, gradient);
+    RowResult* const to = result + b;
+    row.each(1, [=](index_t) { *to = {value, correct}; });
+  }
+
+  template <class Row>
+  KOKKOS_INLINE_FUNCTION static double cross_entropy(const Row& row, const Scalar* z, index_t V, index_t target,
+                                                     double at_target, Number top, double scale, Scalar* gradient) {
+    constexpr bool keeps = std::is_same_v<Number, Scalar>;  // the exponentials, until their sum is known
+    double sum;
+    if (keeps && gradient != nullptr)
+      sum = row.template sum<double>(V, [=](index_t v) {
+        const Number e = math::exp(Number(z[v]) - top);
+        gradient[v] = Scalar(e);
+        return double(e);
+      });
+    else
+      sum = row.template sum<double>(V, [=](index_t v) { return double(math::exp(Number(z[v]) - top)); });
+    if (gradient != nullptr) {
+      const double share = scale / sum;
+      const auto narrow = Number(share);
+      const auto corrected = Scalar(Number(double(math::exp(Number(at_target) - top)) * share - scale));
+      row.each(V, [=](index_t v) {
+        const Number e = keeps ? Number(gradient[v]) : math::exp(Number(z[v]) - top);
+        gradient[v] = v == target ? corrected : Scalar(e * narrow);
+      });
+    }
+    return Kokkos::log(sum) + (double(top) - at_target);
+  }
+
+  template <class Row>
+  KOKKOS_INLINE_FUNCTION static double mse(const Row& row, const Scalar* z, index_t V, index_t target, double scale,
+                                           Scalar* gradient) {
+    const double sum = row.template sum<double>(V, [=](index_t v) {
+      const double difference = double(z[v]) - (v == target ? 1.0 : 0.0);
+      return difference * difference;
+    });
+    const double factor = 2 * scale / double(V);
+    if (gradient != nullptr)
+      row.each(V,
+               [=](index_t v) { gradient[v] = Scalar(Number(factor * (double(z[v]) - (v == target ? 1.0 : 0.0)))); });
+    return target < 0 ? Kokkos::Experimental::quiet_NaN_v<double> : sum / double(V);
   }
 };
 
@@ -91,14 +122,20 @@ void check_labels(const char* function, std::size_t labels, std::size_t rows) {
 
 template <class Scalar>
 void run(Context& context, const std::string& rows_label, const std::string& sum_label, Loss loss,
-         const ConstMatrix<Scalar>& logits, const ConstVector<std::int32_t>& label, double scale, Scalar* dlogits,
-         index_t d_leading, double* loss_sum, index_t* correct) {
+         const ConstMatrix<Scalar>& logits, const ConstVector<std::int32_t>& label, double scale, const double* factor,
+         Scalar* dlogits, index_t d_leading, double* loss_sum, index_t* correct) {
   const index_t B = index_t(logits.extent(0)), V = index_t(logits.extent(1));
   if (V == 0 && B > 0) throw ShapeError("loss: logits has 0 columns: expected logits (B, V) with at least one class");
   auto* const row = static_cast<RowResult*>(context.scratch(std::size_t(B) * sizeof(RowResult)));
-  Kokkos::parallel_for(
-      rows_label, backend::range_policy(context.exec(), B),
-      Rows<Scalar>{loss, V, index_t(logits.stride(0)), d_leading, logits.data(), label.data(), scale, dlogits, row});
+  const auto rows = [&]<Loss constant>() {
+    backend::for_rows<double>(context.exec(), rows_label, B,
+                              Rows<Scalar, constant>{V, index_t(logits.stride(0)), d_leading, logits.data(),
+                                                     label.data(), scale, factor, dlogits, correct != nullptr, row});
+  };
+  if (loss == Loss::cross_entropy)
+    rows.template operator()<Loss::cross_entropy>();
+  else
+    rows.template operator()<Loss::mse>();
   Kokkos::parallel_for(sum_label, backend::range_policy(context.exec(), 1), Sum{B, row, loss_sum, correct});
 }
 
@@ -109,7 +146,7 @@ std::string_view name(Loss loss) { return loss == Loss::cross_entropy ? "cross_e
 template <class Scalar>
 void loss_forward_backward(Context& context, Loss loss, std::type_identity_t<ConstMatrix<Scalar>> logits,
                            ConstVector<std::int32_t> label, double scale, Matrix<Scalar> dlogits,
-                           Kokkos::View<double, Memory> loss_sum) {
+                           Kokkos::View<double, Memory> loss_sum, Kokkos::View<const double, Memory> factor) {
   static const std::string rows_label = "partita::kernels::loss_forward_backward::rows";
   static const std::string sum_label = "partita::kernels::loss_forward_backward::sum";
   check_labels("loss_forward_backward", label.extent(0), logits.extent(0));
@@ -117,8 +154,8 @@ void loss_forward_backward(Context& context, Loss loss, std::type_identity_t<Con
     throw ShapeError("loss_forward_backward: dlogits is (" + std::to_string(dlogits.extent(0)) + ", " +
                      std::to_string(dlogits.extent(1)) + "), logits is (" + std::to_string(logits.extent(0)) + ", " +
                      std::to_string(logits.extent(1)) + "): expected the same shape (B, V)");
-  run<Scalar>(context, rows_label, sum_label, loss, logits, label, scale, dlogits.data(), index_t(dlogits.stride(0)),
-              loss_sum.data(), nullptr);
+  run<Scalar>(context, rows_label, sum_label, loss, logits, label, scale, factor.data(), dlogits.data(),
+              index_t(dlogits.stride(0)), loss_sum.data(), nullptr);
 }
 
 template <class Scalar>
@@ -127,16 +164,20 @@ void loss_forward(Context& context, Loss loss, ConstMatrix<Scalar> logits, Const
   static const std::string rows_label = "partita::kernels::loss_forward::rows";
   static const std::string sum_label = "partita::kernels::loss_forward::sum";
   check_labels("loss_forward", label.extent(0), logits.extent(0));
-  run<Scalar>(context, rows_label, sum_label, loss, logits, label, 0, nullptr, 0, loss_sum.data(), correct.data());
+  run<Scalar>(context, rows_label, sum_label, loss, logits, label, 0, nullptr, nullptr, 0, loss_sum.data(),
+              correct.data());
 }
 
-template void loss_forward_backward<float>(Context&, Loss, ConstMatrix<float>, ConstVector<std::int32_t>, double,
-                                           Matrix<float>, Kokkos::View<double, Memory>);
-template void loss_forward_backward<double>(Context&, Loss, ConstMatrix<double>, ConstVector<std::int32_t>, double,
-                                            Matrix<double>, Kokkos::View<double, Memory>);
-template void loss_forward<float>(Context&, Loss, ConstMatrix<float>, ConstVector<std::int32_t>,
-                                  Kokkos::View<double, Memory>, Kokkos::View<index_t, Memory>);
-template void loss_forward<double>(Context&, Loss, ConstMatrix<double>, ConstVector<std::int32_t>,
-                                   Kokkos::View<double, Memory>, Kokkos::View<index_t, Memory>);
+#define PARTITA_INSTANTIATE(Scalar)                                                                                   \
+  template void loss_forward_backward<Scalar>(Context&, Loss, ConstMatrix<Scalar>, ConstVector<std::int32_t>, double, \
+                                              Matrix<Scalar>, Kokkos::View<double, Memory>,                           \
+                                              Kokkos::View<const double, Memory>);                                    \
+  template void loss_forward<Scalar>(Context&, Loss, ConstMatrix<Scalar>, ConstVector<std::int32_t>,                  \
+                                     Kokkos::View<double, Memory>, Kokkos::View<index_t, Memory>);
+PARTITA_INSTANTIATE(float)
+PARTITA_INSTANTIATE(double)
+PARTITA_INSTANTIATE(bfloat16)
+PARTITA_INSTANTIATE(float16)
+#undef PARTITA_INSTANTIATE
 
 }  // namespace partita::kernels

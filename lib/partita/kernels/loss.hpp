@@ -5,6 +5,7 @@
 #include <string_view>
 #include <type_traits>
 
+#include <partita/core/float16.hpp>
 #include <partita/core/types.hpp>
 #include <partita/kernels/context.hpp>
 
@@ -20,15 +21,20 @@ std::string_view name(Loss loss);
 
 /// loss_sum = sum_b loss(z(b, :), label(b)),   dlogits = scale * dloss(z(b, :), label(b)) / dz(b, :).
 ///
-/// Shapes   logits (B, V)   label (B)   ->   dlogits (B, V), loss_sum (); both overwritten. dlogits may be logits.
+/// Shapes   logits (B, V)   label (B)   factor () or empty   ->   dlogits (B, V), loss_sum (); both overwritten.
+///          dlogits may be logits. Scalar is float, double, bfloat16 or float16.
 /// Units    loss_sum is the sum over rows, not scaled. For the mean gradient of a global batch, scale = 1 / global
-/// batch. Runs     enqueued on context.exec(); no fence; scratch of B doubles from the context. Throws   ShapeError
-/// naming the operand and both extents. Cost     cost::loss_forward_backward. Bits     a row depends on itself alone;
-/// rows are added in ascending order, in double.
+///          batch. `factor`, in device memory, multiplies the scale: loss_scale_value.
+/// Runs     enqueued on context.exec(); no fence; scratch of 2 B doubles from the context.
+/// Throws   ShapeError naming the operand and both extents.
+/// Cost     cost::loss_forward_backward.
+/// Bits     a row depends on itself alone: 32 lanes (lane l adds v = l, l + 32, ...) joined by a binary tree, in
+/// double;
+///          rows are added in ascending order, in double.
 template <class Scalar>
 void loss_forward_backward(Context& context, Loss loss, std::type_identity_t<ConstMatrix<Scalar>> logits,
                            ConstVector<std::int32_t> label, double scale, Matrix<Scalar> dlogits,
-                           Kokkos::View<double, Memory> loss_sum);
+                           Kokkos::View<double, Memory> loss_sum, Kokkos::View<const double, Memory> factor = {});
 
 /// loss_sum as above; correct = number of rows whose largest score (the first of equals) is the label's.
 /// Both overwritten; all else as above.

@@ -22,14 +22,18 @@ KOKKOS_INLINE_FUNCTION double fused(double a, double b, double c) {
 }
 
 /// e^x: x = n ln 2 + r with |r| <= ln 2 / 2, a polynomial in r (Cephes, expf), and 2^n in two factors, so that
-/// subnormal results round once.
+/// subnormal results round once. x is bounded as an integer: between comparisons of floats GCC makes branches, or
+/// masks.
 KOKKOS_INLINE_FUNCTION float exp(float x) {
-  x = x < -104.0f ? -104.0f : x;        // e^-104 rounds to 0,
-  x = x > 89.0f ? 89.0f : x;            // e^89 to infinity; NaN stays
-  constexpr float round = 12582912.0f;  // 1.5 * 2^23: its last bits hold n
-  const float shifted = fused(x, 1.44269504f, round);
+  constexpr float round = 12582912.0f;          // 1.5 * 2^23: its last bits hold n
+  constexpr std::int32_t most = 0x42b20000;     // 89, of which e^x is infinity; a negative float is less
+  constexpr std::uint32_t least = 0xc2d00000u;  // -104, of which it is 0; a positive float is less
+  const auto pattern = Kokkos::bit_cast<std::int32_t>(x);
+  const auto below = std::uint32_t(pattern < most ? pattern : most);
+  const auto bounded = Kokkos::bit_cast<float>(below < least ? below : least);
+  const float shifted = fused(bounded, 1.44269504f, round);
   const float n = shifted - round;
-  const float r = fused(n, 2.12194440e-4f, fused(n, -0.693359375f, x));
+  const float r = fused(n, 2.12194440e-4f, fused(n, -0.693359375f, bounded));
   float p = fused(1.9875691500e-4f, r, 1.3981999507e-3f);
   p = fused(p, r, 8.3334519073e-3f);
   p = fused(p, r, 4.1665795894e-2f);
@@ -38,7 +42,8 @@ KOKKOS_INLINE_FUNCTION float exp(float x) {
   p = fused(p, r * r, r) + 1.0f;
   const std::uint32_t biased = Kokkos::bit_cast<std::uint32_t>(shifted) - 0x4b400000u + 254u;  // n + 2 * 127
   const std::uint32_t half = biased >> 1;
-  return p * Kokkos::bit_cast<float>(half << 23) * Kokkos::bit_cast<float>((biased - half) << 23);
+  const float power = p * Kokkos::bit_cast<float>(half << 23) * Kokkos::bit_cast<float>((biased - half) << 23);
+  return x == x ? power : x;
 }
 KOKKOS_INLINE_FUNCTION double exp(double x) { return Kokkos::exp(x); }
 

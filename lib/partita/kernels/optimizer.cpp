@@ -1,93 +1,99 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include <partita/core/error.hpp>
 #include <partita/kernels/backend/range.hpp>
+#include <partita/kernels/norm.hpp>
 #include <partita/kernels/optimizer.hpp>
 #include <string>
 
 // Rules. prepare() turns the state into the numbers of this step, in double, once a block; operator() is the loop's
-// body. It has no branch, so that it vectorises: weight_decay = 0 adds zero.
+// body. It has no branch, so that it vectorises: weight_decay = 0 adds zero, a factor of 1 changes nothing.
 
 namespace partita::kernels {
 namespace {
 
-template <class Scalar>
-struct Sgd {
+/// What all rules share: the range, and gradients as the rule sees them.
+template <class Number, class Storage>
+struct Range {
   const OptimizerState* state;
-  Scalar weight_decay;
-  const Scalar* g;
-  Scalar* p;
-  Scalar rate;
+  Number weight_decay;
+  const Storage* g;
+  Number* p;
+  Storage* copy;  // of p; unused where Storage is Number
+  Number rate, factor;
+  bool skipped;
 
-  KOKKOS_FUNCTION Sgd prepare() const {
-    Sgd step = *this;
-    step.rate = Scalar(state->learning_rate);
-    return step;
+  template <class Rule>
+  KOKKOS_FUNCTION static Rule prepared(Rule rule) {
+    const OptimizerState& now = *rule.state;
+    rule.rate = Number(now.learning_rate);
+    rule.factor = Number(now.unscale * now.clip);
+    rule.skipped = now.skip != 0;
+    return rule;
   }
-  KOKKOS_FUNCTION void operator()(index_t i) const { p[i] -= rate * (g[i] + weight_decay * p[i]); }
+  KOKKOS_FUNCTION bool idle() const { return skipped; }
+  KOKKOS_FUNCTION Number gradient(index_t i) const { return Number(g[i]) * factor + weight_decay * p[i]; }
+  KOKKOS_FUNCTION void put(index_t i, Number value) const {
+    p[i] = value;
+    if constexpr (!std::is_same_v<Number, Storage>) copy[i] = Storage(value);
+  }
 };
 
-template <class Scalar>
-struct Momentum {
-  const OptimizerState* state;
-  Scalar weight_decay, momentum;
-  const Scalar* g;
-  Scalar *p, *m;
-  Scalar rate;
+template <class Number, class Storage>
+struct Sgd : Range<Number, Storage> {
+  KOKKOS_FUNCTION Sgd prepare() const { return this->prepared(*this); }
+  KOKKOS_FUNCTION void operator()(index_t i) const { this->put(i, this->p[i] - this->rate * this->gradient(i)); }
+};
 
-  KOKKOS_FUNCTION Momentum prepare() const {
-    Momentum step = *this;
-    step.rate = Scalar(state->learning_rate);
-    return step;
-  }
+template <class Number, class Storage>
+struct Momentum : Range<Number, Storage> {
+  Number momentum;
+  Number* m;
+
+  KOKKOS_FUNCTION Momentum prepare() const { return this->prepared(*this); }
   KOKKOS_FUNCTION void operator()(index_t i) const {
-    const Scalar moving = momentum * m[i] + (g[i] + weight_decay * p[i]);
+    const Number moving = momentum * m[i] + this->gradient(i);
     m[i] = moving;
-    p[i] -= rate * moving;
+    this->put(i, this->p[i] - this->rate * moving);
   }
 };
 
-template <class Scalar>
-struct Adagrad {
-  const OptimizerState* state;
-  Scalar weight_decay, epsilon;
-  const Scalar* g;
-  Scalar *p, *v;
-  Scalar rate;
+template <class Number, class Storage>
+struct Adagrad : Range<Number, Storage> {
+  Number epsilon;
+  Number* v;
 
-  KOKKOS_FUNCTION Adagrad prepare() const {
-    Adagrad step = *this;
-    step.rate = Scalar(state->learning_rate);
-    return step;
-  }
+  KOKKOS_FUNCTION Adagrad prepare() const { return this->prepared(*this); }
   KOKKOS_FUNCTION void operator()(index_t i) const {
-    const Scalar gradient = g[i] + weight_decay * p[i];
-    const Scalar sum = v[i] + gradient * gradient;
+    const Number gradient = this->gradient(i);
+    const Number sum = v[i] + gradient * gradient;
     v[i] = sum;
-    p[i] -= rate * (gradient / (Kokkos::sqrt(sum) + epsilon));
+    this->put(i, this->p[i] - this->rate * (gradient / (Kokkos::sqrt(sum) + epsilon)));
   }
 };
 
-template <class Scalar>
-struct Adam {
-  const OptimizerState* state;
-  Scalar weight_decay, beta1, rest1, beta2, rest2, epsilon;  // rest = 1 - beta, rounded once
-  const Scalar* g;
-  Scalar *p, *m, *v;
-  Scalar rate, root;
+/// adam, and adamw where weight_decay is 0 and decoupled_decay is not.
+template <class Number, class Storage>
+struct Adam : Range<Number, Storage> {
+  double decoupled_decay;
+  Number beta1, rest1, beta2, rest2, epsilon;  // rest = 1 - beta, rounded once
+  Number *m, *v;
+  Number per_root, keep;
 
   KOKKOS_FUNCTION Adam prepare() const {
-    Adam step = *this;
-    step.rate = Scalar(state->learning_rate / state->first_correction);
-    step.root = Scalar(Kokkos::sqrt(state->second_correction));
+    Adam step = this->prepared(*this);
+    const OptimizerState& now = *this->state;
+    step.rate = Number(now.learning_rate / now.first_correction);
+    step.per_root = Number(1 / Kokkos::sqrt(now.second_correction));
+    step.keep = Number(1 - now.learning_rate * decoupled_decay);
     return step;
   }
   KOKKOS_FUNCTION void operator()(index_t i) const {
-    const Scalar gradient = g[i] + weight_decay * p[i];
-    const Scalar first = beta1 * m[i] + rest1 * gradient;
-    const Scalar second = beta2 * v[i] + rest2 * (gradient * gradient);
+    const Number gradient = this->gradient(i);
+    const Number first = beta1 * m[i] + rest1 * gradient;
+    const Number second = beta2 * v[i] + rest2 * (gradient * gradient);
     m[i] = first;
     v[i] = second;
-    p[i] -= rate * (first / (Kokkos::sqrt(second) / root + epsilon));
+    this->put(i, keep * this->p[i] - this->rate * (first / (Kokkos::sqrt(second) * per_root + epsilon)));
   }
 };
 
@@ -97,15 +103,48 @@ void require(const char* operand, std::size_t has, std::size_t n) {
                      std::to_string(n) + ": expected " + operand + " (n) and p (n) with the same n");
 }
 
+template <class Number, class Storage>
+void update(const Exec& exec, const OptimizerOptions& options, const OptimizerStateView& state,
+            const ConstVector<Storage>& g, const Vector<Number>& p, const Vector<Number>& m, const Vector<Number>& v,
+            const Vector<Storage>& copy) {
+  static const std::string sgd_label = "partita::kernels::optimizer_update::sgd";
+  static const std::string adagrad_label = "partita::kernels::optimizer_update::adagrad";
+  static const std::string adam_label = "partita::kernels::optimizer_update::adam";
+  static const std::string adamw_label = "partita::kernels::optimizer_update::adamw";
+  const std::size_t n = p.extent(0);
+  require("g", g.extent(0), n);
+  if (optimizer_needs_m(options)) require("m", m.extent(0), n);
+  if (optimizer_needs_v(options)) require("v", v.extent(0), n);
+  const auto run = [&](const std::string& label, auto rule) { backend::for_range(exec, label, index_t(n), rule); };
+  const bool decoupled = options.kind == Optimizer::adamw;
+  const Range<Number, Storage> range{
+      state.data(), Number(decoupled ? 0 : options.weight_decay), g.data(), p.data(), copy.data(), 0, 0, false};
+  const auto epsilon = Number(options.epsilon);
+  switch (options.kind) {
+    case Optimizer::sgd:
+      if (options.momentum == 0) return run(sgd_label, Sgd<Number, Storage>{range});
+      return run(sgd_label, Momentum<Number, Storage>{range, Number(options.momentum), m.data()});
+    case Optimizer::adagrad:
+      return run(adagrad_label, Adagrad<Number, Storage>{range, epsilon, v.data()});
+    case Optimizer::adam:
+    case Optimizer::adamw:
+      return run(decoupled ? adamw_label : adam_label,
+                 Adam<Number, Storage>{range, decoupled ? options.weight_decay : 0.0, Number(options.beta1),
+                                       Number(1 - options.beta1), Number(options.beta2), Number(1 - options.beta2),
+                                       epsilon, m.data(), v.data(), 0, 0});
+  }
+}
+
 }  // namespace
 
 std::string_view name(Optimizer kind) {
-  constexpr std::string_view names[] = {"sgd", "adagrad", "adam"};
+  constexpr std::string_view names[] = {"sgd", "adagrad", "adam", "adamw"};
   return names[static_cast<int>(kind)];
 }
 
 bool optimizer_needs_m(const OptimizerOptions& options) {
-  return options.kind == Optimizer::adam || (options.kind == Optimizer::sgd && options.momentum != 0);
+  return options.kind == Optimizer::adam || options.kind == Optimizer::adamw ||
+         (options.kind == Optimizer::sgd && options.momentum != 0);
 }
 bool optimizer_needs_v(const OptimizerOptions& options) { return options.kind != Optimizer::sgd; }
 index_t optimizer_buffers(const OptimizerOptions& options) {
@@ -125,42 +164,46 @@ void optimizer_advance(const Exec& exec, const OptimizerOptions& options, Optimi
   const double beta1 = options.beta1, beta2 = options.beta2;
   Kokkos::parallel_for(
       label, backend::range_policy(exec, 1), KOKKOS_LAMBDA(index_t) {
+        if (at->skip != 0) return;
         at->step += 1;
         at->first_correction = 1 - Kokkos::pow(beta1, double(at->step));
         at->second_correction = 1 - Kokkos::pow(beta2, double(at->step));
       });
 }
 
+void optimizer_clip(const Exec& exec, double max_norm, Kokkos::View<const double, Memory> sum,
+                    OptimizerStateView state) {
+  static const std::string label = "partita::kernels::optimizer_clip";
+  OptimizerState* const at = state.data();
+  const double* const squares = sum.data();
+  Kokkos::parallel_for(
+      label, backend::range_policy(exec, 1),
+      KOKKOS_LAMBDA(index_t) { at->clip = clip_factor(max_norm, at->unscale * Kokkos::sqrt(*squares)); });
+}
+
 template <class Scalar>
 void optimizer_update(const Exec& exec, const OptimizerOptions& options, OptimizerStateView state,
                       std::type_identity_t<ConstVector<Scalar>> g, Vector<Scalar> p,
                       std::type_identity_t<Vector<Scalar>> m, std::type_identity_t<Vector<Scalar>> v) {
-  static const std::string sgd_label = "partita::kernels::optimizer_update::sgd";
-  static const std::string adagrad_label = "partita::kernels::optimizer_update::adagrad";
-  static const std::string adam_label = "partita::kernels::optimizer_update::adam";
-  const std::size_t n = p.extent(0);
-  require("g", g.extent(0), n);
-  if (optimizer_needs_m(options)) require("m", m.extent(0), n);
-  if (optimizer_needs_v(options)) require("v", v.extent(0), n);
-  const auto run = [&](const std::string& label, auto rule) { backend::for_range(exec, label, index_t(n), rule); };
-  const auto decay = Scalar(options.weight_decay), epsilon = Scalar(options.epsilon);
-  switch (options.kind) {
-    case Optimizer::sgd:
-      if (options.momentum == 0) return run(sgd_label, Sgd<Scalar>{state.data(), decay, g.data(), p.data(), 0});
-      return run(sgd_label,
-                 Momentum<Scalar>{state.data(), decay, Scalar(options.momentum), g.data(), p.data(), m.data(), 0});
-    case Optimizer::adagrad:
-      return run(adagrad_label, Adagrad<Scalar>{state.data(), decay, epsilon, g.data(), p.data(), v.data(), 0});
-    case Optimizer::adam:
-      return run(adam_label, Adam<Scalar>{state.data(), decay, Scalar(options.beta1), Scalar(1 - options.beta1),
-                                          Scalar(options.beta2), Scalar(1 - options.beta2), epsilon, g.data(), p.data(),
-                                          m.data(), v.data(), 0, 0});
-  }
+  update<Scalar, Scalar>(exec, options, state, g, p, m, v, {});
+}
+
+template <class Storage>
+void optimizer_update(const Exec& exec, const OptimizerOptions& options, OptimizerStateView state,
+                      std::type_identity_t<ConstVector<Storage>> g, Vector<float> p, Vector<float> m, Vector<float> v,
+                      Vector<Storage> copy) {
+  require("copy", copy.extent(0), p.extent(0));
+  update<float, Storage>(exec, options, state, g, p, m, v, copy);
 }
 
 template void optimizer_update<float>(const Exec&, const OptimizerOptions&, OptimizerStateView, ConstVector<float>,
                                       Vector<float>, Vector<float>, Vector<float>);
 template void optimizer_update<double>(const Exec&, const OptimizerOptions&, OptimizerStateView, ConstVector<double>,
                                        Vector<double>, Vector<double>, Vector<double>);
+template void optimizer_update<bfloat16>(const Exec&, const OptimizerOptions&, OptimizerStateView,
+                                         ConstVector<bfloat16>, Vector<float>, Vector<float>, Vector<float>,
+                                         Vector<bfloat16>);
+template void optimizer_update<float16>(const Exec&, const OptimizerOptions&, OptimizerStateView, ConstVector<float16>,
+                                        Vector<float>, Vector<float>, Vector<float>, Vector<float16>);
 
 }  // namespace partita::kernels

@@ -1,30 +1,34 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #pragma once
 
+#include <cstdint>
 #include <string_view>
 #include <type_traits>
 
+#include <partita/core/float16.hpp>
 #include <partita/core/types.hpp>
 
 namespace partita::kernels {
 
-enum class Optimizer { sgd, adagrad, adam };
+enum class Optimizer { sgd, adagrad, adam, adamw };
 
 std::string_view name(Optimizer kind);
 
-/// PyTorch's names, rules and defaults. weight_decay w is the L2 kind: g <- g + w p before anything else.
+/// PyTorch's names, rules and defaults. weight_decay w is the L2 kind, g <- g + w p before anything else, except in
+/// adamw, where it is decoupled.
 ///   sgd       m <- momentum m + g (m = g at the first step);   p <- p - rate m        (p - rate g when momentum = 0)
 ///   adagrad   v <- v + g^2;   p <- p - rate g / (sqrt(v) + epsilon)
 ///   adam      m <- beta1 m + (1 - beta1) g;   v <- beta2 v + (1 - beta2) g^2;
 ///             p <- p - rate / (1 - beta1^t) m / (sqrt(v) / sqrt(1 - beta2^t) + epsilon),   t = 1 at the first step
-/// Sources: Duchi et al. 2011; Kingma and Ba 2015; torch.optim documentation.
+///   adamw     p <- p - rate w p, then as adam with w = 0
+/// Sources: Duchi et al. 2011; Kingma and Ba 2015; Loshchilov and Hutter 2019; torch.optim documentation.
 struct OptimizerOptions {
   Optimizer kind = Optimizer::sgd;
-  double momentum = 0;    ///< sgd
-  double beta1 = 0.9;     ///< adam
-  double beta2 = 0.999;   ///< adam
-  double epsilon = 1e-8;  ///< adam; PyTorch's adagrad has 1e-10
-  double weight_decay = 0;
+  double momentum = 0;      ///< sgd
+  double beta1 = 0.9;       ///< adam, adamw
+  double beta2 = 0.999;     ///< adam, adamw
+  double epsilon = 1e-8;    ///< adam, adamw; PyTorch's adagrad has 1e-10
+  double weight_decay = 0;  ///< PyTorch's adamw has 1e-2
 };
 
 /// What changes from step to step, kept in device memory, so that a captured step needs no new arguments.
@@ -33,6 +37,9 @@ struct OptimizerState {
   double learning_rate = 0;
   double first_correction = 1;   ///< 1 - beta1^step
   double second_correction = 1;  ///< 1 - beta2^step
+  double unscale = 1;            ///< gradients are multiplied by it: 1 over the loss scale (loss_scale_update)
+  double clip = 1;               ///< and by this (optimizer_clip)
+  std::int64_t skip = 0;         ///< not 0: this step changes nothing (loss_scale_update)
 };
 
 using OptimizerStateView = Kokkos::View<OptimizerState, Memory>;
@@ -47,10 +54,16 @@ bool optimizer_needs_v(const OptimizerOptions& options);
 void optimizer_set_learning_rate(const Exec& exec, double rate, OptimizerStateView state);
 
 /// state.step += 1, and the bias corrections of that step: once before the updates of a step.
-/// Enqueued on exec; no fence, no allocation.
+/// Nothing in a step that is skipped. Enqueued on exec; no fence, no allocation.
 void optimizer_advance(const Exec& exec, const OptimizerOptions& options, OptimizerStateView state);
 
-/// One step of the rule over a range, in one pass over memory.
+/// state.clip = min(1, max_norm / (norm + 1e-6)), norm = state.unscale sqrt(sum): clipping as clip_by_norm does it, but
+/// in the optimizer's own pass over memory. Shapes sum () = norm_squared of all gradients, as they are in memory. After
+/// loss_scale_update, before optimizer_update; every step anew. Enqueued on exec; no fence, no allocation.
+void optimizer_clip(const Exec& exec, double max_norm, Kokkos::View<const double, Memory> sum,
+                    OptimizerStateView state);
+
+/// One step of the rule over a range, in one pass over memory. The gradient is g state.unscale state.clip.
 ///
 /// Shapes   state ()   g (n)   ->   p (n)   m (n)   v (n), updated in place; g is left as it was.
 /// Runs     enqueued on exec; reads step and rate from device memory; no fence, no allocation.
@@ -61,5 +74,15 @@ template <class Scalar>
 void optimizer_update(const Exec& exec, const OptimizerOptions& options, OptimizerStateView state,
                       std::type_identity_t<ConstVector<Scalar>> g, Vector<Scalar> p,
                       std::type_identity_t<Vector<Scalar>> m, std::type_identity_t<Vector<Scalar>> v);
+
+/// The same for models stored in 16 bits: gradients of that type, master weights and state in float, and the model's
+/// copy of the weights, rounded from the master, written in the same pass (left alone in a step that is skipped).
+///
+/// Shapes   as above; copy (n), overwritten. Storage is bfloat16 or float16.
+/// Cost     cost::optimizer_update_mixed.
+template <class Storage>
+void optimizer_update(const Exec& exec, const OptimizerOptions& options, OptimizerStateView state,
+                      std::type_identity_t<ConstVector<Storage>> g, Vector<float> p, Vector<float> m, Vector<float> v,
+                      Vector<Storage> copy);
 
 }  // namespace partita::kernels

@@ -51,6 +51,26 @@ TEST(cost, activation_and_loss_move_their_operands) {
   EXPECT_EQ(cost::add(10, 4), (Cost{10, 120}));
 }
 
+TEST(cost, elementwise_kernels_move_each_operand_once) {
+  EXPECT_EQ(cost::activation_forward(Activation::gelu, 10, 4), (Cost{50, 80}));
+  EXPECT_EQ(cost::activation_forward(Activation::gelu_tanh, 10, 4), (Cost{100, 80}));
+  EXPECT_EQ(cost::activation_forward(Activation::silu, 10, 2), (Cost{50, 40}));
+  EXPECT_EQ(cost::activation_backward_from_input(Activation::relu, 10, 4), (Cost{10, 120}));
+  EXPECT_EQ(cost::activation_backward_from_input(Activation::gelu, 10, 4), (Cost{110, 120}));
+  EXPECT_EQ(cost::activation_backward_from_input(Activation::gelu_tanh, 10, 4), (Cost{180, 120}));
+  EXPECT_EQ(cost::activation_backward_from_input(Activation::silu, 10, 4), (Cost{90, 120}));
+  EXPECT_EQ(cost::add_relu(10, 4), (Cost{20, 120}));
+  EXPECT_EQ(cost::cast(10, 4, 2), (Cost{0, 60}));
+  EXPECT_EQ(cost::dropout(10, 4), (Cost{20, 80}));
+}
+
+TEST(cost, training_in_16_bits_moves_half_the_gradient) {
+  EXPECT_EQ(cost::optimizer_update({.kind = Optimizer::adamw, .weight_decay = 0.1}, 1, 4), (Cost{14, 28}));
+  EXPECT_EQ(cost::optimizer_update_mixed({.kind = Optimizer::adamw}, 10, 2), (Cost{130, 10 * (6 * 4 + 2 * 2)}));
+  EXPECT_EQ(cost::norm_squared(10, 2), (Cost{20, 20}));
+  EXPECT_EQ(cost::clip_by_norm(10, 4), (Cost{10, 80}));
+}
+
 TEST(cost, sums_and_multiples) { EXPECT_EQ((Cost{1, 2} + Cost{3, 4}) * 2, (Cost{8, 12})); }
 
 }  // namespace

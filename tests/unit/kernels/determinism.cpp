@@ -185,7 +185,8 @@ TYPED_TEST(determinism_ranges, optimizer_update_of_a_part_is_the_part) {
   for (OptimizerOptions options :
        {OptimizerOptions{.kind = Optimizer::sgd, .momentum = 0.9, .weight_decay = 0.1},
         OptimizerOptions{.kind = Optimizer::sgd}, OptimizerOptions{.kind = Optimizer::adagrad},
-        OptimizerOptions{.kind = Optimizer::adam, .weight_decay = 0.1}}) {
+        OptimizerOptions{.kind = Optimizer::adam, .weight_decay = 0.1},
+        OptimizerOptions{.kind = Optimizer::adamw, .weight_decay = 0.1}}) {
     const auto run = [&](const Exec& exec, Slice s, index_t offset) {
       const OptimizerStateView state("state");
       optimizer_set_learning_rate(exec, 1e-3, state);

@@ -23,13 +23,13 @@ struct Case {
   Case(index_t rows, index_t classes) : B(rows), V(classes), logits(random_values<Scalar>(5, rows * classes)) {
     for (index_t i = 0; i < B; ++i)
       label.push_back(std::int32_t(random_bits(6, Stream::test, std::uint64_t(i)) % std::uint64_t(V)));
-    for (Scalar& z : logits) z *= Scalar(3);
+    for (Scalar& z : logits) z = Scalar(accumulate_t<Scalar>(z) * 3);
   }
 };
 
 template <class Scalar>
 class loss : public ::testing::Test {};
-using Scalars = ::testing::Types<float, double>;
+using Scalars = ::testing::Types<float, double, bfloat16, float16>;
 TYPED_TEST_SUITE(loss, Scalars);
 
 TYPED_TEST(loss, sum_and_gradient_match_the_reference) {
@@ -38,7 +38,7 @@ TYPED_TEST(loss, sum_and_gradient_match_the_reference) {
   const double scale = 1.0 / 7;
   for (Loss kind : losses)
     for (index_t B : odd_sizes)
-      for (index_t V : {1, 3, 10, 33})
+      for (index_t V : {1, 3, 10, 33, 300})
         for (Placement p : placements) {
           const Case<Scalar> c(B, V);
           const Placed<Scalar> logits(c.logits, B, V, p), dlogits(B, V, p);
@@ -107,15 +107,17 @@ TYPED_TEST(loss, gradient_may_overwrite_the_logits) {
 TYPED_TEST(loss, huge_scores_do_not_overflow) {
   using Scalar = TypeParam;
   Context context;
-  const Scalar big = std::numeric_limits<Scalar>::max() / 4;
-  const Placed<Scalar> logits({big, 0, -big, Scalar(1000), Scalar(999), Scalar(-1000)}, 2, 3), dlogits(2, 3);
+  const auto big = Scalar(accumulate_t<Scalar>(std::numeric_limits<Scalar>::max()) / 4);
+  const std::vector<Scalar> scores = {big,        Scalar(0),  Scalar(-accumulate_t<Scalar>(big)),
+                                      Scalar(64), Scalar(62), Scalar(-64)};
+  const Placed<Scalar> logits(scores, 2, 3), dlogits(2, 3);
   const Kokkos::View<double, Memory> sum("sum");
   loss_forward_backward(context, Loss::cross_entropy, logits.matrix(), to_device(std::vector<std::int32_t>{0, 1}), 1,
                         dlogits.matrix(), sum);
   context.exec().fence();
-  const double second = std::log1p(std::exp(-1.0)) + 1;  // row (1000, 999, -1000), label 1
+  const double second = std::log1p(std::exp(-2.0)) + 2;  // row (64, 62, -64), label 1
   EXPECT_NEAR(to_host(sum)[0], second, row_error * unit_roundoff<Scalar> * 2);
-  for (Scalar d : dlogits.values()) EXPECT_TRUE(std::isfinite(d));
+  for (Scalar d : dlogits.values()) EXPECT_TRUE(std::isfinite(double(d)));
 }
 
 TEST(loss_labels, outside_the_classes_makes_the_sum_nan) {

@@ -22,7 +22,8 @@ nlohmann::json stored() {
 
 OptimizerOptions options_of(const nlohmann::json& c) {
   OptimizerOptions options;
-  options.kind = c["kind"] == "sgd" ? Optimizer::sgd : c["kind"] == "adagrad" ? Optimizer::adagrad : Optimizer::adam;
+  for (Optimizer kind : {Optimizer::sgd, Optimizer::adagrad, Optimizer::adam, Optimizer::adamw})
+    if (c["kind"] == name(kind)) options.kind = kind;
   options.momentum = c.value("momentum", 0.0);
   options.beta1 = c.value("beta1", options.beta1);
   options.beta2 = c.value("beta2", options.beta2);
@@ -60,7 +61,7 @@ TYPED_TEST(optimizer, stored_pytorch_steps_are_reproduced) {
   using Scalar = TypeParam;
   const nlohmann::json document = stored();
   const char* const after = std::is_same_v<Scalar, float> ? "after_float32" : "after_float64";
-  ASSERT_EQ(document["cases"].size(), 8u);
+  ASSERT_EQ(document["cases"].size(), 10u);
   for (const auto& c : document["cases"]) {
     SCOPED_TRACE(c["kind"].dump() + " " + c["learning_rate"].dump());
     const auto start = c["start"].get<std::vector<Scalar>>();
@@ -84,7 +85,8 @@ TYPED_TEST(optimizer, agrees_with_the_reference_at_any_length) {
   using Scalar = TypeParam;
   for (OptimizerOptions options : {OptimizerOptions{.kind = Optimizer::sgd, .momentum = 0.9, .weight_decay = 0.1},
                                    OptimizerOptions{.kind = Optimizer::adagrad, .epsilon = 1e-6},
-                                   OptimizerOptions{.kind = Optimizer::adam, .weight_decay = 0.01}})
+                                   OptimizerOptions{.kind = Optimizer::adam, .weight_decay = 0.01},
+                                   OptimizerOptions{.kind = Optimizer::adamw, .weight_decay = 0.3}})
     for (index_t n : {0, 1, 3, 17, 33, 4097}) {
       const double rate = 0.03;
       auto p = random_values<Scalar>(1, n);
@@ -131,6 +133,7 @@ TEST(optimizer_buffers, are_as_many_as_the_rule_needs) {
   EXPECT_EQ(optimizer_buffers({.kind = Optimizer::sgd, .momentum = 0.9}), 1);
   EXPECT_EQ(optimizer_buffers({.kind = Optimizer::adagrad}), 1);
   EXPECT_EQ(optimizer_buffers({.kind = Optimizer::adam}), 2);
+  EXPECT_EQ(optimizer_buffers({.kind = Optimizer::adamw}), 2);
   EXPECT_TRUE(optimizer_needs_m({.kind = Optimizer::sgd, .momentum = 0.9}));
   EXPECT_FALSE(optimizer_needs_m({.kind = Optimizer::adagrad}));
 }

@@ -42,6 +42,9 @@ class Product {
     if (activation == Activation::relu) onednn::append_eltwise(after, dnnl::algorithm::eltwise_relu);
     if (activation == Activation::tanh) onednn::append_eltwise(after, dnnl::algorithm::eltwise_tanh);
     if (activation == Activation::sigmoid) onednn::append_eltwise(after, dnnl::algorithm::eltwise_logistic);
+    if (activation == Activation::gelu) onednn::append_eltwise(after, dnnl::algorithm::eltwise_gelu_erf);
+    if (activation == Activation::gelu_tanh) onednn::append_eltwise(after, dnnl::algorithm::eltwise_gelu_tanh);
+    if (activation == Activation::silu) onednn::append_eltwise(after, dnnl::algorithm::eltwise_swish, 1.0f);
     dnnl::primitive_attr attributes;
     attributes.set_scratchpad_mode(dnnl::scratchpad_mode::user);
     attributes.set_post_ops(after);

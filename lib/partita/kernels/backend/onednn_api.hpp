@@ -7,11 +7,11 @@
 
 namespace partita::kernels::backend::onednn {
 
-inline void append_eltwise(dnnl::post_ops& after, dnnl::algorithm algorithm) {
+inline void append_eltwise(dnnl::post_ops& after, dnnl::algorithm algorithm, float alpha = 0.0f) {
 #if DNNL_VERSION_MAJOR >= 3
-  after.append_eltwise(algorithm, 0.0f, 0.0f);
+  after.append_eltwise(algorithm, alpha, 0.0f);
 #else
-  after.append_eltwise(1.0f, algorithm, 0.0f, 0.0f);
+  after.append_eltwise(1.0f, algorithm, alpha, 0.0f);
 #endif
 }
 

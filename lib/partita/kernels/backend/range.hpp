@@ -40,13 +40,16 @@ struct RangeBlock {
     const Body local = body;
     const index_t end = (block + 1) * range_block < n ? (block + 1) * range_block : n;
     const auto run = local.prepare();
+    if constexpr (requires { run.idle(); })
+      if (run.idle()) return;
 #pragma GCC ivdep
     for (index_t i = block * range_block; i < end; ++i) run(i);
   }
 };
 
 /// Runs body.prepare()(i) for 0 <= i < n. Body is a struct of pointers and numbers; what depends on device memory alone
-/// is read once a block in prepare(). Iterations must be independent (in place is fine).
+/// is read once a block in prepare(); where that has an idle() that says true, nothing runs. Iterations must be
+/// independent (in place is fine).
 template <class Body>
 void for_range(const Exec& exec, const std::string& label, index_t n, Body body) {
   Kokkos::parallel_for(label, range_policy(exec, (n + range_block - 1) / range_block), RangeBlock<Body>{body, n});

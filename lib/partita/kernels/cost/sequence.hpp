@@ -3,4 +3,88 @@
 
 #include <partita/kernels/cost/common.hpp>
 
-namespace partita::kernels::cost {}  // namespace partita::kernels::cost
+namespace partita::kernels::cost {
+
+/// Reads x, writes y. A number: maximum, subtraction, exp, addition, multiplication; a row: one division.
+constexpr Cost softmax_forward(index_t B, index_t C, index_t element) {
+  const double rows = double(B), numbers = rows * double(C);
+  return {5 * numbers + rows, 2 * numbers * double(element)};
+}
+
+/// Reads y and dy, writes dx. A number: multiply-add (2), subtraction, multiplication.
+constexpr Cost softmax_backward(index_t B, index_t C, index_t element) {
+  const double numbers = double(B) * double(C);
+  return {4 * numbers, 3 * numbers * double(element)};
+}
+
+/// Reads x, gamma, beta, writes y, mean, rstd (`statistic` bytes each). A number: sum (1), squares of what is centred
+/// (3), scaled and shifted (4); a row: two divisions, + epsilon, root, reciprocal.
+constexpr Cost layernorm_forward(index_t B, index_t C, index_t element, index_t statistic) {
+  const double rows = double(B), numbers = rows * double(C);
+  return {8 * numbers + 5 * rows, double(element) * (2 * numbers + 2 * double(C)) + 2 * rows * double(statistic)};
+}
+/// Reads x, gamma, mean, rstd, dy, writes dx. A number: the two sums and their terms (6), their subtraction (5).
+constexpr Cost layernorm_backward_input(index_t B, index_t C, index_t element, index_t statistic) {
+  const double rows = double(B), numbers = rows * double(C);
+  return {11 * numbers + 2 * rows, double(element) * (3 * numbers + double(C)) + 2 * rows * double(statistic)};
+}
+/// Reads x, mean, rstd, dy, writes dgamma, dbeta. A number: normalised (2), multiply-add (2), addition (1).
+constexpr Cost layernorm_backward_weights(index_t B, index_t C, index_t element, index_t statistic) {
+  const double rows = double(B), numbers = rows * double(C);
+  return {5 * numbers, double(element) * (2 * numbers + 2 * double(C)) + 2 * rows * double(statistic)};
+}
+
+/// As layernorm without mean and beta. A number: squares (2), scaled (2); a row: division, + epsilon, root, reciprocal.
+constexpr Cost rmsnorm_forward(index_t B, index_t C, index_t element, index_t statistic) {
+  const double rows = double(B), numbers = rows * double(C);
+  return {4 * numbers + 4 * rows, double(element) * (2 * numbers + double(C)) + rows * double(statistic)};
+}
+/// A number: the sum and its term (4), its subtraction (3).
+constexpr Cost rmsnorm_backward_input(index_t B, index_t C, index_t element, index_t statistic) {
+  const double rows = double(B), numbers = rows * double(C);
+  return {7 * numbers + rows, double(element) * (3 * numbers + double(C)) + rows * double(statistic)};
+}
+constexpr Cost rmsnorm_backward_weights(index_t B, index_t C, index_t element, index_t statistic) {
+  const double rows = double(B), numbers = rows * double(C);
+  return {3 * numbers, double(element) * (2 * numbers + double(C)) + rows * double(statistic)};
+}
+
+/// Pairs of a query and a key that it sees, over all samples and heads.
+constexpr double attention_pairs(index_t B, index_t T, index_t H, bool causal) {
+  const double t = double(T);
+  return double(B) * double(H) * (causal ? t * (t + 1) / 2 : t * t);
+}
+
+/// Reads q, k, v, writes y, lse (`statistic` bytes each). A pair: two products of 2 D, scaling, maximum, subtraction,
+/// exp, addition. What masked pairs of a block, and rescaling, cost beyond that is the algorithm's own.
+constexpr Cost attention_forward(index_t B, index_t T, index_t H, index_t D, bool causal, index_t element,
+                                 index_t statistic) {
+  const double numbers = double(B) * double(T) * double(H) * double(D);
+  return {attention_pairs(B, T, H, causal) * (4 * double(D) + 5) + numbers,
+          4 * numbers * double(element) + double(B) * double(H) * double(T) * double(statistic)};
+}
+
+/// Reads q, k, v, y, dy, lse, writes dq, dk, dv. A pair: five products of 2 D, scaling, two subtractions, exp,
+/// multiplication.
+constexpr Cost attention_backward(index_t B, index_t T, index_t H, index_t D, bool causal, index_t element,
+                                  index_t statistic) {
+  const double numbers = double(B) * double(T) * double(H) * double(D);
+  return {attention_pairs(B, T, H, causal) * (10 * double(D) + 5) + 3 * numbers,
+          8 * numbers * double(element) + double(B) * double(H) * double(T) * double(statistic)};
+}
+
+/// Reads a token and its rows of W (and of P, if `positions`), writes y: `rows` = B T.
+constexpr Cost embedding_forward(index_t rows, index_t C, bool positions, index_t element) {
+  const double numbers = double(rows) * double(C);
+  return {positions ? numbers : 0, (positions ? 3 : 2) * numbers * double(element) + 4 * double(rows)};
+}
+
+/// Reads tokens and dy (once for dW, once for dP), writes dW (V, C) and dP (T, C).
+constexpr Cost embedding_backward_weights(index_t rows, index_t T, index_t V, index_t C, bool positions,
+                                          index_t element) {
+  const double times = positions ? 2 : 1, numbers = double(rows) * double(C);
+  const double written = double(C) * (double(V) + (positions ? double(T) : 0));
+  return {times * numbers, double(element) * (times * numbers + written) + 4 * double(rows)};
+}
+
+}  // namespace partita::kernels::cost

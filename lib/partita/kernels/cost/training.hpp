@@ -15,9 +15,12 @@ constexpr Cost loss_forward_backward(Loss loss, index_t B, index_t V, index_t el
   return {flop, 2 * numbers * double(element) + 4 * rows};
 }
 
-/// Reads g, p and the rule's buffers once, writes p and the buffers once.
-constexpr Cost optimizer_update(const OptimizerOptions& options, index_t n, index_t element) {
-  double flop = 2, streams = 3;  // p <- p - rate g
+namespace detail {
+
+/// Work of the rule an element, and how many streams of the parameters' type it moves beside g: p read and written, and
+/// each buffer. The gradient's factor (1 without clipping and loss scaling) is not counted.
+constexpr Cost optimizer_rule(const OptimizerOptions& options) {
+  double flop = 2, streams = 2;  // p <- p - rate g
   switch (options.kind) {
     case Optimizer::sgd:
       if (options.momentum != 0) flop += 2, streams += 2;
@@ -26,11 +29,32 @@ constexpr Cost optimizer_update(const OptimizerOptions& options, index_t n, inde
       flop += 5, streams += 2;  // square and add (2), root, + epsilon, division
       break;
     case Optimizer::adam:
-      flop += 3 + 4 + 4, streams += 4;  // m; v; root, two divisions, + epsilon
+    case Optimizer::adamw:
+      flop += 3 + 4 + 4, streams += 4;  // m; v; root, its scale, + epsilon, division
       break;
   }
-  if (options.weight_decay != 0) flop += 2;
-  return Cost{flop, streams * double(element)} * double(n);
+  if (options.weight_decay != 0) flop += options.kind == Optimizer::adamw ? 1 : 2;
+  return {flop, streams};
 }
+
+}  // namespace detail
+
+/// Reads g, p and the rule's buffers once, writes p and the buffers once.
+constexpr Cost optimizer_update(const OptimizerOptions& options, index_t n, index_t element) {
+  const Cost rule = detail::optimizer_rule(options);
+  return Cost{rule.flop, (rule.byte + 1) * double(element)} * double(n);
+}
+
+/// Gradients and the copy of p in `storage` bytes, the rest in float.
+constexpr Cost optimizer_update_mixed(const OptimizerOptions& options, index_t n, index_t storage) {
+  const Cost rule = detail::optimizer_rule(options);
+  return Cost{rule.flop, rule.byte * 4 + 2 * double(storage)} * double(n);
+}
+
+/// Reads g; a square and an addition an element.
+constexpr Cost norm_squared(index_t n, index_t element) { return Cost{2, double(element)} * double(n); }
+
+/// Reads and writes g, where it must be clipped.
+constexpr Cost clip_by_norm(index_t n, index_t element) { return Cost{1, 2 * double(element)} * double(n); }
 
 }  // namespace partita::kernels::cost

@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <vector>
 
+#include <partita/core/float16.hpp>
 #include <partita/kernels/loss.hpp>
 #include <partita/kernels/optimizer.hpp>
 
@@ -41,7 +42,9 @@ std::vector<double> loss_gradient_row(Loss loss, const Scalar* z, index_t V, ind
 /// One optimizer step of one parameter; `step` counts from 1.
 template <class Scalar>
 void optimizer_update(const OptimizerOptions& o, double rate, index_t step, Scalar g, Scalar& p, Scalar& m, Scalar& v) {
-  double d = double(g) + o.weight_decay * double(p);
+  const bool decoupled = o.kind == Optimizer::adamw;
+  if (decoupled) p = Scalar(double(p) - rate * o.weight_decay * double(p));
+  double d = double(g) + (decoupled ? 0 : o.weight_decay) * double(p);
   switch (o.kind) {
     case Optimizer::sgd:
       if (o.momentum != 0) m = Scalar(d = o.momentum * double(m) + d);
@@ -52,6 +55,7 @@ void optimizer_update(const OptimizerOptions& o, double rate, index_t step, Scal
       p = Scalar(double(p) - rate * d / (std::sqrt(double(v)) + o.epsilon));
       break;
     case Optimizer::adam:
+    case Optimizer::adamw:
       m = Scalar(o.beta1 * double(m) + (1 - o.beta1) * d);
       v = Scalar(o.beta2 * double(v) + (1 - o.beta2) * d * d);
       const double m_hat = double(m) / (1 - std::pow(o.beta1, double(step)));
@@ -59,6 +63,21 @@ void optimizer_update(const OptimizerOptions& o, double rate, index_t step, Scal
       p = Scalar(double(p) - rate * m_hat / (std::sqrt(v_hat) + o.epsilon));
       break;
   }
+}
+
+/// g_0^2 + g_1^2 + ..., in more than double where there is such.
+template <class Scalar>
+double norm_squared(const std::vector<Scalar>& g) {
+  long double sum = 0;
+  for (const Scalar& value : g) sum += static_cast<long double>(double(value)) * double(value);
+  return double(sum);
+}
+
+/// g <- g min(1, max_norm / (norm + 1e-6)).
+template <class Scalar>
+void clip_by_norm(double max_norm, std::vector<Scalar>& g) {
+  const double factor = std::fmin(1.0, max_norm / (std::sqrt(norm_squared(g)) + 1e-6));
+  for (Scalar& value : g) value = Scalar(double(value) * factor);
 }
 
 }  // namespace partita::kernels::reference

@@ -48,6 +48,9 @@ def case(kind, learning_rate, **options):
         "adam": lambda p: torch.optim.Adam(p, lr=learning_rate, betas=(options["beta1"], options["beta2"]),
                                            eps=options["epsilon"], weight_decay=options.get("weight_decay", 0),
                                            foreach=False),
+        "adamw": lambda p: torch.optim.AdamW(p, lr=learning_rate, betas=(options["beta1"], options["beta2"]),
+                                             eps=options["epsilon"], weight_decay=options.get("weight_decay", 0),
+                                             foreach=False),
     }
     start, in_double = run(makers[kind], torch.float64)
     _, in_float = run(makers[kind], torch.float32)
@@ -65,6 +68,8 @@ def main():
         case("adagrad", 0.1, epsilon=1e-3, weight_decay=0.05),
         case("adam", 0.01, beta1=0.9, beta2=0.999, epsilon=1e-8),
         case("adam", 0.1, beta1=0.8, beta2=0.95, epsilon=1e-3, weight_decay=0.1),
+        case("adamw", 0.01, beta1=0.9, beta2=0.999, epsilon=1e-8, weight_decay=0.01),
+        case("adamw", 0.1, beta1=0.8, beta2=0.95, epsilon=1e-3, weight_decay=0.5),
     ]
     document = {"made_by": "make_optimizer_cases.py", "torch": torch.__version__,
                 "gradients": [[float(v) for v in g] for g in gradients()], "cases": cases}

@@ -1,0 +1,39 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#pragma once
+
+#include <cstdint>
+#include <type_traits>
+
+#include <partita/core/float16.hpp>
+#include <partita/core/types.hpp>
+
+// Word and position embedding. Scalar is float, double, bfloat16 or float16; rows may be padded.
+
+namespace partita::kernels {
+
+/// y(i, :) = W(tokens(i), :) + P(i mod T, :); without the second term if P is empty.
+/// A token outside [0, V) gives a row of NaN.
+///
+/// Shapes   tokens (B T)   W (V, C)   P (T, C) or empty   ->   y (B T, C), overwritten. Any extent but T may be 0.
+/// Runs     enqueued on exec; no fence, no allocation.
+/// Throws   ShapeError naming the operand and both extents.
+/// Cost     cost::embedding_forward.
+/// Bits     row by row.
+template <class Scalar>
+void embedding_forward(const Exec& exec, index_t T, ConstVector<std::int32_t> tokens,
+                       std::type_identity_t<ConstMatrix<Scalar>> W, std::type_identity_t<ConstMatrix<Scalar>> P,
+                       Matrix<Scalar> y);
+
+/// dW(v, :) = sum over i with tokens(i) = v of dy(i, :),   dP(t, :) = sum over i with i mod T = t of dy(i, :).
+/// A token outside [0, V) adds to dP alone.
+///
+/// Shapes   tokens (B T)   dy (B T, C)   ->   dW (V, C)   dP (T, C) or empty; both overwritten.
+/// Runs     enqueued on exec; no fence, no allocation. On a device, and for 16 bits, a row of dW looks at every token.
+/// Throws   ShapeError naming the operand and both extents.
+/// Cost     cost::embedding_backward_weights.
+/// Bits     an element is a chain of additions over ascending i from 0, in accumulate_t<Scalar>.
+template <class Scalar>
+void embedding_backward_weights(const Exec& exec, index_t T, ConstVector<std::int32_t> tokens,
+                                std::type_identity_t<ConstMatrix<Scalar>> dy, Matrix<Scalar> dW, Matrix<Scalar> dP);
+
+}  // namespace partita::kernels
