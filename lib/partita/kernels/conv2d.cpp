@@ -29,8 +29,8 @@ void require_images(const char* function, const Conv2dShape& s, const char* in_n
                     const C& out) {
   require_shape(function, s);
   backend::require(function, in_name, in.extent(1), "columns", s.inputs(), "rows x columns x channels");
-  backend::require_matrix(function, out_name, out, in.extent(0), (std::string("the rows of ") + in_name).c_str(),
-                          s.outputs(), "output rows x output columns x filters");
+  backend::require_matrix(function, out_name, out, in.extent(0), "images of the input", s.outputs(),
+                          "output rows x output columns x filters");
 }
 
 template <class A>
