@@ -29,7 +29,7 @@ void require_images(const char* function, const Conv2dShape& s, const char* in_n
                     const C& out) {
   require_shape(function, s);
   backend::require(function, in_name, in.extent(1), "columns", s.inputs(), "rows x columns x channels");
-  backend::require_matrix(function, out_name, out, in.extent(0), (std::string("the rows of ") + in_name).c_str(),
+  backend::require_matrix(function, out_name, out, in.extent(0), "one for each image",
                           s.outputs(), "output rows x output columns x filters");
 }
 
