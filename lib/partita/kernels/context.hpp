@@ -71,7 +71,8 @@ class Context {
   std::unique_ptr<backend::ConvVendor> conv_vendor_;
 };
 
-/// The vendor library of this build and its version: "oneDNN 2.6.3", "cuBLASLt 13.0.0", "BLAS", or "portable".
+/// The vendor libraries of this build and their versions: "oneDNN 2.6.3", "cuBLASLt 13.0.0, cuDNN 9.19.0", "BLAS", or
+/// "portable".
 std::string math_backend_name();
 
 }  // namespace partita::kernels
