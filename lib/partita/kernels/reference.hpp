@@ -6,5 +6,6 @@
 #include <partita/kernels/reference/dense.hpp>
 #include <partita/kernels/reference/elementwise.hpp>
 #include <partita/kernels/reference/image.hpp>
+#include <partita/kernels/reference/image_norm.hpp>
 #include <partita/kernels/reference/sequence.hpp>
 #include <partita/kernels/reference/training.hpp>

@@ -7,6 +7,7 @@
 
 #include <partita/core/float16.hpp>
 #include <partita/kernels/conv2d_shape.hpp>
+#include <partita/kernels/pool2d.hpp>
 
 // Images are channels-last, one after the other. Sums are in accumulate_t<Scalar>, in the order of the portable
 // kernels.
@@ -102,6 +103,91 @@ std::pair<std::vector<Scalar>, std::vector<Scalar>> conv2d_backward_weights(cons
   for (Sum sum : dW) dW_rounded.push_back(Scalar(sum));
   for (Sum sum : db) db_rounded.push_back(Scalar(sum));
   return {dW_rounded, db_rounded};
+}
+
+/// Calls visit(output, input, tap) with the indices of output (b, r, c, k), of the pixel x(b, ., ., k) below a tap of
+/// its window and of that tap, for all taps inside the image, in ascending order.
+template <class Visit>
+void for_windows(const Pool2dShape& s, index_t B, const Visit& visit) {
+  for (index_t at = 0; at < B * s.outputs(); ++at) {
+    const index_t k = at % s.channels, c = at / s.channels % s.out_columns();
+    const index_t r = at / s.channels / s.out_columns() % s.out_rows(), b = at / s.outputs();
+    for (index_t tap = 0; tap < s.kernel_rows * s.kernel_columns; ++tap) {
+      const index_t row = r * s.stride - s.padding + tap / s.kernel_columns;
+      const index_t column = c * s.stride - s.padding + tap % s.kernel_columns;
+      if (row >= 0 && row < s.rows && column >= 0 && column < s.columns)
+        visit(at, ((b * s.rows + row) * s.columns + column) * s.channels + k, tap);
+    }
+  }
+}
+
+/// y and the winners (B, out_rows, out_columns, C).
+template <class Scalar>
+std::pair<std::vector<Scalar>, std::vector<std::int32_t>> max_pool2d_forward(const Pool2dShape& s,
+                                                                             const std::vector<Scalar>& x, index_t B) {
+  std::vector<Scalar> y(B * s.outputs());
+  std::vector<std::int32_t> winner(B * s.outputs(), -1);
+  for_windows(s, B, [&](index_t out, index_t in, index_t tap) {
+    const double value = double(x[in]), best = double(y[out]);
+    if (winner[out] < 0 || value > best || std::isnan(value)) y[out] = x[in], winner[out] = std::int32_t(tap);
+  });
+  return {y, winner};
+}
+
+template <class Scalar>
+std::vector<Scalar> max_pool2d_backward(const Pool2dShape& s, const std::vector<Scalar>& dy,
+                                        const std::vector<std::int32_t>& winner, index_t B) {
+  std::vector<accumulate_t<Scalar>> dx(B * s.inputs());
+  for_windows(s, B, [&](index_t out, index_t in, index_t tap) {
+    if (winner[out] == tap) dx[in] += accumulate_t<Scalar>(dy[out]);
+  });
+  std::vector<Scalar> rounded;
+  for (auto sum : dx) rounded.push_back(Scalar(sum));
+  return rounded;
+}
+
+template <class Scalar>
+std::vector<Scalar> average_pool2d_forward(const Pool2dShape& s, const std::vector<Scalar>& x, index_t B) {
+  using Sum = accumulate_t<Scalar>;
+  std::vector<Sum> y(B * s.outputs());
+  for_windows(s, B, [&](index_t out, index_t in, index_t) { y[out] += Sum(x[in]); });
+  std::vector<Scalar> rounded;
+  for (Sum sum : y) rounded.push_back(Scalar(sum / Sum(s.kernel_rows * s.kernel_columns)));
+  return rounded;
+}
+
+template <class Scalar>
+std::vector<Scalar> average_pool2d_backward(const Pool2dShape& s, const std::vector<Scalar>& dy, index_t B) {
+  using Sum = accumulate_t<Scalar>;
+  std::vector<Sum> dx(B * s.inputs());
+  for_windows(s, B, [&](index_t out, index_t in, index_t) { dx[in] += Sum(dy[out]); });
+  std::vector<Scalar> rounded;
+  for (Sum sum : dx) rounded.push_back(Scalar(sum / Sum(s.kernel_rows * s.kernel_columns)));
+  return rounded;
+}
+
+/// y (B, C) from x (B, pixels, C).
+template <class Scalar>
+std::vector<Scalar> global_average_pool2d_forward(const std::vector<Scalar>& x, index_t B, index_t pixels, index_t C) {
+  using Sum = accumulate_t<Scalar>;
+  std::vector<Scalar> y;
+  for (index_t b = 0; b < B; ++b)
+    for (index_t c = 0; c < C; ++c) {
+      Sum sum = 0;
+      for (index_t p = 0; p < pixels; ++p) sum += Sum(x[(b * pixels + p) * C + c]);
+      y.push_back(Scalar(sum / Sum(std::max<index_t>(pixels, 1))));
+    }
+  return y;
+}
+
+template <class Scalar>
+std::vector<Scalar> global_average_pool2d_backward(const std::vector<Scalar>& dy, index_t B, index_t pixels,
+                                                   index_t C) {
+  using Sum = accumulate_t<Scalar>;
+  std::vector<Scalar> dx;
+  for (index_t i = 0; i < B * pixels * C; ++i)
+    dx.push_back(Scalar(Sum(dy[i / (pixels * C) * C + i % C]) / Sum(pixels)));
+  return dx;
 }
 
 }  // namespace partita::kernels::reference

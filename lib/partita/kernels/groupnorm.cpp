@@ -1,0 +1,348 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include <partita/kernels/backend/pack.hpp>
+#include <partita/kernels/backend/require.hpp>
+#include <partita/kernels/groupnorm.hpp>
+#include <string>
+
+namespace partita::kernels {
+namespace {
+
+using backend::load;
+using backend::scaled;
+using backend::store;
+using backend::stride_of;
+
+struct Extents {
+  index_t B, pixels, channels, groups;
+
+  KOKKOS_FUNCTION index_t group_channels() const { return channels / groups; }
+  KOKKOS_FUNCTION index_t group(index_t c) const { return c / group_channels(); }
+};
+
+/// A statistic of an image's groups, (B, groups).
+template <class Real>
+struct PerGroup {
+  const Real* data;
+  index_t stride;
+
+  /// Of the channels from c on.
+  template <class Value>
+  KOKKOS_FUNCTION Value at(const Extents& e, index_t b, index_t c) const {
+    constexpr index_t width = index_t(sizeof(Value) / sizeof(Real));
+    Real values[width];
+    for (index_t j = 0; j < width; ++j) values[j] = data[b * stride + e.group(c + j)];
+    return load<Value>(values);
+  }
+};
+
+/// Per image and channel: sums, then sums of squares about the channel's own mean. Rows are all images' pixels.
+template <class Scalar>
+struct Moments {
+  using Real = accumulate_t<Scalar>;
+  Extents e;
+  const Scalar* x;
+  index_t x_stride;
+  Real* partial;  // (B, 2, C)
+
+  template <class Value>
+  KOKKOS_FUNCTION void run(index_t begin, index_t, index_t c) const {
+    const index_t b = begin / e.pixels;
+    const Scalar* const from = x + b * x_stride + c;
+    Value sum{}, squares{};
+    for (index_t p = 0; p < e.pixels; ++p) sum = sum + load<Value>(from + p * e.channels);
+    const Value mean = scaled(sum, Real(1) / Real(e.pixels));
+    for (index_t p = 0; p < e.pixels; ++p) {
+      const Value d = load<Value>(from + p * e.channels) - mean;
+      squares = squares + d * d;
+    }
+    store(sum, partial + 2 * b * e.channels + c);
+    store(squares, partial + (2 * b + 1) * e.channels + c);
+  }
+};
+
+/// Puts the channels of a group together.
+template <class Real>
+struct FinishMoments {
+  Extents e;
+  double epsilon;
+  const Real* partial;
+  Real* mean;
+  index_t mean_stride;
+  Real* rstd;
+  index_t rstd_stride;
+
+  KOKKOS_FUNCTION void operator()(index_t task) const {
+    const index_t b = task / e.groups, g = task % e.groups;
+    const index_t first = g * e.group_channels(), end = first + e.group_channels();
+    const Real *const sums = partial + 2 * b * e.channels, *const squares = sums + e.channels;
+    const double pixels = double(e.pixels), n = pixels * double(end - first);
+    double sum = 0, about_mean = 0;
+    for (index_t c = first; c < end && n > 0; ++c) sum += double(sums[c]);
+    const double m = n > 0 ? sum / n : 0;
+    for (index_t c = first; c < end && n > 0; ++c) {
+      const double off = double(sums[c]) / pixels - m;
+      about_mean += double(squares[c]) + pixels * off * off;
+    }
+    mean[b * mean_stride + g] = Real(m);
+    rstd[b * rstd_stride + g] = Real(1 / Kokkos::sqrt((n > 0 ? about_mean / n : 0.0) + epsilon));
+  }
+};
+
+template <class Scalar>
+struct Apply {
+  using Real = accumulate_t<Scalar>;
+  Extents e;
+  const Scalar* x;
+  index_t x_stride;
+  const Scalar *gamma, *beta;
+  PerGroup<Real> mean, rstd;
+  Scalar* y;
+  index_t y_stride;
+
+  template <class Value>
+  KOKKOS_FUNCTION void run(index_t begin, index_t, index_t c) const {
+    const index_t b = begin / e.pixels;
+    const Value m = mean.template at<Value>(e, b, c), shift = load<Value>(beta + c);
+    const Value factor = load<Value>(gamma + c) * rstd.template at<Value>(e, b, c);
+    const Scalar* const from = x + b * x_stride + c;
+    Scalar* const to = y + b * y_stride + c;
+    for (index_t p = 0; p < e.pixels; ++p)
+      store((load<Value>(from + p * e.channels) - m) * factor + shift, to + p * e.channels);
+  }
+};
+
+/// Per image and channel: sums of dy and of dy (x - mean).
+template <class Scalar>
+struct SlopeSums {
+  using Real = accumulate_t<Scalar>;
+  Extents e;
+  const Scalar* x;
+  index_t x_stride;
+  PerGroup<Real> mean;
+  const Scalar* dy;
+  index_t dy_stride;
+  Real* partial;  // (B, 2, C)
+
+  template <class Value>
+  KOKKOS_FUNCTION void run(index_t begin, index_t, index_t c) const {
+    const index_t b = begin / e.pixels;
+    const Value m = mean.template at<Value>(e, b, c);
+    Value sum{}, product{};
+    for (index_t p = 0; p < e.pixels; ++p) {
+      const Value slope = load<Value>(dy + b * dy_stride + p * e.channels + c);
+      sum = sum + slope;
+      product = product + slope * (load<Value>(x + b * x_stride + p * e.channels + c) - m);
+    }
+    store(sum, partial + 2 * b * e.channels + c);
+    store(product, partial + (2 * b + 1) * e.channels + c);
+  }
+};
+
+/// What is taken from gamma dy in a group: shift = s1 / n and tilt = rstd s2 / n, which (x - mean) multiplies.
+template <class Scalar>
+struct FinishGroups {
+  using Real = accumulate_t<Scalar>;
+  Extents e;
+  const Real* partial;
+  const Scalar* gamma;
+  PerGroup<Real> rstd;
+  Real *shift, *tilt;  // (B, groups)
+
+  KOKKOS_FUNCTION void operator()(index_t task) const {
+    const index_t b = task / e.groups, g = task % e.groups;
+    const index_t first = g * e.group_channels(), end = first + e.group_channels();
+    const Real *const sums = partial + 2 * b * e.channels, *const products = sums + e.channels;
+    const double n = double(e.pixels) * double(end - first);
+    const double s = double(rstd.data[b * rstd.stride + g]);
+    double sum = 0, product = 0;
+    for (index_t c = first; c < end; ++c) {
+      const double weight = double(accumulate_t<Scalar>(gamma[c]));
+      sum += weight * double(sums[c]);
+      product += weight * double(products[c]);
+    }
+    shift[task] = n > 0 ? Real(sum / n) : Real(0);
+    tilt[task] = n > 0 ? Real(s * s * product / n) : Real(0);
+  }
+};
+
+template <class Scalar>
+struct Slopes {
+  using Real = accumulate_t<Scalar>;
+  Extents e;
+  const Scalar* x;
+  index_t x_stride;
+  const Scalar* gamma;
+  PerGroup<Real> mean, rstd, shift, tilt;
+  const Scalar* dy;
+  index_t dy_stride;
+  Scalar* dx;
+  index_t dx_stride;
+
+  template <class Value>
+  KOKKOS_FUNCTION void run(index_t begin, index_t, index_t c) const {
+    const index_t b = begin / e.pixels;
+    const Value m = mean.template at<Value>(e, b, c), s = rstd.template at<Value>(e, b, c);
+    const Value off = shift.template at<Value>(e, b, c), slant = tilt.template at<Value>(e, b, c);
+    const Value weight = load<Value>(gamma + c);
+    for (index_t p = 0; p < e.pixels; ++p) {
+      const Value d = load<Value>(x + b * x_stride + p * e.channels + c) - m;
+      const Value slope = weight * load<Value>(dy + b * dy_stride + p * e.channels + c);
+      store(s * (slope - off - d * slant), dx + b * dx_stride + p * e.channels + c);
+    }
+  }
+};
+
+template <class Real>
+struct FinishWeights {
+  Extents e;
+  const Real* partial;
+  PerGroup<Real> rstd;
+  Real *dgamma, *dbeta;
+
+  KOKKOS_FUNCTION void operator()(index_t c) const {
+    double sum = 0, product = 0;
+    for (index_t b = 0; b < e.B; ++b) {
+      sum += double(partial[2 * b * e.channels + c]);
+      product += double(partial[(2 * b + 1) * e.channels + c]) * double(rstd.data[b * rstd.stride + e.group(c)]);
+    }
+    dgamma[c] = Real(product);
+    dbeta[c] = Real(sum);
+  }
+};
+
+template <class X, class Statistic>
+Extents extents_of(const char* function, const GroupnormOptions& options, const X& x, std::size_t channels,
+                   const Statistic& mean, const Statistic& rstd) {
+  const index_t C = index_t(channels), columns = index_t(x.extent(1));
+  if (options.groups <= 0 || C % options.groups != 0)
+    throw ShapeError(std::string(function) + ": " + std::to_string(C) + " channels cannot be cut into " +
+                     std::to_string(options.groups) + " groups");
+  if (C == 0 ? columns != 0 : columns % C != 0)
+    throw ShapeError(std::string(function) + ": x has " + std::to_string(columns) +
+                     " columns, expected a multiple of " + std::to_string(C) + ", the channels");
+  backend::require_matrix(function, "mean", mean, x.extent(0), "the rows of x", std::size_t(options.groups),
+                          "the groups");
+  backend::require_matrix(function, "rstd", rstd, x.extent(0), "the rows of x", std::size_t(options.groups),
+                          "the groups");
+  return {index_t(x.extent(0)), C == 0 ? 0 : columns / C, C, options.groups};
+}
+
+template <class A, class B>
+void require_like_x(const char* function, const char* name, const A& a, const B& x) {
+  backend::require_matrix(function, name, a, x.extent(0), "the rows of x", x.extent(1), "the columns of x");
+}
+
+/// A task is an image.
+template <class Real, class Body>
+void for_images(const Exec& exec, const std::string& label, const Extents& e, const Body& body) {
+  if (e.pixels > 0) backend::for_columns<Real>(exec, label, e.B * e.pixels, e.channels, e.pixels, body);
+}
+
+template <class View>
+auto per_group(const View& a) {
+  return PerGroup<typename View::non_const_value_type>{a.data(), stride_of(a)};
+}
+
+/// For two sums per image and channel and two numbers per image and group.
+template <class Real>
+Real* partial_sums(Context& context, const Extents& e) {
+  return static_cast<Real*>(context.scratch(std::size_t(2 * e.B * (e.channels + e.groups)) * sizeof(Real)));
+}
+
+}  // namespace
+
+template <class Scalar>
+void groupnorm_forward(Context& context, const GroupnormOptions& options, std::type_identity_t<ConstMatrix<Scalar>> x,
+                       std::type_identity_t<ConstVector<Scalar>> gamma, std::type_identity_t<ConstVector<Scalar>> beta,
+                       Matrix<Scalar> y, Matrix<accumulate_t<Scalar>> mean, Matrix<accumulate_t<Scalar>> rstd) {
+  using Real = accumulate_t<Scalar>;
+  static const std::string sums_label = "partita::kernels::groupnorm_forward::sums";
+  static const std::string finish_label = "partita::kernels::groupnorm_forward::finish";
+  static const std::string label = "partita::kernels::groupnorm_forward";
+  const Extents e = extents_of("groupnorm_forward", options, x, gamma.extent(0), mean, rstd);
+  require_like_x("groupnorm_forward", "y", y, x);
+  backend::require_elements("groupnorm_forward", "beta", beta, gamma.extent(0), "the elements of gamma");
+  const Exec& exec = context.exec();
+  Real* const partial = partial_sums<Real>(context, e);
+  for_images<Real>(exec, sums_label, e, Moments<Scalar>{e, x.data(), stride_of(x), partial});
+  Kokkos::parallel_for(
+      finish_label, backend::range_policy(exec, e.B * e.groups),
+      FinishMoments<Real>{e, options.epsilon, partial, mean.data(), stride_of(mean), rstd.data(), stride_of(rstd)});
+  for_images<Real>(exec, label, e,
+                   Apply<Scalar>{e, x.data(), stride_of(x), gamma.data(), beta.data(), per_group(mean), per_group(rstd),
+                                 y.data(), stride_of(y)});
+}
+
+template <class Scalar>
+void groupnorm_backward_input(Context& context, const GroupnormOptions& options,
+                              std::type_identity_t<ConstMatrix<Scalar>> x,
+                              std::type_identity_t<ConstVector<Scalar>> gamma,
+                              std::type_identity_t<ConstMatrix<accumulate_t<Scalar>>> mean,
+                              std::type_identity_t<ConstMatrix<accumulate_t<Scalar>>> rstd,
+                              std::type_identity_t<ConstMatrix<Scalar>> dy, Matrix<Scalar> dx) {
+  using Real = accumulate_t<Scalar>;
+  static const std::string sums_label = "partita::kernels::groupnorm_backward_input::sums";
+  static const std::string finish_label = "partita::kernels::groupnorm_backward_input::finish";
+  static const std::string label = "partita::kernels::groupnorm_backward_input";
+  const Extents e = extents_of("groupnorm_backward_input", options, x, gamma.extent(0), mean, rstd);
+  require_like_x("groupnorm_backward_input", "dy", dy, x);
+  require_like_x("groupnorm_backward_input", "dx", dx, x);
+  const Exec& exec = context.exec();
+  Real* const partial = partial_sums<Real>(context, e);
+  Real* const shift = partial + 2 * e.B * e.channels;
+  Real* const tilt = shift + e.B * e.groups;
+  for_images<Real>(exec, sums_label, e,
+                   SlopeSums<Scalar>{e, x.data(), stride_of(x), per_group(mean), dy.data(), stride_of(dy), partial});
+  Kokkos::parallel_for(finish_label, backend::range_policy(exec, e.pixels > 0 ? e.B * e.groups : 0),
+                       FinishGroups<Scalar>{e, partial, gamma.data(), per_group(rstd), shift, tilt});
+  for_images<Real>(exec, label, e,
+                   Slopes<Scalar>{e,
+                                  x.data(),
+                                  stride_of(x),
+                                  gamma.data(),
+                                  per_group(mean),
+                                  per_group(rstd),
+                                  {shift, e.groups},
+                                  {tilt, e.groups},
+                                  dy.data(),
+                                  stride_of(dy),
+                                  dx.data(),
+                                  stride_of(dx)});
+}
+
+template <class Scalar>
+void groupnorm_backward_weights(Context& context, const GroupnormOptions& options,
+                                std::type_identity_t<ConstMatrix<Scalar>> x,
+                                std::type_identity_t<ConstMatrix<accumulate_t<Scalar>>> mean,
+                                std::type_identity_t<ConstMatrix<accumulate_t<Scalar>>> rstd,
+                                std::type_identity_t<ConstMatrix<Scalar>> dy, Vector<accumulate_t<Scalar>> dgamma,
+                                Vector<accumulate_t<Scalar>> dbeta) {
+  using Real = accumulate_t<Scalar>;
+  static const std::string sums_label = "partita::kernels::groupnorm_backward_weights::sums";
+  static const std::string label = "partita::kernels::groupnorm_backward_weights";
+  Extents e = extents_of("groupnorm_backward_weights", options, x, dgamma.extent(0), mean, rstd);
+  require_like_x("groupnorm_backward_weights", "dy", dy, x);
+  backend::require_elements("groupnorm_backward_weights", "dbeta", dbeta, dgamma.extent(0), "the elements of dgamma");
+  const Exec& exec = context.exec();
+  Real* const partial = partial_sums<Real>(context, e);
+  for_images<Real>(exec, sums_label, e,
+                   SlopeSums<Scalar>{e, x.data(), stride_of(x), per_group(mean), dy.data(), stride_of(dy), partial});
+  if (e.pixels == 0) e.B = 0;
+  Kokkos::parallel_for(label, backend::range_policy(exec, e.channels),
+                       FinishWeights<Real>{e, partial, per_group(rstd), dgamma.data(), dbeta.data()});
+}
+
+#define PARTITA_INSTANTIATE(S, R)                                                                                \
+  template void groupnorm_forward<S>(Context&, const GroupnormOptions&, ConstMatrix<S>, ConstVector<S>,          \
+                                     ConstVector<S>, Matrix<S>, Matrix<R>, Matrix<R>);                           \
+  template void groupnorm_backward_input<S>(Context&, const GroupnormOptions&, ConstMatrix<S>, ConstVector<S>,   \
+                                            ConstMatrix<R>, ConstMatrix<R>, ConstMatrix<S>, Matrix<S>);          \
+  template void groupnorm_backward_weights<S>(Context&, const GroupnormOptions&, ConstMatrix<S>, ConstMatrix<R>, \
+                                              ConstMatrix<R>, ConstMatrix<S>, Vector<R>, Vector<R>);
+PARTITA_INSTANTIATE(float, float)
+PARTITA_INSTANTIATE(double, double)
+PARTITA_INSTANTIATE(bfloat16, float)
+PARTITA_INSTANTIATE(float16, float)
+#undef PARTITA_INSTANTIATE
+
+}  // namespace partita::kernels
