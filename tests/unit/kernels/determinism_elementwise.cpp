@@ -17,9 +17,9 @@ template <class Scalar>
 class determinism_elementwise : public ::testing::Test {
  protected:
   static constexpr index_t n = 9001;
-  std::vector<Scalar> a = random_values<Scalar>(1, n), b = random_values<Scalar>(2, n);
+  std::vector<Scalar> left = random_values<Scalar>(1, n), right = random_values<Scalar>(2, n);
 
-  /// kernel(exec, a, b, c, index of the first element).
+  /// kernel(exec, left, right, result, index of the first element).
   using Kernel = std::function<void(const Exec&, Vector<Scalar>, Vector<Scalar>, Vector<Scalar>, index_t)>;
 
   std::vector<Scalar> run(const Kernel& kernel, const Exec& exec, index_t first, index_t extent, index_t offset) const {
@@ -27,7 +27,7 @@ class determinism_elementwise : public ::testing::Test {
       return to_device(std::vector<Scalar>(all.begin() + first, all.begin() + first + extent), offset);
     };
     const auto c = to_device(std::vector<Scalar>(extent), offset);
-    kernel(exec, part(a), part(b), c, first);
+    kernel(exec, part(left), part(right), c, first);
     exec.fence();
     return to_host(c);
   }
