@@ -139,7 +139,7 @@ TYPED_TEST(gemm_options, batches_are_their_products) {
         }
 }
 
-TEST(gemm_shapes, errors_name_operand_and_extents) {
+TEST(gemm_options_shapes, errors_name_operand_and_extents) {
   Context context;
   const auto m = [](index_t rows, index_t columns) { return Matrix<float>("m", rows, columns); };
   const auto message = [&](GemmOptions o, Matrix<float> A, Matrix<float> B, Matrix<float> C) -> std::string {
@@ -161,11 +161,11 @@ TEST(gemm_shapes, errors_name_operand_and_extents) {
 }
 
 template <class Scalar>
-class linear_16_bit : public ::testing::Test {};
+class gemm_options_linear_16_bit : public ::testing::Test {};
 using Narrow = ::testing::Types<bfloat16, float16>;
-TYPED_TEST_SUITE(linear_16_bit, Narrow);
+TYPED_TEST_SUITE(gemm_options_linear_16_bit, Narrow);
 
-TYPED_TEST(linear_16_bit, is_the_float_layer_rounded_once) {
+TYPED_TEST(gemm_options_linear_16_bit, is_the_float_layer_rounded_once) {
   using Scalar = TypeParam;
   Context context;
   for (Placement p : placements)

@@ -102,11 +102,11 @@ TEST(softmax_shapes, errors_name_operand_and_extents) {
 
 /// What a device's team does, by a team of one thread, against a host's vectors.
 template <class Scalar>
-class row_tools : public ::testing::Test {};
+class softmax_row_tools : public ::testing::Test {};
 using Sums = ::testing::Types<float, double>;
-TYPED_TEST_SUITE(row_tools, Sums);
+TYPED_TEST_SUITE(softmax_row_tools, Sums);
 
-TYPED_TEST(row_tools, a_team_gives_the_bits_of_a_host_row) {
+TYPED_TEST(softmax_row_tools, a_team_gives_the_bits_of_a_host_row) {
   using Scalar = TypeParam;
   for (index_t n : {0, 1, 3, 17, 33, 64, 100, 1000}) {
     const auto x = random_values<Scalar>(1, n);
