@@ -21,15 +21,24 @@ KOKKOS_INLINE_FUNCTION double fused(double a, double b, double c) {
   KOKKOS_IF_ON_DEVICE((return Kokkos::fma(a, b, c);))
 }
 
+/// size > bound ? above : below for a size that is not negative; above for NaN. Of bits: see exp.
+KOKKOS_INLINE_FUNCTION float choose(float size, float bound, float above, float below) {
+  const std::uint32_t beyond = Kokkos::bit_cast<std::uint32_t>(bound) - Kokkos::bit_cast<std::uint32_t>(size);
+  const auto mask = std::uint32_t(std::int32_t(beyond) >> 31);  // all bits, or none
+  return Kokkos::bit_cast<float>((Kokkos::bit_cast<std::uint32_t>(above) & mask) |
+                                 (Kokkos::bit_cast<std::uint32_t>(below) & ~mask));
+}
+
 /// e^x: x = n ln 2 + r with |r| <= ln 2 / 2, a polynomial in r (Cephes, expf), and 2^n in two factors, so that
-/// subnormal results round once. x is bounded as an integer: between comparisons of floats GCC makes branches, or
-/// masks.
+/// subnormal results round once. x is bounded, and NaN kept, as integers: GCC makes branches of comparisons of floats,
+/// and moves sums into them, and then the loop around is no vector loop.
 KOKKOS_INLINE_FUNCTION float exp(float x) {
-  constexpr float round = 12582912.0f;          // 1.5 * 2^23: its last bits hold n
-  constexpr std::int32_t most = 0x42b20000;     // 89, of which e^x is infinity; a negative float is less
-  constexpr std::uint32_t least = 0xc2d00000u;  // -104, of which it is 0; a positive float is less
-  const auto pattern = Kokkos::bit_cast<std::int32_t>(x);
-  const auto below = std::uint32_t(pattern < most ? pattern : most);
+  constexpr float round = 12582912.0f;                // 1.5 * 2^23: its last bits hold n
+  constexpr std::uint32_t sign = 0x80000000u;         // turned round, negative numbers are below positive ones
+  constexpr std::uint32_t most = 0x42b20000u ^ sign;  // 89, of which e^x is infinity
+  constexpr std::uint32_t least = 0xc2d00000u;        // -104, of which it is 0; a positive float is less
+  const auto pattern = Kokkos::bit_cast<std::uint32_t>(x), turned = pattern ^ sign;
+  const std::uint32_t below = (turned < most ? turned : most) ^ sign;
   const auto bounded = Kokkos::bit_cast<float>(below < least ? below : least);
   const float shifted = fused(bounded, 1.44269504f, round);
   const float n = shifted - round;
@@ -42,8 +51,9 @@ KOKKOS_INLINE_FUNCTION float exp(float x) {
   p = fused(p, r * r, r) + 1.0f;
   const std::uint32_t biased = Kokkos::bit_cast<std::uint32_t>(shifted) - 0x4b400000u + 254u;  // n + 2 * 127
   const std::uint32_t half = biased >> 1;
-  const float power = p * Kokkos::bit_cast<float>(half << 23) * Kokkos::bit_cast<float>((biased - half) << 23);
-  return x == x ? power : x;
+  p = p * Kokkos::bit_cast<float>(half << 23) * Kokkos::bit_cast<float>((biased - half) << 23);
+  const auto nan = std::uint32_t(std::int32_t(0x7f800000u - (pattern & ~sign)) >> 31);  // all bits, or none
+  return Kokkos::bit_cast<float>(Kokkos::bit_cast<std::uint32_t>(p) | nan);
 }
 KOKKOS_INLINE_FUNCTION double exp(double x) { return Kokkos::exp(x); }
 
@@ -56,7 +66,7 @@ KOKKOS_INLINE_FUNCTION float tanh(float x) {
   p = fused(p, square, -3.33332819422e-1f);
   const float small = fused(p * square, size, size);
   const float large = 1.0f - 2.0f / (exp(2.0f * size) + 1.0f);
-  return Kokkos::copysign(size > 0.625f ? large : small, x);
+  return Kokkos::copysign(choose(size, 0.625f, large, small), x);
 }
 KOKKOS_INLINE_FUNCTION double tanh(double x) { return Kokkos::tanh(x); }
 
@@ -76,7 +86,7 @@ KOKKOS_INLINE_FUNCTION float erf(float x) {
   p = fused(p, square, -3.76125336e-1f);
   p = fused(p, square, 1.28379166e-1f);
   const float small = fused(p, x, x);
-  return size > 0.927734375f ? large : small;
+  return choose(size, 0.927734375f, large, small);
 }
 KOKKOS_INLINE_FUNCTION double erf(double x) { return Kokkos::erf(x); }
 

@@ -73,6 +73,7 @@ struct AttentionPanel {
   /// rows(w, d) = panel(d, w) * factor(w).
   static void store(A* panel, const A* factor, index_t n, index_t D, Scalar* rows, index_t leading) {
     for (index_t d = 0; d < D; ++d)
+#pragma GCC unroll 1
       for (int w = 0; w < W; ++w) panel[d * W + w] *= factor[w];
     transpose(D, n, panel, index_t(W), rows, leading);
   }
@@ -123,17 +124,21 @@ struct AttentionForward : AttentionPanel<Scalar> {
     store(top[1], largest + lanes);
     for (index_t j = 0; j < keys; ++j) {
       A* const score = s.score + j * W;
+#pragma GCC unroll 1
       for (int w = 0; w < W; ++w) score[w] = math::exp(score[w] - largest[w]);
       total[0] += load(score);
       total[1] += load(score + lanes);
     }
     store(total[0], sum);
     store(total[1], sum + lanes);
+#pragma GCC unroll 1
     for (int w = 0; w < W; ++w) factor[w] = math::exp(before[w] - largest[w]);
+#pragma GCC unroll 1
     for (int w = 0; w < W; ++w) s.sum[w] = first ? sum[w] : s.sum[w] * factor[w] + sum[w];
     std::copy_n(largest, W, s.top);
     if (first) return;
     for (index_t d = 0; d < D; ++d)
+#pragma GCC unroll 1
       for (int w = 0; w < W; ++w) s.output[d * W + w] *= factor[w];
   }
 
@@ -154,6 +159,7 @@ struct AttentionForward : AttentionPanel<Scalar> {
     }
     A* const lse = out.lse + head * in.T + q0;
     for (index_t w = 0; w < n; ++w) lse[w] = s.top[w] + Kokkos::log(s.sum[w]);
+#pragma GCC unroll 1
     for (int w = 0; w < W; ++w) s.sum[w] = A(1) / s.sum[w];
     Panel::store(s.output, s.sum, n, D, in_row(head, q0), out.y.leading);
   }
@@ -207,6 +213,7 @@ struct AttentionBackward : AttentionPanel<Scalar> {
     Panel::load(in.row(out.y, head, q0), out.y.leading, n, in.D, A(1), s.dq);
     std::fill_n(s.product, W, A(0));
     for (index_t d = 0; d < in.D; ++d)
+#pragma GCC unroll 1
       for (int w = 0; w < W; ++w) s.product[w] = math::fused(s.dy[d * W + w], s.dq[d * W + w], s.product[w]);
     std::fill_n(s.lse, W, A(0));
     std::copy_n(out.lse + head * in.T + q0, n, s.lse);
@@ -234,6 +241,7 @@ struct AttentionBackward : AttentionPanel<Scalar> {
         for (index_t j = 0; j < keys; ++j) {
           A *const weight = s.weight + j * W, *const slope = s.slope + j * W;
 #pragma GCC ivdep
+#pragma GCC unroll 1
           for (int w = 0; w < W; ++w) {
             const A p = math::exp(weight[w] - lse[w]);
             weight[w] = p;
