@@ -220,7 +220,7 @@ TEST(conv2d, shape_errors_name_operand_and_extents) {
   EXPECT_EQ(message([&] { conv2d_forward(context, s, x, W, wrong, y); }),
             "conv2d_forward: b has 4 elements, expected 5, the filters, or none");
   EXPECT_EQ(message([&] { conv2d_backward_input(context, s, y, W, other); }),
-            "conv2d_backward_input: dy has 2 rows, expected 3, one for each image");
+            "conv2d_backward_input: dy has 2 rows, expected 3, images of the input");
   EXPECT_EQ(message([&] { conv2d_backward_weights(context, s, x, y, x, b); }),
             "conv2d_backward_weights: dW has 2 rows, expected 5, the filters");
   Conv2dShape large = s;
