@@ -8,7 +8,7 @@
 //     kernel_bench inputs/kernel_bench/tiny.toml --benchmark_filter=^add/ --set kernels.backend=portable
 //     kernel_bench --benchmark_list_tests
 //   * kernel_bench --benchmark_repetitions=9 --output x.h5
-//   * kernel_bench --benchmark_filter=model/ --benchmark_format=json
+//   * kernel_bench --benchmark_filter=model/ --benchmark_out=x.json
 #include "config.hpp"
 #include "report.hpp"
 

@@ -4,6 +4,7 @@
 
 #include <map>
 #include <memory>
+#include <partita/core/clock.hpp>
 #include <partita/core/error.hpp>
 
 #include "report.hpp"
@@ -37,15 +38,16 @@ void measure(benchmark::State& state, const Bench& bench, kernels::Context& cont
   const Call call = bench.prepare(context);
   call();  // primitives are made, scratch grows
   context.exec().fence(done);
+  const std::int64_t start = now_ns();
   for (auto _ : state) {
     call();
     context.exec().fence(done);
   }
+  const double calls = static_cast<double>(state.iterations()), elapsed_s = seconds(now_ns() - start);
   using benchmark::Counter;
-  const auto rate = [&](double a_call) { return Counter(a_call, Counter::kIsIterationInvariantRate); };
-  state.counters["FLOP/s"] = rate(bench.cost.flop);
-  state.counters["byte/s"] = rate(bench.cost.byte);
-  state.counters["peak_share"] = rate(peaks.least_s(bench.cost));
+  state.counters["FLOP"] = Counter(calls * bench.cost.flop, Counter::kIsRate);
+  state.counters["byte"] = Counter(calls * bench.cost.byte, Counter::kIsRate);
+  state.counters["peak_share"] = calls * peaks.least_s(bench.cost) / elapsed_s;
 }
 
 }  // namespace

@@ -23,6 +23,7 @@ import os
 import statistics
 import subprocess
 import sys
+import tempfile
 import time
 from pathlib import Path
 
@@ -136,11 +137,12 @@ def time_torch(name: str, threads: int) -> float:
 
 
 def time_partita(app: Path, name: str, threads: int) -> float:
-    run = subprocess.run([str(app), f"--benchmark_filter=^model/{name}$", "--benchmark_format=json", "--benchmark_min_time=0.001",
-                          f"--benchmark_repetitions={STEPS}"],
-                         cwd=ROOT, check=True, text=True, capture_output=True, env=environment(threads))
-    # One step a repetition; the first ones warm up.
-    report = json.loads(run.stdout[run.stdout.index("{"):])
+    with tempfile.TemporaryDirectory() as folder:
+        out = Path(folder) / "out.json"
+        subprocess.run([str(app), f"--benchmark_filter=^model/{name}/", f"--benchmark_out={out}", "--benchmark_min_time=0.001",
+                        f"--benchmark_repetitions={STEPS}", "--output", str(Path(folder) / "x.h5")],
+                       cwd=ROOT, check=True, stdout=subprocess.DEVNULL, env=environment(threads))
+        report = json.loads(out.read_text())
     scale = {"ns": 1e-9, "us": 1e-6, "ms": 1e-3, "s": 1.0}
     times = [b["real_time"] * scale[b["time_unit"]] for b in report["benchmarks"] if b["run_type"] == "iteration"]
     return statistics.median(times)

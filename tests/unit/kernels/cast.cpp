@@ -24,19 +24,19 @@ TYPED_TEST_SUITE(cast_pairs, Pairs);
 TYPED_TEST(cast_pairs, each_element_is_rounded_as_a_number_is) {
   using To = typename TypeParam::to;
   using From = typename TypeParam::from;
-  for (const Exec& exec : instances())
-    for (index_t n : {0, 1, 3, 17, 33, 4097})
-      for (index_t offset : {0, 1, 3}) {
-        auto a = random_values<From>(1, n);
-        if (n > 3) a[1] = From(1e30), a[2] = From(-1e-6), a[3] = From(1e-30);
-        std::vector<To> expected;
-        for (const From& value : a) expected.push_back(To(value));
-        const Placed<To> b(1, n, {offset, 3});
-        cast<To, From>(exec, to_device(a, offset), Vector<To>(b.matrix().data(), n));
-        exec.fence();
-        EXPECT_TRUE(same_bits(b.values(), expected));
-        EXPECT_TRUE(b.surroundings_untouched());
-      }
+  const Exec exec = instances().back();
+  for (index_t n : {0, 1, 3, 17, 33, 4097})
+    for (index_t offset : {0, 1, 3}) {
+      auto a = random_values<From>(1, n);
+      if (n > 3) a[1] = From(1e30), a[2] = From(-1e-6), a[3] = From(1e-30);
+      std::vector<To> expected;
+      for (const From& value : a) expected.push_back(To(value));
+      const Placed<To> b(1, n, {offset, 3});
+      cast<To, From>(exec, to_device(a, offset), Vector<To>(b.matrix().data(), n));
+      exec.fence();
+      EXPECT_TRUE(same_bits(b.values(), expected));
+      EXPECT_TRUE(b.surroundings_untouched());
+    }
 }
 
 TEST(cast, different_lengths_are_an_error) {

@@ -1,0 +1,94 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include <partita/kernels/activation.hpp>
+#include <partita/kernels/cast.hpp>
+#include <partita/kernels/dropout.hpp>
+#include <partita/kernels/elementwise.hpp>
+#include <partita/kernels/loss.hpp>
+#include <partita/kernels/loss_scale.hpp>
+#include <partita/kernels/norm.hpp>
+#include <partita/kernels/optimizer.hpp>
+#include <support/allocation_counter.hpp>
+#include <support/kokkos_observer.hpp>
+
+#include "support.hpp"
+
+// What a training step in 16 bits calls beside its layers: after the first time it allocates nothing, fences nothing,
+// and every kernel has Partita's label and runs on the context's instance.
+
+namespace partita::kernels::test {
+namespace {
+
+template <class Storage>
+struct Step {
+  static constexpr index_t B = 37, V = 70, n = B * V;
+  Context context;
+  Matrix<Storage> z{"z", B, V}, dz{"dz", B, V}, a{"a", B, V};
+  Vector<float> p{"p", n}, m{"m", n}, v{"v", n};
+  Vector<std::int32_t> label{"label", B};
+  Kokkos::View<double, Memory> loss{"loss"}, sum{"sum"};
+  Kokkos::View<index_t, Memory> correct{"correct"};
+  OptimizerStateView state{"state"};
+  LossScaleView scaling{"scaling"};
+
+  explicit Step(const Exec& exec) : context(exec) {}
+
+  static constexpr int kernels = 27;
+  void run() {
+    const Exec& exec = context.exec();
+    const Vector<Storage> z_flat(z.data(), n), dz_flat(dz.data(), n), a_flat(a.data(), n);
+    loss_scale_start(exec, {}, scaling);
+    cast<Storage, float>(exec, p, z_flat);
+    dropout<Storage>(exec, {.rate = 0.1}, z_flat, a_flat);
+    add<Storage>(exec, z_flat, a_flat, a_flat);
+    add_relu<Storage>(exec, z_flat, a_flat, a_flat);
+    triad<Storage>(exec, z_flat, 0.5f, a_flat, a_flat);
+    activation_forward<Storage>(exec, Activation::gelu, z, a);
+    loss_forward(context, Loss::cross_entropy, z, label, loss, correct);
+    loss_forward_backward(context, Loss::cross_entropy, z, label, 1.0 / B, dz, loss, loss_scale_value(scaling));
+    loss_forward_backward(context, Loss::mse, z, label, 1.0 / B, dz, loss, loss_scale_value(scaling));
+    activation_backward_from_input<Storage>(exec, Activation::gelu, z, dz, dz);
+    activation_backward<Storage>(exec, Activation::relu, z, dz);
+    norm_squared<Storage>(context, dz_flat, sum);
+    clip_by_norm<Storage>(exec, 1e-3, sum, dz_flat);
+    loss_scale_update(exec, {}, sum, scaling, state);
+    optimizer_clip(exec, 1.0, sum, state);
+    optimizer_set_learning_rate(exec, 1e-3, state);
+    for (Optimizer kind : {Optimizer::sgd, Optimizer::adagrad, Optimizer::adam, Optimizer::adamw}) {
+      optimizer_advance(exec, {.kind = kind}, state);
+      optimizer_update(exec, {.kind = kind}, state, dz_flat, p, m, v, z_flat);
+    }
+  }
+};
+
+template <class Storage>
+class discipline_training : public ::testing::Test {};
+using Storages = ::testing::Types<bfloat16, float16>;
+TYPED_TEST_SUITE(discipline_training, Storages);
+
+TYPED_TEST(discipline_training, has_own_labels_and_neither_fences_nor_view_allocations) {
+  Step<TypeParam> step(instances().back());
+  step.run();
+  ::partita::test::Observed seen;
+  {
+    ::partita::test::KokkosObserver observer(seen, step.context.exec());
+    step.run();
+  }
+  EXPECT_GE(seen.kernels, step.kernels);
+  EXPECT_EQ(seen.foreign_labels, 0) << seen.foreign;
+  EXPECT_EQ(seen.other_instances, 0);
+  EXPECT_EQ(seen.fences, 0);
+  EXPECT_EQ(seen.allocations, 0);
+}
+
+TYPED_TEST(discipline_training, asks_the_heap_for_nothing) {
+  if (!::partita::test::allocation_counter_works()) GTEST_SKIP() << "malloc cannot be interposed in this build";
+  Step<TypeParam> step{Exec()};
+  step.run();
+  ::partita::test::start_counting_allocations();
+  step.run();
+  const auto count = ::partita::test::stop_counting_allocations();
+  EXPECT_EQ(count.ours(), 0u) << count.last_of_ours;
+}
+
+}  // namespace
+}  // namespace partita::kernels::test
