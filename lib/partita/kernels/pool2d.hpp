@@ -22,14 +22,14 @@ struct Pool2dShape {
   index_t kernel_rows = 1, kernel_columns = 1;
   index_t stride = 1, padding = 0;
 
-  constexpr index_t out_rows() const { return extent(rows, kernel_rows); }
-  constexpr index_t out_columns() const { return extent(columns, kernel_columns); }
+  KOKKOS_FUNCTION constexpr index_t out_rows() const { return extent(rows, kernel_rows); }
+  KOKKOS_FUNCTION constexpr index_t out_columns() const { return extent(columns, kernel_columns); }
   /// Numbers of an image and of the output's image.
   constexpr index_t inputs() const { return rows * columns * channels; }
   constexpr index_t outputs() const { return out_rows() * out_columns() * channels; }
 
  private:
-  constexpr index_t extent(index_t image, index_t kernel) const {
+  KOKKOS_FUNCTION constexpr index_t extent(index_t image, index_t kernel) const {
     const index_t room = image + 2 * padding - kernel;
     return room < 0 ? 0 : room / stride + 1;
   }

@@ -10,7 +10,7 @@
 
 namespace partita::kernels::backend::device {
 
-inline constexpr int tile = 32, slab = 16, grid = 16, per_thread = tile / grid;
+inline constexpr int tile = 32, slab = 16, grid = 16;
 inline constexpr int pitch = tile + 1;  // no bank conflicts
 
 /// out(row, column) of `batch` = chain over k of product.a(batch, row, k) product.b(batch, k, column). Any number of
@@ -60,7 +60,7 @@ struct Multiply {
 };
 
 /// grid_ x grid_ threads must be a team size that Exec can run.
-template <int grid_ = grid, class Product>
+template <int grid_, class Product>
 void multiply(const Exec& exec, const std::string& label, index_t batches, const Product& product) {
   using Kernel = Multiply<Product, grid_>;
   const Kernel kernel{product, (product.rows + tile - 1) / tile, (product.columns + tile - 1) / tile};
@@ -103,11 +103,11 @@ struct Correlate {
   }
 };
 
-template <class Scalar>
+template <class Scalar, int grid_ = grid>
 void correlate(Context& context, const ConvLabels& labels, index_t B, const Correlation& g, Images<const Scalar> in,
                Taps<Scalar> taps, const Scalar* bias, Images<Scalar> out) {
-  multiply(context.exec(), labels.multiply, 1,
-           Correlate<Scalar>{g, in, taps, bias, out, B * g.out_rows * g.out_columns, out.channels});
+  multiply<grid_>(context.exec(), labels.multiply, 1,
+                  Correlate<Scalar>{g, in, taps, bias, out, B * g.out_rows * g.out_columns, out.channels});
 }
 
 /// Weight gradients of the chunks: rows are filters, columns their elements.
@@ -157,15 +157,16 @@ struct AddChunks {
   }
 };
 
-template <class Scalar>
+template <class Scalar, int grid_ = grid>
 void correlate_weights(Context& context, const ConvLabels& labels, index_t B, const Conv2dShape& s,
                        Images<const Scalar> x, Images<const Scalar> dy, Matrix<Scalar> dW) {
   using Sum = accumulate_t<Scalar>;
   const index_t per_image = s.out_rows() * s.out_columns(), chunks = per_image == 0 ? 0 : weight_chunks(B);
   const index_t columns = s.kernel();
   Sum* const partial = static_cast<Sum*>(context.scratch(chunks * s.filters * columns * sizeof(Sum)));
-  multiply(context.exec(), labels.multiply, chunks,
-           CorrelateWeights<Scalar>{s, x, dy, B, chunks, s.out_columns(), per_image, partial, s.filters, columns});
+  multiply<grid_>(
+      context.exec(), labels.multiply, chunks,
+      CorrelateWeights<Scalar>{s, x, dy, B, chunks, s.out_columns(), per_image, partial, s.filters, columns});
   Kokkos::parallel_for(labels.sum, range_policy(context.exec(), s.filters * columns),
                        AddChunks<Scalar, Sum>{partial, chunks, s.filters, columns, dW.data(), index_t(dW.stride(0))});
 }

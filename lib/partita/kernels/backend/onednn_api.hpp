@@ -2,6 +2,7 @@
 #pragma once
 
 #include <oneapi/dnnl/dnnl.hpp>
+#include <string_view>
 
 // What differs between oneDNN 2.6 and 3.x, and nothing else.
 
@@ -43,15 +44,28 @@ struct Convolution {
   dnnl::memory::dims strides, padding;
 };
 
+/// The first implementation whose name starts with `preferred`, or else the first of all.
 inline dnnl::convolution_forward::primitive_desc convolution_forward(const dnnl::engine& engine, const Convolution& c,
-                                                                     const dnnl::primitive_attr& attributes) {
+                                                                     const dnnl::primitive_attr& attributes,
+                                                                     std::string_view preferred) {
+  using Description = dnnl::convolution_forward::primitive_desc;
   constexpr auto kind = dnnl::prop_kind::forward_training;
   constexpr auto algorithm = dnnl::algorithm::convolution_direct;
 #if DNNL_VERSION_MAJOR >= 3
-  return {engine, kind, algorithm, c.src, c.weights, c.bias, c.dst, c.strides, c.padding, c.padding, attributes};
+  const auto make = [&] {
+    return Description(engine, kind, algorithm, c.src, c.weights, c.bias, c.dst, c.strides, c.padding, c.padding,
+                       attributes);
+  };
 #else
-  return {{kind, algorithm, c.src, c.weights, c.bias, c.dst, c.strides, c.padding, c.padding}, attributes, engine};
+  // Lives as long as next_impl is called: the description keeps a pointer to it.
+  const dnnl::convolution_forward::desc operation(kind, algorithm, c.src, c.weights, c.bias, c.dst, c.strides,
+                                                  c.padding, c.padding);
+  const auto make = [&] { return Description(operation, attributes, engine); };
 #endif
+  Description other = make();
+  while (!std::string_view(other.impl_info_str()).starts_with(preferred))
+    if (!other.next_impl()) return make();
+  return other;
 }
 
 inline dnnl::convolution_backward_data::primitive_desc convolution_backward_data(

@@ -70,21 +70,25 @@ KOKKOS_FORCEINLINE_FUNCTION Value scaled(const Value& value, Real factor) {
     return value * factor;
 }
 
-/// The value at `from`, which may be stored in another type.
+/// The value at `from`, which may be stored in another type. Vector by vector: GCC copies what is larger in pieces.
 template <class Value, class Scalar>
 KOKKOS_FORCEINLINE_FUNCTION Value load(const Scalar* from) {
   if constexpr (!is_pack<Value>) {
     return Value(*from);
-  } else if constexpr (sizeof(from[0]) * Value::width == sizeof(Value)) {
-    Value value;
-    std::memcpy(&value, from, sizeof value);
-    return value;
   } else {
-    float wide[Value::width];  // of 16 bits
-    for (index_t j = 0; j < Value::width; ++j) wide[j] = float(from[j]);
-    Value value;
-    std::memcpy(&value, wide, sizeof value);
-    return value;
+    using Simd = typename Value::Simd;
+    constexpr index_t lanes = Value::lanes;
+    return Value::each([&](int i) __attribute__((always_inline)) {
+      Simd simd;
+      if constexpr (sizeof(from[0]) * lanes == sizeof(Simd)) {
+        std::memcpy(&simd, from + i * lanes, sizeof simd);
+      } else {
+        float wide[lanes];  // of 16 bits
+        for (index_t j = 0; j < lanes; ++j) wide[j] = float(from[i * lanes + j]);
+        std::memcpy(&simd, wide, sizeof simd);
+      }
+      return simd;
+    });
   }
 }
 
@@ -92,12 +96,19 @@ template <class Value, class Scalar>
 KOKKOS_FORCEINLINE_FUNCTION void store(const Value& value, Scalar* to) {
   if constexpr (!is_pack<Value>) {
     *to = Scalar(value);
-  } else if constexpr (sizeof(to[0]) * Value::width == sizeof(Value)) {
-    std::memcpy(to, &value, sizeof value);
   } else {
-    float wide[Value::width];
-    std::memcpy(wide, &value, sizeof value);
-    for (index_t j = 0; j < Value::width; ++j) to[j] = Scalar(wide[j]);
+    using Simd = typename Value::Simd;
+    constexpr index_t lanes = Value::lanes;
+    const auto store_vector = [&](int i) __attribute__((always_inline)) {
+      if constexpr (sizeof(to[0]) * lanes == sizeof(Simd)) {
+        std::memcpy(to + i * lanes, &value.v[i], sizeof(Simd));
+      } else {
+        float wide[lanes];
+        std::memcpy(wide, &value.v[i], sizeof wide);
+        for (index_t j = 0; j < lanes; ++j) to[i * lanes + j] = Scalar(wide[j]);
+      }
+    };
+    host::unrolled(store_vector, std::make_integer_sequence<int, int(Value::width / lanes)>());
   }
 }
 
