@@ -4,9 +4,6 @@
 #include <fmt/format.h>
 
 #include <cmath>
-#include <cstdio>
-#include <partita/driver/calibration.hpp>
-#include <partita/driver/describe.hpp>
 
 namespace partita::comm_bench {
 namespace {
@@ -101,19 +98,9 @@ std::vector<metrics::SummaryRow> summary(const std::vector<Series>& all, int ran
 }
 
 Report::Report(const comm::Environment& env, const comm::Mesh& mesh, const Config& config)
-    : env_(env), config_(config) {
-  const driver::Placement placement = driver::examine_placement(env.world());
-  if (placement.oversubscribed && config.run.oversubscribe == driver::Oversubscribe::error)
-    throw EnvironmentError("run.oversubscribe: " + placement.message);
-  if (placement.oversubscribed && env.rank() == 0)
-    fmt::print(stderr, "warning: {}; times of this run say nothing about the network\n", placement.message);
-  driver::describe_run(env, mesh, config.run, placement, record_);
-  record_.attributes["strategy"] = "comm_bench";
-  record_.calibration = driver::calibrate(env, config.run.calibration, Exec());
-  env.world().on_root([&] { file_ = std::make_unique<io::RecordFile>(config.run.output, record_); });
-}
+    : env_(env), config_(config), bench_(env, mesh, config.run, "the network") {}
 
-Report::Verdict Report::verify(const std::vector<Series>& all) const {
+driver::Verification Report::verify(const std::vector<Series>& all) const {
   index_t checked = 0;
   for (const Series& series : all) {
     if (series.operation != "allreduce") continue;
@@ -136,9 +123,9 @@ Report::Verdict Report::verify(const std::vector<Series>& all) const {
           checked == 0 ? "nothing to check" : fmt::format("{} sums are right, bytes as the closed form says", checked)};
 }
 
-std::string Report::figure_of_merit(const std::vector<Series>& all, const Verdict& verdict) const {
-  std::string line = "comm_bench: ";
-  const auto add = [&](const std::string& words) { line += (line.back() == ' ' ? "" : ", ") + words; };
+std::string Report::figure_of_merit(const std::vector<Series>& all) const {
+  std::string line;
+  const auto add = [&](const std::string& words) { line += (line.empty() ? "" : ", ") + words; };
   if (const auto sums = by_size(all, "allreduce"); !sums.empty()) {
     for (const Series& series : sums.back())
       add(fmt::format("{} {:.2f} GB/s busbw at {} byte", series.algorithm, 1e-9 * busbw_byte_per_s(series, env_.size()),
@@ -153,24 +140,14 @@ std::string Report::figure_of_merit(const std::vector<Series>& all, const Verdic
   } else {
     add("one rank has nobody to play ping-pong with");
   }
-  return line + fmt::format(" on {} rank{}; record {}; verification {}: {}", env_.size(), env_.size() > 1 ? "s" : "",
-                            config_.run.output, verdict.passed ? "passed" : "FAILED", verdict.text);
+  return line;
 }
 
 ExitCode Report::finish(const std::vector<Series>& all) {
-  const Verdict verdict = verify(all);
-  record_.traffic = driver::collect_traffic(env_, record_.calibration);
-  driver::describe_end(env_.world(), {}, record_);
-  env_.world().on_root([&] {
-    record_.tables = tables(all, env_.size());
-    record_.summary = summary(all, env_.size());
-    record_.attributes["verification"] = verdict.text;
-    record_.attributes["verified"] = std::int64_t{verdict.passed};
-    file_->finish(record_, true, "done");
-    fmt::print("\n{}\n", figure_of_merit(all, verdict));
-    std::fflush(stdout);
-  });
-  return verdict.passed ? ExitCode::done : ExitCode::check_failed;
+  const driver::Verification verdict = verify(all);
+  bench_.record().tables = tables(all, env_.size());
+  bench_.record().summary = summary(all, env_.size());
+  return bench_.finish(verdict, figure_of_merit(all));
 }
 
 }  // namespace partita::comm_bench

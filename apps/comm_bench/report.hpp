@@ -1,10 +1,9 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #pragma once
 
-#include <memory>
 #include <partita/comm/environment.hpp>
 #include <partita/comm/mesh.hpp>
-#include <partita/io/record_file.hpp>
+#include <partita/driver/bench_record.hpp>
 #include <partita/metrics/record.hpp>
 #include <string>
 #include <vector>
@@ -31,17 +30,12 @@ class Report {
   ExitCode finish(const std::vector<Series>& all);
 
  private:
-  struct Verdict {
-    bool passed = true;
-    std::string text;
-  };
-  Verdict verify(const std::vector<Series>& all) const;
-  std::string figure_of_merit(const std::vector<Series>& all, const Verdict& verdict) const;
+  driver::Verification verify(const std::vector<Series>& all) const;
+  std::string figure_of_merit(const std::vector<Series>& all) const;
 
   const comm::Environment& env_;
   const Config& config_;
-  metrics::Record record_;
-  std::unique_ptr<io::RecordFile> file_;  // rank 0
+  driver::BenchRecord bench_;
 };
 
 }  // namespace partita::comm_bench

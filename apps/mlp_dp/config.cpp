@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <partita/data/sampler.hpp>
+#include <partita/driver/kernel_options.hpp>
 
 namespace partita::mlp_dp {
 namespace {
@@ -99,7 +100,6 @@ void read_training(Deck& deck, int ranks, Config& config) {
 
 Config read_config(driver::Session& session, int ranks) {
   using kernels::Activation;
-  using kernels::Backend;
   Deck& deck = session.deck();
   Config config;
   config.run = driver::read_run_options(deck, "runs/mlp_dp.h5");
@@ -110,20 +110,19 @@ Config read_config(driver::Session& session, int ranks) {
   config.data = read_data(deck, config.seed);
   config.hidden = deck.integers("model.hidden", std::vector<index_t>{512, 256}, IntRange::at_least(1),
                                 "widths of the hidden layers; [] = a linear classifier");
-  config.activation =
-      deck.choice("model.activation", config.activation,
-                  {{"relu", Activation::relu}, {"tanh", Activation::tanh}, {"sigmoid", Activation::sigmoid}},
-                  "of the hidden layers");
+  config.activation = deck.choice("model.activation", config.activation,
+                                  {{"relu", Activation::relu},
+                                   {"tanh", Activation::tanh},
+                                   {"sigmoid", Activation::sigmoid},
+                                   {"gelu", Activation::gelu},
+                                   {"gelu_tanh", Activation::gelu_tanh},
+                                   {"silu", Activation::silu}},
+                                  "of the hidden layers");
   read_training(deck, ranks, config);
   read_optimizer(deck, config);
   config.evaluate_every = deck.integer("evaluate.every", 0, IntRange::at_least(0),
                                        {"steps between looks at held-out data; 0 = after every epoch", "steps"});
-  const std::vector<std::pair<std::string, Backend>> backends = {
-      {"automatic", Backend::automatic}, {"vendor", Backend::vendor}, {"portable", Backend::portable}};
-  config.kernels.backend = deck.choice("kernels.backend", Backend::automatic, backends,
-                                       "the vendor's library where there is one, or Partita's own");
-  config.kernels.per_kernel["linear"] =
-      deck.choice("kernels.linear", config.kernels.backend, backends, "the same for linear layers alone");
+  config.kernels = driver::read_kernel_options(deck);
   config.kernels.deterministic = config.parallel.deterministic;
   config.least_accuracy = deck.real("verify.least_accuracy", 0, {0, 1},
                                     "held-out accuracy below which a run of all train.epochs fails (exit 3)");

@@ -34,7 +34,7 @@ int main(int argc, char** argv) {
     // 5. The strategy that this app is about.
     kernels::Context context(Exec(), config.kernels);
     config.parallel.planned_rows = mlp_dp::evaluation_rows;
-    nn::FlatOptimizer<float> optimizer(context.exec(), config.optimizer, config.learning_rate, model.table().size());
+    nn::FlatOptimizer<float> optimizer(context.exec(), config.optimizer, config.learning_rate, model.parameters());
     parallel::DataParallel<float> replica(model, context, mesh["data"], config.parallel, optimizer);
 
     // 6. Calibrate, warm up, run, verify; one HDF5 file; the figure of merit.

@@ -27,6 +27,8 @@ import tempfile
 import time
 from pathlib import Path
 
+from interleaved import compare
+
 ROOT = Path(__file__).parents[2]
 STEPS, WARMUP = 50, 10
 
@@ -93,21 +95,6 @@ def time_partita(app: Path, ranks: int, threads: int, settings: list[str]) -> fl
             counted = (file["steps/warmup"][:] == 0) & (file["steps/flushed"][:] == 0)
             step_ns = (file["steps/end_ns"][:] - file["steps/start_ns"][:]).max(axis=1)
             return float(statistics.median(step_ns[counted])) * 1e-9
-
-
-def summary(values: list[float], scale: float = 1, digits: int = 1) -> str:
-    middle, low, high = (scale * f(values) for f in (statistics.median, min, max))
-    return f"{middle:.{digits}f} [{low:.{digits}f}, {high:.{digits}f}]"
-
-
-def compare(name: str, rounds: int, ours, theirs) -> None:
-    partita, torch = [], []
-    for turn in range(rounds):
-        for mine in ((True, False) if turn % 2 == 0 else (False, True)):
-            (partita if mine else torch).append((ours if mine else theirs)())
-    ratios = [b / a for a, b in zip(partita, torch)]
-    print(f"{name:<34} Partita {summary(partita, 1e3)} ms   PyTorch {summary(torch, 1e3)} ms   "
-          f"ratio {summary(ratios, digits=2)}   ({rounds} rounds)", flush=True)
 
 
 def main() -> None:

@@ -17,14 +17,14 @@ def write(folder: Path, *runs: Synthetic) -> Path:
 
 
 def ranks_of(folder: Path) -> dict[str, list[int]]:
-    (study,), _ = read_folder(folder)
+    (study,), *_ = read_folder(folder)
     return {s.label: [c.ranks for c in s.cells] for s in study.series}
 
 
 def test_series_differ_in_one_key_and_share_the_base(tmp_path: Path) -> None:
     runs = [Synthetic(ranks=1), Synthetic(ranks=2), Synthetic(ranks=2, allreduce="ring")]
     assert ranks_of(write(tmp_path, *runs)) == {"mpi": [1, 2], "ring": [1, 2]}
-    (study,), notes = read_folder(tmp_path)
+    (study,), _, notes = read_folder(tmp_path)
     assert study.series_keys == ("parallel.allreduce",) and notes == []
     assert study.series[0].cells[0].records == study.series[1].cells[0].records
     assert [(label, c.ranks) for label, c in study.distinct_cells()] == [("", 1), ("mpi", 2), ("ring", 2)]
@@ -32,7 +32,7 @@ def test_series_differ_in_one_key_and_share_the_base(tmp_path: Path) -> None:
 
 def test_a_base_of_its_own_is_not_replaced(tmp_path: Path) -> None:
     runs = [Synthetic(ranks=p, allreduce=a) for p in (1, 2) for a in ("mpi", "ring")]
-    (study,), _ = read_folder(write(tmp_path, *runs))
+    (study,), *_ = read_folder(write(tmp_path, *runs))
     assert [[c.ranks for c in s.cells] for s in study.series] == [[1, 2], [1, 2]]
     assert study.series[0].cells[0].records != study.series[1].cells[0].records
 
@@ -49,7 +49,7 @@ def test_a_base_that_only_others_use_is_no_line(tmp_path: Path) -> None:
 
 
 def test_batch_that_grows_with_ranks_makes_no_series(tmp_path: Path) -> None:
-    (study,), _ = read_folder(write(tmp_path, *[Synthetic(ranks=p, batch=32 * p) for p in (1, 2, 3)]))
+    (study,), *_ = read_folder(write(tmp_path, *[Synthetic(ranks=p, batch=32 * p) for p in (1, 2, 3)]))
     assert study.series_keys == () and study.rank_keys == ("train.batch",)
     assert [s.label for s in study.series] == ["data-parallel mpi"]
 
@@ -65,7 +65,7 @@ def test_threads_per_rank_tell_series_apart(tmp_path: Path) -> None:
 
 
 def test_repeats_are_one_cell(tmp_path: Path) -> None:
-    (study,), _ = read_folder(write(tmp_path, *[Synthetic(point=f"r{r}") for r in range(4)]))
+    (study,), *_ = read_folder(write(tmp_path, *[Synthetic(point=f"r{r}") for r in range(4)]))
     assert [len(c.records) for c in study.series[0].cells] == [4]
 
 
@@ -74,7 +74,7 @@ def test_unusable_files_are_left_out_with_a_note(tmp_path: Path) -> None:
     Synthetic(complete=0, exit_reason="signal SIGTERM").write(tmp_path / "stopped.h5")
     Synthetic(complete=0).write(tmp_path / "killed.h5.part")
     (tmp_path / "bad.h5").write_text("no HDF5")
-    (study,), notes = read_folder(tmp_path)
+    (study,), _, notes = read_folder(tmp_path)
     assert [r.path.name for r in study.records] == ["good.h5"]
     assert len(notes) == 3 and all(n.startswith("left out: ") for n in notes)
     assert (
@@ -83,7 +83,7 @@ def test_unusable_files_are_left_out_with_a_note(tmp_path: Path) -> None:
 
 
 def test_two_studies_in_one_folder_stay_apart(tmp_path: Path) -> None:
-    studies, _ = read_folder(write(tmp_path, Synthetic(study="a"), Synthetic(study="b")))
+    studies, *_ = read_folder(write(tmp_path, Synthetic(study="a"), Synthetic(study="b")))
     assert [s.name for s in studies] == ["a", "b"]
 
 
@@ -93,7 +93,7 @@ def test_different_code_is_pointed_out(tmp_path: Path) -> None:
     write(tmp_path, Synthetic(), Synthetic(ranks=2))
     with h5py.File(tmp_path / "run1.h5", "r+") as file:
         file.attrs["git_sha"] = "f" * 40
-    assert any("different git_sha" in note for note in read_folder(tmp_path)[1])
+    assert any("different git_sha" in note for note in read_folder(tmp_path)[2])
 
 
 def test_nothing_to_plot(tmp_path: Path) -> None:

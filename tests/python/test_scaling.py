@@ -14,7 +14,7 @@ from synthetic import Synthetic
 def scaling_of(folder: Path, *runs: Synthetic) -> Scaling:
     for index, run in enumerate(runs):
         run.write(folder / f"run{index}.h5")
-    (study,), _ = read_folder(folder)
+    (study,), *_ = read_folder(folder)
     return analyse(study)
 
 

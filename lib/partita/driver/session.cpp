@@ -27,15 +27,17 @@ std::string join(int argc, char** argv) {
 
 }  // namespace
 
-Session::Session(const comm::Environment& env, int argc, char** argv, const std::string& app, const std::string& about)
+Session::Session(const comm::Environment& env, int argc, char** argv, const std::string& app, const std::string& about,
+                 bool deck_required)
     : env_(env),
       app_(app),
-      line_(config::parse_command_line(argc, argv, app, about)),
+      line_(config::parse_command_line(argc, argv, app, about, deck_required)),
       command_(join(argc, argv)),
-      deck_(line_.help || line_.version
-                ? config::Deck::blank(app)
-                : config::Deck::parse(env.world().on_root([&] { return read_text(line_.deck); }), line_.deck,
-                                      line_.overrides, app)) {}
+      deck_(line_.help || line_.version ? config::Deck::blank(app)
+                                        : config::Deck::parse(env.world().on_root([&] {
+                                            return line_.deck.empty() ? "" : read_text(line_.deck);
+                                          }),
+                                                              line_.deck, line_.overrides, app)) {}
 
 bool Session::settled(RunOptions& run) const {
   const bool speaks = env_.rank() == 0;

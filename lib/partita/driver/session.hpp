@@ -18,7 +18,8 @@ namespace partita::driver {
 /// Throws  UsageError on every rank alike.
 class Session {
  public:
-  Session(const comm::Environment& env, int argc, char** argv, const std::string& app, const std::string& about);
+  Session(const comm::Environment& env, int argc, char** argv, const std::string& app, const std::string& about,
+          bool deck_required = true);
 
   config::Deck& deck() { return deck_; }
 

@@ -62,8 +62,10 @@ void* Context::scratch(std::size_t bytes) {
 }
 
 std::string math_backend_name() {
-  const std::string vendor = backend::vendor_name();
-  return vendor.empty() ? "portable" : vendor;
+  const std::string vendor = backend::vendor_name(), convolutions = backend::conv_vendor_name();
+  if (vendor.empty() && convolutions.empty()) return "portable";
+  if (vendor == convolutions || convolutions.empty()) return vendor;
+  return vendor.empty() ? convolutions : vendor + ", " + convolutions;
 }
 
 }  // namespace partita::kernels

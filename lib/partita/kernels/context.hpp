@@ -20,14 +20,15 @@ class ConvVendor;
 enum class Backend { automatic, vendor, portable };
 
 /// The kernels that more than one backend offers; their names, in kernel_names, are the keys of Options::per_kernel.
-enum class Kernel { linear, conv2d };
-inline constexpr std::array kernel_names = {"linear", "conv2d"};
+enum class Kernel { linear, gemm, conv2d };
+inline constexpr std::array kernel_names = {"linear", "gemm", "conv2d"};
 inline constexpr std::size_t kernel_count = kernel_names.size();
 
 struct Options {
   Backend backend = Backend::automatic;
   bool deterministic = false;                 ///< portable kernels only, whatever the rest says
   std::map<std::string, Backend> per_kernel;  ///< e.g. {"linear", Backend::portable}; wins over backend
+  bool tf32 = false;                          ///< GPUs: fp32 products from factors of 10 bits; faster, and not fp32
 };
 
 /// What kernels run with: an execution-space instance, the choice of backend, the vendor's primitives (made at the
@@ -46,6 +47,7 @@ class Context {
 
   const Exec& exec() const { return exec_; }
   bool deterministic() const { return options_.deterministic; }
+  bool tf32() const { return options_.tf32; }
 
   /// vendor or portable: never automatic. A vendor kernel still falls back to the portable one for a type that the
   /// vendor lacks (double on the host) and for empty operands.
@@ -69,7 +71,8 @@ class Context {
   std::unique_ptr<backend::ConvVendor> conv_vendor_;
 };
 
-/// The vendor library of this build and its version: "oneDNN 2.6.3", "cuBLASLt 13.0.0", "BLAS", or "portable".
+/// The vendor libraries of this build and their versions: "oneDNN 2.6.3", "cuBLASLt 13.0.0, cuDNN 9.19.0", "BLAS", or
+/// "portable".
 std::string math_backend_name();
 
 }  // namespace partita::kernels

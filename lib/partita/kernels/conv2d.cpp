@@ -29,8 +29,13 @@ void require_images(const char* function, const Conv2dShape& s, const char* in_n
                     const C& out) {
   require_shape(function, s);
   backend::require(function, in_name, in.extent(1), "columns", s.inputs(), "rows x columns x channels");
-  backend::require_matrix(function, out_name, out, in.extent(0), (std::string("the rows of ") + in_name).c_str(),
-                          s.outputs(), "output rows x output columns x filters");
+<<<<<<< HEAD
+  backend::require_matrix(function, out_name, out, in.extent(0), "one for each image", s.outputs(),
+                          "output rows x output columns x filters");
+=======
+  backend::require_matrix(function, out_name, out, in.extent(0), "images of the input", s.outputs(),
+                          "output rows x output columns x filters");
+>>>>>>> main
 }
 
 template <class A>
@@ -122,7 +127,7 @@ void conv2d_forward(Context& context, const Conv2dShape& s, std::type_identity_t
   require_weights("conv2d_forward", s, "W", W);
   if (b.extent(0) > 0) backend::require_elements("conv2d_forward", "b", b, s.filters, "the filters, or none");
   if constexpr (std::is_same_v<Scalar, float>)
-    if (use_vendor(context, s, x, W, y)) return context.conv_vendor().forward(context, s, x, W, b, y);
+    if (use_vendor(context, s, x, W, y) && context.conv_vendor().forward(context, s, x, W, b, y)) return;
   correlate<Scalar>(context, labels, index_t(x.extent(0)), backend::forward_correlation(s),
                     images(x.data(), x.stride(0), s.rows, s.columns, s.channels),
                     backend::forward_taps(s, W.data(), index_t(W.stride(0))), b.extent(0) > 0 ? b.data() : nullptr,
@@ -136,7 +141,7 @@ void conv2d_backward_input(Context& context, const Conv2dShape& s, std::type_ide
   require_images("conv2d_backward_input", s, "dx", dx, "dy", dy);
   require_weights("conv2d_backward_input", s, "W", W);
   if constexpr (std::is_same_v<Scalar, float>)
-    if (use_vendor(context, s, dy, W, dx)) return context.conv_vendor().backward_input(context, s, dy, W, dx);
+    if (use_vendor(context, s, dy, W, dx) && context.conv_vendor().backward_input(context, s, dy, W, dx)) return;
   for (index_t row_phase = 0; row_phase < s.stride; ++row_phase)
     for (index_t column_phase = 0; column_phase < s.stride; ++column_phase) {
       const backend::Phase row(s, row_phase, s.rows, s.kernel_rows);
@@ -161,7 +166,7 @@ void conv2d_backward_weights(Context& context, const Conv2dShape& s, std::type_i
     bias_gradient<Scalar>(context, labels.sum, s, dy, db);
   }
   if constexpr (std::is_same_v<Scalar, float>)
-    if (use_vendor(context, s, x, dy, dW)) return context.conv_vendor().backward_weights(context, s, x, dy, dW);
+    if (use_vendor(context, s, x, dy, dW) && context.conv_vendor().backward_weights(context, s, x, dy, dW)) return;
   const auto x_images = images(x.data(), x.stride(0), s.rows, s.columns, s.channels);
   const auto dy_images = images(dy.data(), dy.stride(0), s.out_rows(), s.out_columns(), s.filters);
   if constexpr (backend::runs_on_host)

@@ -8,8 +8,8 @@
 #include <partita/kernels/context.hpp>
 
 // Fully connected layer. Matrices are row-major; rows may be padded (stride(0) > extent(1)): parts of a buffer work.
-// Scalar, float or double, is told by the outputs: give a subview its type, Matrix<float>(Kokkos::subview(...)), or
-// name it, linear_forward<float>(...).
+// Scalar (float, double, bfloat16 or float16) is told by the outputs: give a subview its type,
+// Matrix<float>(Kokkos::subview(...)), or name it, linear_forward<float>(...).
 
 namespace partita::kernels {
 
@@ -19,8 +19,8 @@ namespace partita::kernels {
 /// Runs     enqueued on context.exec(); no fence; allocates only at the first call with a shape.
 /// Throws   ShapeError naming the operand and both extents.
 /// Cost     cost::linear_forward.
-/// Bits     portable: y(b, n) is an fma chain over ascending k from 0, then + b(n), then act:
-///          it depends on x(b, :), W(n, :) and b(n) alone.
+/// Bits     portable: y(b, n) is an fma chain over ascending k from 0, then + b(n), then act,
+///          in accumulate_t<Scalar>, rounded to 16 bits once: it depends on x(b, :), W(n, :) and b(n) alone.
 template <class Scalar>
 void linear_forward(Context& context, Activation activation, std::type_identity_t<ConstMatrix<Scalar>> x,
                     std::type_identity_t<ConstMatrix<Scalar>> W, std::type_identity_t<ConstVector<Scalar>> b,

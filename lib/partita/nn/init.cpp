@@ -17,6 +17,17 @@ index_t global_index(const std::vector<Slice>& slices, index_t i) {
   return index;
 }
 
+double draw(const Initial& initial, std::uint64_t seed, Stream stream, std::uint64_t index) {
+  switch (initial.kind) {
+    case Initial::Kind::uniform:
+      return initial.value * (2 * uniform(seed, stream, index) - 1);
+    case Initial::Kind::normal:
+      return initial.value * normal(seed, stream, index);
+    default:
+      return initial.value;
+  }
+}
+
 }  // namespace
 
 template <class Scalar>
@@ -26,8 +37,8 @@ void initialise(const ParameterTable& table, std::uint64_t seed, Vector<Scalar> 
   for (const Parameter& parameter : table.parameters()) {
     const Stream stream = substream(Stream::weights, tensor++);
     for (index_t i = 0; i < parameter.range.extent; ++i) {
-      const double u = uniform(seed, stream, static_cast<std::uint64_t>(global_index(parameter.slices, i)));
-      host(parameter.range.offset + i) = static_cast<Scalar>(parameter.bound * (2 * u - 1));
+      const auto index = static_cast<std::uint64_t>(global_index(parameter.slices, i));
+      host(parameter.range.offset + i) = static_cast<Scalar>(draw(parameter.initial, seed, stream, index));
     }
   }
   Kokkos::deep_copy(parameters, host);
@@ -35,5 +46,7 @@ void initialise(const ParameterTable& table, std::uint64_t seed, Vector<Scalar> 
 
 template void initialise(const ParameterTable&, std::uint64_t, Vector<float>);
 template void initialise(const ParameterTable&, std::uint64_t, Vector<double>);
+template void initialise(const ParameterTable&, std::uint64_t, Vector<bfloat16>);
+template void initialise(const ParameterTable&, std::uint64_t, Vector<float16>);
 
 }  // namespace partita::nn

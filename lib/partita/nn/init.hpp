@@ -2,12 +2,13 @@
 #pragma once
 
 #include <cstdint>
+#include <partita/core/float16.hpp>
 #include <partita/core/types.hpp>
 #include <partita/nn/parameter_table.hpp>
 
 namespace partita::nn {
 
-/// w = bound (2 u - 1) with u uniform in [0, 1) from (seed, tensor's place in the table, global index of the element).
+/// Every tensor of the table as its Initial says; random ones from (seed, tensor's place in the table, global index).
 ///
 /// Shapes   parameters (table.size()), overwritten.
 /// Runs     on the host, then one copy; fences. Meant for set-up, not for a timed step.

@@ -2,6 +2,7 @@
 #include <fmt/format.h>
 
 #include <partita/core/error.hpp>
+#include <partita/nn/init.hpp>
 #include <partita/nn/model.hpp>
 #include <utility>
 
@@ -14,89 +15,82 @@ Matrix<Scalar> top(const Matrix<Scalar>& matrix, index_t B) {
   return {matrix.data(), static_cast<std::size_t>(B), matrix.extent(1)};
 }
 
+// A model is fed rows or tokens.
+template <class Scalar>
+index_t rows_of(const Call<Scalar>& call, const ConstMatrix<Scalar>& x) {
+  return static_cast<index_t>(x.data() == nullptr ? call.tokens.extent(0) : x.extent(0));
+}
+
 }  // namespace
 
 template <class Scalar>
-Model<Scalar>::Model(ParameterTable table, std::vector<std::unique_ptr<Unit<Scalar>>> units)
-    : table_(std::move(table)),
-      units_(std::move(units)),
-      parameters_("partita::nn::Model::parameters", table_.size()),
-      gradients_("partita::nn::Model::gradients", table_.size()) {
-  for (std::size_t u = 1; u < units_.size(); ++u)
-    if (units_[u]->inputs() != units_[u - 1]->outputs())
-      throw ShapeError(fmt::format("Model: {} takes {} columns, {} before it gives {}", units_[u]->name(),
-                                   units_[u]->inputs(), units_[u - 1]->name(), units_[u - 1]->outputs()));
+Model<Scalar>::Model(Tables tables, Units<Scalar> units, std::uint64_t seed)
+    : tables_(std::move(tables)),
+      chain_(std::move(units)),
+      parameters_("partita::nn::Model::parameters", tables_.parameters.size()),
+      gradients_("partita::nn::Model::gradients", tables_.parameters.size()),
+      state_("partita::nn::Model::state", tables_.state.size()) {
+  initialise(tables_.parameters, seed, parameters_);
+  initialise(tables_.state, seed, state_);
 }
 
 template <class Scalar>
 void Model<Scalar>::plan(index_t rows, index_t slots) {
   slots_.clear();
   slots_.resize(static_cast<std::size_t>(slots));
-  for (Slot& slot : slots_)
-    for (const auto& unit : units_) {
-      slot.y.emplace_back("partita::nn::Model::activation", rows, unit->outputs());
-      slot.dy.emplace_back("partita::nn::Model::activation_gradient", rows, unit->outputs());
-    }
+  for (Slot& slot : slots_) {
+    slot.y = Matrix<Scalar>("partita::nn::Model::activation", rows, outputs());
+    slot.dy = Matrix<Scalar>("partita::nn::Model::activation_gradient", rows, outputs());
+    slot.block = {"partita::nn::Model::activations", chain_.bytes(rows)};
+  }
 }
 
 template <class Scalar>
-ConstMatrix<Scalar> Model<Scalar>::forward(kernels::Context& context, ConstVector<Scalar> parameters, index_t slot,
-                                           ConstMatrix<Scalar> x, Observer& observer) const {
-  const Slot& at = slots_.at(static_cast<std::size_t>(slot));
-  const auto B = static_cast<index_t>(x.extent(0));
-  if (B > static_cast<index_t>(at.y.front().extent(0)))
-    throw ShapeError(fmt::format("Model::forward: x has {} rows, planned are {}", B, at.y.front().extent(0)));
-  for (std::size_t u = 0; u < units_.size(); ++u) {
-    const auto unit = static_cast<index_t>(u);
-    const Matrix<Scalar> y = top(at.y[u], B);
-    observer.before(unit, Pass::forward, slot, context.exec());
-    units_[u]->forward(context, parameters, x, y);
-    observer.after(unit, Pass::forward, slot, {}, context.exec());
-    x = y;
-  }
-  return x;
+ConstMatrix<Scalar> Model<Scalar>::forward(const Call<Scalar>& call, index_t slot, ConstMatrix<Scalar> x,
+                                           Observer& observer) const {
+  const Slot& at = slot_at(slot);
+  const index_t B = rows_of(call, x);
+  if (B > static_cast<index_t>(at.y.extent(0)))
+    throw ShapeError(fmt::format("Model::forward: x has {} rows, planned are {}", B, at.y.extent(0)));
+  const Matrix<Scalar> y = top(at.y, B);
+  chain_.forward(call, x, y, at.block.data(), slot, observer);
+  return y;
 }
 
 template <class Scalar>
 Matrix<Scalar> Model<Scalar>::output_gradient(index_t slot, index_t B) const {
-  return top(slots_.at(static_cast<std::size_t>(slot)).dy.back(), B);
+  return top(slot_at(slot).dy, B);
 }
 
 template <class Scalar>
-void Model<Scalar>::backward(kernels::Context& context, ConstVector<Scalar> parameters, index_t slot,
-                             ConstMatrix<Scalar> x, Vector<Scalar> gradients, Observer& observer) const {
-  const Slot& at = slots_.at(static_cast<std::size_t>(slot));
-  const auto B = static_cast<index_t>(x.extent(0));
-  for (std::size_t u = units_.size(); u-- > 0;) {
-    const auto unit = static_cast<index_t>(u);
-    const Matrix<Scalar> dy = top(at.dy[u], B);
-    const Matrix<Scalar> dx = u > 0 ? top(at.dy[u - 1], B) : Matrix<Scalar>();
-    observer.before(unit, Pass::backward_input, slot, context.exec());
-    units_[u]->backward_input(context, parameters, top(at.y[u], B), dy, dx);
-    observer.after(unit, Pass::backward_input, slot, {}, context.exec());
-
-    observer.before(unit, Pass::backward_weights, slot, context.exec());
-    units_[u]->backward_weights(context, u > 0 ? ConstMatrix<Scalar>(top(at.y[u - 1], B)) : x, dy, gradients);
-    observer.after(unit, Pass::backward_weights, slot, units_[u]->ranges(), context.exec());
-  }
+typename Model<Scalar>::Ends Model<Scalar>::ends(const Call<Scalar>& call, index_t slot, ConstMatrix<Scalar> x,
+                                                 Matrix<Scalar> dx) const {
+  const index_t B = rows_of(call, x);
+  return {x, top(slot_at(slot).y, B), output_gradient(slot, B), dx};
 }
 
 template <class Scalar>
-double Model<Scalar>::forward_flop(index_t B) const {
-  double flop = 0;
-  for (const auto& unit : units_) flop += unit->forward_flop(B);
-  return flop;
+void Model<Scalar>::backward(const Call<Scalar>& call, index_t slot, ConstMatrix<Scalar> x, Vector<Scalar> gradients,
+                             Observer& observer) const {
+  chain_.backward(call, ends(call, slot, x, {}), slot_at(slot).block.data(), gradients, slot, observer);
 }
 
 template <class Scalar>
-double Model<Scalar>::backward_flop(index_t B) const {
-  double flop = 0;
-  for (std::size_t u = 0; u < units_.size(); ++u)
-    flop += units_[u]->backward_weights_flop(B) + (u > 0 ? units_[u]->backward_input_flop(B) : 0);
-  return flop;
+void Model<Scalar>::backward_input(const Call<Scalar>& call, index_t slot, ConstMatrix<Scalar> x, Matrix<Scalar> dx,
+                                   Observer& observer) const {
+  chain_.backward_input(call, ends(call, slot, x, dx), slot_at(slot).block.data(), slot, observer);
+}
+
+template <class Scalar>
+void Model<Scalar>::backward_weights(const Call<Scalar>& call, index_t slot, ConstMatrix<Scalar> x,
+                                     Vector<Scalar> gradients, Observer& observer) const {
+  const ConstMatrix<Scalar> dy = output_gradient(slot, rows_of(call, x));
+  chain_.backward_weights(call, x, dy, slot_at(slot).block.data(), gradients, slot, observer);
 }
 
 template class Model<float>;
 template class Model<double>;
+template class Model<bfloat16>;
+template class Model<float16>;
 
 }  // namespace partita::nn

@@ -4,12 +4,12 @@
 
 namespace partita::nn {
 
-Range ParameterTable::add(std::string name, std::vector<Slice> slices, double bound,
+Range ParameterTable::add(std::string name, std::vector<Slice> slices, Initial initial,
                           std::vector<std::string> replicated_over) {
   index_t elements = 1;
   for (const Slice& slice : slices) elements *= slice.extent;
   const Range range{size_, elements};
-  parameters_.push_back({std::move(name), std::move(slices), range, bound, std::move(replicated_over)});
+  parameters_.push_back({std::move(name), std::move(slices), range, initial, std::move(replicated_over)});
   size_ += elements;
   return range;
 }

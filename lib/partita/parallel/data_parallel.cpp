@@ -84,13 +84,13 @@ void DataParallel<Scalar>::backpropagate(std::size_t chunk, ConstMatrix<Scalar> 
   nn::Observer observer;
 
   timer.mark(phase::forward, exec);
-  const ConstMatrix<Scalar> scores = model_.forward(context_, model_.parameters(), 0, my_x, observer);
+  const ConstMatrix<Scalar> scores = model_.forward(model_.call(context_), 0, my_x, observer);
   timer.mark(phase::loss, exec);
   kernels::loss_forward_backward<Scalar>(
       context_, options_.loss, scores, my_label, 1.0 / static_cast<double>(options_.batch),
       model_.output_gradient(0, rows.extent), Kokkos::View<double, Memory>(losses.data() + chunk));
   timer.mark(phase::backward, exec);
-  model_.backward(context_, model_.parameters(), 0, my_x, gradients, observer);
+  model_.backward(model_.call(context_), 0, my_x, gradients, observer);
 }
 
 // sum = gradient of a node of the tree whose leaves are all mine.
@@ -145,7 +145,7 @@ void DataParallel<Scalar>::infer_step(ConstMatrix<Scalar> x, ConstVector<std::in
   for (std::size_t c = 0; c < chunk_rows_.size(); ++c) {
     const Slice rows = chunk_rows_[c];
     timer.mark(phase::forward, exec);
-    const ConstMatrix<Scalar> scores = model_.forward(context_, model_.parameters(), 0, part(x, rows), observer);
+    const ConstMatrix<Scalar> scores = model_.forward(model_.inference(context_), 0, part(x, rows), observer);
     timer.mark(phase::loss, exec);
     kernels::loss_forward_backward<Scalar>(
         context_, options_.loss, scores, ConstVector<std::int32_t>(label.data() + rows.offset, rows.extent), 1.0,

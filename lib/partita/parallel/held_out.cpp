@@ -33,7 +33,7 @@ HeldOutResult evaluate_held_out(
     const Matrix<Scalar> block_x(x.data(), B, x.extent(1));
     const Vector<std::int32_t> block_label(label.data(), B);
     fill(first, block_x, block_label);
-    const ConstMatrix<Scalar> scores = model.forward(context, model.parameters(), 0, block_x, observer);
+    const ConstMatrix<Scalar> scores = model.forward(model.inference(context), 0, block_x, observer);
     kernels::loss_forward<Scalar>(context, loss, scores, block_label, loss_sum, correct);
     BlockSum sum{};
     Kokkos::deep_copy(context.exec(), Kokkos::View<double, Kokkos::HostSpace>(&sum.loss), loss_sum);

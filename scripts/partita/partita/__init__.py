@@ -16,6 +16,7 @@ Modules, lowest first; each uses only those above it:
     style       colours, fonts and sizes of every picture
     figures     pictures of scaling and phases
     curves      pictures of loss and accuracy
+    roofline    picture of the kernels of kernel_bench
     summary     the text of `partita show`
     cli         the command
 """

@@ -105,24 +105,30 @@ def plot(
 ) -> int:
     """Plot a folder of records.
 
-    Time per step, speed-up, efficiency, phases, loss and accuracy; the numbers go to CSV files beside the pictures.
+    Time per step, speed-up, efficiency, phases, loss and accuracy, and the roofline of kernel_bench; the numbers go to CSV
+    files beside the pictures.
     """
+    from partita import roofline
     from partita.folder import read_folder
 
     console = _console()
     below = [] if any(folder.glob("*.h5")) or not folder.is_dir() else sorted({p.parent for p in folder.glob("*/*.h5")})
     for place in below or [folder]:
-        studies, notes = read_folder(place)
+        studies, rooflines, notes = read_folder(place)
         target = (output / place.name if output and below else output) or place / "figures"
         for study in studies:
             _plot_study(study, target, picture_format, f"{study.name}_" if len(studies) > 1 else "", console)
+        for record in rooflines:
+            picture = roofline.roofline_picture(record)
+            _save([picture], target, picture_format, f"{record.path.stem}_")
+            console.print(f"{record.path.name}: {record.path.stem}_roofline.{picture_format.value} -> {target}", soft_wrap=True)
         for note in notes:
             console.print(f"note: {note}", soft_wrap=True, markup=False)
     return ExitCode.DONE
 
 
 def _plot_study(study: "RecordedStudy", target: Path, kind: Format, prefix: str, console: Console) -> None:  # noqa: F821
-    from partita import curves, figures, scaling, style
+    from partita import curves, figures, scaling
 
     result = scaling.analyse(study)
     pictures = [
@@ -131,6 +137,17 @@ def _plot_study(study: "RecordedStudy", target: Path, kind: Format, prefix: str,
         curves.loss_picture(study),
         curves.accuracy_picture(study),
     ]
+    _save(pictures, target, kind, prefix)
+    console.print(_scaling_table(study, result))
+    for note in result.notes:
+        console.print(f"note: {note}", soft_wrap=True)
+    names = ", ".join(f"{prefix}{p.name}.{kind.value}" for p in pictures if p)
+    console.print(f"{study.name}: {names} (numbers in .csv) -> {target}", soft_wrap=True)
+
+
+def _save(pictures: list, target: Path, kind: Format, prefix: str) -> None:
+    from partita import style
+
     try:
         target.mkdir(parents=True, exist_ok=True)
         for picture in filter(None, pictures):
@@ -138,11 +155,6 @@ def _plot_study(study: "RecordedStudy", target: Path, kind: Format, prefix: str,
             picture.table.write_csv(target / f"{prefix}{picture.name}.csv")
     except OSError as error:
         raise UsageError(f"{target}: cannot write pictures: {error.strerror or error}") from error
-    console.print(_scaling_table(study, result))
-    for note in result.notes:
-        console.print(f"note: {note}", soft_wrap=True)
-    names = ", ".join(f"{prefix}{p.name}.{kind.value}" for p in pictures if p)
-    console.print(f"{study.name}: {names} (numbers in .csv) -> {target}", soft_wrap=True)
 
 
 def _scaling_table(study: "RecordedStudy", result: "Scaling") -> RichTable:  # noqa: F821

@@ -278,12 +278,16 @@ def _shares(records: tuple[Record, ...], phases: dict[str, tuple[str, object]]) 
 
 def subtitle(study: RecordedStudy) -> str:
     """Which study, on which machine, from which code."""
-    record = study.records[0]
+    return machine_line(study.name, study.records[0])
+
+
+def machine_line(name: str, record: Record) -> str:
+    """A name, and on which machine and from which code the record is."""
     cpu = record.environment.get("cpu_model", "")
     cores = record.environment.get("cores_online", "")
     if cores.isdigit():
         cpu += f", {plural(int(cores), 'hardware thread')}"
     sha = str(record.attributes.get("git_sha", ""))[:8]
     dirty = "+" if int(record.attributes.get("git_dirty", 0) or 0) else ""
-    parts = [study.name, cpu, f"code {sha}{dirty}" if sha else ""]
+    parts = [name, cpu, f"code {sha}{dirty}" if sha else ""]
     return "   ·   ".join(p for p in parts if p)

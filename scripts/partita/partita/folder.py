@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from partita.errors import UsageError
-from partita.record import Record, plural, read_record
+from partita.record import Record, is_roofline, plural, read_record
 from partita.study import STUDY_COPY, flatten, toml_value
 
 # Keys that tell no two series apart (beginnings of names).
@@ -84,12 +84,13 @@ class RecordedStudy:
         return sorted(found, key=lambda item: item[1].ranks)
 
 
-def read_folder(folder: Path) -> tuple[list[RecordedStudy], list[str]]:
-    """The studies of a folder, and a note for each file that is left out. UsageError when nothing is left."""
+def read_folder(folder: Path) -> tuple[list[RecordedStudy], list[Record], list[str]]:
+    """The studies of a folder, its records of kernels, and a note for each file left out. UsageError if nothing is left."""
     if not folder.is_dir():
         raise UsageError(f"{folder}: no such folder; give the folder that `partita run` wrote records to")
     notes: list[str] = []
     usable: list[Record] = []
+    rooflines: list[Record] = []
     paths = sorted(folder.glob("*.h5"))
     for path in paths:
         try:
@@ -99,6 +100,8 @@ def read_folder(folder: Path) -> tuple[list[RecordedStudy], list[str]]:
             continue
         if not record.complete:
             notes.append(f"left out: {path}: incomplete ({record.attributes.get('exit_reason', 'no reason given')})")
+        elif is_roofline(record):
+            rooflines.append(record)
         elif not len(record.step_s):
             notes.append(f"left out: {path}: holds no counted training steps")
         else:
@@ -106,14 +109,14 @@ def read_folder(folder: Path) -> tuple[list[RecordedStudy], list[str]]:
     parts = len(list(folder.glob("*.h5.part")))
     if parts:
         notes.append(f"left out: {plural(parts, 'record')} of runs that were killed or still go on (*.h5.part)")
-    if not usable:
+    if not usable and not rooflines:
         what = "; ".join(notes) if notes else "no records (*.h5) in it"
         raise UsageError(f"{folder}: nothing to plot: {what}")
     intent = _intent(folder)
     by_study: dict[str, list[Record]] = {}
     for record in usable:
         by_study.setdefault(str(record.attributes.get("study") or folder.name), []).append(record)
-    return [_recorded(name, records, intent, notes) for name, records in sorted(by_study.items())], notes
+    return [_recorded(name, records, intent, notes) for name, records in sorted(by_study.items())], rooflines, notes
 
 
 def _intent(folder: Path) -> dict[str, Any]:

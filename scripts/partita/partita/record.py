@@ -35,7 +35,7 @@ class Record:
     classes: tuple[str, ...] = ()
     steps: Columns = field(default_factory=dict)
     planned_steps: int = 0  # Warm-up included; more than the columns hold when the run was stopped.
-    groups: dict[str, Columns] = field(default_factory=dict)  # calibration, ranks, traffic, evaluation, summary
+    groups: dict[str, Columns] = field(default_factory=dict)  # calibration, ranks, traffic, evaluation, summary; kernels, peaks
 
     @cached_property
     def config(self) -> dict[str, Any]:
@@ -143,6 +143,11 @@ def plural(n: int, word: str) -> str:
     return f"{n} {word}{'' if n == 1 else 's'}"
 
 
+def is_roofline(record: Record) -> bool:
+    """Whether the record holds kernels and the peaks that they are held against."""
+    return len(record.groups.get("kernels", {}).get("benchmark", ())) > 0 and "flop_per_s" in record.groups.get("peaks", {})
+
+
 def read_record(path: Path, steps: bool = True) -> Record:
     """Read a record or a .part; UsageError names the file and what is wrong with it."""
     if not path.is_file():
@@ -179,7 +184,7 @@ def _read(path: Path, file: h5py.File, with_steps: bool) -> Record:
     )
     groups = {
         name: _columns(file[name])
-        for name in ("calibration", "ranks", "traffic", "evaluation", "summary")
+        for name in ("calibration", "ranks", "traffic", "evaluation", "summary", "kernels", "peaks")
         if name in file
     }
     record = Record(path, attributes, toml, environment, groups=groups)

@@ -96,7 +96,7 @@ TEST_P(data_parallel, replicas_that_differ_are_noticed) {
   const comm::Communicator& world = partita::test::world();
   nn::Model<float> model = Problem<float>::model();
   kernels::Context context;
-  const nn::FlatOptimizer<float> optimizer(context.exec(), {}, 0.01, model.table().size());
+  const nn::FlatOptimizer<float> optimizer(context.exec(), {}, 0.01, model.parameters());
   const DataParallel<float> replica(model, context, world, {.batch = 25, .allreduce = GetParam()}, optimizer);
   EXPECT_ALL(world, replica.replicas_agree());
   const float odd = 1.0F + static_cast<float>(world.rank());

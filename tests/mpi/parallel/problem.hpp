@@ -49,7 +49,7 @@ struct Trained {
     kernels::Context context(
         Exec(), {.backend = kernels::Backend::automatic, .deterministic = options.deterministic, .per_kernel = {}});
     const nn::FlatOptimizer<Scalar> optimizer(context.exec(), {.kind = kernels::Optimizer::adam}, 0.01,
-                                              model.table().size());
+                                              model.parameters());
     DataParallel<Scalar> replica(model, context, comm, options, optimizer);
     metrics::PhaseTimer timer(training_phases());
     rows = replica.rows().extent;

@@ -23,7 +23,7 @@ struct Step {
       : context(Exec(), {.backend = kernels::Backend::automatic, .deterministic = deterministic, .per_kernel = {}}),
         replica(
             model, context, comm, {.batch = 25, .allreduce = how, .deterministic = deterministic, .chunks = 7},
-            nn::FlatOptimizer<float>(context.exec(), {.kind = kernels::Optimizer::adam}, 0.01, model.table().size())),
+            nn::FlatOptimizer<float>(context.exec(), {.kind = kernels::Optimizer::adam}, 0.01, model.parameters())),
         x("x", replica.rows().extent, Data::features),
         label("label", replica.rows().extent),
         losses("losses", replica.loss_terms()) {

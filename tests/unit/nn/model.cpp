@@ -32,7 +32,7 @@ struct Problem {
   }
 
   double loss(Loss kind) {
-    const ConstMatrix<double> scores = model.forward(context, model.parameters(), 0, x, observer);
+    const ConstMatrix<double> scores = model.forward(model.call(context), 0, x, observer);
     kernels::loss_forward_backward<double>(context, kind, scores, label, 1,
                                            model.output_gradient(0, static_cast<index_t>(x.extent(0))), sum);
     double value = 0;
@@ -54,7 +54,7 @@ TEST_P(model_gradient, agrees_with_central_differences_for_every_parameter) {
   const auto [activation, loss] = GetParam();
   Problem problem(activation, 6);
   problem.loss(loss);
-  problem.model.backward(problem.context, problem.model.parameters(), 0, problem.x, problem.model.gradients(),
+  problem.model.backward(problem.model.call(problem.context), 0, problem.x, problem.model.gradients(),
                          problem.observer);
   const auto gradient = Kokkos::create_mirror_view_and_copy(Kokkos::HostSpace(), problem.model.gradients());
   const auto w = Kokkos::create_mirror_view_and_copy(Kokkos::HostSpace(), problem.model.parameters());
@@ -87,7 +87,7 @@ INSTANTIATE_TEST_SUITE_P(relu, model_gradient,
 
 std::vector<double> scores(Problem& problem, ConstMatrix<double> x) {
   const auto host = Kokkos::create_mirror_view_and_copy(
-      Kokkos::HostSpace(), problem.model.forward(problem.context, problem.model.parameters(), 0, x, problem.observer));
+      Kokkos::HostSpace(), problem.model.forward(problem.model.call(problem.context), 0, x, problem.observer));
   return {host.data(), host.data() + host.size()};
 }
 
@@ -101,16 +101,16 @@ TEST(model, fewer_rows_than_planned_give_the_rows_of_the_full_batch) {
 TEST(model, more_rows_than_planned_are_refused) {
   Problem problem(Activation::tanh, 3);
   problem.model.plan(2);
-  EXPECT_THROW(problem.model.forward(problem.context, problem.model.parameters(), 0, problem.x, problem.observer),
-               ShapeError);
+  EXPECT_THROW(problem.model.forward(problem.model.call(problem.context), 0, problem.x, problem.observer), ShapeError);
 }
 
 TEST(model, units_must_fit_each_other) {
-  ParameterTable table;
-  std::vector<std::unique_ptr<Unit<float>>> units;
-  units.push_back(std::make_unique<Linear<float>>(table, "first", 3, 4, Activation::relu));
-  units.push_back(std::make_unique<Linear<float>>(table, "second", 5, 2, Activation::identity));
-  EXPECT_THROW(Model<float>(std::move(table), std::move(units)), ShapeError);
+  Tables tables;
+  Units<float> units;
+  units.push_back(
+      std::make_unique<Linear<float>>(tables.parameters, "first", 3, 4, LinearOptions{.activation = Activation::relu}));
+  units.push_back(std::make_unique<Linear<float>>(tables.parameters, "second", 5, 2, LinearOptions{}));
+  EXPECT_THROW(Model<float>(std::move(tables), std::move(units), 1), ShapeError);
 }
 
 TEST(model, counts_parameters_and_flop) {
@@ -140,9 +140,8 @@ struct Listener final : Observer {
 TEST(model, observer_hears_every_pass_in_order_and_every_gradient_once) {
   Problem problem(Activation::tanh, 2);
   Listener listener;
-  problem.model.forward(problem.context, problem.model.parameters(), 0, problem.x, listener);
-  problem.model.backward(problem.context, problem.model.parameters(), 0, problem.x, problem.model.gradients(),
-                         listener);
+  problem.model.forward(problem.model.call(problem.context), 0, problem.x, listener);
+  problem.model.backward(problem.model.call(problem.context), 0, problem.x, problem.model.gradients(), listener);
   const std::vector<std::pair<index_t, Pass>> expected = {
       {0, Pass::forward},          {1, Pass::forward},          {2, Pass::forward},
       {2, Pass::backward_input},   {2, Pass::backward_weights}, {1, Pass::backward_input},

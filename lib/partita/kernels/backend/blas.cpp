@@ -43,6 +43,16 @@ class Blas final : public Vendor {
     column_sum<float>(context.exec(), dy, db);
   }
 
+  void gemm(Context& context, const GemmOptions& o, const MatrixBatch<const float>& A,
+            const MatrixBatch<const float>& B, const MatrixBatch<float>& C) override {
+    use_threads_of(context);
+    for (index_t i = 0; i < C.batches; ++i)
+      cblas_sgemm(CblasRowMajor, o.transpose_a ? CblasTrans : CblasNoTrans, o.transpose_b ? CblasTrans : CblasNoTrans,
+                  int(C.rows), int(C.columns), int(o.transpose_a ? A.rows : A.columns), float(o.alpha),
+                  A.data + i * A.batch_stride, int(A.row_stride), B.data + i * B.batch_stride, int(B.row_stride),
+                  float(o.beta), C.data + i * C.batch_stride, int(C.row_stride));
+  }
+
  private:
   static void use_threads_of(const Context& context) {
     if (openblas_set_num_threads) openblas_set_num_threads(threads_of(context.exec()));

@@ -14,17 +14,18 @@ namespace partita::kernels::backend {
 /// no_conv.
 ///
 /// Operands are checked, not empty and contiguous. Descriptors and primitives are made at the first call with a shape
-/// and kept; a later call only looks them up. Scratch comes from the context. Everything is ordered on its instance.
+/// and kept; a later call only looks them up. Scratch comes from the context. Everything is ordered on its instance. A
+/// call returns false, having done nothing, where the library has no algorithm for the problem.
 class ConvVendor {
  public:
   virtual ~ConvVendor() = default;
   /// b may be empty.
-  virtual void forward(Context&, const Conv2dShape&, ConstMatrix<float> x, ConstMatrix<float> W, ConstVector<float> b,
+  virtual bool forward(Context&, const Conv2dShape&, ConstMatrix<float> x, ConstMatrix<float> W, ConstVector<float> b,
                        Matrix<float> y) = 0;
-  virtual void backward_input(Context&, const Conv2dShape&, ConstMatrix<float> dy, ConstMatrix<float> W,
+  virtual bool backward_input(Context&, const Conv2dShape&, ConstMatrix<float> dy, ConstMatrix<float> W,
                               Matrix<float> dx) = 0;
   /// dW alone.
-  virtual void backward_weights(Context&, const Conv2dShape&, ConstMatrix<float> x, ConstMatrix<float> dy,
+  virtual bool backward_weights(Context&, const Conv2dShape&, ConstMatrix<float> x, ConstMatrix<float> dy,
                                 Matrix<float> dW) = 0;
 };
 

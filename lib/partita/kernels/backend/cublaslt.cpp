@@ -10,7 +10,7 @@
 #include <partita/kernels/backend/vendor.hpp>
 
 // cuBLASLt sees our row-major matrices as their column-major transposes: C (M, N) = A B is computed as C^T = B^T A^T,
-// so `left` below is what belongs to C's columns. fp32 throughout: CUBLAS_COMPUTE_32F leaves TF32 off.
+// so `left` below is what belongs to C's columns. CUBLAS_COMPUTE_32F is fp32 throughout; TF32 is Options::tf32.
 
 namespace partita::kernels::backend {
 namespace {
@@ -22,9 +22,9 @@ void check(cublasStatus_t status, const char* what) {
     throw Error(std::string("cuBLASLt: ") + what + ": " + cublasLtGetStatusString(status));
 }
 
-/// Column-major operand: stored shape and leading dimension.
+/// Column-major operands: stored shape, leading dimension and elements from one to the next.
 struct Stored {
-  index_t rows, columns, leading;
+  index_t rows, columns, leading, batch_stride = 0;
   auto operator<=>(const Stored&) const = default;
 };
 
@@ -32,6 +32,7 @@ struct Problem {
   Stored left, right, result;
   bool left_transposed, right_transposed;
   cublasLtEpilogue_t epilogue;
+  int batches;
   std::array<std::uint32_t, 3> alignment;
   auto operator<=>(const Problem&) const = default;
 };
@@ -40,23 +41,33 @@ std::uint32_t alignment_of(const void* pointer) {
   return 1u << std::min(std::countr_zero(reinterpret_cast<std::uintptr_t>(pointer)), 8);
 }
 
+std::uint32_t alignment_of(const MatrixBatch<const float>& a) {
+  return std::min(alignment_of(a.data), alignment_of(reinterpret_cast<const void*>(a.batch_stride * sizeof(float))));
+}
+
 Stored stored(const ConstMatrix<float>& a) {
   return {index_t(a.extent(1)), index_t(a.extent(0)), index_t(a.stride(0))};
+}
+
+template <class Scalar>
+Stored stored(const MatrixBatch<Scalar>& a) {
+  return {a.columns, a.rows, a.row_stride, a.batch_stride};
 }
 
 /// Layouts, description and chosen algorithm of one problem.
 class Product {
  public:
-  Product(cublasLtHandle_t handle, const Problem& problem) {
-    check(cublasLtMatmulDescCreate(&operation_, CUBLAS_COMPUTE_32F, CUDA_R_32F), "description");
+  Product(cublasLtHandle_t handle, const Problem& problem, bool tf32) {
+    const cublasComputeType_t type = tf32 ? CUBLAS_COMPUTE_32F_FAST_TF32 : CUBLAS_COMPUTE_32F;
+    check(cublasLtMatmulDescCreate(&operation_, type, CUDA_R_32F), "description");
     const cublasOperation_t left = problem.left_transposed ? CUBLAS_OP_T : CUBLAS_OP_N;
     const cublasOperation_t right = problem.right_transposed ? CUBLAS_OP_T : CUBLAS_OP_N;
     set(CUBLASLT_MATMUL_DESC_TRANSA, left);
     set(CUBLASLT_MATMUL_DESC_TRANSB, right);
     set(CUBLASLT_MATMUL_DESC_EPILOGUE, problem.epilogue);
-    layout(left_, problem.left);
-    layout(right_, problem.right);
-    layout(result_, problem.result);
+    layout(left_, problem.left, problem.batches);
+    layout(right_, problem.right, problem.batches);
+    layout(result_, problem.result, problem.batches);
 
     cublasLtMatmulPreference_t preference = nullptr;
     check(cublasLtMatmulPreferenceCreate(&preference), "preference");
@@ -90,12 +101,12 @@ class Product {
 
   /// `bias` is read or written by the epilogue, or null.
   void run(Context& context, cublasLtHandle_t handle, const float* left, const float* right, float* result,
-           const float* bias) {
+           const float* bias, float alpha = 1, float beta = 0) {
     if (bias != nullptr) set(CUBLASLT_MATMUL_DESC_BIAS_POINTER, bias);
-    const float one = 1, zero = 0;
-    check(cublasLtMatmul(handle, operation_, &one, left, left_, right, right_, &zero, result, result_, result, result_,
-                         &algorithm_, context.scratch(workspace_bytes), workspace_bytes, context.exec().cuda_stream()),
-          "matmul");
+    check(
+        cublasLtMatmul(handle, operation_, &alpha, left, left_, right, right_, &beta, result, result_, result, result_,
+                       &algorithm_, context.scratch(workspace_bytes), workspace_bytes, context.exec().cuda_stream()),
+        "matmul");
   }
 
  private:
@@ -103,9 +114,14 @@ class Product {
   void set(cublasLtMatmulDescAttributes_t attribute, const Value& value) {
     check(cublasLtMatmulDescSetAttribute(operation_, attribute, &value, sizeof value), "attribute");
   }
-  static void layout(cublasLtMatrixLayout_t& to, const Stored& from) {
+  static void layout(cublasLtMatrixLayout_t& to, const Stored& from, int batches) {
     check(cublasLtMatrixLayoutCreate(&to, CUDA_R_32F, std::uint64_t(from.rows), std::uint64_t(from.columns),
                                      from.leading),
+          "layout");
+    if (batches == 1) return;
+    check(cublasLtMatrixLayoutSetAttribute(to, CUBLASLT_MATRIX_LAYOUT_BATCH_COUNT, &batches, sizeof batches), "layout");
+    check(cublasLtMatrixLayoutSetAttribute(to, CUBLASLT_MATRIX_LAYOUT_STRIDED_BATCH_OFFSET, &from.batch_stride,
+                                           sizeof from.batch_stride),
           "layout");
   }
 
@@ -148,7 +164,28 @@ class CublasLt final : public Vendor {
     column_sum<float>(context.exec(), dy, db);
   }
 
+  void gemm(Context& context, const GemmOptions& o, const MatrixBatch<const float>& A,
+            const MatrixBatch<const float>& B, const MatrixBatch<float>& C) override {
+    Product& found =
+        product(context, {stored(B),
+                          stored(A),
+                          stored(C),
+                          o.transpose_b,
+                          o.transpose_a,
+                          CUBLASLT_EPILOGUE_DEFAULT,
+                          int(C.batches),
+                          {alignment_of(B), alignment_of(A), alignment_of({C.data, 1, 0, 0, 0, C.batch_stride})}});
+    if (!found.available()) throw Error("cuBLASLt: no algorithm for a plain fp32 product");
+    found.run(context, handle_, B.data, A.data, C.data, nullptr, float(o.alpha), float(o.beta));
+  }
+
  private:
+  Product& product(const Context& context, const Problem& problem) {
+    const auto at = products_.find(problem);
+    return (at == products_.end() ? products_.try_emplace(problem, handle_, problem, context.tf32()).first : at)
+        ->second;
+  }
+
   bool multiply(Context& context, const ConstMatrix<float>& left, bool left_transposed, const ConstMatrix<float>& right,
                 bool right_transposed, const Matrix<float>& result, cublasLtEpilogue_t epilogue, const float* bias) {
     const Problem problem{stored(left),
@@ -157,11 +194,11 @@ class CublasLt final : public Vendor {
                           left_transposed,
                           right_transposed,
                           epilogue,
+                          1,
                           {alignment_of(left.data()), alignment_of(right.data()), alignment_of(result.data())}};
-    auto at = products_.find(problem);
-    if (at == products_.end()) at = products_.try_emplace(problem, handle_, problem).first;
-    if (at->second.available()) at->second.run(context, handle_, left.data(), right.data(), result.data(), bias);
-    return at->second.available();
+    Product& found = product(context, problem);
+    if (found.available()) found.run(context, handle_, left.data(), right.data(), result.data(), bias);
+    return found.available();
   }
 
   void plain(Context& context, const ConstMatrix<float>& left, bool left_transposed, const ConstMatrix<float>& right,

@@ -24,19 +24,20 @@ void column_sum(const Exec& exec, ConstMatrix<Scalar> a, Vector<Scalar> sum) {
   const index_t rows = index_t(a.extent(0)), columns = index_t(a.extent(1)), leading = index_t(a.stride(0));
   const Scalar* const from = a.data();
   Scalar* const to = sum.data();
+  using Sum = accumulate_t<Scalar>;
   Kokkos::parallel_for(
       label, range_policy(exec, (columns + width - 1) / width), KOKKOS_LAMBDA(index_t block) {
         const index_t first = block * width;
-        Scalar total[width] = {};
+        Sum total[width] = {};
         if (first + width <= columns) {
           for (index_t i = 0; i < rows; ++i)
-            for (int j = 0; j < width; ++j) total[j] += from[i * leading + first + j];
-          for (int j = 0; j < width; ++j) to[first + j] = total[j];
+            for (int j = 0; j < width; ++j) total[j] += Sum(from[i * leading + first + j]);
+          for (int j = 0; j < width; ++j) to[first + j] = Scalar(total[j]);
         } else {
           const int inside = int(columns - first);
           for (index_t i = 0; i < rows; ++i)
-            for (int j = 0; j < inside; ++j) total[j] += from[i * leading + first + j];
-          for (int j = 0; j < inside; ++j) to[first + j] = total[j];
+            for (int j = 0; j < inside; ++j) total[j] += Sum(from[i * leading + first + j]);
+          for (int j = 0; j < inside; ++j) to[first + j] = Scalar(total[j]);
         }
       });
 }
@@ -53,16 +54,19 @@ void apply_epilogue(const Exec& exec, Epilogue<Scalar> epilogue, Matrix<Scalar> 
         const index_t begin = task % per_row * width;
         const index_t end = begin + width < columns ? begin + width : columns;
         Scalar* const row = to + task / per_row * leading;
-        for (index_t j = begin; j < end; ++j) row[j] = epilogue(row[j], j);
+        for (index_t j = begin; j < end; ++j) row[j] = epilogue(row[j], j, row[j]);
       });
 }
 
-template void portable_gemm<float>(Context&, const GemmLabels&, index_t, index_t, index_t, Operand<float>,
-                                   Operand<float>, Epilogue<float>, float*, index_t);
-template void portable_gemm<double>(Context&, const GemmLabels&, index_t, index_t, index_t, Operand<double>,
-                                    Operand<double>, Epilogue<double>, double*, index_t);
+#define PARTITA_PORTABLE_GEMM(S)                                                                                 \
+  template void portable_gemm<S>(Context&, const GemmLabels&, index_t, index_t, index_t, Operand<S>, Operand<S>, \
+                                 Epilogue<S>, S*, index_t);                                                      \
+  template void column_sum<S>(const Exec&, ConstMatrix<S>, Vector<S>)
+PARTITA_PORTABLE_GEMM(float);
+PARTITA_PORTABLE_GEMM(double);
+PARTITA_PORTABLE_GEMM(bfloat16);
+PARTITA_PORTABLE_GEMM(float16);
+#undef PARTITA_PORTABLE_GEMM
 template void apply_epilogue<float>(const Exec&, Epilogue<float>, Matrix<float>);
-template void column_sum<float>(const Exec&, ConstMatrix<float>, Vector<float>);
-template void column_sum<double>(const Exec&, ConstMatrix<double>, Vector<double>);
 
 }  // namespace partita::kernels::backend

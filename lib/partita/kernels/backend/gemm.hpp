@@ -3,6 +3,7 @@
 
 #include <string>
 
+#include <partita/core/float16.hpp>
 #include <partita/core/types.hpp>
 #include <partita/kernels/activation.hpp>
 #include <partita/kernels/context.hpp>
@@ -21,14 +22,20 @@ struct Operand {
   }
 };
 
-/// What happens to an element when its sum is complete: + bias(column) unless null, then the activation.
+/// What happens to an element when its sum is complete: alpha sum, + beta C unless beta is 0, + bias(column) unless
+/// null, then the activation.
 template <class Scalar>
 struct Epilogue {
+  using Sum = accumulate_t<Scalar>;
   const Scalar* bias = nullptr;
   Activation activation = Activation::identity;
+  Sum alpha = 1, beta = 0;
 
-  KOKKOS_INLINE_FUNCTION Scalar operator()(Scalar sum, index_t column) const {
-    return activate(activation, bias == nullptr ? sum : sum + bias[column]);
+  /// `before` is read only if beta is not 0.
+  KOKKOS_INLINE_FUNCTION Sum operator()(Sum sum, index_t column, const Scalar& before) const {
+    Sum value = alpha * sum;
+    if (beta != Sum(0)) value = Kokkos::fma(beta, Sum(before), value);
+    return activate(activation, bias == nullptr ? value : value + Sum(bias[column]));
   }
 };
 
@@ -45,13 +52,14 @@ struct GemmLabels {
 /// Shapes   A (M, K)   B (K, N)   ->   C (M, N), row-major with rows `leading` apart; any extent may be 0.
 /// Runs     enqueued on context.exec(), scratch from context; no fence.
 /// Bits     C(i, j) = epilogue(fma(a(i, K-1), b(K-1, j), ... fma(a(i, 0), b(0, j), 0))): one chain over
-///          ascending k, whatever the extents, strides, alignment and threads. Blocks over k store and reload the
-///          chain's value.
+///          ascending k, in accumulate_t<Scalar>, whatever the extents, strides, alignment and threads. Blocks over k
+///          store and reload the chain's value; C is rounded to 16 bits once.
 template <class Scalar>
 void portable_gemm(Context& context, const GemmLabels& labels, index_t M, index_t N, index_t K, Operand<Scalar> A,
                    Operand<Scalar> B, Epilogue<Scalar> epilogue, Scalar* C, index_t leading);
 
-/// c(i, j) = epilogue(c(i, j)), for a vendor's GEMM that cannot fuse it. Enqueued; no fence, no allocation.
+/// c(i, j) = epilogue(c(i, j)) without alpha and beta, for a vendor's GEMM that cannot fuse it. Enqueued; no fence, no
+/// allocation.
 template <class Scalar>
 void apply_epilogue(const Exec& exec, Epilogue<Scalar> epilogue, Matrix<Scalar> c);
 

@@ -22,6 +22,7 @@ template <class Scalar, class Shape>
 struct Multiply {
   using Policy = Kokkos::TeamPolicy<Exec>;
   using Team = typename Policy::member_type;
+  using Sum = accumulate_t<Scalar>;
   static constexpr int a_pitch = Shape::tile_rows + 1, b_pitch = Shape::tile_columns + 1;  // + 1: no bank conflicts
 
   index_t M, N, K;
@@ -30,17 +31,17 @@ struct Multiply {
   Scalar* C;
   index_t leading;
 
-  static constexpr std::size_t scratch_bytes() { return sizeof(Scalar) * Shape::slab * (a_pitch + b_pitch); }
+  static constexpr std::size_t scratch_bytes() { return sizeof(Sum) * Shape::slab * (a_pitch + b_pitch); }
   index_t column_tiles() const { return (N + Shape::tile_columns - 1) / Shape::tile_columns; }
   index_t tiles() const { return (M + Shape::tile_rows - 1) / Shape::tile_rows * column_tiles(); }
 
   /// slab[k][w] = matrix(w0 + w, k0 + k), neighbouring threads reading neighbouring addresses.
   KOKKOS_FUNCTION static void load(const Team& team, const Scalar* matrix, index_t across, index_t along,
-                                   index_t inside, int width, int pitch, int depth, Scalar* slab) {
+                                   index_t inside, int width, int pitch, int depth, Sum* slab) {
     for (int e = team.team_rank(); e < width * depth; e += team.team_size()) {
       const int w = across == 1 ? e % width : e / depth;
       const int k = across == 1 ? e / width : e % depth;
-      slab[k * pitch + w] = w < inside ? matrix[w * across + k * along] : Scalar(0);
+      slab[k * pitch + w] = w < inside ? Sum(matrix[w * across + k * along]) : Sum(0);
     }
   }
 
@@ -49,10 +50,10 @@ struct Multiply {
     const index_t i0 = team.league_rank() / per_row * Shape::tile_rows;
     const index_t j0 = team.league_rank() % per_row * Shape::tile_columns;
     const int grid_row = team.team_rank() / Shape::grid_columns, grid_column = team.team_rank() % Shape::grid_columns;
-    Scalar* const a = static_cast<Scalar*>(team.team_shmem().get_shmem(sizeof(Scalar) * Shape::slab * a_pitch));
-    Scalar* const b = static_cast<Scalar*>(team.team_shmem().get_shmem(sizeof(Scalar) * Shape::slab * b_pitch));
+    Sum* const a = static_cast<Sum*>(team.team_shmem().get_shmem(sizeof(Sum) * Shape::slab * a_pitch));
+    Sum* const b = static_cast<Sum*>(team.team_shmem().get_shmem(sizeof(Sum) * Shape::slab * b_pitch));
 
-    Scalar sum[Shape::rows][Shape::columns] = {};
+    Sum sum[Shape::rows][Shape::columns] = {};
     for (index_t k0 = 0; k0 < K; k0 += Shape::slab) {
       const int depth = int(K - k0 < Shape::slab ? K - k0 : Shape::slab);
       load(team, A.data + i0 * A.row_stride + k0 * A.column_stride, A.row_stride, A.column_stride, M - i0,
@@ -70,7 +71,9 @@ struct Multiply {
     for (int i = 0; i < Shape::rows; ++i)
       for (int j = 0; j < Shape::columns; ++j) {
         const index_t row = i0 + grid_row + i * Shape::grid_rows, column = j0 + grid_column + j * Shape::grid_columns;
-        if (row < M && column < N) C[row * leading + column] = epilogue(sum[i][j], column);
+        if (row >= M || column >= N) continue;
+        Scalar& c = C[row * leading + column];
+        c = Scalar(epilogue(sum[i][j], column, c));
       }
   }
 };

@@ -24,34 +24,91 @@ constexpr index_t round_up(index_t n, index_t to) { return (n + to - 1) / to * t
 constexpr index_t blocks(index_t n, index_t of) { return (n + of - 1) / of; }
 
 /// panel[k][w] = matrix[w across + k along] for w < inside, 0 for the rest of the panel's width.
-template <index_t width, class Scalar>
-void pack_panel(const Scalar* matrix, index_t across, index_t along, index_t inside, index_t depth, Scalar* panel) {
+template <index_t width, class Scalar, class Sum>
+void pack_panel(const Scalar* matrix, index_t across, index_t along, index_t inside, index_t depth, Sum* panel) {
   if (inside == width && across == 1) {
-    for (index_t k = 0; k < depth; ++k) std::memcpy(panel + k * width, matrix + k * along, width * sizeof(Scalar));
+    for (index_t k = 0; k < depth; ++k)
+      if constexpr (std::is_same_v<Scalar, Sum>)
+        std::memcpy(panel + k * width, matrix + k * along, width * sizeof(Scalar));
+      else
+        std::copy_n(matrix + k * along, width, panel + k * width);
     return;
   }
   for (index_t w = 0; w < inside; ++w)
-    for (index_t k = 0; k < depth; ++k) panel[k * width + w] = matrix[w * across + k * along];
+    for (index_t k = 0; k < depth; ++k) panel[k * width + w] = Sum(matrix[w * across + k * along]);
   for (index_t w = inside; w < width; ++w)
-    for (index_t k = 0; k < depth; ++k) panel[k * width + w] = Scalar(0);
+    for (index_t k = 0; k < depth; ++k) panel[k * width + w] = Sum(0);
 }
 
-/// One register tile of C: continue the chains from C unless `first`, finish them if `last`.
+template <Activation activation, class Sum>
+void activate_row(Sum* row, index_t columns) {
+  for (index_t j = 0; j < columns; ++j) row[j] = activate(activation, row[j]);
+}
+
+/// One switch for a row: the loops within are vectors.
+template <class Sum>
+void activate_row(Activation activation, Sum* row, index_t columns) {
+  switch (activation) {
+    case Activation::identity:
+      return;
+    case Activation::relu:
+      return activate_row<Activation::relu>(row, columns);
+    case Activation::tanh:
+      return activate_row<Activation::tanh>(row, columns);
+    case Activation::sigmoid:
+      return activate_row<Activation::sigmoid>(row, columns);
+    case Activation::gelu:
+      return activate_row<Activation::gelu>(row, columns);
+    case Activation::gelu_tanh:
+      return activate_row<Activation::gelu_tanh>(row, columns);
+    case Activation::silu:
+      return activate_row<Activation::silu>(row, columns);
+  }
+}
+
+/// Where C is, and its chains between two blocks over k: in C itself if `chain` is null.
 template <class Scalar>
-void multiply_tile(index_t depth, const Scalar* a, const Scalar* b, index_t rows, index_t columns, bool first,
-                   bool last, const Epilogue<Scalar>& epilogue, index_t column, Scalar* C, index_t leading) {
-  constexpr index_t width = RegisterTile<Scalar>::columns;
-  alignas(64) Scalar tile[RegisterTile<Scalar>::rows * width] = {};
+struct Target {
+  using Sum = accumulate_t<Scalar>;
+  Scalar* C;
+  index_t leading;
+  Sum* chain;
+  index_t pitch;
+
+  Target at(index_t i, index_t j) const {
+    return {C + i * leading + j, leading, chain == nullptr ? chain : chain + i * pitch + j, pitch};
+  }
+  Sum* chain_row(index_t i) const {
+    if constexpr (std::is_same_v<Scalar, Sum>)
+      if (chain == nullptr) return C + i * leading;
+    return chain + i * pitch;
+  }
+};
+
+/// One register tile of C: continue the chains unless `first`, finish them if `last`.
+template <class Scalar, class Sum>
+void multiply_tile(index_t depth, const Sum* a, const Sum* b, index_t rows, index_t columns, bool first, bool last,
+                   const Epilogue<Scalar>& epilogue, index_t column, const Target<Scalar>& target) {
+  constexpr index_t width = RegisterTile<Sum>::columns;
+  alignas(64) Sum tile[RegisterTile<Sum>::rows * width] = {};
   if (!first)
-    for (index_t i = 0; i < rows; ++i) std::copy_n(C + i * leading, columns, tile + i * width);
+    for (index_t i = 0; i < rows; ++i) std::copy_n(target.chain_row(i), columns, tile + i * width);
   multiply_accumulate(depth, a, b, tile);
   for (index_t i = 0; i < rows; ++i) {
-    Scalar* row = tile + i * width;
-    if (last && epilogue.bias != nullptr)
-      for (index_t j = 0; j < columns; ++j) row[j] += epilogue.bias[column + j];
-    if (last && epilogue.activation != Activation::identity)
-      for (index_t j = 0; j < columns; ++j) row[j] = activate(epilogue.activation, row[j]);
-    std::copy_n(row, columns, C + i * leading);
+    Sum* const row = tile + i * width;
+    if (!last) {
+      std::copy_n(row, columns, target.chain_row(i));
+      continue;
+    }
+    Scalar* const to = target.C + i * target.leading;
+    if (epilogue.alpha != Sum(1))
+      for (index_t j = 0; j < columns; ++j) row[j] *= epilogue.alpha;
+    if (epilogue.beta != Sum(0))
+      for (index_t j = 0; j < columns; ++j) row[j] = fused(epilogue.beta, Sum(to[j]), row[j]);
+    if (epilogue.bias != nullptr)
+      for (index_t j = 0; j < columns; ++j) row[j] += Sum(epilogue.bias[column + j]);
+    activate_row(epilogue.activation, row, columns);
+    for (index_t j = 0; j < columns; ++j) to[j] = Scalar(row[j]);
   }
 }
 
@@ -70,13 +127,19 @@ struct Plan {
 template <class Scalar>
 void gemm(Context& context, const GemmLabels& labels, index_t M, index_t N, index_t K, Operand<Scalar> A,
           Operand<Scalar> B, Epilogue<Scalar> epilogue, Scalar* C, index_t leading) {
-  constexpr index_t tile_rows = RegisterTile<Scalar>::rows;
-  constexpr index_t tile_columns = RegisterTile<Scalar>::columns;
+  using Sum = accumulate_t<Scalar>;
+  constexpr index_t tile_rows = RegisterTile<Sum>::rows;
+  constexpr index_t tile_columns = RegisterTile<Sum>::columns;
   const index_t most_depth = std::min(K, depth_block);
   const index_t a_size = round_up(round_up(std::min(M, packed_rows), tile_rows) * most_depth, 64);
   const index_t b_size = round_up(std::min(N, packed_columns), tile_columns) * most_depth;
-  Scalar* const packed_a = static_cast<Scalar*>(context.scratch((a_size + b_size) * sizeof(Scalar)));
-  Scalar* const packed_b = packed_a + a_size;
+  // Between blocks over k C cannot keep the chains if it is rounded to 16 bits, or read in the end.
+  const bool apart = K > depth_block && (!std::is_same_v<Scalar, Sum> || epilogue.beta != Sum(0));
+  const index_t pitch = std::min(N, packed_columns);
+  const index_t chain_size = apart ? std::min(M, packed_rows) * pitch : 0;
+  Sum* const packed_a = static_cast<Sum*>(context.scratch((a_size + b_size + chain_size) * sizeof(Sum)));
+  Sum* const packed_b = packed_a + a_size;
+  Sum* const chain = apart ? packed_b + b_size : nullptr;
   using Dynamic = Kokkos::Schedule<Kokkos::Dynamic>;
   const Exec& exec = context.exec();
 
@@ -84,6 +147,7 @@ void gemm(Context& context, const GemmLabels& labels, index_t M, index_t N, inde
     const index_t n = std::min(packed_columns, N - j0);
     for (index_t i0 = 0; i0 < M; i0 += packed_rows) {
       const index_t m = std::min(packed_rows, M - i0);
+      const Target<Scalar> target{C + i0 * leading + j0, leading, chain, pitch};
       const Plan plan(m, n, tile_rows, tile_columns, threads_of(exec));
       for (index_t k0 = 0; k0 == 0 || k0 < K; k0 += depth_block) {
         const index_t depth = std::min(depth_block, K - k0);
@@ -109,8 +173,7 @@ void gemm(Context& context, const GemmLabels& labels, index_t M, index_t N, inde
           for (index_t j = j_begin; j < j_end; j += tile_columns)
             for (index_t i = i_begin; i < i_end; i += tile_rows)
               multiply_tile(depth, packed_a + i * depth, packed_b + j * depth, std::min(tile_rows, m - i),
-                            std::min(tile_columns, n - j), first, last, epilogue, j0 + j,
-                            C + (i0 + i) * leading + j0 + j, leading);
+                            std::min(tile_columns, n - j), first, last, epilogue, j0 + j, target.at(i, j));
         });
       }
     }

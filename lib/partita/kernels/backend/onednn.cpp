@@ -14,19 +14,25 @@ namespace {
 using dnnl::memory;
 using onednn::ThreadGuard;
 
-/// C (M, N) = act(A (M, K) B (K, N) + bias), as what identifies a primitive.
+/// C (M, N) = act(alpha A (M, K) B (K, N) + beta C + bias), as what identifies a primitive.
 struct Problem {
   index_t M, N, K;
   std::array<index_t, 2> a_strides, b_strides;
   index_t leading;
-  bool bias;
-  Activation activation;
+  bool bias = false;
+  Activation activation = Activation::identity;
+  float alpha = 1, beta = 0;
+  index_t batches = 1;
+  std::array<index_t, 3> batch_strides = {};  // of A, B, C
 
   auto operator<=>(const Problem&) const = default;
 };
 
-memory::desc matrix(index_t rows, index_t columns, std::array<index_t, 2> strides) {
-  return {memory::dims{rows, columns}, memory::data_type::f32, memory::dims{strides[0], strides[1]}};
+memory::desc matrix(index_t rows, index_t columns, std::array<index_t, 2> strides, index_t batches = 1,
+                    index_t batch_stride = 0) {
+  if (batches == 1) return {memory::dims{rows, columns}, memory::data_type::f32, memory::dims{strides[0], strides[1]}};
+  return {memory::dims{batches, rows, columns}, memory::data_type::f32,
+          memory::dims{batch_stride, strides[0], strides[1]}};
 }
 
 void check(dnnl_status_t status, const char* what) { dnnl::error::wrap_c_api(status, what); }
@@ -35,17 +41,20 @@ void check(dnnl_status_t status, const char* what) { dnnl::error::wrap_c_api(sta
 class Product {
  public:
   Product(const dnnl::engine& engine, const Problem& problem) {
-    const auto [M, N, K, a_strides, b_strides, leading, bias, activation] = problem;
-    const memory::desc a = matrix(M, K, a_strides), b = matrix(K, N, b_strides), c = matrix(M, N, {leading, 1});
+    const auto [M, N, K, a_strides, b_strides, leading, bias, activation, alpha, beta, batches, steps] = problem;
+    const memory::desc a = matrix(M, K, a_strides, batches, steps[0]), b = matrix(K, N, b_strides, batches, steps[1]),
+                       c = matrix(M, N, {leading, 1}, batches, steps[2]);
     const memory::desc bias_row = bias ? matrix(1, N, {N, 1}) : memory::desc();
+    dnnl::primitive_attr attributes;
     dnnl::post_ops after;
+    onednn::append_scale(attributes, after, alpha);
+    if (beta != 0.0f) after.append_sum(beta);
     if (activation == Activation::relu) onednn::append_eltwise(after, dnnl::algorithm::eltwise_relu);
     if (activation == Activation::tanh) onednn::append_eltwise(after, dnnl::algorithm::eltwise_tanh);
     if (activation == Activation::sigmoid) onednn::append_eltwise(after, dnnl::algorithm::eltwise_logistic);
     if (activation == Activation::gelu) onednn::append_eltwise(after, dnnl::algorithm::eltwise_gelu_erf);
     if (activation == Activation::gelu_tanh) onednn::append_eltwise(after, dnnl::algorithm::eltwise_gelu_tanh);
     if (activation == Activation::silu) onednn::append_eltwise(after, dnnl::algorithm::eltwise_swish, 1.0f);
-    dnnl::primitive_attr attributes;
     attributes.set_scratchpad_mode(dnnl::scratchpad_mode::user);
     attributes.set_post_ops(after);
     const auto chosen = onednn::matmul(engine, a, b, bias_row, c, attributes);
@@ -108,9 +117,7 @@ class OneDnn final : public Vendor {
                           .K = index_t(W.extent(0)),
                           .a_strides = {index_t(dy.stride(0)), 1},
                           .b_strides = {index_t(W.stride(0)), 1},
-                          .leading = index_t(dx.stride(0)),
-                          .bias = false,
-                          .activation = Activation::identity};
+                          .leading = index_t(dx.stride(0))};
     // For small batches that sgemm does not pack W, and rows a multiple of 1 KiB apart evict each other from the
     // caches: it was seen at 0.6 of its rate, the portable GEMM at 0.85.
     if (problem.M <= 256 && problem.b_strides[0] % 256 == 0 && product(problem).is_sgemm())
@@ -128,11 +135,33 @@ class OneDnn final : public Vendor {
               .K = index_t(x.extent(0)),
               .a_strides = {1, index_t(dy.stride(0))},
               .b_strides = {index_t(x.stride(0)), 1},
-              .leading = index_t(dW.stride(0)),
-              .bias = false,
-              .activation = Activation::identity},
+              .leading = index_t(dW.stride(0))},
              dy.data(), x.data(), dW.data(), nullptr);
     column_sum<float>(context.exec(), dy, db);
+  }
+
+  void gemm(Context& context, const GemmOptions& o, const MatrixBatch<const float>& A,
+            const MatrixBatch<const float>& B, const MatrixBatch<float>& C) override {
+    const auto strides = [](index_t row_stride, bool transposed) {
+      return transposed ? std::array<index_t, 2>{1, row_stride} : std::array<index_t, 2>{row_stride, 1};
+    };
+    Problem problem{.M = C.rows,
+                    .N = C.columns,
+                    .K = o.transpose_a ? A.rows : A.columns,
+                    .a_strides = strides(A.row_stride, o.transpose_a),
+                    .b_strides = strides(B.row_stride, o.transpose_b),
+                    .leading = C.row_stride,
+                    .alpha = float(o.alpha),
+                    .beta = float(o.beta)};
+    if (A.batch_stride == 0 || B.batch_stride == 0) {  // one matrix: a shared one is no batch to oneDNN
+      for (index_t i = 0; i < C.batches; ++i)
+        multiply(context, problem, A.data + i * A.batch_stride, B.data + i * B.batch_stride,
+                 C.data + i * C.batch_stride, nullptr);
+      return;
+    }
+    problem.batches = C.batches;
+    problem.batch_strides = {A.batch_stride, B.batch_stride, C.batch_stride};
+    multiply(context, problem, A.data, B.data, C.data, nullptr);
   }
 
  private:

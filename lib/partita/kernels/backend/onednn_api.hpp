@@ -15,6 +15,17 @@ inline void append_eltwise(dnnl::post_ops& after, dnnl::algorithm algorithm, flo
 #endif
 }
 
+/// Products are scaled before anything else happens to them; first of `after`.
+inline void append_scale(dnnl::primitive_attr& attributes, dnnl::post_ops& after, float alpha) {
+#if DNNL_VERSION_MAJOR >= 3
+  (void)attributes;
+  if (alpha != 1.0f) after.append_eltwise(dnnl::algorithm::eltwise_linear, alpha, 0.0f);
+#else
+  (void)after;
+  if (alpha != 1.0f) attributes.set_output_scales(0, {alpha});
+#endif
+}
+
 /// `bias` may be an empty descriptor.
 inline dnnl::matmul::primitive_desc matmul(const dnnl::engine& engine, const dnnl::memory::desc& src,
                                            const dnnl::memory::desc& weights, const dnnl::memory::desc& bias,

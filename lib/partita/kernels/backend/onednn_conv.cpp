@@ -147,22 +147,22 @@ class Convolution {
 /// No fence: kernels of host execution spaces have run when their launch returns, and so has a primitive.
 class OneDnnConv final : public ConvVendor {
  public:
-  void forward(Context& context, const Conv2dShape& shape, ConstMatrix<float> x, ConstMatrix<float> W,
+  bool forward(Context& context, const Conv2dShape& shape, ConstMatrix<float> x, ConstMatrix<float> W,
                ConstVector<float> b, Matrix<float> y) override {
-    run(context, b.extent(0) > 0 ? Pass::forward_bias : Pass::forward, index_t(x.extent(0)), shape, x.data(), W.data(),
-        y.data(), b.data());
+    return run(context, b.extent(0) > 0 ? Pass::forward_bias : Pass::forward, index_t(x.extent(0)), shape, x.data(),
+               W.data(), y.data(), b.data());
   }
-  void backward_input(Context& context, const Conv2dShape& shape, ConstMatrix<float> dy, ConstMatrix<float> W,
+  bool backward_input(Context& context, const Conv2dShape& shape, ConstMatrix<float> dy, ConstMatrix<float> W,
                       Matrix<float> dx) override {
-    run(context, Pass::backward_input, index_t(dy.extent(0)), shape, dy.data(), W.data(), dx.data(), nullptr);
+    return run(context, Pass::backward_input, index_t(dy.extent(0)), shape, dy.data(), W.data(), dx.data(), nullptr);
   }
-  void backward_weights(Context& context, const Conv2dShape& shape, ConstMatrix<float> x, ConstMatrix<float> dy,
+  bool backward_weights(Context& context, const Conv2dShape& shape, ConstMatrix<float> x, ConstMatrix<float> dy,
                         Matrix<float> dW) override {
-    run(context, Pass::backward_weights, index_t(x.extent(0)), shape, x.data(), dy.data(), dW.data(), nullptr);
+    return run(context, Pass::backward_weights, index_t(x.extent(0)), shape, x.data(), dy.data(), dW.data(), nullptr);
   }
 
  private:
-  void run(Context& context, Pass pass, index_t B, const Conv2dShape& shape, const float* first, const float* second,
+  bool run(Context& context, Pass pass, index_t B, const Conv2dShape& shape, const float* first, const float* second,
            float* result, const float* bias) {
     const int threads = threads_of(context.exec());
     const onednn::ThreadGuard guard(threads);
@@ -170,6 +170,7 @@ class OneDnnConv final : public ConvVendor {
     auto at = convolutions_.find(problem);
     if (at == convolutions_.end()) at = convolutions_.try_emplace(problem, engine_, problem).first;
     at->second.run(context, stream_, first, second, result, bias);
+    return true;
   }
 
   dnnl::engine engine_{dnnl::engine::kind::cpu, 0};

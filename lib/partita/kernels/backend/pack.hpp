@@ -55,9 +55,7 @@ requires std::is_arithmetic_v<Real> KOKKOS_INLINE_FUNCTION Real where_positive(R
   return m > Real(0) ? a : Real(0);
 }
 template <class Real>
-requires std::is_arithmetic_v<Real> KOKKOS_INLINE_FUNCTION Real rectified(Real a) {
-  return a < Real(0) ? Real(0) : a;
-}
+requires std::is_arithmetic_v<Real> KOKKOS_INLINE_FUNCTION Real rectified(Real a) { return a < Real(0) ? Real(0) : a; }
 
 template <class Value>
 inline constexpr bool is_pack = false;

@@ -12,7 +12,7 @@ namespace partita::kernels::backend {
 
 /// "function: name has 3 elements, expected 4, as many as x has columns".
 inline void require(const char* function, const char* name, std::size_t has, const char* of, std::size_t expected,
-                    const std::string& meaning) {
+                    const char* meaning) {
   if (has == expected) return;
   throw ShapeError(std::string(function) + ": " + name + " has " + std::to_string(has) + " " + of + ", expected " +
                    std::to_string(expected) + ", " + meaning);

@@ -7,6 +7,7 @@
 #include <partita/core/types.hpp>
 #include <partita/kernels/activation.hpp>
 #include <partita/kernels/context.hpp>
+#include <partita/kernels/gemm.hpp>
 
 namespace partita::kernels::backend {
 
@@ -22,6 +23,8 @@ class Vendor {
   virtual void linear_backward_input(Context&, ConstMatrix<float> dy, ConstMatrix<float> W, Matrix<float> dx) = 0;
   virtual void linear_backward_weights(Context&, ConstMatrix<float> x, ConstMatrix<float> dy, Matrix<float> dW,
                                        Vector<float> db) = 0;
+  virtual void gemm(Context&, const GemmOptions&, const MatrixBatch<const float>& A, const MatrixBatch<const float>& B,
+                    const MatrixBatch<float>& C) = 0;
 };
 
 /// Null where this build has no vendor library for Exec.

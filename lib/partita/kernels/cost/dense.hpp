@@ -2,6 +2,7 @@
 #pragma once
 
 #include <partita/kernels/cost/elementwise.hpp>
+#include <partita/kernels/gemm.hpp>
 
 namespace partita::kernels::cost {
 
@@ -9,6 +10,15 @@ namespace partita::kernels::cost {
 constexpr Cost gemm(index_t M, index_t N, index_t K, index_t element) {
   const double m = double(M), n = double(N), k = double(K);
   return {2 * m * n * k, double(element) * (m * k + k * n + m * n)};
+}
+
+/// C = alpha op(A) op(B) + beta C: beyond the product, a multiplication an element unless alpha is 1, a multiply-add
+/// and C read unless beta is 0. A batch is so many of them.
+constexpr Cost gemm(const GemmOptions& options, index_t M, index_t N, index_t K, index_t element, index_t batches = 1) {
+  const double outputs = double(M) * double(N);
+  const Cost scaled{(options.alpha != 1 ? outputs : 0) + (options.beta != 0 ? 2 * outputs : 0),
+                    options.beta != 0 ? double(element) * outputs : 0};
+  return (gemm(M, N, K, element) + scaled) * double(batches);
 }
 
 /// y = act(x W^T + b): GEMM, N biases read, one addition and the activation an element.

@@ -5,11 +5,27 @@
 #include <vector>
 
 #include <partita/kernels/activation.hpp>
+#include <partita/kernels/gemm.hpp>
 
 // The executable specification: plain loops over dense row-major std::vectors on the host. Products are fma chains over
 // the ascending summation index, which the portable kernels match bit for bit.
 
 namespace partita::kernels::reference {
+
+/// alpha op(A) op(B) + beta C of (M, N), from C; C is not read if beta is 0.
+template <class Scalar>
+std::vector<Scalar> gemm(const GemmOptions& o, const std::vector<Scalar>& A, const std::vector<Scalar>& B,
+                         std::vector<Scalar> C, index_t M, index_t N, index_t K) {
+  for (index_t i = 0; i < M; ++i)
+    for (index_t j = 0; j < N; ++j) {
+      Scalar sum = 0;
+      for (index_t k = 0; k < K; ++k)
+        sum = std::fma(A[o.transpose_a ? k * M + i : i * K + k], B[o.transpose_b ? j * K + k : k * N + j], sum);
+      sum *= Scalar(o.alpha);
+      C[i * N + j] = o.beta == 0 ? sum : std::fma(Scalar(o.beta), C[i * N + j], sum);
+    }
+  return C;
+}
 
 /// y (B, N) = act(x (B, K) W^T (K, N) + b (N)).
 template <class Scalar>

@@ -1,0 +1,43 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#pragma once
+
+#include <partita/comm/environment.hpp>
+#include <partita/comm/mesh.hpp>
+#include <partita/driver/bench_record.hpp>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "config.hpp"
+#include "peaks.hpp"
+#include "suite.hpp"
+
+namespace partita::kernel_bench {
+
+/// What Google Benchmark measured of one benchmark: seconds a call, one number a repetition.
+struct Measured {
+  const Bench* bench;
+  std::vector<double> time_s;
+};
+
+/// Runs those of the suite that the flags (--benchmark_filter, --benchmark_repetitions, ...) choose; Google Benchmark
+/// prints as they say. Counters: FLOP/s, byte/s and the share of the peak. Empty where the flags only ask for the list.
+///
+/// Throws  UsageError for a flag that Google Benchmark does not know, or a filter that matches nothing.
+std::vector<Measured> run(const Suite& suite, kernels::Context& context, const Peaks& peaks,
+                          std::span<char* const> flags);
+
+/// The record: /kernels (a row each benchmark), /peaks (the sweep), /summary.
+class Report {
+ public:
+  Report(const comm::Environment& env, const comm::Mesh& mesh, const Config& config)
+      : bench_(env, mesh, config.run, "the kernels") {}
+
+  /// Checks that what was computed is finite; writes the record; prints the last line. Returns done or check_failed.
+  ExitCode finish(const std::vector<Measured>& all, const Peaks& peaks);
+
+ private:
+  driver::BenchRecord bench_;
+};
+
+}  // namespace partita::kernel_bench

@@ -1,0 +1,38 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#pragma once
+
+#include <memory>
+#include <partita/comm/environment.hpp>
+#include <partita/comm/mesh.hpp>
+#include <partita/driver/run_options.hpp>
+#include <partita/driver/workload.hpp>
+#include <partita/io/record_file.hpp>
+#include <partita/metrics/record.hpp>
+#include <string>
+#include <vector>
+
+namespace partita::driver {
+
+/// The record of a run without steps, such as a benchmark's: opened before the first measurement, so that an output
+/// that cannot be written is known then.
+class BenchRecord {
+ public:
+  /// Describes run and machine, calibrates. Warns of more threads than cores: times then "say nothing about <subject>".
+  /// Collective. Throws UsageError, EnvironmentError (run.oversubscribe).
+  BenchRecord(const comm::Environment& env, const comm::Mesh& mesh, const RunOptions& run, const std::string& subject);
+
+  /// What the run adds; on rank 0.
+  metrics::Record& record() { return record_; }
+
+  /// Writes the record, with traffic and the verdict, and prints the last line: the figure of merit, the record's path
+  /// and the verdict. Collective. Returns done or check_failed, the same on all ranks.
+  ExitCode finish(const Verification& verdict, const std::string& figure_of_merit);
+
+ private:
+  const comm::Environment& env_;
+  const RunOptions& run_;
+  metrics::Record record_;
+  std::unique_ptr<io::RecordFile> file_;  // rank 0
+};
+
+}  // namespace partita::driver

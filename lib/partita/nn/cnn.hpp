@@ -1,0 +1,30 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#pragma once
+
+#include <cstdint>
+#include <partita/nn/model.hpp>
+#include <vector>
+
+namespace partita::nn {
+
+/// vgg: plain 3x3 convolutions, each with batch norm and relu, a 2x2 maximum after every group but the last
+/// (Simonyan and Zisserman 2015). resnet: a stem, then groups of basic blocks of two 3x3 convolutions, the first of
+/// every group but the first with stride 2 (He et al. 2016). Both end in global average pooling and a linear layer.
+enum class CnnKind { vgg, resnet };
+
+struct CnnShape {
+  CnnKind kind = CnnKind::resnet;
+  index_t rows = 28, columns = 28, channels = 1;  ///< of an image, NHWC
+  std::vector<index_t> width = {16, 32, 64};      ///< channels of each group
+  index_t depth = 2;                              ///< blocks (resnet) or convolutions (vgg) of each group
+  index_t groups = 0;                             ///< of a group norm in place of each batch norm; 0: batch norm
+  index_t classes = 10;
+};
+
+/// A convolutional classifier: images (B, rows columns channels) -> scores (B, classes).
+///
+/// Throws  UsageError for no group, or a group whose images would have no pixel.
+template <class Scalar>
+Model<Scalar> make_cnn(const CnnShape& shape, std::uint64_t seed);
+
+}  // namespace partita::nn

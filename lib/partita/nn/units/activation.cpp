@@ -1,0 +1,34 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include <partita/kernels/cost.hpp>
+#include <partita/nn/units/activation.hpp>
+
+namespace partita::nn {
+
+template <class Scalar>
+double Activation<Scalar>::forward_flop(index_t B) const {
+  return kernels::cost::activation_forward(activation_, B * columns_, sizeof(Scalar)).flop;
+}
+
+template <class Scalar>
+double Activation<Scalar>::backward_input_flop(index_t B) const {
+  return kernels::cost::activation_backward(activation_, B * columns_, sizeof(Scalar)).flop;
+}
+
+template <class Scalar>
+void Activation<Scalar>::forward(const Call<Scalar>& call, ConstMatrix<Scalar> x, Matrix<Scalar> y, std::byte*) const {
+  kernels::activation_forward<Scalar>(call.context.exec(), activation_, x, y);
+}
+
+template <class Scalar>
+void Activation<Scalar>::backward_input(const Call<Scalar>& call, ConstMatrix<Scalar> x, ConstMatrix<Scalar>,
+                                        std::byte*, Matrix<Scalar> dy, Matrix<Scalar> dx) const {
+  if (dx.data() == nullptr) return;
+  kernels::activation_backward_from_input<Scalar>(call.context.exec(), activation_, x, dy, dx);
+}
+
+template class Activation<float>;
+template class Activation<double>;
+template class Activation<bfloat16>;
+template class Activation<float16>;
+
+}  // namespace partita::nn

@@ -1,0 +1,171 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: BSD-3-Clause
+"""Whole training steps (forward, loss, backward, update) in fp32, Partita's kernel_bench against PyTorch eager, one and
+two threads, interleaved in one run on one machine.
+
+    mlp   784-2048-2048-10, relu, batch 256, Adam
+    gpt   4 blocks, width 256, 4 heads, T = 256, batch 8, vocabulary 256, gelu (tanh), AdamW
+    cnn   ResNet-like on 28x28x1: stem of 16, three groups of two basic blocks with 16, 32, 64 channels, batch 128, AdamW;
+          channels-last in PyTorch, its faster layout
+
+PyTorch's optimizers are fused, its attention is scaled_dot_product_attention. Rounds alternate, and which of the two begins
+alternates too; a round's figure is the median of its steps after warm-up.
+
+    python3 -m venv /tmp/torch && /tmp/torch/bin/pip install torch
+    /tmp/torch/bin/python tests/perf/compare_models.py --app build/release/apps/kernel_bench/kernel_bench
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import statistics
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+from interleaved import compare
+
+ROOT = Path(__file__).parents[2]
+MODELS = ("mlp", "gpt", "cnn")
+WARMUP, STEPS = 5, 20
+
+
+def torch_step(name: str):
+    """A function that makes one training step."""
+    import torch
+    from torch import nn
+    from torch.nn import functional as F
+
+    torch.manual_seed(0)
+
+    class Block(nn.Module):  # of the GPT
+        def __init__(self, C: int, H: int):
+            super().__init__()
+            self.H = H
+            self.norm1, self.qkv, self.proj = nn.LayerNorm(C), nn.Linear(C, 3 * C), nn.Linear(C, C)
+            self.norm2, self.up, self.down = nn.LayerNorm(C), nn.Linear(C, 4 * C), nn.Linear(4 * C, C)
+
+        def forward(self, x):
+            B, T, C = x.shape
+            q, k, v = (t.view(B, T, self.H, -1).transpose(1, 2) for t in self.qkv(self.norm1(x)).split(C, dim=2))
+            y = F.scaled_dot_product_attention(q, k, v, is_causal=True).transpose(1, 2).reshape(B, T, C)
+            x = x + self.proj(y)
+            return x + self.down(F.gelu(self.up(self.norm2(x)), approximate="tanh"))
+
+    class Gpt(nn.Module):
+        def __init__(self, V: int = 256, T: int = 256, C: int = 256, H: int = 4, blocks: int = 4):
+            super().__init__()
+            self.token, self.position = nn.Embedding(V, C), nn.Embedding(T, C)
+            self.blocks = nn.Sequential(*(Block(C, H) for _ in range(blocks)))
+            self.norm, self.head = nn.LayerNorm(C), nn.Linear(C, V, bias=False)
+            self.register_buffer("places", torch.arange(T))
+
+        def forward(self, tokens):
+            return self.head(self.norm(self.blocks(self.token(tokens) + self.position(self.places))))
+
+    def conv(inputs: int, outputs: int, kernel: int, stride: int) -> nn.Sequential:
+        return nn.Sequential(nn.Conv2d(inputs, outputs, kernel, stride, kernel // 2, bias=False), nn.BatchNorm2d(outputs))
+
+    class BasicBlock(nn.Module):
+        def __init__(self, inputs: int, outputs: int, stride: int):
+            super().__init__()
+            self.first, self.second = conv(inputs, outputs, 3, stride), conv(outputs, outputs, 3, 1)
+            self.shortcut = conv(inputs, outputs, 1, stride) if stride != 1 or inputs != outputs else nn.Identity()
+
+        def forward(self, x):
+            return F.relu(self.shortcut(x) + self.second(F.relu(self.first(x), inplace=True)), inplace=True)
+
+    class Cnn(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.stem = nn.Sequential(conv(1, 16, 3, 1), nn.ReLU(inplace=True))
+            shapes = [(16, 16, 1), (16, 16, 1), (16, 32, 2), (32, 32, 1), (32, 64, 2), (64, 64, 1)]
+            self.blocks = nn.Sequential(*(BasicBlock(*shape) for shape in shapes))
+            self.linear = nn.Linear(64, 10)
+
+        def forward(self, x):
+            return self.linear(self.blocks(self.stem(x)).mean(dim=(2, 3)))
+
+    if name == "mlp":
+        model = nn.Sequential(nn.Linear(784, 2048), nn.ReLU(), nn.Linear(2048, 2048), nn.ReLU(), nn.Linear(2048, 10))
+        x, label = torch.randn(256, 784), torch.randint(0, 10, (256,))
+        optimizer = torch.optim.Adam(model.parameters(), lr=3e-4, fused=True)
+    elif name == "gpt":
+        model = Gpt()
+        x, label = torch.randint(0, 256, (8, 256)), torch.randint(0, 256, (8 * 256,))
+        optimizer = torch.optim.AdamW(model.parameters(), lr=3e-4, fused=True)
+    else:
+        model = Cnn().to(memory_format=torch.channels_last)
+        x = torch.randn(128, 1, 28, 28).to(memory_format=torch.channels_last)
+        label = torch.randint(0, 10, (128,))
+        optimizer = torch.optim.AdamW(model.parameters(), lr=3e-4, fused=True)
+
+    def step() -> None:
+        optimizer.zero_grad(set_to_none=True)
+        F.cross_entropy(model(x).view(len(label), -1), label).backward()
+        optimizer.step()
+
+    return step
+
+
+def torch_worker(name: str, threads: int) -> None:
+    """Prints the median seconds of a step."""
+    import torch
+
+    torch.set_num_threads(threads)
+    step, times = torch_step(name), []
+    for i in range(WARMUP + STEPS):
+        start = time.perf_counter()
+        step()
+        if i >= WARMUP:
+            times.append(time.perf_counter() - start)
+    print(statistics.median(times))
+
+
+def environment(threads: int) -> dict[str, str]:
+    return {**os.environ, "OMP_NUM_THREADS": str(threads)}
+
+
+def time_torch(name: str, threads: int) -> float:
+    worker = subprocess.run([sys.executable, __file__, "--worker", name, str(threads)], check=True, text=True,
+                            capture_output=True, env=environment(threads))
+    return float(worker.stdout)
+
+
+def time_partita(app: Path, name: str, threads: int) -> float:
+    run = subprocess.run([str(app), f"--benchmark_filter=^model/{name}$", "--benchmark_format=json", "--benchmark_min_time=0.001",
+                          f"--benchmark_repetitions={STEPS}"],
+                         cwd=ROOT, check=True, text=True, capture_output=True, env=environment(threads))
+    # One step a repetition; the first ones warm up.
+    report = json.loads(run.stdout[run.stdout.index("{"):])
+    scale = {"ns": 1e-9, "us": 1e-6, "ms": 1e-3, "s": 1.0}
+    times = [b["real_time"] * scale[b["time_unit"]] for b in report["benchmarks"] if b["run_type"] == "iteration"]
+    return statistics.median(times)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--app", type=Path, default=ROOT / "build/release/apps/kernel_bench/kernel_bench")
+    parser.add_argument("--rounds", type=int, default=7)
+    parser.add_argument("--models", nargs="+", choices=MODELS, default=MODELS)
+    parser.add_argument("--threads", type=int, nargs="+", default=[1, 2])
+    parser.add_argument("--worker", nargs=2, help=argparse.SUPPRESS)
+    args = parser.parse_args()
+    if args.worker:
+        torch_worker(args.worker[0], int(args.worker[1]))
+        return
+    import torch
+
+    print(f"PyTorch {torch.__version__}; median of rounds and range; ratio = PyTorch / Partita")
+    app = args.app.resolve()
+    for name in args.models:
+        for threads in args.threads:
+            compare(f"{name}, {threads} thread{'s' if threads > 1 else ''}", args.rounds,
+                    lambda: time_partita(app, name, threads), lambda: time_torch(name, threads))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,63 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include <gtest/gtest.h>
+
+#include <partita/kernels/cost.hpp>
+
+// Known by counting by hand.
+
+namespace partita::kernels::test {
+namespace {
+
+using cost::Cost;
+
+constexpr Conv2dShape layer{28, 28, 16, 32, 3, 3, 2, 1};  // -> 14 x 14 x 32
+static_assert(layer.out_rows() == 14 && layer.out_columns() == 14);
+static_assert(layer.inputs() == 12544 && layer.outputs() == 6272 && layer.kernel() == 144);
+
+TEST(cost_image, convolution) {
+  const double products = 2.0 * 128 * 6272 * 144, bytes = 4.0 * (128 * 12544 + 32 * 144 + 128 * 6272);
+  EXPECT_EQ(cost::conv2d_forward(layer, 128, 4), (Cost{products, bytes}));
+  EXPECT_EQ(cost::conv2d_backward_input(layer, 128, 4), (Cost{products, bytes}));
+  EXPECT_EQ(cost::conv2d_backward_weights(layer, 128, 4), (Cost{products, bytes}));
+  EXPECT_EQ(cost::conv2d_forward(layer, 128, 4, true), (Cost{products + 128 * 6272, bytes + 4 * 32}));
+  EXPECT_EQ(cost::conv2d_backward_weights(layer, 128, 4, true).flop, products + 128 * 6272);
+  EXPECT_EQ(cost::conv2d_forward(layer, 128, 2).byte, bytes / 2);
+  EXPECT_EQ(cost::conv2d_forward(layer, 0, 4).flop, 0);
+}
+
+TEST(cost_image, batch_norm) {
+  constexpr double n = 1000 * 16;
+  const BatchnormOptions plain, relu{.relu = true};
+  EXPECT_EQ(cost::batchnorm_stats(1000, 16, 4), (Cost{4 * n, 4 * n + 2 * 4 * 16}));
+  EXPECT_EQ(cost::batchnorm_apply(plain, 1000, 16, 4), (Cost{3 * n + 16, 8 * n + 4 * 4 * 16}));
+  EXPECT_EQ(cost::batchnorm_apply(relu, 1000, 16, 2), (Cost{4 * n + 16, 4 * n + (2 * 2 + 2 * 4) * 16}));
+  EXPECT_EQ(cost::batchnorm_finish(16, 4), (Cost{11 * 16, 7 * 4 * 16}));
+  EXPECT_EQ(
+      cost::batchnorm_forward(plain, 1000, 16, 4),
+      cost::batchnorm_stats(1000, 16, 4) + cost::batchnorm_finish(16, 4) + cost::batchnorm_apply(plain, 1000, 16, 4));
+  EXPECT_EQ(cost::batchnorm_backward_sums(plain, 1000, 16, 4), (Cost{4 * n + 16, 8 * n + 4 * 4 * 16}));
+  EXPECT_EQ(cost::batchnorm_backward_sums(relu, 1000, 16, 4), (Cost{5 * n + 16, 12 * n + 4 * 4 * 16}));
+  EXPECT_EQ(cost::batchnorm_backward_input(plain, 1000, 16, 4), (Cost{5 * n + 64, 12 * n + 5 * 4 * 16}));
+  EXPECT_EQ(cost::batchnorm_backward_input(relu, 1000, 16, 8), (Cost{6 * n + 64, 32 * n + 5 * 8 * 16}));
+}
+
+TEST(cost_image, group_norm) {
+  const GroupnormOptions two{.groups = 2};
+  constexpr double n = 3 * 49 * 8;
+  EXPECT_EQ(cost::groupnorm_forward(two, 3, 49, 8, 4), (Cost{7 * n + 5 * 24 + 5 * 6, 8 * (n + 8) + 8 * 6}));
+  EXPECT_EQ(cost::groupnorm_backward_input(two, 3, 49, 8, 4), (Cost{10 * n + 4 * 24 + 5 * 6, 4 * (3 * n + 8) + 8 * 6}));
+  EXPECT_EQ(cost::groupnorm_backward_weights(two, 3, 49, 8, 4), (Cost{4 * n + 3 * 24, 8 * n + 8 * (6 + 8)}));
+}
+
+TEST(cost_image, pooling) {
+  constexpr Pool2dShape s{6, 6, 3, 3, 3, 2, 1};  // -> 3 x 3
+  EXPECT_EQ(cost::max_pool2d_forward(s, 2, 4), (Cost{2 * 27 * 9, 2 * (4 * (108 + 27) + 4 * 27)}));
+  EXPECT_EQ(cost::max_pool2d_backward(s, 2, 2), (Cost{2 * 2 * 27 * 9, 2 * (2 * (108 + 27) + 4 * 27)}));
+  EXPECT_EQ(cost::average_pool2d_forward(s, 2, 4), (Cost{2 * 27 * 9 + 2 * 27, 2 * 4 * (108 + 27)}));
+  EXPECT_EQ(cost::average_pool2d_backward(s, 2, 4), (Cost{2 * 27 * 9 + 2 * 108, 2 * 4 * (108 + 27)}));
+  EXPECT_EQ(cost::global_average_pool2d_forward(2, 49, 64, 4), (Cost{128 * 50, 4 * 128 * 50}));
+  EXPECT_EQ(cost::global_average_pool2d_backward(2, 49, 64, 4), (Cost{128 * 49, 4 * 128 * 50}));
+}
+
+}  // namespace
+}  // namespace partita::kernels::test

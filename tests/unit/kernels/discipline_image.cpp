@@ -1,0 +1,96 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include <partita/kernels/batchnorm.hpp>
+#include <partita/kernels/conv2d.hpp>
+#include <partita/kernels/groupnorm.hpp>
+#include <partita/kernels/pool2d.hpp>
+#include <support/allocation_counter.hpp>
+#include <support/kokkos_observer.hpp>
+
+#include "support.hpp"
+
+// The kernels of images: after the first call they allocate nothing, fence nothing, and every kernel has Partita's
+// label and runs on the context's instance.
+
+namespace partita::kernels::test {
+namespace {
+
+struct Step {
+  static constexpr index_t B = 6;
+  static constexpr Conv2dShape s{9, 8, 16, 32, 3, 3, 2, 1};
+  static constexpr Pool2dShape pool{9, 8, 16, 3, 3, 2, 1};
+  static constexpr index_t pixels = s.rows * s.columns, C = s.channels;
+  Context context;
+  BatchnormOptions batch{.relu = true};
+  GroupnormOptions group{.groups = 4};
+  Matrix<float> x{"x", B, s.inputs()}, dx{"dx", B, s.inputs()}, y{"y", B, s.outputs()}, W{"W", s.filters, s.kernel()},
+      dW{"dW", s.filters, s.kernel()}, pooled{"pooled", B, pool.outputs()}, mean_of_all{"all", B, C},
+      group_mean{"group_mean", B, 4}, group_rstd{"group_rstd", B, 4};
+  Vector<float> b{"b", s.filters}, db{"db", s.filters}, gamma{"gamma", C}, beta{"beta", C}, mean{"mean", C},
+      rstd{"rstd", C}, running_mean{"running_mean", C}, running_variance{"running_variance", C}, dgamma{"dgamma", C},
+      dbeta{"dbeta", C};
+  Matrix<std::int32_t> winner{"winner", B, pool.outputs()};
+
+  explicit Step(const Exec& exec, Backend backend)
+      : context(exec, {.backend = backend, .deterministic = false, .per_kernel = {}}) {}
+
+  void run() {
+    const Exec& exec = context.exec();
+    conv2d_forward(context, s, x, W, b, y);
+    conv2d_forward<float>(context, s, x, W, {}, y);
+    conv2d_backward_input(context, s, y, W, dx);
+    conv2d_backward_weights(context, s, x, y, dW, db);
+    const Matrix<float> rows(x.data(), B * pixels, C), drows(dx.data(), B * pixels, C);
+    batchnorm_forward(context, batch, rows, gamma, beta, drows, mean, rstd, running_mean, running_variance);
+    batchnorm_infer(exec, batch, rows, gamma, beta, running_mean, running_variance, drows);
+    batchnorm_backward_sums<float>(context, batch, rows, drows, mean, rstd, drows, dgamma, dbeta);
+    batchnorm_backward_input(exec, batch, rows, drows, gamma, mean, rstd, dgamma, dbeta, drows, drows);
+    groupnorm_forward(context, group, x, gamma, beta, dx, group_mean, group_rstd);
+    groupnorm_backward_input(context, group, x, gamma, group_mean, group_rstd, x, dx);
+    groupnorm_backward_weights<float>(context, group, x, group_mean, group_rstd, x, dgamma, dbeta);
+    max_pool2d_forward(exec, pool, x, pooled, winner);
+    max_pool2d_backward(exec, pool, pooled, winner, dx);
+    average_pool2d_forward(exec, pool, x, pooled);
+    average_pool2d_backward(exec, pool, pooled, dx);
+    global_average_pool2d_forward(exec, pixels, x, mean_of_all);
+    global_average_pool2d_backward(exec, pixels, mean_of_all, dx);
+  }
+};
+
+class discipline_image : public ::testing::TestWithParam<Backend> {};
+
+TEST_P(discipline_image, a_step_has_own_labels_and_neither_fences_nor_view_allocations) {
+  Step step(instances().back(), GetParam());
+  step.run();
+  ::partita::test::Observed seen;
+  {
+    ::partita::test::KokkosObserver observer(seen, step.context.exec());
+    step.run();
+  }
+  EXPECT_GE(seen.kernels, 20);
+  EXPECT_EQ(seen.foreign_labels, 0) << seen.foreign;
+  EXPECT_EQ(seen.other_instances, 0);
+  EXPECT_EQ(seen.fences, 0);
+  EXPECT_EQ(seen.allocations, 0);
+}
+
+TEST_P(discipline_image, a_step_asks_the_heap_for_nothing) {
+  if (!::partita::test::allocation_counter_works()) GTEST_SKIP() << "malloc cannot be interposed in this build";
+  Step step(Exec(), GetParam());
+  step.run();
+  step.run();
+  ::partita::test::start_counting_allocations();
+  step.run();
+  const auto count = ::partita::test::stop_counting_allocations();
+  EXPECT_EQ(count.ours(), 0u) << count.by_vendor << " more in the vendor's library, " << count.by_openmp
+                              << " in OpenMP's";
+  if (GetParam() == Backend::portable) {
+    EXPECT_EQ(count.by_vendor, 0u);
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(all, discipline_image, ::testing::ValuesIn(backends()), [](const auto& at) {
+  return std::string(at.param == Backend::vendor ? "vendor" : "portable");
+});
+
+}  // namespace
+}  // namespace partita::kernels::test

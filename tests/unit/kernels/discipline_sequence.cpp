@@ -1,0 +1,106 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include <partita/kernels/attention.hpp>
+#include <partita/kernels/embedding.hpp>
+#include <partita/kernels/gemm.hpp>
+#include <partita/kernels/layernorm.hpp>
+#include <partita/kernels/softmax.hpp>
+#include <support/allocation_counter.hpp>
+#include <support/kokkos_observer.hpp>
+
+#include "support.hpp"
+
+// The kernels of a decoder block: after the first step they allocate nothing, fence nothing, and each has Partita's
+// label and runs on the context's instance.
+
+namespace partita::kernels::test {
+namespace {
+
+template <class Scalar>
+struct Step {
+  using A = accumulate_t<Scalar>;
+  static constexpr index_t B = 3, T = 40, H = 2, D = 9, C = H * D, rows = B * T, V = 11;
+  Context context;
+  Matrix<Scalar> W{"W", V, C}, P{"P", T, C}, x{"x", rows, C}, y{"y", rows, C}, qkv{"qkv", rows, 3 * C},
+      dqkv{"dqkv", rows, 3 * C}, scores{"scores", rows, V};
+  Vector<Scalar> gamma{"gamma", C}, beta{"beta", C};
+  Vector<A> mean{"mean", rows}, rstd{"rstd", rows}, lse{"lse", B*H*T};
+  Vector<std::int32_t> tokens{"tokens", rows};
+
+  Step(const Exec& exec, Backend backend)
+      : context(exec, {.backend = backend, .deterministic = false, .per_kernel = {}}) {}
+
+  Matrix<Scalar> third(const Matrix<Scalar>& of, index_t i) const {
+    return Matrix<Scalar>(Kokkos::subview(of, Kokkos::ALL, Kokkos::pair<index_t, index_t>(i * C, (i + 1) * C)));
+  }
+  void run() {
+    const Exec& exec = context.exec();
+    embedding_forward<Scalar>(exec, T, tokens, W, P, x);
+    layernorm_forward<Scalar>(exec, 1e-5, x, gamma, beta, y, mean, rstd);
+    for (AttentionAlgorithm algorithm : {AttentionAlgorithm::blockwise, AttentionAlgorithm::plain}) {
+      const AttentionOptions options{.T = T, .H = H, .causal = true, .algorithm = algorithm};
+      attention_forward<Scalar>(context, options, third(qkv, 0), third(qkv, 1), third(qkv, 2), y, lse);
+      attention_backward<Scalar>(context, options, third(qkv, 0), third(qkv, 1), third(qkv, 2), y, lse, y,
+                                 third(dqkv, 0), third(dqkv, 1), third(dqkv, 2));
+    }
+    gemm<Scalar>(context, {.transpose_b = true, .alpha = 0.5, .beta = 1}, x, W, scores);
+    gemm_batched<Scalar>(context, {.transpose_b = true}, {x.data(), B, T, C, C, T * C}, {W.data(), B, V, C, C, 0},
+                         MatrixBatch<Scalar>{scores.data(), B, T, V, V, T * V});
+    softmax_forward<Scalar>(exec, scores, scores);
+    softmax_backward<Scalar>(exec, scores, scores, scores);
+    layernorm_backward_input<Scalar>(exec, x, gamma, mean, rstd, y, y);
+    layernorm_backward_weights<Scalar>(context, x, mean, rstd, y, gamma, beta);
+    rmsnorm_forward<Scalar>(exec, 1e-5, x, gamma, y, rstd);
+    rmsnorm_backward_input<Scalar>(exec, x, gamma, rstd, y, y);
+    rmsnorm_backward_weights<Scalar>(context, x, rstd, y, gamma);
+    embedding_backward_weights<Scalar>(exec, T, tokens, y, W, P);
+  }
+};
+
+template <class Scalar>
+void expect_own_labels(Backend backend) {
+  Step<Scalar> step(instances().back(), backend);
+  step.run();
+  ::partita::test::Observed seen;
+  {
+    ::partita::test::KokkosObserver observer(seen, step.context.exec());
+    step.run();
+  }
+  EXPECT_GE(seen.kernels, 16);
+  EXPECT_EQ(seen.foreign_labels, 0) << seen.foreign;
+  EXPECT_EQ(seen.other_instances, 0);
+  EXPECT_EQ(seen.fences, 0);
+  EXPECT_EQ(seen.allocations, 0);
+}
+
+template <class Scalar>
+void expect_no_allocation(Backend backend) {
+  if (!::partita::test::allocation_counter_works()) GTEST_SKIP() << "malloc cannot be interposed in this build";
+  Step<Scalar> step(Exec(), backend);
+  step.run();
+  step.run();
+  ::partita::test::start_counting_allocations();
+  step.run();
+  const auto count = ::partita::test::stop_counting_allocations();
+  EXPECT_EQ(count.ours(), 0u);
+  if (backend == Backend::portable) {
+    EXPECT_EQ(count.by_vendor, 0u);
+  }
+}
+
+class discipline_sequence : public ::testing::TestWithParam<Backend> {};
+
+TEST_P(discipline_sequence, a_step_has_own_labels_and_neither_fences_nor_view_allocations) {
+  expect_own_labels<float>(GetParam());
+  expect_own_labels<bfloat16>(GetParam());
+}
+TEST_P(discipline_sequence, a_step_asks_the_heap_for_nothing) {
+  expect_no_allocation<float>(GetParam());
+  expect_no_allocation<float16>(GetParam());
+}
+
+INSTANTIATE_TEST_SUITE_P(all, discipline_sequence, ::testing::ValuesIn(backends()), [](const auto& at) {
+  return std::string(at.param == Backend::vendor ? "vendor" : "portable");
+});
+
+}  // namespace
+}  // namespace partita::kernels::test
