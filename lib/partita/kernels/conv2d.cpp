@@ -29,13 +29,8 @@ void require_images(const char* function, const Conv2dShape& s, const char* in_n
                     const C& out) {
   require_shape(function, s);
   backend::require(function, in_name, in.extent(1), "columns", s.inputs(), "rows x columns x channels");
-<<<<<<< HEAD
   backend::require_matrix(function, out_name, out, in.extent(0), "one for each image", s.outputs(),
                           "output rows x output columns x filters");
-=======
-  backend::require_matrix(function, out_name, out, in.extent(0), "images of the input", s.outputs(),
-                          "output rows x output columns x filters");
->>>>>>> main
 }
 
 template <class A>
