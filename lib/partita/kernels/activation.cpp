@@ -3,7 +3,6 @@
 #include <partita/kernels/activation.hpp>
 #include <partita/kernels/backend/range.hpp>
 #include <string>
-#include <utility>
 
 namespace partita::kernels {
 namespace {
@@ -15,12 +14,8 @@ inline constexpr index_t column_block = backend::runs_on_host ? 2048 : 1;
 struct Cover {
   index_t rows, columns, per_row;
 
-  template <class... Operands>
-  explicit Cover(const Operands&... operands) {
-    const auto [first_rows, first_columns] = extents(operands...);
-    const bool flat = ((index_t(operands.stride(0)) == first_columns) && ...);
-    rows = flat && first_rows > 0 ? 1 : first_rows;
-    columns = flat ? first_rows * first_columns : first_columns;
+  Cover(index_t given_rows, index_t given_columns, bool padded)
+      : rows(padded || given_rows == 0 ? given_rows : 1), columns(padded ? given_columns : given_rows * given_columns) {
     per_row = (columns + column_block - 1) / column_block;
   }
   index_t tasks() const { return rows * per_row; }
@@ -32,13 +27,14 @@ struct Cover {
     const index_t begin = task % per_row * column_block;
     return {task / per_row, begin, begin + column_block < columns ? begin + column_block : columns};
   }
-
- private:
-  template <class First, class... Rest>
-  static std::pair<index_t, index_t> extents(const First& first, const Rest&...) {
-    return {index_t(first.extent(0)), index_t(first.extent(1))};
-  }
 };
+
+template <class First, class... Rest>
+Cover cover_of(const First& first, const Rest&... rest) {
+  const auto columns = index_t(first.extent(1));
+  const auto padded = [&](const auto& operand) { return index_t(operand.stride(0)) != columns; };
+  return {index_t(first.extent(0)), columns, (padded(first) || ... || padded(rest))};
+}
 
 template <class Scalar, Activation activation>
 struct Forward {
@@ -114,7 +110,7 @@ void require_same(const char* function, const char* a_name, const A& a, const ch
 template <class Scalar>
 void launch_forward(const Exec& exec, Activation activation, const ConstMatrix<Scalar>& x, const Matrix<Scalar>& y) {
   static const std::string label = "partita::kernels::activation_forward";
-  const Cover cover(x, y);
+  const Cover cover = cover_of(x, y);
   with_constant(activation, [&]<Activation constant>() {
     Kokkos::parallel_for(
         label, backend::range_policy(exec, cover.tasks()),
@@ -125,7 +121,7 @@ void launch_forward(const Exec& exec, Activation activation, const ConstMatrix<S
 template <bool from_output, class Scalar>
 void launch_backward(const Exec& exec, const std::string& label, Activation activation, const ConstMatrix<Scalar>& at,
                      const ConstMatrix<Scalar>& dy, const Matrix<Scalar>& dx) {
-  const Cover cover(at, dy, dx);
+  const Cover cover = cover_of(at, dy, dx);
   with_constant(activation, [&]<Activation constant>() {
     if constexpr (!from_output || slope_from_output(constant))
       Kokkos::parallel_for(

@@ -34,8 +34,8 @@ class determinism_elementwise : public ::testing::Test {
   void check(const std::string& what, const Kernel& kernel) const {
     const auto all = run(kernel, Exec(), 0, n, 0);
     for (const Exec& exec : instances())
-      for (index_t extent : {1, 3, 17, 33, 5000})
-        for (index_t first : {0, 1, 7, 3990})
+      for (index_t extent : {1, 17, 5000})
+        for (index_t first : {0, 7, 3990})
           EXPECT_TRUE(same_bits(run(kernel, exec, first, extent, first % 3),
                                 {all.begin() + first, all.begin() + first + extent}))
               << what << " from " << first << ", " << extent;

@@ -10,7 +10,8 @@ namespace partita::kernels::test {
 namespace {
 
 const std::vector<Activation> activations = {Activation::identity, Activation::relu, Activation::tanh,
-                                             Activation::sigmoid};
+                                             Activation::sigmoid,  Activation::gelu, Activation::gelu_tanh,
+                                             Activation::silu};
 
 /// What a vendor's tanh or logistic may err by, beside the rounding of its argument: their values are at most 1.
 constexpr double activation_error = 8;  // units of roundoff

@@ -135,12 +135,15 @@ TEST(loss_labels, outside_the_classes_makes_the_sum_nan) {
 
 TEST(loss_labels, ties_go_to_the_first_class) {
   Context context;
-  const Placed<float> logits({2, 2, 1, 0, 5, 5}, 2, 3);
+  const Placed<float> logits({2, 2, 1, 0, 5, 5, 7, 7, 7}, 3, 3);
   const Kokkos::View<double, Memory> sum("sum");
   const Kokkos::View<index_t, Memory> correct("correct");
-  loss_forward(context, Loss::mse, logits.matrix(), to_device(std::vector<std::int32_t>{0, 1}), sum, correct);
-  context.exec().fence();
-  EXPECT_EQ(to_host(correct)[0], 2);
+  for (Loss kind : losses)
+    for (const auto& [labels, hits] : {std::pair(std::vector<std::int32_t>{0, 1, 0}, 3), {{1, 2, 2}, 0}}) {
+      loss_forward(context, kind, logits.matrix(), to_device(labels), sum, correct);
+      context.exec().fence();
+      EXPECT_EQ(to_host(correct)[0], hits);
+    }
 }
 
 TEST(loss_labels, shape_error_names_operand_and_extents) {
