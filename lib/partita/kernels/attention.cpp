@@ -3,6 +3,7 @@
 #include <partita/core/error.hpp>
 #include <partita/kernels/attention.hpp>
 #include <partita/kernels/backend/attention_host.hpp>
+#include <partita/kernels/backend/attention_host_backward.hpp>
 #include <partita/kernels/backend/attention_rows.hpp>
 #include <string>
 

@@ -8,7 +8,7 @@
 
 // Attention by rows: a team has one query, or one key, and its numbers of a block of keys, or queries. Blocks of 64
 // in a device's shared memory are its blockwise algorithm; one block of all T, kept in global memory, is the plain one.
-// The chains are those of attention_host.hpp, so blocks of 64 give the same bits; on a host a team is one thread.
+// The chains are those of attention_panel.hpp, so blocks of 64 give the same bits; on a host a team is one thread.
 
 namespace partita::kernels::backend::rows {
 
