@@ -15,7 +15,7 @@ from partita.record import Record, plural
 from partita.table import Table
 
 MEASURES = ("flop", "byte", "flop_per_s", "byte_per_s", "time_s", "ci_low_s", "ci_high_s", "peak_share")
-LABELLED = 3  # Kernels of each family whose names stand in the picture.
+LABELLED = 3  # Kernels whose names stand in the picture.
 
 
 def roofline_picture(record: Record) -> Picture:
@@ -28,7 +28,7 @@ def roofline_picture(record: Record) -> Picture:
         table.add(benchmark=str(name), family=_family(str(name)), intensity=_ratio(values["flop"], values["byte"]), **values)
     shown = [row for row in table if row["flop_per_s"] > 0 and np.isfinite(row["intensity"])]
 
-    page = style.Page(8.6, 4.6, nrows=1, ncols=1)
+    page = style.Page(9.6, 4.6, nrows=1, ncols=1)
     axes = page.axes[0]
     families = list(dict.fromkeys(row["family"] for row in shown))
     handles = []
@@ -38,8 +38,8 @@ def roofline_picture(record: Record) -> Picture:
         x = np.array([axes.get_xlim()[0], ridge, axes.get_xlim()[1]])
         axes.plot(x, np.minimum(x * peak_byte, peak_flop) / 1e9, color=style.GREY, lw=1.6, zorder=1.5, label="_roof")
         axes.annotate(
-            f"triad {peak_byte / 1e9:.3g} GB/s", (x[0], x[0] * peak_byte / 1e9), (6, 14), textcoords="offset points",
-            fontsize=8.5, color=style.GREY,
+            f"triad {peak_byte / 1e9:.3g} GB/s", (ridge / 2, ridge / 2 * peak_byte / 1e9), (-8, 2), textcoords="offset points",
+            ha="right", fontsize=8.5, color=style.GREY,
         )  # fmt: skip
         axes.annotate(
             f"gemm {peak_flop / 1e9:.4g} GFLOP/s", (x[2], peak_flop / 1e9), (-4, 5), textcoords="offset points", ha="right",
@@ -56,7 +56,7 @@ def roofline_picture(record: Record) -> Picture:
         _name_extremes(axes, shown, peak_flop, peak_byte)
     notes = [
         "flop and byte by closed form, every operand moved once; time: median over repetitions",
-        "above the slanted roof: operands that stay in a cache, which the triad's do not",
+        "above the slanted roof: operands that stay in a nearer cache than the triad's",
     ]
     title = "Kernels under the roof of this machine"
     return Picture("roofline", page.finish(title, machine_line(f"{record.path.stem}, {plural(record.threads, 'thread')}", record), notes, handles), table)
@@ -69,7 +69,7 @@ def _family(name: str) -> str:
         first = first.removesuffix(end)
     families = {
         "dense": ("gemm", "linear"), "attention": ("attention",), "norm": ("layernorm", "rmsnorm", "batchnorm", "groupnorm"),
-        "convolution": ("conv2d",), "training step": ("model",),
+        "convolution": ("conv2d",), "model": ("model",),
         "optimizer": ("optimizer",),
     }  # fmt: skip
     for family, beginnings in families.items():
@@ -100,8 +100,9 @@ def _axes(axes: Axes, intensity: Iterable[float], rate: Iterable[float]) -> None
 def _name_extremes(axes: Axes, shown: list[dict], peak_flop: float, peak_byte: float) -> None:
     """The names of those furthest below the roof: where there is something to win."""
     far = sorted(shown, key=lambda row: row["flop_per_s"] / min(peak_flop, row["intensity"] * peak_byte))
-    for row in far[:LABELLED]:
+    for index, row in enumerate(far[:LABELLED]):
         axes.annotate(
-            row["benchmark"], (row["intensity"], row["flop_per_s"] / 1e9), (6, -10), textcoords="offset points", fontsize=7.5,
+            row["benchmark"], (row["intensity"], row["flop_per_s"] / 1e9), (7, 4 if index % 2 else -9),
+            textcoords="offset points", fontsize=7.5,
         )  # fmt: skip
 

@@ -8,6 +8,10 @@
 #include <partita/kernels/backend/tile.hpp>
 #include <partita/kernels/math.hpp>
 
+#ifdef __CUDACC__
+#pragma nv_diag_suppress 1675  // GCC's own pragmas: hosts alone run this
+#endif
+
 // Blockwise attention for hosts. A vector lane is a query: scores, weights and outputs of a panel of queries are kept
 // transposed, (keys, queries) and (D, queries), so that softmax needs no sum over lanes, a masked panel is left out
 // whole, and every product reads its operands where they lie.

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
+#include <algorithm>
 #include <array>
 #include <map>
 #include <partita/kernels/backend/conv_vendor.hpp>
