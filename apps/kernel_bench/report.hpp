@@ -33,7 +33,7 @@ class Report {
   Report(const comm::Environment& env, const comm::Mesh& mesh, const Config& config)
       : bench_(env, mesh, config.run, "the kernels") {}
 
-  /// Checks that what was computed is finite; writes the record; prints the last line. Returns done or check_failed.
+  /// Writes the record; prints the last line. Throws UsageError when nothing was measured: it would say nothing.
   ExitCode finish(const std::vector<Measured>& all, const Peaks& peaks);
 
  private:

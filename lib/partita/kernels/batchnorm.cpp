@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
+#include <partita/kernels/backend/check.hpp>
 #include <partita/kernels/backend/pack.hpp>
-#include <partita/kernels/backend/require.hpp>
 #include <partita/kernels/batchnorm.hpp>
 #include <string>
 
@@ -117,11 +117,6 @@ struct Apply {
 
 constexpr const char* as_columns = "the columns of x";
 
-template <class A, class B>
-void require_like_x(const char* function, const char* name, const A& a, const B& x) {
-  backend::require_matrix(function, name, a, x.extent(0), "the rows of x", x.extent(1), as_columns);
-}
-
 template <class Scalar>
 void apply(const Exec& exec, const std::string& label, bool relu, ConstMatrix<Scalar> x, ConstVector<Scalar> gamma,
            ConstVector<Scalar> beta, ConstVector<accumulate_t<Scalar>> mean, ConstVector<accumulate_t<Scalar>> rstd,
@@ -182,7 +177,7 @@ void batchnorm_apply(const Exec& exec, const BatchnormOptions& options, std::typ
                      std::type_identity_t<ConstVector<accumulate_t<Scalar>>> rstd, Matrix<Scalar> y) {
   static const std::string label = "partita::kernels::batchnorm_apply";
   const std::size_t C = x.extent(1);
-  require_like_x("batchnorm_apply", "y", y, x);
+  backend::require_like_x("batchnorm_apply", "y", y, x);
   require_elements("batchnorm_apply", "gamma", gamma, C, as_columns);
   require_elements("batchnorm_apply", "beta", beta, C, as_columns);
   require_elements("batchnorm_apply", "mean", mean, C, as_columns);
@@ -209,7 +204,7 @@ void batchnorm_infer(const Exec& exec, const BatchnormOptions& options, std::typ
                      std::type_identity_t<ConstVector<accumulate_t<Scalar>>> running_variance, Matrix<Scalar> y) {
   static const std::string label = "partita::kernels::batchnorm_infer";
   const std::size_t C = x.extent(1);
-  require_like_x("batchnorm_infer", "y", y, x);
+  backend::require_like_x("batchnorm_infer", "y", y, x);
   require_elements("batchnorm_infer", "gamma", gamma, C, as_columns);
   require_elements("batchnorm_infer", "beta", beta, C, as_columns);
   require_elements("batchnorm_infer", "running_mean", running_mean, C, as_columns);

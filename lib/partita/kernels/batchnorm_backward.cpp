@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
+#include <partita/kernels/backend/check.hpp>
 #include <partita/kernels/backend/pack.hpp>
-#include <partita/kernels/backend/require.hpp>
 #include <partita/kernels/batchnorm.hpp>
 #include <string>
 
@@ -95,11 +95,6 @@ struct Slopes {
 
 constexpr const char* as_columns = "the columns of x";
 
-template <class A, class B>
-void require_like_x(const char* function, const char* name, const A& a, const B& x) {
-  backend::require_matrix(function, name, a, x.extent(0), "the rows of x", x.extent(1), as_columns);
-}
-
 }  // namespace
 
 template <class Scalar>
@@ -113,8 +108,8 @@ void batchnorm_backward_sums(Context& context, const BatchnormOptions& options,
   static const std::string chunks_label = "partita::kernels::batchnorm_backward_sums::chunks";
   static const std::string label = "partita::kernels::batchnorm_backward_sums";
   const index_t R = index_t(x.extent(0)), C = index_t(x.extent(1));
-  require_like_x("batchnorm_backward_sums", "dy", dy, x);
-  if (options.relu) require_like_x("batchnorm_backward_sums", "y", y, x);
+  backend::require_like_x("batchnorm_backward_sums", "dy", dy, x);
+  if (options.relu) backend::require_like_x("batchnorm_backward_sums", "y", y, x);
   require_elements("batchnorm_backward_sums", "mean", mean, C, as_columns);
   require_elements("batchnorm_backward_sums", "rstd", rstd, C, as_columns);
   require_elements("batchnorm_backward_sums", "dgamma", dgamma, C, as_columns);
@@ -146,9 +141,9 @@ void batchnorm_backward_input(const Exec& exec, const BatchnormOptions& options,
   using Real = accumulate_t<Scalar>;
   static const std::string label = "partita::kernels::batchnorm_backward_input";
   const index_t R = index_t(x.extent(0)), C = index_t(x.extent(1));
-  require_like_x("batchnorm_backward_input", "dy", dy, x);
-  require_like_x("batchnorm_backward_input", "dx", dx, x);
-  if (options.relu) require_like_x("batchnorm_backward_input", "y", y, x);
+  backend::require_like_x("batchnorm_backward_input", "dy", dy, x);
+  backend::require_like_x("batchnorm_backward_input", "dx", dx, x);
+  if (options.relu) backend::require_like_x("batchnorm_backward_input", "y", y, x);
   require_elements("batchnorm_backward_input", "gamma", gamma, C, as_columns);
   require_elements("batchnorm_backward_input", "mean", mean, C, as_columns);
   require_elements("batchnorm_backward_input", "rstd", rstd, C, as_columns);

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
+#include <partita/kernels/backend/check.hpp>
 #include <partita/kernels/backend/conv_device.hpp>
 #include <partita/kernels/backend/conv_host_weights.hpp>
 #include <partita/kernels/backend/conv_vendor.hpp>
-#include <partita/kernels/backend/require.hpp>
 #include <partita/kernels/conv2d.hpp>
 #include <string>
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
+#include <partita/kernels/backend/check.hpp>
 #include <partita/kernels/backend/pack.hpp>
-#include <partita/kernels/backend/require.hpp>
 #include <partita/kernels/groupnorm.hpp>
 #include <string>
 
@@ -227,11 +227,6 @@ Extents extents_of(const char* function, const GroupnormOptions& options, const 
   return {index_t(x.extent(0)), C == 0 ? 0 : columns / C, C, options.groups};
 }
 
-template <class A, class B>
-void require_like_x(const char* function, const char* name, const A& a, const B& x) {
-  backend::require_matrix(function, name, a, x.extent(0), "the rows of x", x.extent(1), "the columns of x");
-}
-
 /// A task is an image.
 template <class Real, class Body>
 void for_images(const Exec& exec, const std::string& label, const Extents& e, const Body& body) {
@@ -260,7 +255,7 @@ void groupnorm_forward(Context& context, const GroupnormOptions& options, std::t
   static const std::string finish_label = "partita::kernels::groupnorm_forward::finish";
   static const std::string label = "partita::kernels::groupnorm_forward";
   const Extents e = extents_of("groupnorm_forward", options, x, gamma.extent(0), mean, rstd);
-  require_like_x("groupnorm_forward", "y", y, x);
+  backend::require_like_x("groupnorm_forward", "y", y, x);
   backend::require_elements("groupnorm_forward", "beta", beta, gamma.extent(0), "the elements of gamma");
   const Exec& exec = context.exec();
   Real* const partial = partial_sums<Real>(context, e);
@@ -285,8 +280,8 @@ void groupnorm_backward_input(Context& context, const GroupnormOptions& options,
   static const std::string finish_label = "partita::kernels::groupnorm_backward_input::finish";
   static const std::string label = "partita::kernels::groupnorm_backward_input";
   const Extents e = extents_of("groupnorm_backward_input", options, x, gamma.extent(0), mean, rstd);
-  require_like_x("groupnorm_backward_input", "dy", dy, x);
-  require_like_x("groupnorm_backward_input", "dx", dx, x);
+  backend::require_like_x("groupnorm_backward_input", "dy", dy, x);
+  backend::require_like_x("groupnorm_backward_input", "dx", dx, x);
   const Exec& exec = context.exec();
   Real* const partial = partial_sums<Real>(context, e);
   Real* const shift = partial + 2 * e.B * e.channels;
@@ -321,7 +316,7 @@ void groupnorm_backward_weights(Context& context, const GroupnormOptions& option
   static const std::string sums_label = "partita::kernels::groupnorm_backward_weights::sums";
   static const std::string label = "partita::kernels::groupnorm_backward_weights";
   Extents e = extents_of("groupnorm_backward_weights", options, x, dgamma.extent(0), mean, rstd);
-  require_like_x("groupnorm_backward_weights", "dy", dy, x);
+  backend::require_like_x("groupnorm_backward_weights", "dy", dy, x);
   backend::require_elements("groupnorm_backward_weights", "dbeta", dbeta, dgamma.extent(0), "the elements of dgamma");
   const Exec& exec = context.exec();
   Real* const partial = partial_sums<Real>(context, e);

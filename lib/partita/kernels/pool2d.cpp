@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
+#include <partita/kernels/backend/check.hpp>
 #include <partita/kernels/backend/range.hpp>
-#include <partita/kernels/backend/require.hpp>
 #include <partita/kernels/pool2d.hpp>
 #include <string>
 

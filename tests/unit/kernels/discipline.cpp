@@ -4,8 +4,7 @@
 #include <partita/kernels/linear.hpp>
 #include <partita/kernels/loss.hpp>
 #include <partita/kernels/optimizer.hpp>
-#include <support/allocation_counter.hpp>
-#include <support/kokkos_observer.hpp>
+#include <support/discipline.hpp>
 
 #include "support.hpp"
 
@@ -61,16 +60,7 @@ class discipline : public ::testing::TestWithParam<Backend> {};
 TEST_P(discipline, a_step_has_own_labels_and_neither_fences_nor_view_allocations) {
   Step step(instances().back(), GetParam());
   step.run();
-  ::partita::test::Observed seen;
-  {
-    ::partita::test::KokkosObserver observer(seen, step.context.exec());
-    step.run();
-  }
-  EXPECT_GE(seen.kernels, 15);
-  EXPECT_EQ(seen.foreign_labels, 0) << seen.foreign;
-  EXPECT_EQ(seen.other_instances, 0);
-  EXPECT_EQ(seen.fences, 0);
-  EXPECT_EQ(seen.allocations, 0);
+  ::partita::test::expect_own_labels_and_no_fences(step.context.exec(), 15, [&] { step.run(); });
 }
 
 TEST_P(discipline, a_step_asks_the_heap_for_nothing) {
@@ -78,15 +68,7 @@ TEST_P(discipline, a_step_asks_the_heap_for_nothing) {
   Step step(Exec(), GetParam());
   step.run();
   step.run();
-  ::partita::test::start_counting_allocations();
-  step.run();
-  const auto count = ::partita::test::stop_counting_allocations();
-  EXPECT_EQ(count.ours(), 0u) << count.by_vendor << " more in the vendor's library, " << count.by_openmp
-                              << " in OpenMP's";
-  if (GetParam() == Backend::portable) {
-    EXPECT_EQ(count.by_vendor, 0u);
-  }
-  RecordProperty("allocations_inside_vendor", int(count.by_vendor));
+  ::partita::test::expect_no_allocation(GetParam() == Backend::portable, [&] { step.run(); });
 }
 
 TEST(discipline_counter, sees_an_allocation) {

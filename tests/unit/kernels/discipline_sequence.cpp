@@ -4,8 +4,7 @@
 #include <partita/kernels/gemm.hpp>
 #include <partita/kernels/layernorm.hpp>
 #include <partita/kernels/softmax.hpp>
-#include <support/allocation_counter.hpp>
-#include <support/kokkos_observer.hpp>
+#include <support/discipline.hpp>
 
 #include "support.hpp"
 
@@ -60,16 +59,7 @@ template <class Scalar>
 void expect_own_labels(Backend backend) {
   Step<Scalar> step(instances().back(), backend);
   step.run();
-  ::partita::test::Observed seen;
-  {
-    ::partita::test::KokkosObserver observer(seen, step.context.exec());
-    step.run();
-  }
-  EXPECT_GE(seen.kernels, 16);
-  EXPECT_EQ(seen.foreign_labels, 0) << seen.foreign;
-  EXPECT_EQ(seen.other_instances, 0);
-  EXPECT_EQ(seen.fences, 0);
-  EXPECT_EQ(seen.allocations, 0);
+  ::partita::test::expect_own_labels_and_no_fences(step.context.exec(), 16, [&] { step.run(); });
 }
 
 template <class Scalar>
@@ -78,13 +68,7 @@ void expect_no_allocation(Backend backend) {
   Step<Scalar> step(Exec(), backend);
   step.run();
   step.run();
-  ::partita::test::start_counting_allocations();
-  step.run();
-  const auto count = ::partita::test::stop_counting_allocations();
-  EXPECT_EQ(count.ours(), 0u);
-  if (backend == Backend::portable) {
-    EXPECT_EQ(count.by_vendor, 0u);
-  }
+  ::partita::test::expect_no_allocation(backend == Backend::portable, [&] { step.run(); });
 }
 
 class discipline_sequence : public ::testing::TestWithParam<Backend> {};

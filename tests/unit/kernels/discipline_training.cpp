@@ -7,8 +7,7 @@
 #include <partita/kernels/loss_scale.hpp>
 #include <partita/kernels/norm.hpp>
 #include <partita/kernels/optimizer.hpp>
-#include <support/allocation_counter.hpp>
-#include <support/kokkos_observer.hpp>
+#include <support/discipline.hpp>
 
 #include "support.hpp"
 
@@ -68,26 +67,14 @@ TYPED_TEST_SUITE(discipline_training, Storages);
 TYPED_TEST(discipline_training, has_own_labels_and_neither_fences_nor_view_allocations) {
   Step<TypeParam> step(instances().back());
   step.run();
-  ::partita::test::Observed seen;
-  {
-    ::partita::test::KokkosObserver observer(seen, step.context.exec());
-    step.run();
-  }
-  EXPECT_GE(seen.kernels, step.kernels);
-  EXPECT_EQ(seen.foreign_labels, 0) << seen.foreign;
-  EXPECT_EQ(seen.other_instances, 0);
-  EXPECT_EQ(seen.fences, 0);
-  EXPECT_EQ(seen.allocations, 0);
+  ::partita::test::expect_own_labels_and_no_fences(step.context.exec(), step.kernels, [&] { step.run(); });
 }
 
 TYPED_TEST(discipline_training, asks_the_heap_for_nothing) {
   if (!::partita::test::allocation_counter_works()) GTEST_SKIP() << "malloc cannot be interposed in this build";
   Step<TypeParam> step{Exec()};
   step.run();
-  ::partita::test::start_counting_allocations();
-  step.run();
-  const auto count = ::partita::test::stop_counting_allocations();
-  EXPECT_EQ(count.ours(), 0u) << count.last_of_ours;
+  ::partita::test::expect_no_allocation(false, [&] { step.run(); });
 }
 
 }  // namespace

@@ -6,8 +6,7 @@
 #include <partita/nn/gpt.hpp>
 #include <partita/nn/mlp.hpp>
 #include <partita/nn/trainer.hpp>
-#include <support/allocation_counter.hpp>
-#include <support/kokkos_observer.hpp>
+#include <support/discipline.hpp>
 
 // Whole training steps: after the first one they allocate nothing, fence nothing, launch nothing without our label, and
 // they learn.
@@ -75,16 +74,7 @@ class discipline : public ::testing::TestWithParam<Case> {};
 TEST_P(discipline, a_step_has_own_labels_and_neither_fences_nor_view_allocations) {
   Training training(GetParam().name, GetParam().backend);
   training.step();
-  ::partita::test::Observed seen;
-  {
-    ::partita::test::KokkosObserver observer(seen, training.context.exec());
-    training.trainer.step(training.x, training.tokens, training.label, training.sum);
-  }
-  EXPECT_GE(seen.kernels, 5);
-  EXPECT_EQ(seen.foreign_labels, 0) << seen.foreign;
-  EXPECT_EQ(seen.other_instances, 0);
-  EXPECT_EQ(seen.fences, 0);
-  EXPECT_EQ(seen.allocations, 0);
+  ::partita::test::expect_own_labels_and_no_fences(training.context.exec(), 5, [&] { training.trainer.step(training.x, training.tokens, training.label, training.sum); });
 }
 
 TEST_P(discipline, a_step_asks_the_heap_for_nothing) {
@@ -92,10 +82,7 @@ TEST_P(discipline, a_step_asks_the_heap_for_nothing) {
   Training training(GetParam().name, GetParam().backend);
   training.step();
   training.step();
-  ::partita::test::start_counting_allocations();
-  training.trainer.step(training.x, training.tokens, training.label, training.sum);
-  const auto count = ::partita::test::stop_counting_allocations();
-  EXPECT_EQ(count.ours(), 0u) << "by " << count.last_of_ours;
+  ::partita::test::expect_no_allocation(false, [&] { training.trainer.step(training.x, training.tokens, training.label, training.sum); });
 }
 
 TEST_P(discipline, steps_lower_the_loss) {
