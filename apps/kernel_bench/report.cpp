@@ -73,7 +73,8 @@ ExitCode Report::finish(const std::vector<Measured>& all, const Peaks& peaks) {
   record.summary = {rate("gemm_flop_per_s", peaks.flop_per_s, "1/s"),
                     rate("triad_byte_per_s", peaks.byte_per_s, "byte/s")};
   return bench_.finish(
-      {true, fmt::format("{} benchmarks ran", all.size())},
+      {peaks.wrong.empty(),
+       peaks.wrong.empty() ? fmt::format("the peaks' sums are right, {} benchmarks ran", all.size()) : peaks.wrong},
       fmt::format("gemm {:.1f} GFLOP/s, triad {:.1f} GB/s", 1e-9 * peaks.flop_per_s, 1e-9 * peaks.byte_per_s));
 }
 

@@ -33,7 +33,8 @@ class Report {
   Report(const comm::Environment& env, const comm::Mesh& mesh, const Config& config)
       : bench_(env, mesh, config.run, "the kernels") {}
 
-  /// Writes the record; prints the last line. Throws UsageError when nothing was measured: it would say nothing.
+  /// Writes the record; prints the last line with the verdict on what the peaks computed (the unit tests see to the
+  /// rest). Throws UsageError when nothing was measured.
   ExitCode finish(const std::vector<Measured>& all, const Peaks& peaks);
 
  private:

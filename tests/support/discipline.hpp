@@ -31,8 +31,8 @@ void expect_no_allocation(bool vendor_too, const Run& run) {
   start_counting_allocations();
   run();
   const AllocationCount count = stop_counting_allocations();
-  EXPECT_EQ(count.ours(), 0u) << "by " << count.last_of_ours << "; " << count.by_vendor << " more in the vendor's library, "
-                              << count.by_openmp << " in OpenMP's";
+  EXPECT_EQ(count.ours(), 0u) << "by " << count.last_of_ours << "; " << count.by_vendor
+                              << " more in the vendor's library, " << count.by_openmp << " in OpenMP's";
   if (vendor_too) {
     EXPECT_EQ(count.by_vendor, 0u);
   }

@@ -74,7 +74,9 @@ class discipline : public ::testing::TestWithParam<Case> {};
 TEST_P(discipline, a_step_has_own_labels_and_neither_fences_nor_view_allocations) {
   Training training(GetParam().name, GetParam().backend);
   training.step();
-  ::partita::test::expect_own_labels_and_no_fences(training.context.exec(), 5, [&] { training.trainer.step(training.x, training.tokens, training.label, training.sum); });
+  ::partita::test::expect_own_labels_and_no_fences(training.context.exec(), 5, [&] {
+    training.trainer.step(training.x, training.tokens, training.label, training.sum);
+  });
 }
 
 TEST_P(discipline, a_step_asks_the_heap_for_nothing) {
@@ -82,7 +84,8 @@ TEST_P(discipline, a_step_asks_the_heap_for_nothing) {
   Training training(GetParam().name, GetParam().backend);
   training.step();
   training.step();
-  ::partita::test::expect_no_allocation(false, [&] { training.trainer.step(training.x, training.tokens, training.label, training.sum); });
+  ::partita::test::expect_no_allocation(
+      false, [&] { training.trainer.step(training.x, training.tokens, training.label, training.sum); });
 }
 
 TEST_P(discipline, steps_lower_the_loss) {
