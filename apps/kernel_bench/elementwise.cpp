@@ -42,7 +42,8 @@ void add_cast(Suite& suite, const char* to, index_t n) {
 }
 
 void add_optimizer(Suite& suite, const kernels::OptimizerOptions& options, index_t n) {
-  suite.add(fmt::format("optimizer_update/{}/{}", name(options.kind), n),
+  const char* const momentum = options.momentum != 0 ? "_momentum" : "";
+  suite.add(fmt::format("optimizer_update/{}{}/{}", name(options.kind), momentum, n),
             kernels::cost::optimizer_update(options, n, 4), [=](Context& context) -> Call {
               const kernels::OptimizerStateView state("partita::kernel_bench::state");
               kernels::optimizer_set_learning_rate(context.exec(), 1e-6, state);

@@ -58,7 +58,7 @@ std::vector<Measured> run(const Suite& suite, kernels::Context& context, const P
   for (const Bench& bench : suite.benches()) all.push_back({&bench, {}});
   std::map<std::string, Measured*> known;
   for (Measured& one : all) {
-    known[one.bench->name] = &one;
+    if (!known.emplace(one.bench->name, &one).second) throw Error("two benchmarks are named " + one.bench->name);
     benchmark::RegisterBenchmark(one.bench->name.c_str(), measure, std::cref(*one.bench), std::ref(context),
                                  std::cref(peaks))
         ->UseRealTime()
