@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
+#include <bit>
 #include <partita/core/error.hpp>
 #include <partita/kernels/cast.hpp>
 
@@ -37,6 +38,25 @@ TYPED_TEST(cast_pairs, each_element_is_rounded_as_a_number_is) {
       EXPECT_TRUE(same_bits(b.values(), expected));
       EXPECT_TRUE(b.surroundings_untouched());
     }
+}
+
+TEST(cast, to_fp16_in_vectors_gives_the_bits_of_single_numbers) {
+  // Every number of fp16, NaNs and subnormals too, what lies beside it, and what lies half way to the next.
+  std::vector<float> values;
+  for (std::uint32_t bits = 0; bits < 65536; ++bits) {
+    const auto value = float(float16::from_bits(std::uint16_t(bits)));
+    const auto pattern = std::bit_cast<std::uint32_t>(value);
+    for (const std::uint32_t offset : {0u, 1u, 0x0fffu, 0x1000u, 0x1001u, 0xffffffffu})
+      values.push_back(std::bit_cast<float>(pattern + offset));
+  }
+  values.push_back(1e30f);  // a length that is no multiple of a vector
+  const Vector<float> a = to_device(values, 1);
+  const Vector<float16> b("b", values.size());
+  cast<float16, float>(Exec(), a, b);
+  Exec().fence();
+  std::vector<float16> expected;
+  for (const float value : values) expected.push_back(float16(value));
+  EXPECT_TRUE(same_bits(to_host(b), expected));
 }
 
 TEST(cast, different_lengths_are_an_error) {
