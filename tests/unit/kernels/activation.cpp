@@ -25,8 +25,6 @@ double bound(Activation kind, double z, double value) {
 template <class Scalar>
 class activation : public ::testing::Test {
  protected:
-  static constexpr Placement flat{};
-
   /// Compares got with f(z), element by element.
   template <class Function>
   static void expect(Activation kind, const std::vector<Scalar>& z, const Placed<Scalar>& got, Function value) {

@@ -100,6 +100,19 @@ TEST(softmax_shapes, errors_name_operand_and_extents) {
   EXPECT_THROW(softmax_backward(Exec(), x, x, y), ShapeError);
 }
 
+// Named functors: nvcc takes no lambda of a test into device code.
+template <class Scalar>
+struct Element {
+  const Scalar* x;
+  KOKKOS_FUNCTION Scalar operator()(index_t i) const { return x[i]; }
+};
+template <class Scalar>
+struct CopyElement {
+  const Scalar* x;
+  Scalar* y;
+  KOKKOS_FUNCTION void operator()(index_t i) const { y[i] = x[i]; }
+};
+
 /// What a device's team does, by a team of one thread, against a host's vectors.
 template <class Scalar>
 class softmax_row_tools : public ::testing::Test {};
@@ -110,7 +123,7 @@ TYPED_TEST(softmax_row_tools, a_team_gives_the_bits_of_a_host_row) {
   using Scalar = TypeParam;
   for (index_t n : {0, 1, 3, 17, 33, 64, 100, 1000}) {
     const auto x = random_values<Scalar>(1, n);
-    const auto f = [&](index_t i) { return x[i]; };
+    const Element<Scalar> f{x.data()};
     Scalar lane[backend::row_lanes];
     const backend::AloneTeam alone;
     const backend::TeamRow<backend::AloneTeam, Scalar> team{alone, lane};
@@ -120,7 +133,7 @@ TYPED_TEST(softmax_row_tools, a_team_gives_the_bits_of_a_host_row) {
     EXPECT_NEAR(double(host.template sum<Scalar>(n, f)), product(in_double(x), Numbers(n, 1.0)),
                 double(n) * roundoff<Scalar> * 4 * double(n));
     std::vector<Scalar> copy(n);
-    team.each(n, [&](index_t i) { copy[i] = x[i]; });
+    team.each(n, CopyElement<Scalar>{x.data(), copy.data()});
     EXPECT_TRUE(same_bits(copy, x));
   }
 }
