@@ -10,6 +10,7 @@ namespace partita::kernel_bench {
 namespace {
 
 using kernels::Activation;
+using kernels::Context;
 
 void add_linear(Suite& suite, index_t B, index_t N, index_t K, Activation activation) {
   const std::string size = fmt::format("{}x{}x{}", B, N, K);
@@ -42,6 +43,14 @@ void add_dense(Suite& suite) {
         kernels::gemm<float>(context, {}, A, B, C);
       };
     });
+  // Scores of 32 heads: 256 x 64 times 64 x 256 each.
+  suite.add("gemm_batched/32x256x256x64", kernels::cost::gemm(256, 256, 64, 4) * 32, [](Context& context) -> Call {
+    return [&context, A = matrix(32 * 256, 64), B = matrix(32 * 256, 64), C = matrix(32 * 256, 256)] {
+      const kernels::MatrixBatch<const float> a{A.data(), 32, 256, 64, 64, 256 * 64},
+          b{B.data(), 32, 256, 64, 64, 256 * 64};
+      kernels::gemm_batched<float>(context, {.transpose_b = true}, a, b, {C.data(), 32, 256, 256, 256, 256 * 256});
+    };
+  });
   // The MLP of the comparison, the transformer's projections.
   add_linear(suite, 256, 2048, 784, Activation::relu);
   add_linear(suite, 256, 2048, 2048, Activation::relu);

@@ -7,6 +7,7 @@
 #include <partita/kernels/dropout.hpp>
 #include <partita/kernels/elementwise.hpp>
 #include <partita/kernels/loss.hpp>
+#include <partita/kernels/norm.hpp>
 #include <partita/kernels/optimizer.hpp>
 
 #include "suite.hpp"
@@ -80,6 +81,15 @@ void add_elementwise(Suite& suite) {
     for (const index_t size : {n, index_t{2048} * 1024}) add_activation(suite, activation, size);
   suite.add(fmt::format("add/{}", n), kernels::cost::add(n, 4), [=](Context& context) -> Call {
     return [=, &context, a = vector(n), b = vector(n), c = vector(n)] { kernels::add<float>(context.exec(), a, b, c); };
+  });
+  suite.add(fmt::format("add_relu/{}", n), kernels::cost::add_relu(n, 4), [=](Context& context) -> Call {
+    return [=, &context, a = vector(n), b = vector(n), c = vector(n)] {
+      kernels::add_relu<float>(context.exec(), a, b, c);
+    };
+  });
+  suite.add(fmt::format("norm_squared/{}", n), kernels::cost::norm_squared(n, 4), [=](Context& context) -> Call {
+    const Kokkos::View<double, Memory> sum("partita::kernel_bench::sum");
+    return [=, &context, g = vector(n)] { kernels::norm_squared<float>(context, g, sum); };
   });
   add_cast<bfloat16>(suite, "bfloat16", n);
   add_cast<float16>(suite, "float16", n);

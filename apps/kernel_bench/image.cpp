@@ -70,6 +70,32 @@ void add_batchnorm(Suite& suite, index_t R, index_t C) {
             });
 }
 
+void add_groupnorm(Suite& suite, index_t B, index_t pixels, index_t C, index_t groups) {
+  const kernels::GroupnormOptions options{.groups = groups};
+  const std::string size = fmt::format("{}x{}x{}_g{}", B, pixels, C, groups);
+  suite.add("groupnorm_forward/" + size, cost::groupnorm_forward(options, B, pixels, C, 4),
+            [=](Context& context) -> Call {
+              return [=, &context, x = matrix(B, pixels * C), gamma = vector(C), beta = vector(C),
+                      y = matrix(B, pixels * C), mean = matrix(B, groups), rstd = matrix(B, groups)] {
+                kernels::groupnorm_forward<float>(context, options, x, gamma, beta, y, mean, rstd);
+              };
+            });
+  suite.add("groupnorm_backward_input/" + size, cost::groupnorm_backward_input(options, B, pixels, C, 4),
+            [=](Context& context) -> Call {
+              return [=, &context, x = matrix(B, pixels * C), gamma = vector(C), mean = matrix(B, groups),
+                      rstd = matrix(B, groups), dy = matrix(B, pixels * C), dx = matrix(B, pixels * C)] {
+                kernels::groupnorm_backward_input<float>(context, options, x, gamma, mean, rstd, dy, dx);
+              };
+            });
+  suite.add("groupnorm_backward_weights/" + size, cost::groupnorm_backward_weights(options, B, pixels, C, 4),
+            [=](Context& context) -> Call {
+              return [=, &context, x = matrix(B, pixels * C), mean = matrix(B, groups), rstd = matrix(B, groups),
+                      dy = matrix(B, pixels * C), dgamma = vector(C), dbeta = vector(C)] {
+                kernels::groupnorm_backward_weights<float>(context, options, x, mean, rstd, dy, dgamma, dbeta);
+              };
+            });
+}
+
 void add_pools(Suite& suite, index_t B, index_t side, index_t channels) {
   const kernels::Pool2dShape shape{
       .rows = side, .columns = side, .channels = channels, .kernel_rows = 2, .kernel_columns = 2, .stride = 2};
@@ -92,6 +118,24 @@ void add_pools(Suite& suite, index_t B, index_t side, index_t channels) {
                 kernels::global_average_pool2d_forward<float>(context.exec(), pixels, x, y);
               };
             });
+  suite.add("max_pool2d_backward/" + size, cost::max_pool2d_backward(shape, B, 4), [=](Context& context) -> Call {
+    const Matrix<std::int32_t> winner("partita::kernel_bench::winner", B, shape.outputs());
+    return [=, &context, dy = matrix(B, shape.outputs()), dx = matrix(B, shape.inputs())] {
+      kernels::max_pool2d_backward<float>(context.exec(), shape, dy, winner, dx);
+    };
+  });
+  suite.add("average_pool2d_backward/" + size, cost::average_pool2d_backward(shape, B, 4),
+            [=](Context& context) -> Call {
+              return [=, &context, dy = matrix(B, shape.outputs()), dx = matrix(B, shape.inputs())] {
+                kernels::average_pool2d_backward<float>(context.exec(), shape, dy, dx);
+              };
+            });
+  suite.add("global_average_pool2d_backward/" + size, cost::global_average_pool2d_backward(B, pixels, channels, 4),
+            [=](Context& context) -> Call {
+              return [=, &context, dy = matrix(B, channels), dx = matrix(B, pixels * channels)] {
+                kernels::global_average_pool2d_backward<float>(context.exec(), pixels, dy, dx);
+              };
+            });
 }
 
 }  // namespace
@@ -105,6 +149,7 @@ void add_image(Suite& suite) {
   add_convolution(suite, 128, 28, 16, 32, 1, 2);
   for (const auto& [side, channels] : {std::pair<index_t, index_t>{28, 16}, {14, 32}, {7, 64}})
     add_batchnorm(suite, 128 * side * side, channels);
+  add_groupnorm(suite, 128, 28 * 28, 16, 4);
   add_pools(suite, 128, 28, 16);
 }
 

@@ -39,6 +39,19 @@ void add_norms(Suite& suite, index_t B, index_t C) {
       kernels::rmsnorm_forward<float>(context.exec(), 1e-5, x, gamma, y, rstd);
     };
   });
+  suite.add("rmsnorm_backward_input/" + size, kernels::cost::rmsnorm_backward_input(B, C, 4, 4),
+            [=](Context& context) -> Call {
+              return [=, &context, x = matrix(B, C), gamma = vector(C), rstd = vector(B), dy = matrix(B, C),
+                      dx = matrix(B, C)] {
+                kernels::rmsnorm_backward_input<float>(context.exec(), x, gamma, rstd, dy, dx);
+              };
+            });
+  suite.add("rmsnorm_backward_weights/" + size, kernels::cost::rmsnorm_backward_weights(B, C, 4, 4),
+            [=](Context& context) -> Call {
+              return [=, &context, x = matrix(B, C), rstd = vector(B), dy = matrix(B, C), dgamma = vector(C)] {
+                kernels::rmsnorm_backward_weights<float>(context, x, rstd, dy, dgamma);
+              };
+            });
 }
 
 void add_softmax(Suite& suite, index_t B, index_t C) {
