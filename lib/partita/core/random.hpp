@@ -6,6 +6,7 @@
 #include <Kokkos_MathematicalFunctions.hpp>
 #include <cstdint>
 #include <partita/core/index.hpp>
+#include <string_view>
 
 // Counter-based random numbers: a value is a function of (seed, stream, index) and of nothing else, so that ranks,
 // threads and devices draw the same without talking. Philox4x32-10 of Salmon, Moraes, Dror and Shaw, "Parallel random
@@ -28,6 +29,14 @@ enum class Stream : std::uint64_t {
 /// The w-th independent stream of the same purpose: parameter w, layer w, ...
 KOKKOS_INLINE_FUNCTION constexpr Stream substream(Stream stream, std::uint64_t w) {
   return static_cast<Stream>(static_cast<std::uint64_t>(stream) | (w + 1) << 8);
+}
+
+/// The key of a name, for substream(): 64-bit FNV-1a without its lowest nine bits, below 2^55. Numbers that are drawn for
+/// a tensor or a unit depend on what it is called, never on how many were declared before it.
+constexpr std::uint64_t name_key(std::string_view name) {
+  std::uint64_t hash = 0xcbf29ce484222325u;
+  for (const char letter : name) hash = (hash ^ static_cast<unsigned char>(letter)) * 0x100000001b3u;
+  return hash >> 9;
 }
 
 struct PhiloxCounter {

@@ -46,6 +46,25 @@ std::vector<Node> tree_cover(index_t C, index_t lo, index_t hi);
 /// Throws   ShapeError when an entry is not a node of the tree, or the list has a gap.
 std::vector<Merge> tree_merges(index_t C, std::span<const Node> nodes);
 
+/// Buffers that tree_walk needs for C leaves: 1 + ceil(log2 C), 1 for none.
+constexpr index_t tree_buffers(index_t C) {
+  index_t buffers = 1;
+  for (index_t leaves = 1; leaves < C; leaves *= 2) ++buffers;
+  return buffers;
+}
+
+/// Sums the leaves of a node in few buffers, without allocating: leaf(i, p) must put leaf i into buffer p, and
+/// add(from, into) add buffer `from` to buffer `into`. The node's value is in buffer `place` at the end.
+///
+///     C = 5:   leaf(0, 0) leaf(1, 1) add(1, 0)  leaf(2, 1) add(1, 0)  leaf(3, 1) leaf(4, 2) add(2, 1)  add(1, 0)
+template <class Leaf, class Add>
+void tree_walk(Node node, const Leaf& leaf, const Add& add, index_t place = 0) {
+  if (node.hi - node.lo == 1) return leaf(node.lo, place);
+  tree_walk({node.lo, tree_middle(node)}, leaf, add, place);
+  tree_walk({tree_middle(node), node.hi}, leaf, add, place + 1);
+  add(place + 1, place);
+}
+
 /// The value of the root over leaves.size() leaves; 0 when there are none.
 double tree_sum(std::span<const double> leaves);
 

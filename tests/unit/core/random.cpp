@@ -180,4 +180,11 @@ TEST(random, kernels_draw_what_the_host_draws) {
   }
 }
 
+// FNV-1a's published 64-bit values of "" and "foobar" (Fowler, Noll, Vo), without their lowest nine bits.
+TEST(random, name_key_is_fnv) {
+  EXPECT_EQ(name_key(""), 0xcbf29ce484222325u >> 9);
+  EXPECT_EQ(name_key("foobar"), 0x85944171f73967e8u >> 9);
+  EXPECT_NE(name_key("linear0.weight"), name_key("linear1.weight"));
+}
+
 }  // namespace

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <bit>
+#include <cmath>
 #include <cstdint>
 #include <partita/core/error.hpp>
 #include <partita/core/partition.hpp>
@@ -160,6 +161,24 @@ TEST(tree, what_is_no_range_or_no_node_is_refused) {
   EXPECT_THROW(tree_merges(4, beyond), ShapeError);
   EXPECT_TRUE(tree_cover(0, 0, 0).empty());
   EXPECT_TRUE(tree_merges(4, {}).empty());
+}
+
+// The walk gives the root's bits in few buffers, and each buffer is only ever read after it was written.
+TEST(tree, walk_sums_like_the_tree) {
+  for (index_t C = 1; C <= 40; ++C) {
+    const std::vector<double> leaves = sensitive_leaves(C);
+    std::vector<double> buffer(static_cast<std::size_t>(tree_buffers(C)), std::nan(""));
+    index_t next = 0;
+    tree_walk(
+        {0, C},
+        [&](index_t i, index_t p) {
+          EXPECT_EQ(i, next++);
+          buffer.at(p) = leaves[i];
+        },
+        [&](index_t from, index_t into) { buffer.at(into) += buffer.at(from); });
+    EXPECT_EQ(next, C);
+    EXPECT_TRUE(same_bits(buffer[0], recursive_sum(leaves, 0, C))) << C;
+  }
 }
 
 }  // namespace
