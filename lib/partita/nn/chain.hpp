@@ -2,17 +2,14 @@
 #pragma once
 
 #include <memory>
-#include <partita/nn/observer.hpp>
 #include <partita/nn/unit.hpp>
 #include <vector>
 
 namespace partita::nn {
 
-template <class Scalar>
-using Units = std::vector<std::unique_ptr<Unit<Scalar>>>;
-
-/// Units one after the other: what a model is, and what stands inside a residual. Activations between them, their
-/// gradients and what units save live in the block that the caller gives.
+/// Units one after the other: what a stage is, and what stands inside a residual. Activations between them and what
+/// units save live in the slot's block that the call names; in a backward pass whose halves run together the gradients
+/// of these activations alternate between two buffers of the workspace, else each has its own among the pending.
 ///
 /// Throws  ShapeError where a unit does not take what the one before it gives.
 template <class Scalar>
@@ -23,51 +20,38 @@ class Chain {
   index_t inputs() const { return units_.front()->inputs(); }
   index_t outputs() const { return units_.back()->outputs(); }
   const Units<Scalar>& units() const { return units_; }
-  std::span<const Range> ranges() const { return ranges_; }
   bool may_end_branch() const { return units_.back()->may_end_branch(); }
-  double forward_flop(index_t B) const;
-  /// Both halves; the first unit's input gradient only if asked for.
-  double backward_flop(index_t B, bool input_gradient) const;
-  double backward_input_flop(index_t B, bool input_gradient) const;
-  double backward_weights_flop(index_t B) const;
+  void visit(const std::function<void(Unit<Scalar>&)>& f) const;
+  /// Without the first unit's input gradient unless asked for.
+  PassFlop flop(index_t B, bool input_gradient) const;
 
-  /// Bytes of the block for B rows. A block for B rows serves fewer.
-  std::size_t bytes(index_t B) const;
+  Footprint footprint(index_t B) const;
+  /// Lays out the memory of calls with up to B rows: where a unit's part lies is known from then on.
+  void plan(index_t B);
 
-  void forward(const Call<Scalar>& call, ConstMatrix<Scalar> x, Matrix<Scalar> y, std::byte* block, index_t slot,
-               Observer& observer) const;
-
-  /// What the caller holds: the chain's input and output, and their gradients.
-  struct Ends {
-    ConstMatrix<Scalar> x, y;
-    Matrix<Scalar> dy;  // may be overwritten
-    Matrix<Scalar> dx;  // empty: left out
-  };
-  void backward_input(const Call<Scalar>& call, const Ends& ends, std::byte* block, index_t slot,
-                      Observer& observer) const;
-  /// After backward_input of the same rows.
-  void backward_weights(const Call<Scalar>& call, ConstMatrix<Scalar> x, ConstMatrix<Scalar> dy, std::byte* block,
-                        Vector<Scalar> gradients, index_t slot, Observer& observer) const;
-  /// Both halves, unit by unit: gradients are final as early as can be.
-  void backward(const Call<Scalar>& call, const Ends& ends, std::byte* block, Vector<Scalar> gradients, index_t slot,
-                Observer& observer) const;
+  void forward(const Call<Scalar>& call, ConstMatrix<Scalar> x, Matrix<Scalar> y) const;
+  /// As Unit::backward; dy may be overwritten.
+  void backward(Half half, const Call<Scalar>& call, ConstMatrix<Scalar> x, ConstMatrix<Scalar> y, Matrix<Scalar> dy,
+                Matrix<Scalar> dx) const;
 
  private:
-  // What a block holds of one unit: its output and that output's gradient (not of the last unit: the caller has them),
-  // and what it saves.
+  // Where in the slot's block, among the pending and in the workspace the parts of one unit lie; of the last unit's
+  // output and its gradient the caller holds both.
   struct Place {
-    Matrix<Scalar> y, dy;
-    std::byte* saved;
+    std::size_t saved = 0, y = 0, pending = 0, dy_pending = 0, dy_workspace = 0;
   };
-  Place cut(std::size_t u, index_t B, Cutter& cutter) const;
-  Place place(std::size_t u, index_t B, std::byte* block) const;
-  void backward_input(std::size_t u, const Call<Scalar>& call, const Ends& ends, std::byte* block, index_t slot,
-                      Observer& observer) const;
-  void backward_weights(std::size_t u, const Call<Scalar>& call, ConstMatrix<Scalar> x, ConstMatrix<Scalar> dy,
-                        std::byte* block, Vector<Scalar> gradients, index_t slot, Observer& observer) const;
+  struct Layout {
+    std::vector<Place> places;
+    Footprint bytes;
+    std::size_t own_workspace = 0;  // the two buffers; what units need lies behind them
+  };
+  Layout layout(index_t B) const;
+  Matrix<Scalar> output(const Call<Scalar>& call, std::size_t u, index_t B) const;
+  Matrix<Scalar> output_gradient(const Call<Scalar>& call, std::size_t u, index_t B) const;
+  Call<Scalar> of_unit(const Call<Scalar>& call, std::size_t u) const;
 
   Units<Scalar> units_;
-  std::vector<Range> ranges_;
+  Layout layout_;
 };
 
 }  // namespace partita::nn

@@ -3,116 +3,109 @@
 
 #include <partita/core/error.hpp>
 #include <partita/nn/cnn.hpp>
-#include <partita/nn/units/activation.hpp>
-#include <partita/nn/units/batchnorm2d.hpp>
-#include <partita/nn/units/conv2d.hpp>
-#include <partita/nn/units/groupnorm.hpp>
-#include <partita/nn/units/linear.hpp>
-#include <partita/nn/units/pool2d.hpp>
-#include <partita/nn/units/residual.hpp>
-#include <utility>
 
 namespace partita::nn {
 namespace {
 
-struct Image {
-  index_t rows, columns, channels;
-  index_t pixels() const { return rows * columns; }
-};
-
-// Where the units of a network are written down.
-struct Builder {
-  Tables tables;
-  index_t groups;
-};
-
-// Appends a convolution without bias and its norm; returns what comes out.
+// The layers of a network, written one after the other, and the image that the last of them gives.
 template <class Scalar>
-Image convolve(Builder& builder, Units<Scalar>& units, const std::string& name, Image in, index_t filters,
-               index_t kernel, index_t stride, bool relu) {
-  Tables& tables = builder.tables;
-  const kernels::Conv2dShape shape{.rows = in.rows,
-                                   .columns = in.columns,
-                                   .channels = in.channels,
-                                   .filters = filters,
-                                   .kernel_rows = kernel,
-                                   .kernel_columns = kernel,
-                                   .stride = stride,
-                                   .padding = kernel / 2};
-  const Image out{shape.out_rows(), shape.out_columns(), filters};
-  units.push_back(std::make_unique<Conv2d<Scalar>>(tables.parameters, name + ".conv", shape, false));
-  if (builder.groups == 0) {
-    units.push_back(std::make_unique<BatchNorm2d<Scalar>>(tables, name + ".norm", out.pixels(), filters,
-                                                          kernels::BatchnormOptions{.relu = relu}));
-    return out;
+struct Writer {
+  using L = Layers<Scalar>;
+  using List = LayerList<Scalar>;
+
+  List list;
+  Image image;
+  index_t groups;  // of group norms; 0: batch norms
+
+  // A convolution without bias, its norm and, if asked, relu.
+  void convolve(const std::string& name, index_t filters, index_t kernel, index_t stride, bool relu) {
+    const kernels::Conv2dShape shape{.rows = image.rows,
+                                     .columns = image.columns,
+                                     .channels = image.channels,
+                                     .filters = filters,
+                                     .kernel_rows = kernel,
+                                     .kernel_columns = kernel,
+                                     .stride = stride,
+                                     .padding = kernel / 2};
+    image = {shape.out_rows(), shape.out_columns(), filters};
+    list.push_back(L::conv2d(name + ".conv", shape));
+    if (groups == 0) return list.push_back(L::batchnorm2d(name + ".norm", image, relu));
+    list.push_back(L::groupnorm(name + ".norm", image, groups));
+    if (relu) list.push_back(L::activation(name + ".relu", image.size(), kernels::Activation::relu));
   }
-  units.push_back(std::make_unique<GroupNorm<Scalar>>(tables.parameters, name + ".norm", out.pixels(), filters,
-                                                      kernels::GroupnormOptions{.groups = builder.groups}));
-  if (relu)
-    units.push_back(
-        std::make_unique<Activation<Scalar>>(name + ".relu", out.pixels() * filters, kernels::Activation::relu));
-  return out;
-}
 
-// Two 3x3 convolutions beside the identity, or beside a 1x1 convolution where the image changes its shape.
-template <class Scalar>
-Image basic_block(Builder& builder, Units<Scalar>& units, const std::string& name, Image in, index_t filters,
-                  index_t stride) {
-  Units<Scalar> branch, shortcut;
-  const Image between = convolve(builder, branch, name + ".1", in, filters, 3, stride, true);
-  const Image out = convolve(builder, branch, name + ".2", between, filters, 3, 1, false);
-  if (stride != 1 || in.channels != filters)
-    convolve(builder, shortcut, name + ".shortcut", in, filters, 1, stride, false);
-  units.push_back(std::make_unique<Residual<Scalar>>(name, std::move(branch), std::move(shortcut), true));
-  return out;
-}
+  // Two 3x3 convolutions beside the identity, or beside a 1x1 convolution where the image changes its shape.
+  void basic_block(const std::string& name, index_t filters, index_t stride) {
+    Writer branch{{}, image, groups}, shortcut{{}, image, groups};
+    branch.convolve(name + ".1", filters, 3, stride, true);
+    branch.convolve(name + ".2", filters, 3, 1, false);
+    if (stride != 1 || image.channels != filters) shortcut.convolve(name + ".shortcut", filters, 1, stride, false);
+    image = branch.image;
+    list.push_back(L::residual(name, branch.list, shortcut.list, true));
+  }
 
-template <class Scalar>
-Image halve(Units<Scalar>& units, const std::string& name, Image in) {
-  const kernels::Pool2dShape shape{.rows = in.rows,
-                                   .columns = in.columns,
-                                   .channels = in.channels,
-                                   .kernel_rows = 2,
-                                   .kernel_columns = 2,
-                                   .stride = 2};
-  units.push_back(std::make_unique<Pool2d<Scalar>>(name, Pool::maximum, shape));
-  return {shape.out_rows(), shape.out_columns(), in.channels};
+  void halve(const std::string& name) {
+    const kernels::Pool2dShape shape{.rows = image.rows,
+                                     .columns = image.columns,
+                                     .channels = image.channels,
+                                     .kernel_rows = 2,
+                                     .kernel_columns = 2,
+                                     .stride = 2};
+    image = {shape.out_rows(), shape.out_columns(), image.channels};
+    list.push_back(L::pool2d(name, Pool::maximum, shape));
+  }
+};
+
+void check(const CnnShape& shape) {
+  if (shape.width.empty()) throw UsageError("CNN: no group of channels is given: expected at least one");
+  std::vector<index_t> extents = {shape.rows, shape.columns, shape.channels, shape.depth, shape.classes};
+  extents.insert(extents.end(), shape.width.begin(), shape.width.end());
+  for (const index_t extent : extents)
+    if (extent < 1)
+      throw UsageError(
+          fmt::format("CNN: images of {} x {} x {}, depth {}, {} classes, {} channels in a group: expected "
+                      "at least 1 of each",
+                      shape.rows, shape.columns, shape.channels, shape.depth, shape.classes,
+                      *std::min_element(shape.width.begin(), shape.width.end())));
+  for (const index_t width : shape.width)
+    if (shape.groups < 0 || (shape.groups > 0 && width % shape.groups != 0))
+      throw UsageError(
+          fmt::format("CNN: {} channels in {} groups of a norm: expected a number of groups that divides "
+                      "them, or 0 for batch norm",
+                      width, shape.groups));
 }
 
 }  // namespace
 
 template <class Scalar>
-Model<Scalar> make_cnn(const CnnShape& shape, std::uint64_t seed) {
-  if (shape.width.empty()) throw UsageError("make_cnn: no group of channels is given: expected at least one");
-  Builder builder{{}, shape.groups};
-  Units<Scalar> units;
-  Image image{shape.rows, shape.columns, shape.channels};
+LayerList<Scalar> cnn_layers(const CnnShape& shape) {
+  check(shape);
+  using L = Layers<Scalar>;
   const bool resnet = shape.kind == CnnKind::resnet;
-  if (resnet) image = convolve(builder, units, "stem", image, shape.width.front(), 3, 1, true);
+  Writer<Scalar> network{{}, {shape.rows, shape.columns, shape.channels}, shape.groups};
+  if (resnet) network.convolve("stem", shape.width.front(), 3, 1, true);
   for (std::size_t g = 0; g < shape.width.size(); ++g) {
     const std::string group = fmt::format("group{}", g);
-    if (!resnet && g > 0) image = halve(units, group + ".pool", image);
-    if (image.pixels() == 0)
-      throw UsageError(
-          fmt::format("make_cnn: images of {} x {} have no pixel left in group {} of {}; give fewer groups", shape.rows,
-                      shape.columns, g, shape.width.size()));
+    if (!resnet && g > 0) network.halve(group + ".pool");
+    if (network.image.pixels() == 0)
+      throw UsageError(fmt::format("CNN: images of {} x {} have no pixel left in group {} of {}: expected fewer groups",
+                                   shape.rows, shape.columns, g, shape.width.size()));
     for (index_t d = 0; d < shape.depth; ++d) {
       const std::string name = fmt::format("{}.{}", group, d);
       if (resnet)
-        image = basic_block(builder, units, name, image, shape.width[g], g > 0 && d == 0 ? 2 : 1);
+        network.basic_block(name, shape.width[g], g > 0 && d == 0 ? 2 : 1);
       else
-        image = convolve(builder, units, name, image, shape.width[g], 3, 1, true);
+        network.convolve(name, shape.width[g], 3, 1, true);
     }
   }
-  units.push_back(std::make_unique<GlobalAveragePool<Scalar>>("pool", image.pixels(), image.channels));
-  units.push_back(std::make_unique<Linear<Scalar>>(builder.tables.parameters, "linear", image.channels, shape.classes,
-                                                   LinearOptions{}));
-  return Model<Scalar>(std::move(builder.tables), std::move(units), seed);
+  network.list.push_back(L::global_average_pool("pool", network.image));
+  network.list.push_back(L::linear("linear", {.K = whole(network.image.channels), .N = {shape.classes}}));
+  return network.list;
 }
 
-template Model<float> make_cnn(const CnnShape&, std::uint64_t);
-template Model<double> make_cnn(const CnnShape&, std::uint64_t);
-template Model<bfloat16> make_cnn(const CnnShape&, std::uint64_t);
-template Model<float16> make_cnn(const CnnShape&, std::uint64_t);
+template LayerList<float> cnn_layers(const CnnShape&);
+template LayerList<double> cnn_layers(const CnnShape&);
+template LayerList<bfloat16> cnn_layers(const CnnShape&);
+template LayerList<float16> cnn_layers(const CnnShape&);
 
 }  // namespace partita::nn

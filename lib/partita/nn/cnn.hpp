@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #pragma once
 
-#include <cstdint>
 #include <partita/nn/model.hpp>
 #include <vector>
 
@@ -23,8 +22,14 @@ struct CnnShape {
 
 /// A convolutional classifier: images (B, rows columns channels) -> scores (B, classes).
 ///
-/// Throws  UsageError for no group, or a group whose images would have no pixel.
+/// Throws  UsageError for an extent below 1, no group, a group whose images would have no pixel, or group norms whose
+///         groups do not divide the channels.
 template <class Scalar>
-Model<Scalar> make_cnn(const CnnShape& shape, std::uint64_t seed);
+LayerList<Scalar> cnn_layers(const CnnShape& shape);
+
+template <class Scalar>
+Model<Scalar> make_cnn(const CnnShape& shape, const ModelOptions& options = {}) {
+  return Model<Scalar>(cnn_layers<Scalar>(shape), {1, shape.classes}, options);
+}
 
 }  // namespace partita::nn

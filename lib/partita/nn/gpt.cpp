@@ -2,110 +2,81 @@
 #include <fmt/format.h>
 
 #include <cmath>
+#include <partita/core/error.hpp>
 #include <partita/nn/gpt.hpp>
-#include <partita/nn/units/activation.hpp>
-#include <partita/nn/units/attention.hpp>
-#include <partita/nn/units/dropout.hpp>
-#include <partita/nn/units/embedding.hpp>
-#include <partita/nn/units/layernorm.hpp>
-#include <partita/nn/units/linear.hpp>
-#include <partita/nn/units/residual.hpp>
-#include <utility>
 
 namespace partita::nn {
 namespace {
 
-// Writes the units of a decoder down, one after the other.
-template <class Scalar>
-class Builder {
- public:
-  Builder(const GptShape& shape, ParameterTable& table)
-      : shape_(shape), F_(shape.F > 0 ? shape.F : 4 * shape.C), table_(table) {}
+void check(const GptShape& shape) {
+  const std::pair<const char*, index_t> extents[] = {
+      {"V", shape.V}, {"T", shape.T}, {"C", shape.C}, {"H", shape.H}, {"blocks", shape.blocks}};
+  for (const auto& [letter, extent] : extents)
+    if (extent < 1) throw UsageError(fmt::format("GPT: {} = {}: expected at least 1", letter, extent));
+  if (shape.F < 0) throw UsageError(fmt::format("GPT: F = {}: expected at least 0", shape.F));
+  if (shape.C % shape.H != 0)
+    throw UsageError(
+        fmt::format("GPT: a width of {} and {} heads: expected heads that divide the width", shape.C, shape.H));
+  if (!(shape.dropout >= 0 && shape.dropout < 1))
+    throw UsageError(fmt::format("GPT: a dropout of {}: expected one in [0, 1)", shape.dropout));
+}
 
-  Units<Scalar> attention_branch(const std::string& name) {
-    const auto [T, C, H] = std::tuple(shape_.T, shape_.C, shape_.H);
-    Units<Scalar> units;
-    units.push_back(norm(name + ".norm1"));
-    units.push_back(linear(name + ".qkv", C, 3 * C, deviation));
-    units.push_back(std::make_unique<Attention<Scalar>>(
-        name + ".attention", kernels::AttentionOptions{.T = T, .H = H, .causal = true, .algorithm = shape_.attention},
-        C));
-    units.push_back(linear(name + ".proj", C, C, branch_deviation()));
-    drop(units, name + ".dropout1");
-    return units;
-  }
-
-  Units<Scalar> mlp_branch(const std::string& name) {
-    const auto [T, C] = std::pair(shape_.T, shape_.C);
-    Units<Scalar> units;
-    units.push_back(norm(name + ".norm2"));
-    units.push_back(linear(name + ".up", C, F_, deviation));
-    units.push_back(std::make_unique<Activation<Scalar>>(name + ".gelu", T * F_, kernels::Activation::gelu_tanh));
-    units.push_back(linear(name + ".down", F_, C, branch_deviation()));
-    drop(units, name + ".dropout2");
-    return units;
-  }
-
-  void drop(Units<Scalar>& units, const std::string& name) {
-    if (shape_.dropout > 0)
-      units.push_back(std::make_unique<Dropout<Scalar>>(name, shape_.T * shape_.C, shape_.dropout, dropouts_++));
-  }
-
-  std::unique_ptr<Unit<Scalar>> norm(const std::string& name) {
-    if (shape_.rms_norm) return std::make_unique<RmsNorm<Scalar>>(table_, name, shape_.T, shape_.C);
-    return std::make_unique<LayerNorm<Scalar>>(table_, name, shape_.T, shape_.C);
-  }
-
- private:
-  static constexpr double deviation = 0.02;
-  double branch_deviation() const { return deviation / std::sqrt(2 * static_cast<double>(shape_.blocks)); }
-
-  std::unique_ptr<Unit<Scalar>> linear(const std::string& name, index_t K, index_t N, double of_weights) {
-    return std::make_unique<Linear<Scalar>>(table_, name, K, N,
-                                            LinearOptions{.tokens = shape_.T, .weight = Initial::normal(of_weights)});
-  }
-
-  const GptShape& shape_;
-  index_t F_;
-  ParameterTable& table_;
-  std::uint64_t dropouts_ = 0;
-};
+Slice all_unless(const Slice& slice, index_t n) { return slice.extent == 0 ? whole(n) : slice; }
 
 }  // namespace
 
 template <class Scalar>
-Model<Scalar> make_gpt(const GptShape& shape, std::uint64_t seed) {
-  const auto [V, T, C] = std::tuple(shape.V, shape.T, shape.C);
-  Tables tables;
-  ParameterTable& table = tables.parameters;
-  Builder<Scalar> builder(shape, table);
-  Units<Scalar> units;
+LayerList<Scalar> gpt_layers(const GptShape& shape, index_t chunks, const GptSlices& slices) {
+  check(shape);
+  using L = Layers<Scalar>;
+  using List = LayerList<Scalar>;
+  const index_t T = shape.T, C = shape.C, H = shape.H, D = C / H, F = shape.hidden();
+  const Slice tokens = whole(T), heads = all_unless(slices.heads, H), hidden = all_unless(slices.hidden, F);
+  const Slice columns_of_heads{heads.offset * D, heads.extent * D, C};
+  const bool cut = chunks > 1;  // sums over heads, hidden columns and vocabulary
+  const index_t of_heads = cut ? H : 1, of_hidden = std::clamp<index_t>(F, 1, chunks),
+                of_vocabulary = std::clamp<index_t>(shape.V, 1, chunks);
+  const Initial normal = Initial::normal(0.02);
+  const Initial ends_branch = Initial::normal(0.02 / std::sqrt(2 * static_cast<double>(shape.blocks)));
+  const Norm kind = shape.rms_norm ? Norm::rms : Norm::layer;
 
-  auto embedding = std::make_unique<Embedding<Scalar>>(table, "embedding", EmbeddingOptions{V, T, C, true, shape.tied});
-  const Range token_table = embedding->token_table();
-  units.push_back(std::move(embedding));
-  builder.drop(units, "embedding.dropout");
+  const auto norm = [&](const std::string& name) { return L::token_norm(name, kind, tokens, C); };
+  const auto drop = [&](const std::string& name) { return L::dropout(name, whole(T * C), shape.dropout); };
+  const auto linear = [&](const std::string& name, Slice K, index_t K_blocks, std::vector<Dimension> N,
+                          Initial weight) {
+    return L::linear(name, {.K = K, .N = std::move(N), .K_blocks = K_blocks, .tokens = tokens, .weight = weight});
+  };
+  const auto attend = [&](const std::string& n) -> List {
+    return {norm(n + ".norm1"), linear(n + ".qkv", whole(C), 1, {3, Dimension(heads, of_heads), D}, normal),
+            L::attention(n + ".attention", {T, heads.extent, true, shape.attention}, D),
+            linear(n + ".proj", columns_of_heads, of_heads, {C}, ends_branch), drop(n + ".dropout1")};
+  };
+  const auto feed_forward = [&](const std::string& n) -> List {
+    return {norm(n + ".norm2"), linear(n + ".up", whole(C), 1, {Dimension(hidden, of_hidden)}, normal),
+            L::activation(n + ".gelu", T * hidden.extent, kernels::Activation::gelu_tanh),
+            linear(n + ".down", hidden, of_hidden, {C}, ends_branch), drop(n + ".dropout2")};
+  };
 
+  List layers = {L::embedding("embedding", Dimension(shape.V, of_vocabulary), tokens, C, shape.tied),
+                 drop("embedding.dropout")};
   for (index_t b = 0; b < shape.blocks; ++b) {
-    const std::string name = fmt::format("block{}", b);
-    units.push_back(
-        std::make_unique<Residual<Scalar>>(name + ".attend", builder.attention_branch(name), Units<Scalar>(), false));
-    units.push_back(
-        std::make_unique<Residual<Scalar>>(name + ".mlp", builder.mlp_branch(name), Units<Scalar>(), false));
+    const std::string n = fmt::format("block{}", b);
+    layers.push_back(L::tagged("attention", L::residual(n + ".attend", attend(n))));
+    layers.push_back(L::tagged("feed-forward", L::residual(n + ".mlp", feed_forward(n))));
   }
-
-  units.push_back(builder.norm("norm"));
-  if (shape.tied)
-    units.push_back(std::make_unique<Linear<Scalar>>("head", token_table, C, V, T));
-  else
-    units.push_back(std::make_unique<Linear<Scalar>>(
-        table, "head", C, V, LinearOptions{.tokens = T, .bias = false, .weight = Initial::normal(0.02)}));
-  return Model<Scalar>(std::move(tables), std::move(units), seed);
+  layers.push_back(norm("norm"));
+  layers.push_back(L::tagged("head", L::linear("head", {.K = whole(C),
+                                                        .N = {Dimension(shape.V, of_vocabulary)},
+                                                        .tokens = tokens,
+                                                        .bias = false,
+                                                        .weight = normal,
+                                                        .tied = shape.tied ? "embedding.token" : ""})));
+  return layers;
 }
 
-template Model<float> make_gpt(const GptShape&, std::uint64_t);
-template Model<double> make_gpt(const GptShape&, std::uint64_t);
-template Model<bfloat16> make_gpt(const GptShape&, std::uint64_t);
-template Model<float16> make_gpt(const GptShape&, std::uint64_t);
+template LayerList<float> gpt_layers(const GptShape&, index_t, const GptSlices&);
+template LayerList<double> gpt_layers(const GptShape&, index_t, const GptSlices&);
+template LayerList<bfloat16> gpt_layers(const GptShape&, index_t, const GptSlices&);
+template LayerList<float16> gpt_layers(const GptShape&, index_t, const GptSlices&);
 
 }  // namespace partita::nn

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #pragma once
 
-#include <cstdint>
 #include <partita/kernels/attention.hpp>
 #include <partita/nn/model.hpp>
 
@@ -18,6 +17,14 @@ struct GptShape {
   bool rms_norm = false;  ///< RMS norms in place of layer norms
   double dropout = 0;     ///< after the embedding and at the end of each branch
   kernels::AttentionAlgorithm attention = kernels::AttentionAlgorithm::blockwise;
+
+  index_t hidden() const { return F > 0 ? F : 4 * C; }
+};
+
+/// The part of every block that is here: a tensor-parallel strategy gives each rank some heads and hidden columns and
+/// adds what its two projections give over ranks. Extent 0: all.
+struct GptSlices {
+  Slice heads, hidden;
 };
 
 /// A GPT-style decoder (Radford et al. 2019): token and position embedding, pre-norm blocks, final norm, head without
@@ -26,7 +33,14 @@ struct GptShape {
 ///     block:   x <- x + proj(attention(qkv(norm(x))));   x <- x + down(gelu(up(norm(x))))
 ///
 /// Weights are normal with deviation 0.02, those that end a branch 0.02 / sqrt(2 blocks), biases 0, norms 1.
+///
+/// Throws  UsageError for an extent below 1, a width that the heads do not divide, a dropout outside [0, 1).
 template <class Scalar>
-Model<Scalar> make_gpt(const GptShape& shape, std::uint64_t seed);
+LayerList<Scalar> gpt_layers(const GptShape& shape, index_t chunks = 1, const GptSlices& slices = {});
+
+template <class Scalar>
+Model<Scalar> make_gpt(const GptShape& shape, const ModelOptions& options = {}, const GptSlices& slices = {}) {
+  return Model<Scalar>(gpt_layers<Scalar>(shape, options.chunks, slices), {shape.T, shape.V}, options);
+}
 
 }  // namespace partita::nn

@@ -6,13 +6,14 @@ namespace partita::nn {
 namespace {
 
 // Global row-major index of local element i of a sliced tensor.
-index_t global_index(const std::vector<Slice>& slices, index_t i) {
+index_t global_index(const std::vector<Dimension>& dimensions, index_t i) {
   index_t index = 0;
   index_t stride = 1;
-  for (auto slice = slices.rbegin(); slice != slices.rend(); ++slice) {
-    index += (slice->offset + i % slice->extent) * stride;
-    i /= slice->extent;
-    stride *= slice->global;
+  for (auto dimension = dimensions.rbegin(); dimension != dimensions.rend(); ++dimension) {
+    const Slice& slice = dimension->slice;
+    index += (slice.offset + i % slice.extent) * stride;
+    i /= slice.extent;
+    stride *= slice.global;
   }
   return index;
 }
@@ -33,11 +34,10 @@ double draw(const Initial& initial, std::uint64_t seed, Stream stream, std::uint
 template <class Scalar>
 void initialise(const ParameterTable& table, std::uint64_t seed, Vector<Scalar> parameters) {
   auto host = Kokkos::create_mirror_view(parameters);
-  std::uint64_t tensor = 0;
   for (const Parameter& parameter : table.parameters()) {
-    const Stream stream = substream(Stream::weights, tensor++);
+    const Stream stream = substream(Stream::weights, name_key(parameter.name));
     for (index_t i = 0; i < parameter.range.extent; ++i) {
-      const auto index = static_cast<std::uint64_t>(global_index(parameter.slices, i));
+      const auto index = static_cast<std::uint64_t>(global_index(parameter.dimensions, i));
       host(parameter.range.offset + i) = static_cast<Scalar>(draw(parameter.initial, seed, stream, index));
     }
   }

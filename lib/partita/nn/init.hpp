@@ -8,7 +8,7 @@
 
 namespace partita::nn {
 
-/// Every tensor of the table as its Initial says; random ones from (seed, tensor's place in the table, global index).
+/// Every tensor of the table as its Initial says; random ones from (seed, tensor's name, global index).
 ///
 /// Shapes   parameters (table.size()), overwritten.
 /// Runs     on the host, then one copy; fences. Meant for set-up, not for a timed step.

@@ -30,6 +30,13 @@ class Cutter {
     return at;
   }
 
+  /// The offset of the next `bytes`.
+  std::size_t skip(std::size_t bytes) {
+    const std::size_t at = used_;
+    take(bytes);
+    return at;
+  }
+
   std::size_t used() const { return used_; }
 
  private:

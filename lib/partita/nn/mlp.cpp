@@ -1,35 +1,40 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include <fmt/format.h>
 
+#include <partita/core/error.hpp>
 #include <partita/nn/mlp.hpp>
-#include <partita/nn/units/activation.hpp>
-#include <partita/nn/units/linear.hpp>
-#include <utility>
 
 namespace partita::nn {
 
 template <class Scalar>
-Model<Scalar> make_mlp(const MlpShape& shape, std::uint64_t seed) {
-  Tables tables;
-  Units<Scalar> units;
-  index_t columns = shape.features;
-  const auto add = [&](index_t outputs, kernels::Activation activation) {
-    const auto name = fmt::format("linear{}", units.size());
-    const bool fused = kernels::slope_from_output(activation);
-    units.push_back(std::make_unique<Linear<Scalar>>(
-        tables.parameters, name, columns, outputs,
-        LinearOptions{.activation = fused ? activation : kernels::Activation::identity}));
-    if (!fused) units.push_back(std::make_unique<Activation<Scalar>>(name + ".activation", outputs, activation));
-    columns = outputs;
-  };
-  for (const index_t hidden : shape.hidden) add(hidden, shape.activation);
-  add(shape.classes, kernels::Activation::identity);
-  return Model<Scalar>(std::move(tables), std::move(units), seed);
+LayerList<Scalar> mlp_layers(const MlpShape& shape, index_t chunks) {
+  using L = Layers<Scalar>;
+  std::vector<index_t> widths = {shape.features};
+  widths.insert(widths.end(), shape.hidden.begin(), shape.hidden.end());
+  widths.push_back(shape.classes);
+  for (const index_t width : widths)
+    if (width < 1) throw UsageError(fmt::format("MLP: a layer of {} columns: expected at least 1", width));
+
+  // Hidden columns are what a strategy may split, features and classes are not.
+  const std::size_t last = widths.size() - 2;
+  const auto blocks = [&](index_t columns) { return std::clamp<index_t>(columns, 1, chunks); };
+  LayerList<Scalar> layers;
+  for (std::size_t l = 0; l <= last; ++l) {
+    const std::string name = fmt::format("linear{}", l);
+    const index_t K = widths[l], N = widths[l + 1];
+    const bool fused = l < last && kernels::slope_from_output(shape.activation);
+    layers.push_back(L::linear(name, {.K = whole(K),
+                                      .N = {Dimension(N, l < last ? blocks(N) : 1)},
+                                      .K_blocks = l > 0 ? blocks(K) : 1,
+                                      .activation = fused ? shape.activation : kernels::Activation::identity}));
+    if (l < last && !fused) layers.push_back(L::activation(name + ".activation", N, shape.activation));
+  }
+  return layers;
 }
 
-template Model<float> make_mlp(const MlpShape&, std::uint64_t);
-template Model<double> make_mlp(const MlpShape&, std::uint64_t);
-template Model<bfloat16> make_mlp(const MlpShape&, std::uint64_t);
-template Model<float16> make_mlp(const MlpShape&, std::uint64_t);
+template LayerList<float> mlp_layers(const MlpShape&, index_t);
+template LayerList<double> mlp_layers(const MlpShape&, index_t);
+template LayerList<bfloat16> mlp_layers(const MlpShape&, index_t);
+template LayerList<float16> mlp_layers(const MlpShape&, index_t);
 
 }  // namespace partita::nn

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #pragma once
 
-#include <cstdint>
 #include <partita/kernels/activation.hpp>
 #include <partita/nn/model.hpp>
 #include <vector>
@@ -15,11 +14,16 @@ struct MlpShape {
   kernels::Activation activation = kernels::Activation::relu;
 };
 
-/// Multi-layer perceptron: features -> hidden... (each with the activation) -> classes (raw scores).
+/// Multi-layer perceptron: features -> hidden... (each with the activation) -> classes (raw scores). Layers are called
+/// linear0, linear1, ..., whatever the activation.
 ///
-/// Weights depend on the seed alone, so that every rank builds the same model. Memory: 2 flat buffers of
-/// table().size().
+/// Throws  UsageError for an extent below 1.
 template <class Scalar>
-Model<Scalar> make_mlp(const MlpShape& shape, std::uint64_t seed);
+LayerList<Scalar> mlp_layers(const MlpShape& shape, index_t chunks = 1);
+
+template <class Scalar>
+Model<Scalar> make_mlp(const MlpShape& shape, const ModelOptions& options = {}) {
+  return Model<Scalar>(mlp_layers<Scalar>(shape, options.chunks), {1, shape.classes}, options);
+}
 
 }  // namespace partita::nn

@@ -1,91 +1,90 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include <fmt/format.h>
 
+#include <algorithm>
+#include <iterator>
 #include <partita/core/error.hpp>
 #include <partita/nn/init.hpp>
 #include <partita/nn/model.hpp>
+#include <partita/nn/units/embedding.hpp>
 #include <utility>
 
 namespace partita::nn {
-namespace {
-
-// The first B rows; adjacent in memory, since rows are stored one after the other.
-template <class Scalar>
-Matrix<Scalar> top(const Matrix<Scalar>& matrix, index_t B) {
-  return {matrix.data(), static_cast<std::size_t>(B), matrix.extent(1)};
-}
-
-// A model is fed rows or tokens.
-template <class Scalar>
-index_t rows_of(const Call<Scalar>& call, const ConstMatrix<Scalar>& x) {
-  return static_cast<index_t>(x.data() == nullptr ? call.tokens.extent(0) : x.extent(0));
-}
-
-}  // namespace
 
 template <class Scalar>
-Model<Scalar>::Model(Tables tables, Units<Scalar> units, std::uint64_t seed)
-    : tables_(std::move(tables)),
-      chain_(std::move(units)),
-      parameters_("partita::nn::Model::parameters", tables_.parameters.size()),
-      gradients_("partita::nn::Model::gradients", tables_.parameters.size()),
-      state_("partita::nn::Model::state", tables_.state.size()) {
-  initialise(tables_.parameters, seed, parameters_);
-  initialise(tables_.state, seed, state_);
-}
-
-template <class Scalar>
-void Model<Scalar>::plan(index_t rows, index_t slots) {
-  slots_.clear();
-  slots_.resize(static_cast<std::size_t>(slots));
-  for (Slot& slot : slots_) {
-    slot.y = Matrix<Scalar>("partita::nn::Model::activation", rows, outputs());
-    slot.dy = Matrix<Scalar>("partita::nn::Model::activation_gradient", rows, outputs());
-    slot.block = {"partita::nn::Model::activations", chain_.bytes(rows)};
+Model<Scalar>::Model(const LayerList<Scalar>& layers, OutputShape output, const ModelOptions& options,
+                     const std::vector<index_t>& cuts)
+    : output_(output) {
+  tables_.chunks = options.chunks;
+  LayerList<Scalar> all;
+  std::copy_if(layers.begin(), layers.end(), std::back_inserter(all), [](const auto& layer) { return bool(layer); });
+  std::vector<index_t> bounds = {0};
+  bounds.insert(bounds.end(), cuts.begin(), cuts.end());
+  bounds.push_back(std::ssize(all));
+  for (std::size_t s = 0; s + 1 < bounds.size(); ++s) {
+    if (bounds[s] < 0 || bounds[s] >= bounds[s + 1])
+      throw UsageError(
+          fmt::format("Model: stage {} begins at layer {} and ends before {} of {}: expected ascending cuts "
+                      "that leave each stage at least one layer",
+                      s, bounds[s], bounds[s + 1], all.size()));
+    const index_t first = tables_.statistics.size();
+    Units<Scalar> units;
+    for (index_t l = bounds[s]; l < bounds[s + 1]; ++l) units.push_back(all[static_cast<std::size_t>(l)](tables_));
+    if (s == 0) reads_tokens_ = dynamic_cast<const Embedding<Scalar>*>(units.front().get()) != nullptr;
+    stages_.emplace_back(Chain<Scalar>(std::move(units)), static_cast<int>(s));
+    statistics_of_.push_back({first, tables_.statistics.size() - first});
+    if (s > 0 && stages_[s].inputs() != stages_[s - 1].outputs())
+      throw ShapeError(fmt::format("Model: stage {} takes {} columns, the one before it gives {}: expected the same", s,
+                                   stages_[s].inputs(), stages_[s - 1].outputs()));
+    stages_.back().chain().visit([&](Unit<Scalar>& unit) {
+      unit.set_number(std::ssize(units_));
+      units_.push_back(&unit);
+    });
   }
+  if (output_.labels * output_.classes != outputs())
+    throw ShapeError(fmt::format("Model: {} gives {} columns: expected {} labels of {} classes", units_.back()->name(),
+                                 outputs(), output_.labels, output_.classes));
+  parameters_ = Vector<Scalar>("partita::nn::Model::parameters", tables_.parameters.size());
+  running_ = Vector<Sum<Scalar>>("partita::nn::Model::running", tables_.statistics.size());
+  weights_ = std::make_unique<Window<const Scalar>>(ConstVector<Scalar>(parameters_));
+  initialise(tables_.parameters, options.seed, parameters_);
+  initialise(tables_.statistics, options.seed, running_);
 }
 
 template <class Scalar>
-ConstMatrix<Scalar> Model<Scalar>::forward(const Call<Scalar>& call, index_t slot, ConstMatrix<Scalar> x,
-                                           Observer& observer) const {
-  const Slot& at = slot_at(slot);
-  const index_t B = rows_of(call, x);
-  if (B > static_cast<index_t>(at.y.extent(0)))
-    throw ShapeError(fmt::format("Model::forward: x has {} rows, planned are {}", B, at.y.extent(0)));
-  const Matrix<Scalar> y = top(at.y, B);
-  chain_.forward(call, x, y, at.block.data(), slot, observer);
-  return y;
+Call<Scalar> Model<Scalar>::call(kernels::Context& context, Observer& observer) const {
+  return {.context = context,
+          .weights = *weights_,
+          .running = Window<const Sum<Scalar>>(ConstVector<Sum<Scalar>>(running_)),
+          .observer = observer};
 }
 
 template <class Scalar>
-Matrix<Scalar> Model<Scalar>::output_gradient(index_t slot, index_t B) const {
-  return top(slot_at(slot).dy, B);
+PassFlop Model<Scalar>::flop(index_t B) const {
+  PassFlop sum;
+  for (const Stage<Scalar>& stage : stages_) sum += stage.chain().flop(B, stage.number() > 0);
+  return sum;
 }
 
 template <class Scalar>
-typename Model<Scalar>::Ends Model<Scalar>::ends(const Call<Scalar>& call, index_t slot, ConstMatrix<Scalar> x,
-                                                 Matrix<Scalar> dx) const {
-  const index_t B = rows_of(call, x);
-  return {x, top(slot_at(slot).y, B), output_gradient(slot, B), dx};
+std::size_t Model<Scalar>::bytes() const {
+  return static_cast<std::size_t>(tables_.parameters.size()) * sizeof(Scalar) +
+         static_cast<std::size_t>(tables_.statistics.size()) * sizeof(Sum<Scalar>);
 }
 
 template <class Scalar>
-void Model<Scalar>::backward(const Call<Scalar>& call, index_t slot, ConstMatrix<Scalar> x, Vector<Scalar> gradients,
-                             Observer& observer) const {
-  chain_.backward(call, ends(call, slot, x, {}), slot_at(slot).block.data(), gradients, slot, observer);
-}
-
-template <class Scalar>
-void Model<Scalar>::backward_input(const Call<Scalar>& call, index_t slot, ConstMatrix<Scalar> x, Matrix<Scalar> dx,
-                                   Observer& observer) const {
-  chain_.backward_input(call, ends(call, slot, x, dx), slot_at(slot).block.data(), slot, observer);
-}
-
-template <class Scalar>
-void Model<Scalar>::backward_weights(const Call<Scalar>& call, index_t slot, ConstMatrix<Scalar> x,
-                                     Vector<Scalar> gradients, Observer& observer) const {
-  const ConstMatrix<Scalar> dy = output_gradient(slot, rows_of(call, x));
-  chain_.backward_weights(call, x, dy, slot_at(slot).block.data(), gradients, slot, observer);
+std::string Model<Scalar>::describe() const {
+  std::string text = fmt::format("{:<28} {:<14} {:>9} {:>9} {:>12} {:>12}\n", "unit", "counts as", "inputs", "outputs",
+                                 "parameters", "flop a row");
+  for (const Unit<Scalar>* unit : units_) {
+    index_t parameters = 0;
+    for (const Range& range : unit->ranges()) parameters += range.extent;
+    text += fmt::format("{:<28} {:<14} {:>9} {:>9} {:>12} {:>12.4g}\n", unit->name(), unit->tag(), unit->inputs(),
+                        unit->outputs(), parameters, unit->flop(1).forward);
+  }
+  const PassFlop flop = this->flop(1);
+  return text + fmt::format("{} parameters in {} tensors; forward {:.4g}, backward {:.4g} flop a row\n", table().size(),
+                            table().parameters().size(), flop.forward, flop.backward_input + flop.backward_weights);
 }
 
 template class Model<float>;

@@ -1,79 +1,76 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #pragma once
 
-#include <partita/nn/chain.hpp>
-#include <partita/nn/parameter_table.hpp>
+#include <partita/nn/layers.hpp>
+#include <partita/nn/stage.hpp>
+#include <span>
+#include <string>
 #include <vector>
 
 namespace partita::nn {
 
-/// A chain of units over one flat parameter and one flat gradient buffer, with activations kept in slots.
-///
-/// A slot holds the outputs of every unit, the gradients of these outputs and what units save, for one batch of up to
-/// `rows` rows; several slots let micro-batches be in flight. plan() allocates everything; passes allocate nothing.
+/// How the weights begin and how sums are cut.
+struct ModelOptions {
+  std::uint64_t seed = 1;
+  index_t chunks = 1;  ///< Tables::chunks: deterministic mode, where later splits must find the same sums
+};
+
+/// What a row of a model's output is: scores of `classes` classes for each of `labels` labels.
+struct OutputShape {
+  index_t labels = 1;
+  index_t classes = 1;
+};
+
+/// Units built from a list of layers, cut into stages, over one flat buffer of weights and one of running statistics.
 template <class Scalar>
 class Model {
  public:
-  /// Initial values, drawn from the seed alone, are in parameters() and state() from the start.
-  Model(Tables tables, Units<Scalar> units, std::uint64_t seed);
+  /// cuts  First layers of the stages after the first one (empty layers are not counted): none, one stage.
+  /// Initial values, drawn from the seed alone, are in parameters() and running() from the start.
+  /// Throws  UsageError for cuts that leave a stage without a unit; ShapeError when units or `output` do not fit.
+  Model(const LayerList<Scalar>& layers, OutputShape output, const ModelOptions& options,
+        const std::vector<index_t>& cuts = {});
 
   const ParameterTable& table() const { return tables_.parameters; }
-  const ParameterTable& state_table() const { return tables_.state; }
+  const ParameterTable& statistics_table() const { return tables_.statistics; }
   Vector<Scalar> parameters() const { return parameters_; }
-  Vector<Scalar> gradients() const { return gradients_; }
-  Vector<State<Scalar>> state() const { return state_; }
-  index_t inputs() const { return chain_.inputs(); }
-  index_t outputs() const { return chain_.outputs(); }
+  Vector<Sum<Scalar>> running() const { return running_; }
+  std::span<Stage<Scalar>> stages() { return stages_; }
+  std::span<const Stage<Scalar>> stages() const { return stages_; }
+  /// Statistics of a stage's units, adjacent in the flat buffer.
+  Range statistics_of(int stage) const { return statistics_of_.at(static_cast<std::size_t>(stage)); }
+  /// All units, in the order of their numbers.
+  const std::vector<const Unit<Scalar>*>& units() const { return units_; }
 
-  /// A training call on the model's own weights and state; change what shall differ.
-  Call<Scalar> call(kernels::Context& context) const {
-    return {.context = context, .parameters = parameters_, .state = state_};
-  }
-  /// The same without dropout and with running statistics.
-  Call<Scalar> inference(kernels::Context& context) const {
-    return {.context = context, .parameters = parameters_, .state = state_, .training = false};
-  }
+  /// Tokens of a row if the model reads tokens, else numbers of a row.
+  index_t inputs() const { return stages_.front().inputs(); }
+  bool reads_tokens() const { return reads_tokens_; }
+  index_t outputs() const { return stages_.back().outputs(); }
+  OutputShape output() const { return output_; }
+  const Tables& tables() const { return tables_; }
 
-  /// Allocates `slots` slots of `rows` rows, in place of those planned before.
-  void plan(index_t rows, index_t slots = 1);
+  /// A training call on the model's own weights; change what shall differ. It refers to the model.
+  Call<Scalar> call(kernels::Context& context, Observer& observer) const;
 
-  /// Output of the last unit for x (B, inputs) or call.tokens (B, T), B <= planned rows: (B, outputs), valid until the
-  /// slot is used again.
-  ConstMatrix<Scalar> forward(const Call<Scalar>& call, index_t slot, ConstMatrix<Scalar> x, Observer& observer) const;
+  /// Without the input's gradient.
+  PassFlop flop(index_t B) const;
+  /// Weights and running statistics, in bytes, as they are allocated.
+  std::size_t bytes() const;
 
-  /// Where the caller puts dloss/d(output) (B, outputs) between forward and backward.
-  Matrix<Scalar> output_gradient(index_t slot, index_t B) const;
-
-  /// gradients = dloss/d(parameters), overwritten, from output_gradient(slot) and the activations of the last forward.
-  void backward(const Call<Scalar>& call, index_t slot, ConstMatrix<Scalar> x, Vector<Scalar> gradients,
-                Observer& observer) const;
-
-  /// The halves of backward: first dx (B, inputs), left out if empty, and all gradients between units; then, any time
-  /// later, the weights'.
-  void backward_input(const Call<Scalar>& call, index_t slot, ConstMatrix<Scalar> x, Matrix<Scalar> dx,
-                      Observer& observer) const;
-  void backward_weights(const Call<Scalar>& call, index_t slot, ConstMatrix<Scalar> x, Vector<Scalar> gradients,
-                        Observer& observer) const;
-
-  /// Floating-point operations of one pass over B rows (forward; backward of both kinds, without the input's gradient).
-  double forward_flop(index_t B) const { return chain_.forward_flop(B); }
-  double backward_flop(index_t B) const { return chain_.backward_flop(B, false); }
+  /// A line for each unit: name, what its time counts as, columns in and out, parameters, flop of a row forward; then
+  /// the sums.
+  std::string describe() const;
 
  private:
-  using Ends = typename Chain<Scalar>::Ends;
-  struct Slot {
-    Matrix<Scalar> y, dy;  // of the last unit
-    Kokkos::View<std::byte*, Memory> block;
-  };
-  const Slot& slot_at(index_t slot) const { return slots_.at(static_cast<std::size_t>(slot)); }
-  Ends ends(const Call<Scalar>& call, index_t slot, ConstMatrix<Scalar> x, Matrix<Scalar> dx) const;
-
   Tables tables_;
-  Chain<Scalar> chain_;
+  std::vector<Stage<Scalar>> stages_;
+  std::vector<Range> statistics_of_;
+  std::vector<const Unit<Scalar>*> units_;
+  OutputShape output_;
+  bool reads_tokens_ = false;
   Vector<Scalar> parameters_;
-  Vector<Scalar> gradients_;
-  Vector<State<Scalar>> state_;
-  std::vector<Slot> slots_;
+  Vector<Sum<Scalar>> running_;
+  std::unique_ptr<Window<const Scalar>> weights_;  // where calls find it, wherever the model is moved
 };
 
 }  // namespace partita::nn

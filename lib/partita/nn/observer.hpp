@@ -6,17 +6,31 @@
 
 namespace partita::nn {
 
-enum class Pass { forward, backward_input, backward_weights };
+/// What a step is made of. Wait: at a barrier, so that slow ranks are not taken for slow links.
+enum class Part { forward, backward_input, backward_weights, loss, send, receive, wait, exchange, update };
 
-/// What a model tells of its progress: the one place where timing, gradient buckets and event timelines attach.
+/// Where a step stands; -1: does not apply.
+struct Moment {
+  Part part = Part::forward;
+  int stage = -1;
+  index_t unit = -1;  ///< Unit::number()
+  index_t micro_batch = -1;
+  index_t piece = -1;  ///< of the rank's rows, counted over all micro-batches
+  int peer = -1;
+  index_t bytes = 0;  ///< that are moved
+};
+
+/// What a step tells of its progress: the one place where timing, gradient buckets, parameter gathering and event
+/// timelines attach. Told around every leaf unit, inside composites too, and around loss, exchange and update.
 ///
 /// Called on the host, in the order in which work is enqueued on exec; the work itself may still be running.
-/// `final` names the gradient ranges whose last contribution has just been enqueued (only after backward_weights).
+///   reads   ranges of the flat weights that the moment reads
+///   wrote   ranges of the flat gradients that it wrote
 class Observer {
  public:
   virtual ~Observer() = default;
-  virtual void before(index_t /*unit*/, Pass, index_t /*slot*/, const Exec&) {}
-  virtual void after(index_t /*unit*/, Pass, index_t /*slot*/, std::span<const Range> /*final*/, const Exec&) {}
+  virtual void before(const Moment& /*moment*/, std::span<const Range> /*reads*/, const Exec&) {}
+  virtual void after(const Moment& /*moment*/, std::span<const Range> /*wrote*/, const Exec&) {}
 };
 
 }  // namespace partita::nn

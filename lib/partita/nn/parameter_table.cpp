@@ -1,17 +1,34 @@
 // SPDX-License-Identifier: BSD-3-Clause
+#include <fmt/format.h>
+
+#include <partita/core/error.hpp>
 #include <partita/nn/parameter_table.hpp>
 #include <utility>
 
 namespace partita::nn {
 
-Range ParameterTable::add(std::string name, std::vector<Slice> slices, Initial initial,
+Range ParameterTable::add(std::string name, std::vector<Dimension> dimensions, Initial initial,
                           std::vector<std::string> replicated_over) {
   index_t elements = 1;
-  for (const Slice& slice : slices) elements *= slice.extent;
+  for (const auto& [slice, blocks] : dimensions) {
+    if (slice.offset < 0 || slice.extent < 0 || slice.end() > slice.global)
+      throw UsageError(fmt::format("{}: elements [{}, {}) of {}: expected a part of the whole", name, slice.offset,
+                                   slice.end(), slice.global));
+    elements *= slice.extent;
+  }
+  if (std::any_of(parameters_.begin(), parameters_.end(), [&](const Parameter& each) { return each.name == name; }))
+    throw UsageError(fmt::format("{}: two tensors have this name: expected names that differ", name));
   const Range range{size_, elements};
-  parameters_.push_back({std::move(name), std::move(slices), range, initial, std::move(replicated_over)});
+  parameters_.push_back({std::move(name), std::move(dimensions), range, initial, std::move(replicated_over)});
   size_ += elements;
   return range;
+}
+
+const Parameter& ParameterTable::at(std::string_view name) const {
+  const auto found =
+      std::find_if(parameters_.begin(), parameters_.end(), [&](const Parameter& each) { return each.name == name; });
+  if (found == parameters_.end()) throw UsageError(fmt::format("{}: no tensor has this name", name));
+  return *found;
 }
 
 }  // namespace partita::nn

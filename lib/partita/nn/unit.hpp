@@ -1,38 +1,40 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #pragma once
 
-#include <cstdint>
-#include <partita/core/float16.hpp>
-#include <partita/core/types.hpp>
-#include <partita/kernels/context.hpp>
+#include <functional>
+#include <partita/nn/call.hpp>
 #include <partita/nn/memory.hpp>
+#include <partita/nn/parameter_table.hpp>
 #include <span>
 #include <string>
+#include <vector>
 
 namespace partita::nn {
 
-/// Running statistics and the like: in the type of sums.
-template <class Scalar>
-using State = accumulate_t<Scalar>;
+/// Useful floating-point operations of the passes, as kernels/cost counts them.
+struct PassFlop {
+  double forward = 0, backward_input = 0, backward_weights = 0;
 
-/// What a pass works with, beside rows and slots: who computes, and which version of the weights is read.
-template <class Scalar>
-struct Call {
-  kernels::Context& context;
-  ConstVector<Scalar> parameters;
-  Vector<State<Scalar>> state;            ///< running statistics, updated by a forward pass in training
-  ConstMatrix<std::int32_t> tokens = {};  ///< (B, T): the input of a model that begins with an embedding
-  bool training = true;                   ///< batch statistics and dropout; else running statistics and no dropout
-  std::uint64_t seed = 1;                 ///< of dropout, which depends on (seed, unit, step, global row, column) alone
-  std::uint64_t step = 0;
-  index_t first_row = 0;  ///< global index of this call's first row
+  double total() const { return forward + backward_input + backward_weights; }
+  PassFlop& operator+=(const PassFlop& other) {
+    forward += other.forward;
+    backward_input += other.backward_input;
+    backward_weights += other.backward_weights;
+    return *this;
+  }
 };
 
-/// One differentiable step of a model, y = f(x; w), on B rows. It holds ranges of the flat buffers, never the buffers:
-/// each call receives those to use, so sharded, stashed or per-worker weights are only other pointers.
-///
-/// What both backward passes need beside x and y is left in `saved`, a block of saved_bytes(B) that belongs to the
-/// slot. The two halves are separate, backward_input first; any time may pass between them.
+/// Bytes of a unit for so many rows: what it keeps from forward to backward, what a split backward keeps from one half
+/// to the other, and what it needs during a call.
+struct Footprint {
+  std::size_t saved = 0, pending = 0, workspace = 0;
+};
+
+/// Which half of backward: both together, or one now and the other any time later.
+enum class Half { both, input, weights };
+
+/// One differentiable step of a model, y = f(x; w), on B rows. It holds ranges of the flat buffers, never the buffers,
+/// and knows no rank: what it computes on is told at each call.
 ///
 /// Shapes   x, dx (B, inputs())   y, dy (B, outputs()), rows adjacent; B may differ from call to call.
 /// Runs     enqueued on call.context.exec(); no fence, no allocation.
@@ -40,37 +42,95 @@ template <class Scalar>
 class Unit {
  public:
   virtual ~Unit() = default;
+  Unit(const Unit&) = delete;
+  Unit& operator=(const Unit&) = delete;
 
-  virtual std::string name() const = 0;
-  virtual index_t inputs() const = 0;
-  virtual index_t outputs() const = 0;
-  /// Ranges of the flat gradient buffer that are final after this unit's backward_weights.
-  virtual std::span<const Range> ranges() const { return {}; }
-  /// Useful floating-point operations of the given passes for B rows (cost.hpp).
-  virtual double forward_flop(index_t B) const = 0;
-  virtual double backward_input_flop(index_t B) const = 0;
-  virtual double backward_weights_flop(index_t /*B*/) const { return 0; }
-  virtual std::size_t saved_bytes(index_t /*B*/) const { return 0; }
+  /// Key of its random numbers, and of its tensors' names.
+  const std::string& name() const { return name_; }
+  index_t inputs() const { return inputs_; }
+  index_t outputs() const { return outputs_; }
+  /// What its time counts as ("attention", "feed-forward"); set by the builder.
+  const std::string& tag() const { return tag_; }
+  void set_tag(const std::string& tag) { tag_ = tag; }
+  /// Its place among all units of the model, composites after their parts; what a Moment says.
+  index_t number() const { return number_; }
+  void set_number(index_t number) { number_ = number; }
+
+  /// Ranges of the flat weights that it reads.
+  std::span<const Range> reads() const { return reads_; }
+  /// Ranges of the flat gradients that are complete after its backward_weights: its own tensors, not those of others.
+  std::span<const Range> ranges() const { return ranges_; }
+  virtual PassFlop flop(index_t B) const = 0;
+  virtual Footprint footprint(index_t /*B*/) const { return {}; }
   /// Whether backward_input leaves dy as it was and reads no y: what a residual asks of the last unit of a branch.
   virtual bool may_end_branch() const { return true; }
+  /// Calls f for the parts of a composite, then for the unit itself.
+  virtual void visit(const std::function<void(Unit&)>& f) { f(*this); }
+  /// Lays out the memory of calls with up to B rows.
+  virtual void plan(index_t /*B*/) {}
 
-  /// y = f(x; parameters), overwritten.
-  virtual void forward(const Call<Scalar>& call, ConstMatrix<Scalar> x, Matrix<Scalar> y, std::byte* saved) const = 0;
+  /// y = f(x; weights), overwritten.
+  virtual void forward(const Call<Scalar>& call, ConstMatrix<Scalar> x, Matrix<Scalar> y) const;
 
-  /// dx = dloss/dx from dy = dloss/dy, overwritten; an empty dx is left out. May turn dy into what backward_weights
-  /// reads.
-  virtual void backward_input(const Call<Scalar>& call, ConstMatrix<Scalar> x, ConstMatrix<Scalar> y, std::byte* saved,
-                              Matrix<Scalar> dy, Matrix<Scalar> dx) const = 0;
+  /// input: dx = dloss/dx from dy = dloss/dy, overwritten; an empty dx is left out; dy may become what the other half
+  /// reads. weights: gradients of ranges(), stored as the call says. After forward (input) and after input (weights) of
+  /// the same rows.
+  virtual void backward(Half half, const Call<Scalar>& call, ConstMatrix<Scalar> x, ConstMatrix<Scalar> y,
+                        Matrix<Scalar> dy, Matrix<Scalar> dx) const;
 
-  /// gradients(ranges()) = dloss/dw, overwritten. After backward_input of the same rows.
-  virtual void backward_weights(const Call<Scalar>& /*call*/, ConstMatrix<Scalar> /*x*/, std::byte* /*saved*/,
-                                ConstMatrix<Scalar> /*dy*/, Vector<Scalar> /*gradients*/) const {}
+ protected:
+  Unit(std::string name, index_t inputs, index_t outputs)
+      : name_(std::move(name)), tag_(name_), inputs_(inputs), outputs_(outputs) {}
+
+  /// A tensor of its own, declared in the table.
+  Range own(Range range) {
+    ranges_.push_back(range);
+    return reads(range);
+  }
+  /// A tensor that another unit owns.
+  Range reads(Range range) {
+    reads_.push_back(range);
+    return range;
+  }
+
+  // What a leaf computes; forward and backward tell the observer of it. A composite overrides those instead.
+  virtual void compute(const Call<Scalar>&, ConstMatrix<Scalar> /*x*/, Matrix<Scalar> /*y*/) const {}
+  virtual void backward_input(const Call<Scalar>&, ConstMatrix<Scalar> /*x*/, ConstMatrix<Scalar> /*y*/,
+                              Matrix<Scalar> /*dy*/, Matrix<Scalar> /*dx*/) const {}
+  virtual void backward_weights(const Call<Scalar>&, ConstMatrix<Scalar> /*x*/, ConstMatrix<Scalar> /*dy*/) const {}
+
+  /// Runs `work` between the observer's before and after.
+  template <class Work>
+  void observed(const Call<Scalar>& call, Part part, const Work& work) const {
+    Moment moment = call.at;
+    moment.part = part;
+    moment.unit = number_;
+    call.observer.before(moment, part == Part::backward_weights ? std::span<const Range>() : reads_,
+                         call.context.exec());
+    work();
+    call.observer.after(moment, part == Part::backward_weights ? ranges_ : std::span<const Range>(),
+                        call.context.exec());
+  }
+
+ private:
+  std::string name_, tag_;
+  index_t inputs_, outputs_, number_ = -1;
+  std::vector<Range> ranges_, reads_;
 };
+
+template <class Scalar>
+using Units = std::vector<std::unique_ptr<Unit<Scalar>>>;
 
 /// The rows of x (B, R columns) as a matrix of B R rows: tokens or pixels of all samples.
 template <class Scalar>
 Matrix<Scalar> split_rows(Matrix<Scalar> x, index_t columns) {
   return {x.data(), columns == 0 ? 0 : x.size() / static_cast<std::size_t>(columns), static_cast<std::size_t>(columns)};
+}
+
+/// All elements of adjacent rows.
+template <class Scalar>
+Vector<Scalar> flat(Matrix<Scalar> x) {
+  return {x.data(), x.size()};
 }
 
 }  // namespace partita::nn

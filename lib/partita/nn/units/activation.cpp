@@ -5,23 +5,19 @@
 namespace partita::nn {
 
 template <class Scalar>
-double Activation<Scalar>::forward_flop(index_t B) const {
-  return kernels::cost::activation_forward(activation_, B * columns_, sizeof(Scalar)).flop;
+PassFlop Activation<Scalar>::flop(index_t B) const {
+  return {kernels::cost::activation_forward(activation_, B * this->outputs(), sizeof(Scalar)).flop,
+          kernels::cost::activation_backward(activation_, B * this->outputs(), sizeof(Scalar)).flop};
 }
 
 template <class Scalar>
-double Activation<Scalar>::backward_input_flop(index_t B) const {
-  return kernels::cost::activation_backward(activation_, B * columns_, sizeof(Scalar)).flop;
-}
-
-template <class Scalar>
-void Activation<Scalar>::forward(const Call<Scalar>& call, ConstMatrix<Scalar> x, Matrix<Scalar> y, std::byte*) const {
+void Activation<Scalar>::compute(const Call<Scalar>& call, ConstMatrix<Scalar> x, Matrix<Scalar> y) const {
   kernels::activation_forward<Scalar>(call.context.exec(), activation_, x, y);
 }
 
 template <class Scalar>
 void Activation<Scalar>::backward_input(const Call<Scalar>& call, ConstMatrix<Scalar> x, ConstMatrix<Scalar>,
-                                        std::byte*, Matrix<Scalar> dy, Matrix<Scalar> dx) const {
+                                        Matrix<Scalar> dy, Matrix<Scalar> dx) const {
   if (dx.data() == nullptr) return;
   kernels::activation_backward_from_input<Scalar>(call.context.exec(), activation_, x, dy, dx);
 }

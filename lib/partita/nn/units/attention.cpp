@@ -1,6 +1,4 @@
 // SPDX-License-Identifier: BSD-3-Clause
-#include <fmt/format.h>
-#include <partita/core/error.hpp>
 #include <partita/kernels/cost.hpp>
 #include <partita/nn/units/attention.hpp>
 #include <utility>
@@ -8,61 +6,43 @@
 namespace partita::nn {
 
 template <class Scalar>
-Attention<Scalar>::Attention(std::string name, const kernels::AttentionOptions& options, index_t C)
-    : name_(std::move(name)), options_(options), C_(C) {
-  if (C % options.H != 0)
-    throw ShapeError(
-        fmt::format("{}: {} columns cannot be shared by {} heads: expected a multiple", name_, C, options.H));
+Attention<Scalar>::Attention(std::string name, const kernels::AttentionOptions& options, index_t D)
+    : Unit<Scalar>(std::move(name), options.T * 3 * options.H * D, options.T * options.H * D),
+      options_(options),
+      D_(D) {}
+
+template <class Scalar>
+PassFlop Attention<Scalar>::flop(index_t B) const {
+  namespace cost = kernels::cost;
+  const auto& [T, H, causal, algorithm] = options_;
+  return {cost::attention_forward(B, T, H, D_, causal, sizeof(Scalar), sizeof(Sum<Scalar>)).flop,
+          cost::attention_backward(B, T, H, D_, causal, sizeof(Scalar), sizeof(Sum<Scalar>)).flop};
 }
 
 template <class Scalar>
-double Attention<Scalar>::forward_flop(index_t B) const {
-  return kernels::cost::attention_forward(B, options_.T, options_.H, C_ / options_.H, options_.causal, sizeof(Scalar),
-                                          sizeof(State<Scalar>))
-      .flop;
-}
-
-template <class Scalar>
-double Attention<Scalar>::backward_input_flop(index_t B) const {
-  return kernels::cost::attention_backward(B, options_.T, options_.H, C_ / options_.H, options_.causal, sizeof(Scalar),
-                                           sizeof(State<Scalar>))
-      .flop;
-}
-
-template <class Scalar>
-std::size_t Attention<Scalar>::saved_bytes(index_t B) const {
+Footprint Attention<Scalar>::footprint(index_t B) const {
   Cutter cutter;
-  cutter.vector<State<Scalar>>(B * options_.H * options_.T);
-  return cutter.used();
-}
-
-// The third of [q | k | v] that begins at column `first`.
-template <class M>
-M third(const M& qkv, index_t first, index_t C) {
-  return M(Kokkos::subview(qkv, Kokkos::ALL, Kokkos::pair<index_t, index_t>(first, first + C)));
+  cutter.vector<Sum<Scalar>>(B * options_.H * options_.T);
+  return {.saved = cutter.used()};
 }
 
 template <class Scalar>
-void Attention<Scalar>::forward(const Call<Scalar>& call, ConstMatrix<Scalar> x, Matrix<Scalar> y,
-                                std::byte* saved) const {
-  Cutter cutter(saved);
-  const auto lse = cutter.vector<State<Scalar>>(static_cast<index_t>(y.extent(0)) * options_.H * options_.T);
-  const ConstMatrix<Scalar> qkv = split_rows(x, 3 * C_);
-  kernels::attention_forward<Scalar>(call.context, options_, third(qkv, 0, C_), third(qkv, C_, C_),
-                                     third(qkv, 2 * C_, C_), split_rows(y, C_), lse);
+void Attention<Scalar>::compute(const Call<Scalar>& call, ConstMatrix<Scalar> x, Matrix<Scalar> y) const {
+  const ConstMatrix<Scalar> qkv = split_rows(x, 3 * options_.H * D_);
+  kernels::attention_forward<Scalar>(call.context, options_, third(qkv, 0), third(qkv, 1), third(qkv, 2),
+                                     split_rows(y, options_.H * D_), lse(call, static_cast<index_t>(y.extent(0))));
 }
 
 template <class Scalar>
 void Attention<Scalar>::backward_input(const Call<Scalar>& call, ConstMatrix<Scalar> x, ConstMatrix<Scalar> y,
-                                       std::byte* saved, Matrix<Scalar> dy, Matrix<Scalar> dx) const {
+                                       Matrix<Scalar> dy, Matrix<Scalar> dx) const {
   if (dx.data() == nullptr) return;
-  Cutter cutter(saved);
-  const auto lse = cutter.vector<State<Scalar>>(static_cast<index_t>(y.extent(0)) * options_.H * options_.T);
-  const ConstMatrix<Scalar> qkv = split_rows(x, 3 * C_);
-  const Matrix<Scalar> dqkv = split_rows(dx, 3 * C_);
-  kernels::attention_backward<Scalar>(call.context, options_, third(qkv, 0, C_), third(qkv, C_, C_),
-                                      third(qkv, 2 * C_, C_), split_rows(y, C_), lse, split_rows(dy, C_),
-                                      third(dqkv, 0, C_), third(dqkv, C_, C_), third(dqkv, 2 * C_, C_));
+  const index_t columns = options_.H * D_;
+  const ConstMatrix<Scalar> qkv = split_rows(x, 3 * columns);
+  const Matrix<Scalar> dqkv = split_rows(dx, 3 * columns);
+  kernels::attention_backward<Scalar>(call.context, options_, third(qkv, 0), third(qkv, 1), third(qkv, 2),
+                                      split_rows(y, columns), lse(call, static_cast<index_t>(dy.extent(0))),
+                                      split_rows(dy, columns), third(dqkv, 0), third(dqkv, 1), third(dqkv, 2));
 }
 
 template class Attention<float>;

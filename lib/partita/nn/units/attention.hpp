@@ -6,29 +6,35 @@
 
 namespace partita::nn {
 
-/// Scaled dot-product attention of H heads: x is [q | k | v] of each token (3 C), y the heads' outputs (C). No weights:
-/// the projections are Linear units around it.
+/// Scaled dot-product attention of H heads of width D: x is [q | k | v] of each token (3, H, D), y the heads' outputs
+/// (H, D). No weights: the projections are Linear units around it. Heads are independent: here may be some of many.
 template <class Scalar>
 class Attention final : public Unit<Scalar> {
  public:
-  Attention(std::string name, const kernels::AttentionOptions& options, index_t C);
+  Attention(std::string name, const kernels::AttentionOptions& options, index_t D);
 
-  std::string name() const override { return name_; }
-  index_t inputs() const override { return options_.T * 3 * C_; }
-  index_t outputs() const override { return options_.T * C_; }
-  double forward_flop(index_t B) const override;
-  double backward_input_flop(index_t B) const override;
-  std::size_t saved_bytes(index_t B) const override;
+  PassFlop flop(index_t B) const override;
+  Footprint footprint(index_t B) const override;
   bool may_end_branch() const override { return false; }  // reads y
 
-  void forward(const Call<Scalar>& call, ConstMatrix<Scalar> x, Matrix<Scalar> y, std::byte* saved) const override;
-  void backward_input(const Call<Scalar>& call, ConstMatrix<Scalar> x, ConstMatrix<Scalar> y, std::byte* saved,
-                      Matrix<Scalar> dy, Matrix<Scalar> dx) const override;
+ protected:
+  void compute(const Call<Scalar>& call, ConstMatrix<Scalar> x, Matrix<Scalar> y) const override;
+  void backward_input(const Call<Scalar>& call, ConstMatrix<Scalar> x, ConstMatrix<Scalar> y, Matrix<Scalar> dy,
+                      Matrix<Scalar> dx) const override;
 
  private:
-  std::string name_;
+  // Part 0, 1 or 2 of [q | k | v].
+  template <class M>
+  M third(const M& qkv, index_t part) const {
+    const index_t columns = options_.H * D_;
+    return M(Kokkos::subview(qkv, Kokkos::ALL, Kokkos::pair<index_t, index_t>(part * columns, (part + 1) * columns)));
+  }
+  Vector<Sum<Scalar>> lse(const Call<Scalar>& call, index_t B) const {
+    return Cutter(call.saved).vector<Sum<Scalar>>(B * options_.H * options_.T);
+  }
+
   kernels::AttentionOptions options_;
-  index_t C_;
+  index_t D_;
 };
 
 }  // namespace partita::nn

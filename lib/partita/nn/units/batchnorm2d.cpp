@@ -1,88 +1,83 @@
 // SPDX-License-Identifier: BSD-3-Clause
-#include <partita/kernels/cast.hpp>
 #include <partita/kernels/cost.hpp>
+#include <partita/kernels/elementwise.hpp>
 #include <partita/nn/units/batchnorm2d.hpp>
 #include <utility>
 
 namespace partita::nn {
 
 template <class Scalar>
-BatchNorm2d<Scalar>::BatchNorm2d(Tables& tables, std::string name, index_t pixels, index_t C,
-                                 const kernels::BatchnormOptions& options)
-    : name_(std::move(name)), pixels_(pixels), C_(C), options_(options) {
-  ranges_[0] = tables.parameters.add(name_ + ".weight", {whole(C)}, Initial::constant(1));
-  ranges_[1] = tables.parameters.add(name_ + ".bias", {whole(C)}, Initial::constant(0));
-  running_[0] = tables.state.add(name_ + ".running_mean", {whole(C)}, Initial::constant(0));
-  running_[1] = tables.state.add(name_ + ".running_variance", {whole(C)}, Initial::constant(1));
+BatchNorm2d<Scalar>::BatchNorm2d(Tables& tables, std::string name, const Image& image, bool relu)
+    : Unit<Scalar>(std::move(name), image.size(), image.size()), C_(image.channels), pixels_(image.pixels()) {
+  options_.relu = relu;
+  options_.image_rows = image.rows;
+  options_.rows = {.leaves = tables.blocks_of_their_own(image.rows)};
+  gamma_ = this->own(tables.parameters.add(this->name() + ".weight", {C_}, Initial::constant(1)));
+  beta_ = this->own(tables.parameters.add(this->name() + ".bias", {C_}, Initial::constant(0)));
+  mean_ = tables.statistics.add(this->name() + ".running_mean", {C_}, Initial::constant(0));
+  variance_ = tables.statistics.add(this->name() + ".running_variance", {C_}, Initial::constant(1));
 }
 
 template <class Scalar>
-double BatchNorm2d<Scalar>::forward_flop(index_t B) const {
-  return kernels::cost::batchnorm_forward(options_, B * pixels_, C_, sizeof(Scalar)).flop;
+PassFlop BatchNorm2d<Scalar>::flop(index_t B) const {
+  namespace cost = kernels::cost;
+  return {cost::batchnorm_forward(options_, B * pixels_, C_, sizeof(Scalar)).flop,
+          cost::batchnorm_backward_input(options_, B * pixels_, C_, sizeof(Scalar)).flop,
+          cost::batchnorm_backward_sums(options_, B * pixels_, C_, sizeof(Scalar)).flop};
 }
 
 template <class Scalar>
-double BatchNorm2d<Scalar>::backward_input_flop(index_t B) const {
-  return kernels::cost::batchnorm_backward_input(options_, B * pixels_, C_, sizeof(Scalar)).flop;
-}
-
-template <class Scalar>
-double BatchNorm2d<Scalar>::backward_weights_flop(index_t B) const {
-  return kernels::cost::batchnorm_backward_sums(options_, B * pixels_, C_, sizeof(Scalar)).flop;
-}
-
-template <class Scalar>
-typename BatchNorm2d<Scalar>::Saved BatchNorm2d<Scalar>::cut(std::byte* block) const {
-  Cutter cutter(block);
-  const auto next = [&] { return cutter.vector<State<Scalar>>(C_); };
+typename BatchNorm2d<Scalar>::Saved BatchNorm2d<Scalar>::cut(Cutter cutter) const {
   Saved saved;
-  saved.mean = next();
-  saved.rstd = next();
-  saved.dgamma = next();
-  saved.dbeta = next();
+  for (Vector<Sum<Scalar>>* part : {&saved.mean, &saved.variance, &saved.rstd, &saved.dgamma, &saved.dbeta})
+    *part = cutter.vector<Sum<Scalar>>(C_);
   return saved;
 }
 
 template <class Scalar>
-std::size_t BatchNorm2d<Scalar>::saved_bytes(index_t) const {
+Footprint BatchNorm2d<Scalar>::footprint(index_t) const {
   Cutter cutter;
-  for (int i = 0; i < 4; ++i) cutter.vector<State<Scalar>>(C_);
-  return cutter.used();
+  for (int i = 0; i < 5; ++i) cutter.vector<Sum<Scalar>>(C_);
+  return {.saved = cutter.used()};
 }
 
 template <class Scalar>
-void BatchNorm2d<Scalar>::forward(const Call<Scalar>& call, ConstMatrix<Scalar> x, Matrix<Scalar> y,
-                                  std::byte* block) const {
-  const ConstVector<Scalar> beta(call.parameters.data() + ranges_[1].offset, C_);
-  const Vector<State<Scalar>> running_mean(call.state.data() + running_[0].offset, C_);
-  const Vector<State<Scalar>> running_variance(call.state.data() + running_[1].offset, C_);
+void BatchNorm2d<Scalar>::compute(const Call<Scalar>& call, ConstMatrix<Scalar> x, Matrix<Scalar> y) const {
+  const ConstVector<Scalar> gamma = call.weights.vector(gamma_), beta = call.weights.vector(beta_);
   if (!call.training)
-    return kernels::batchnorm_infer<Scalar>(call.context.exec(), options_, split_rows(x, C_), gamma(call), beta,
-                                            running_mean, running_variance, split_rows(y, C_));
-  const Saved saved = cut(block);
-  kernels::batchnorm_forward<Scalar>(call.context, options_, split_rows(x, C_), gamma(call), beta, split_rows(y, C_),
-                                     saved.mean, saved.rstd, running_mean, running_variance);
+    return kernels::batchnorm_infer<Scalar>(call.context.exec(), options_, split_rows(x, C_), gamma, beta,
+                                            call.running.vector(mean_), call.running.vector(variance_),
+                                            split_rows(y, C_));
+  const Saved saved = cut(Cutter(call.saved));
+  kernels::batchnorm_forward<Scalar>(call.context, options_, split_rows(x, C_), gamma, beta, split_rows(y, C_),
+                                     saved.mean, saved.variance, saved.rstd);
 }
 
 template <class Scalar>
 void BatchNorm2d<Scalar>::backward_input(const Call<Scalar>& call, ConstMatrix<Scalar> x, ConstMatrix<Scalar> y,
-                                         std::byte* block, Matrix<Scalar> dy, Matrix<Scalar> dx) const {
-  const Saved saved = cut(block);
+                                         Matrix<Scalar> dy, Matrix<Scalar> dx) const {
+  const Saved saved = cut(Cutter(call.saved));
   const ConstMatrix<Scalar> pixels = split_rows(x, C_), out = split_rows(y, C_), dout = split_rows(dy, C_);
   kernels::batchnorm_backward_sums<Scalar>(call.context, options_, pixels, out, saved.mean, saved.rstd, dout,
                                            saved.dgamma, saved.dbeta);
   if (dx.data() == nullptr) return;
-  kernels::batchnorm_backward_input<Scalar>(call.context.exec(), options_, pixels, out, gamma(call), saved.mean,
-                                            saved.rstd, saved.dgamma, saved.dbeta, dout, split_rows(dx, C_));
+  kernels::batchnorm_backward_input<Scalar>(call.context.exec(), options_, pixels, out, call.weights.vector(gamma_),
+                                            saved.mean, saved.rstd, saved.dgamma, saved.dbeta, dout,
+                                            split_rows(dx, C_));
 }
 
 template <class Scalar>
-void BatchNorm2d<Scalar>::backward_weights(const Call<Scalar>& call, ConstMatrix<Scalar>, std::byte* block,
-                                           ConstMatrix<Scalar>, Vector<Scalar> gradients) const {
-  const Saved saved = cut(block);
-  const Exec& exec = call.context.exec();
-  kernels::cast<Scalar, State<Scalar>>(exec, saved.dgamma, Vector<Scalar>(gradients.data() + ranges_[0].offset, C_));
-  kernels::cast<Scalar, State<Scalar>>(exec, saved.dbeta, Vector<Scalar>(gradients.data() + ranges_[1].offset, C_));
+void BatchNorm2d<Scalar>::backward_weights(const Call<Scalar>& call, ConstMatrix<Scalar>, ConstMatrix<Scalar>) const {
+  const Saved saved = cut(Cutter(call.saved));
+  const double weight =
+      call.rows.global > 0 ? static_cast<double>(call.rows.extent) / static_cast<double>(call.rows.global) : 1;
+  const auto store = [&](double factor, const Vector<Sum<Scalar>>& from, const Vector<Sum<Scalar>>& to) {
+    kernels::scale<Sum<Scalar>>(call.context.exec(), call.store, factor, from, to);
+  };
+  store(1, saved.dgamma, call.gradients.vector(gamma_));
+  store(1, saved.dbeta, call.gradients.vector(beta_));
+  store(weight, saved.mean, call.statistics.vector(mean_));
+  store(weight, saved.variance, call.statistics.vector(variance_));
 }
 
 template class BatchNorm2d<float>;

@@ -7,49 +7,45 @@
 namespace partita::nn {
 
 template <class Scalar>
-Conv2d<Scalar>::Conv2d(ParameterTable& table, std::string name, const kernels::Conv2dShape& shape, bool bias)
-    : name_(std::move(name)), shape_(shape), bias_(bias) {
-  ranges_[0] =
-      table.add(name_ + ".weight",
-                {whole(shape.filters), whole(shape.kernel_rows), whole(shape.kernel_columns), whole(shape.channels)},
-                Initial::normal(std::sqrt(2 / static_cast<double>(taps()))));
-  if (bias) ranges_[1] = table.add(name_ + ".bias", {whole(shape.filters)}, Initial::constant(0));
+Conv2d<Scalar>::Conv2d(Tables& tables, std::string name, const kernels::Conv2dShape& shape, bool bias)
+    : Unit<Scalar>(std::move(name), shape.inputs(), shape.outputs()),
+      shape_(shape),
+      rows_{.leaves = tables.blocks_of_their_own(shape.out_rows())} {
+  weight_ = this->own(tables.parameters.add(this->name() + ".weight",
+                                            {shape.filters, shape.kernel_rows, shape.kernel_columns, shape.channels},
+                                            Initial::normal(std::sqrt(2 / static_cast<double>(shape.kernel())))));
+  if (bias) bias_ = this->own(tables.parameters.add(this->name() + ".bias", {shape.filters}, Initial::constant(0)));
 }
 
 template <class Scalar>
-double Conv2d<Scalar>::forward_flop(index_t B) const {
-  return kernels::cost::conv2d_forward(shape_, B, sizeof(Scalar), bias_).flop;
+PassFlop Conv2d<Scalar>::flop(index_t B) const {
+  namespace cost = kernels::cost;
+  const bool bias = bias_.extent > 0;
+  return {cost::conv2d_forward(shape_, B, sizeof(Scalar), bias).flop,
+          cost::conv2d_backward_input(shape_, B, sizeof(Scalar)).flop,
+          cost::conv2d_backward_weights(shape_, B, sizeof(Scalar), bias).flop};
 }
 
 template <class Scalar>
-double Conv2d<Scalar>::backward_input_flop(index_t B) const {
-  return kernels::cost::conv2d_backward_input(shape_, B, sizeof(Scalar)).flop;
+void Conv2d<Scalar>::compute(const Call<Scalar>& call, ConstMatrix<Scalar> x, Matrix<Scalar> y) const {
+  kernels::conv2d_forward<Scalar>(call.context, shape_, x,
+                                  call.weights.matrix(weight_, shape_.filters, shape_.kernel()),
+                                  call.weights.vector(bias_), y);
 }
 
 template <class Scalar>
-double Conv2d<Scalar>::backward_weights_flop(index_t B) const {
-  return kernels::cost::conv2d_backward_weights(shape_, B, sizeof(Scalar), bias_).flop;
-}
-
-template <class Scalar>
-void Conv2d<Scalar>::forward(const Call<Scalar>& call, ConstMatrix<Scalar> x, Matrix<Scalar> y, std::byte*) const {
-  const ConstVector<Scalar> b(call.parameters.data() + ranges_[1].offset, ranges_[1].extent);
-  kernels::conv2d_forward<Scalar>(call.context, shape_, x, weight(call.parameters), b, y);
-}
-
-template <class Scalar>
-void Conv2d<Scalar>::backward_input(const Call<Scalar>& call, ConstMatrix<Scalar>, ConstMatrix<Scalar>, std::byte*,
+void Conv2d<Scalar>::backward_input(const Call<Scalar>& call, ConstMatrix<Scalar>, ConstMatrix<Scalar>,
                                     Matrix<Scalar> dy, Matrix<Scalar> dx) const {
   if (dx.data() == nullptr) return;
-  kernels::conv2d_backward_input<Scalar>(call.context, shape_, dy, weight(call.parameters), dx);
+  kernels::conv2d_backward_input<Scalar>(call.context, shape_, dy,
+                                         call.weights.matrix(weight_, shape_.filters, shape_.kernel()), dx);
 }
 
 template <class Scalar>
-void Conv2d<Scalar>::backward_weights(const Call<Scalar>& call, ConstMatrix<Scalar> x, std::byte*,
-                                      ConstMatrix<Scalar> dy, Vector<Scalar> gradients) const {
-  const Matrix<Scalar> dW(gradients.data() + ranges_[0].offset, shape_.filters, taps());
-  const Vector<Scalar> db(gradients.data() + ranges_[1].offset, ranges_[1].extent);
-  kernels::conv2d_backward_weights<Scalar>(call.context, shape_, x, dy, dW, db);
+void Conv2d<Scalar>::backward_weights(const Call<Scalar>& call, ConstMatrix<Scalar> x, ConstMatrix<Scalar> dy) const {
+  kernels::conv2d_backward_weights<Scalar>(call.context, shape_, rows_, call.store, x, dy,
+                                           call.gradients.matrix(weight_, shape_.filters, shape_.kernel()),
+                                           call.gradients.vector(bias_));
 }
 
 template class Conv2d<float>;

@@ -1,4 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
+#include <fmt/format.h>
+
+#include <partita/core/error.hpp>
 #include <partita/kernels/dropout.hpp>
 #include <partita/kernels/elementwise.hpp>
 #include <partita/nn/units/dropout.hpp>
@@ -6,25 +9,24 @@
 namespace partita::nn {
 
 template <class Scalar>
+Dropout<Scalar>::Dropout(std::string name, Slice columns, double rate)
+    : Unit<Scalar>(std::move(name), columns.extent, columns.extent), columns_(columns), rate_(rate) {
+  if (!(rate >= 0 && rate < 1))
+    throw UsageError(fmt::format("{}: a rate of {}: expected one in [0, 1)", this->name(), rate));
+}
+
+template <class Scalar>
 void Dropout<Scalar>::apply(const Call<Scalar>& call, ConstMatrix<Scalar> from, Matrix<Scalar> to) const {
   const Exec& exec = call.context.exec();
-  const ConstVector<Scalar> a(from.data(), from.size());
-  const Vector<Scalar> b(to.data(), to.size());
-  if (!call.training || rate_ == 0) return kernels::copy<Scalar>(exec, a, b);
-  const kernels::DropoutOptions options{
-      .rate = rate_, .seed = call.seed, .layer = layer_, .step = call.step, .first = call.first_row * columns_};
-  kernels::dropout<Scalar>(exec, options, a, b);
-}
-
-template <class Scalar>
-void Dropout<Scalar>::forward(const Call<Scalar>& call, ConstMatrix<Scalar> x, Matrix<Scalar> y, std::byte*) const {
-  apply(call, x, y);
-}
-
-template <class Scalar>
-void Dropout<Scalar>::backward_input(const Call<Scalar>& call, ConstMatrix<Scalar>, ConstMatrix<Scalar>, std::byte*,
-                                     Matrix<Scalar> dy, Matrix<Scalar> dx) const {
-  if (dx.data() != nullptr) apply(call, dy, dx);
+  if (!call.training || rate_ == 0) return kernels::copy<Scalar>(exec, flat(from), flat(to));
+  const auto B = static_cast<index_t>(to.extent(0));
+  const kernels::DropoutOptions options{.rate = rate_,
+                                        .seed = call.seed,
+                                        .layer = name_key(this->name()),
+                                        .step = call.step,
+                                        .rows = {call.rows.offset, B, call.rows.global},
+                                        .columns = columns_};
+  kernels::dropout<Scalar>(exec, options, from, to);
 }
 
 template class Dropout<float>;

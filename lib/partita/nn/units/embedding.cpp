@@ -1,60 +1,47 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include <partita/kernels/cost.hpp>
-#include <partita/kernels/elementwise.hpp>
-#include <partita/kernels/embedding.hpp>
 #include <partita/nn/units/embedding.hpp>
 #include <utility>
 
 namespace partita::nn {
 
 template <class Scalar>
-Embedding<Scalar>::Embedding(ParameterTable& table, std::string name, const EmbeddingOptions& options)
-    : name_(std::move(name)), options_(options) {
+Embedding<Scalar>::Embedding(Tables& tables, std::string name, const EmbeddingShape& shape)
+    : Unit<Scalar>(std::move(name), shape.tokens.extent, shape.tokens.extent * shape.C),
+      V_(shape.V.slice.extent),
+      T_(shape.tokens.extent),
+      C_(shape.C),
+      positions_(shape.positions),
+      tied_(shape.tied),
+      blocks_{.tokens = T_, .blocks = tables.blocks(T_)} {
   const Initial initial = Initial::normal(0.02);
-  ranges_[0] = table.add(name_ + ".token", {whole(options.V), whole(options.C)}, initial);
-  if (options.positions) ranges_[1] = table.add(name_ + ".position", {whole(options.T), whole(options.C)}, initial);
+  token_ = this->own(tables.parameters.add(this->name() + ".token", {shape.V, shape.C}, initial));
+  if (positions_)
+    position_ = this->own(tables.parameters.add(this->name() + ".position",
+                                                {Dimension(shape.tokens, tables.blocks(T_)), shape.C}, initial));
 }
 
 template <class Scalar>
-double Embedding<Scalar>::forward_flop(index_t B) const {
-  return kernels::cost::embedding_forward(B * options_.T, options_.C, options_.positions, sizeof(Scalar)).flop;
+PassFlop Embedding<Scalar>::flop(index_t B) const {
+  namespace cost = kernels::cost;
+  return {cost::embedding_forward(B * T_, C_, positions_, sizeof(Scalar)).flop, 0,
+          cost::embedding_backward_weights(B * T_, T_, V_, C_, positions_, sizeof(Scalar)).flop};
 }
 
 template <class Scalar>
-double Embedding<Scalar>::backward_weights_flop(index_t B) const {
-  return kernels::cost::embedding_backward_weights(B * options_.T, options_.T, options_.V, options_.C,
-                                                   options_.positions, sizeof(Scalar))
-      .flop;
+void Embedding<Scalar>::compute(const Call<Scalar>& call, ConstMatrix<Scalar>, Matrix<Scalar> y) const {
+  const ConstVector<std::int32_t> tokens(call.tokens.data(), call.tokens.size());
+  kernels::embedding_forward<Scalar>(call.context.exec(), T_, tokens, call.weights.matrix(token_, V_, C_),
+                                     call.weights.matrix(position_, positions_ ? T_ : 0, C_), split_rows(y, C_));
 }
 
 template <class Scalar>
-std::size_t Embedding<Scalar>::saved_bytes(index_t) const {
-  return options_.tied ? static_cast<std::size_t>(ranges_[0].extent) * sizeof(Scalar) : 0;
-}
-
-template <class Scalar>
-void Embedding<Scalar>::forward(const Call<Scalar>& call, ConstMatrix<Scalar>, Matrix<Scalar> y, std::byte*) const {
-  const auto [V, T, C, positions, tied] = options_;
-  const ConstMatrix<Scalar> W(call.parameters.data() + ranges_[0].offset, V, C);
-  const ConstMatrix<Scalar> P(call.parameters.data() + ranges_[1].offset, positions ? T : 0, C);
-  kernels::embedding_forward<Scalar>(call.context.exec(), T, tokens(call), W, P, split_rows(y, C));
-}
-
-template <class Scalar>
-void Embedding<Scalar>::backward_input(const Call<Scalar>&, ConstMatrix<Scalar>, ConstMatrix<Scalar>, std::byte*,
-                                       Matrix<Scalar>, Matrix<Scalar>) const {}
-
-template <class Scalar>
-void Embedding<Scalar>::backward_weights(const Call<Scalar>& call, ConstMatrix<Scalar>, std::byte* saved,
-                                         ConstMatrix<Scalar> dy, Vector<Scalar> gradients) const {
-  const auto [V, T, C, positions, tied] = options_;
-  const Exec& exec = call.context.exec();
-  const Matrix<Scalar> dW(gradients.data() + ranges_[0].offset, V, C);
-  const Matrix<Scalar> dP(gradients.data() + ranges_[1].offset, positions ? T : 0, C);
-  const Matrix<Scalar> own = tied ? Matrix<Scalar>(reinterpret_cast<Scalar*>(saved), V, C) : dW;
-  kernels::embedding_backward_weights<Scalar>(exec, T, tokens(call), split_rows(dy, C), own, dP);
-  if (tied)
-    kernels::add<Scalar>(exec, ConstVector<Scalar>(own.data(), own.size()), Vector<Scalar>(dW.data(), dW.size()));
+void Embedding<Scalar>::backward_weights(const Call<Scalar>& call, ConstMatrix<Scalar>, ConstMatrix<Scalar> dy) const {
+  const ConstVector<std::int32_t> tokens(call.tokens.data(), call.tokens.size());
+  const kernels::Store table = tied_ ? kernels::Store::accumulate : call.store;
+  kernels::embedding_backward_weights<Scalar>(call.context, blocks_, table, call.store, tokens, split_rows(dy, C_),
+                                              call.gradients.matrix(token_, V_, C_),
+                                              call.gradients.matrix(position_, positions_ ? T_ : 0, C_));
 }
 
 template class Embedding<float>;

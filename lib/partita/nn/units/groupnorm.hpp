@@ -1,10 +1,9 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #pragma once
 
-#include <array>
 #include <partita/kernels/groupnorm.hpp>
-#include <partita/nn/parameter_table.hpp>
 #include <partita/nn/unit.hpp>
+#include <partita/nn/units/image.hpp>
 
 namespace partita::nn {
 
@@ -14,36 +13,27 @@ template <class Scalar>
 class GroupNorm final : public Unit<Scalar> {
  public:
   /// Declares gamma and beta under "<name>.weight" and "<name>.bias".
-  GroupNorm(ParameterTable& table, std::string name, index_t pixels, index_t C,
-            const kernels::GroupnormOptions& options);
+  /// Throws  UsageError for groups that do not divide the channels.
+  GroupNorm(Tables& tables, std::string name, const Image& image, index_t groups);
 
-  std::string name() const override { return name_; }
-  index_t inputs() const override { return pixels_ * C_; }
-  index_t outputs() const override { return pixels_ * C_; }
-  std::span<const Range> ranges() const override { return ranges_; }
-  double forward_flop(index_t B) const override;
-  double backward_input_flop(index_t B) const override;
-  double backward_weights_flop(index_t B) const override;
-  std::size_t saved_bytes(index_t B) const override;
+  PassFlop flop(index_t B) const override;
+  Footprint footprint(index_t B) const override;
 
-  void forward(const Call<Scalar>& call, ConstMatrix<Scalar> x, Matrix<Scalar> y, std::byte* saved) const override;
-  void backward_input(const Call<Scalar>& call, ConstMatrix<Scalar> x, ConstMatrix<Scalar> y, std::byte* saved,
-                      Matrix<Scalar> dy, Matrix<Scalar> dx) const override;
-  void backward_weights(const Call<Scalar>& call, ConstMatrix<Scalar> x, std::byte* saved, ConstMatrix<Scalar> dy,
-                        Vector<Scalar> gradients) const override;
+ protected:
+  void compute(const Call<Scalar>& call, ConstMatrix<Scalar> x, Matrix<Scalar> y) const override;
+  void backward_input(const Call<Scalar>& call, ConstMatrix<Scalar> x, ConstMatrix<Scalar> y, Matrix<Scalar> dy,
+                      Matrix<Scalar> dx) const override;
+  void backward_weights(const Call<Scalar>& call, ConstMatrix<Scalar> x, ConstMatrix<Scalar> dy) const override;
 
  private:
   struct Saved {
-    Matrix<State<Scalar>> mean, rstd;     // of each image and group
-    Vector<State<Scalar>> dgamma, dbeta;  // sums before they are rounded
+    Matrix<Sum<Scalar>> mean, rstd;  // of each image and group
   };
-  Saved cut(Cutter& cutter, index_t B) const;
+  Saved cut(Cutter cutter, index_t B) const;
 
-  std::string name_;
-  index_t pixels_;
-  index_t C_;
+  Image image_;
   kernels::GroupnormOptions options_;
-  std::array<Range, 2> ranges_;  // gamma, beta
+  Range gamma_, beta_;
 };
 
 }  // namespace partita::nn

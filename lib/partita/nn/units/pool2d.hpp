@@ -3,6 +3,7 @@
 
 #include <partita/kernels/pool2d.hpp>
 #include <partita/nn/unit.hpp>
+#include <partita/nn/units/image.hpp>
 
 namespace partita::nn {
 
@@ -14,19 +15,19 @@ class Pool2d final : public Unit<Scalar> {
  public:
   Pool2d(std::string name, Pool pool, const kernels::Pool2dShape& shape);
 
-  std::string name() const override { return name_; }
-  index_t inputs() const override { return shape_.inputs(); }
-  index_t outputs() const override { return shape_.outputs(); }
-  double forward_flop(index_t B) const override;
-  double backward_input_flop(index_t B) const override;
-  std::size_t saved_bytes(index_t B) const override;
+  PassFlop flop(index_t B) const override;
+  Footprint footprint(index_t B) const override;
 
-  void forward(const Call<Scalar>& call, ConstMatrix<Scalar> x, Matrix<Scalar> y, std::byte* saved) const override;
-  void backward_input(const Call<Scalar>& call, ConstMatrix<Scalar> x, ConstMatrix<Scalar> y, std::byte* saved,
-                      Matrix<Scalar> dy, Matrix<Scalar> dx) const override;
+ protected:
+  void compute(const Call<Scalar>& call, ConstMatrix<Scalar> x, Matrix<Scalar> y) const override;
+  void backward_input(const Call<Scalar>& call, ConstMatrix<Scalar> x, ConstMatrix<Scalar> y, Matrix<Scalar> dy,
+                      Matrix<Scalar> dx) const override;
 
  private:
-  std::string name_;
+  Matrix<std::int32_t> winner(const Call<Scalar>& call, std::size_t B) const {
+    return Cutter(call.saved).matrix<std::int32_t>(static_cast<index_t>(B), this->outputs());
+  }
+
   Pool pool_;
   kernels::Pool2dShape shape_;
 };
@@ -35,22 +36,18 @@ class Pool2d final : public Unit<Scalar> {
 template <class Scalar>
 class GlobalAveragePool final : public Unit<Scalar> {
  public:
-  GlobalAveragePool(std::string name, index_t pixels, index_t C);
+  GlobalAveragePool(const Tables& tables, std::string name, const Image& image);
 
-  std::string name() const override { return name_; }
-  index_t inputs() const override { return pixels_ * C_; }
-  index_t outputs() const override { return C_; }
-  double forward_flop(index_t B) const override;
-  double backward_input_flop(index_t B) const override;
+  PassFlop flop(index_t B) const override;
 
-  void forward(const Call<Scalar>& call, ConstMatrix<Scalar> x, Matrix<Scalar> y, std::byte* saved) const override;
-  void backward_input(const Call<Scalar>& call, ConstMatrix<Scalar> x, ConstMatrix<Scalar> y, std::byte* saved,
-                      Matrix<Scalar> dy, Matrix<Scalar> dx) const override;
+ protected:
+  void compute(const Call<Scalar>& call, ConstMatrix<Scalar> x, Matrix<Scalar> y) const override;
+  void backward_input(const Call<Scalar>& call, ConstMatrix<Scalar> x, ConstMatrix<Scalar> y, Matrix<Scalar> dy,
+                      Matrix<Scalar> dx) const override;
 
  private:
-  std::string name_;
-  index_t pixels_;
-  index_t C_;
+  Image image_;
+  kernels::Blocks rows_;
 };
 
 }  // namespace partita::nn

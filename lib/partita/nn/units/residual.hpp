@@ -1,13 +1,15 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #pragma once
 
+#include <optional>
 #include <partita/nn/chain.hpp>
 
 namespace partita::nn {
 
 /// y = s(x) + f(x), or relu(s(x) + f(x)): a composite of two chains of ordinary units. Without a shortcut s(x) = x.
 ///
-/// He et al. 2016. Stages of a pipeline cut between units, never inside one.
+/// The observer is told of the parts, and of the residual itself around the sum. Stages of a pipeline cut between
+/// units, never inside one. Source   He et al. 2016.
 template <class Scalar>
 class Residual final : public Unit<Scalar> {
  public:
@@ -15,36 +17,35 @@ class Residual final : public Unit<Scalar> {
   /// branch.
   Residual(std::string name, Units<Scalar> branch, Units<Scalar> shortcut, bool relu);
 
-  std::string name() const override { return name_; }
-  index_t inputs() const override { return branch_.inputs(); }
-  index_t outputs() const override { return branch_.outputs(); }
-  std::span<const Range> ranges() const override { return ranges_; }
-  double forward_flop(index_t B) const override;
-  double backward_input_flop(index_t B) const override;
-  double backward_weights_flop(index_t B) const override;
-  std::size_t saved_bytes(index_t B) const override;
+  PassFlop flop(index_t B) const override;
+  Footprint footprint(index_t B) const override;
   bool may_end_branch() const override { return !relu_; }
+  void visit(const std::function<void(Unit<Scalar>&)>& f) override;
+  void plan(index_t B) override;
 
-  void forward(const Call<Scalar>& call, ConstMatrix<Scalar> x, Matrix<Scalar> y, std::byte* saved) const override;
-  void backward_input(const Call<Scalar>& call, ConstMatrix<Scalar> x, ConstMatrix<Scalar> y, std::byte* saved,
-                      Matrix<Scalar> dy, Matrix<Scalar> dx) const override;
-  void backward_weights(const Call<Scalar>& call, ConstMatrix<Scalar> x, std::byte* saved, ConstMatrix<Scalar> dy,
-                        Vector<Scalar> gradients) const override;
+  void forward(const Call<Scalar>& call, ConstMatrix<Scalar> x, Matrix<Scalar> y) const override;
+  void backward(Half half, const Call<Scalar>& call, ConstMatrix<Scalar> x, ConstMatrix<Scalar> y, Matrix<Scalar> dy,
+                Matrix<Scalar> dx) const override;
 
  private:
-  struct Saved {
-    std::byte* branch;
-    std::byte* shortcut;
-    Matrix<Scalar> shortcut_y;   // s(x)
-    Matrix<Scalar> shortcut_dx;  // its share of dx
+  // Offsets of what the shortcut has behind what the branch has.
+  struct Layout {
+    std::size_t shortcut, shortcut_y;          // in the slot's block
+    std::size_t shortcut_pending;              // among the pending
+    std::size_t shortcut_dx, chain_workspace;  // in the workspace
+    Footprint bytes;
   };
-  Saved cut(Cutter& cutter, index_t B) const;
+  Layout layout(index_t B) const;
+  Matrix<Scalar> matrix(std::byte* block, std::size_t at, std::size_t B, index_t columns) const {
+    return {reinterpret_cast<Scalar*>(block + at), B, static_cast<std::size_t>(columns)};
+  }
+  Call<Scalar> of_branch(const Call<Scalar>& call) const;
+  Call<Scalar> of_shortcut(const Call<Scalar>& call) const;
 
-  std::string name_;
   Chain<Scalar> branch_;
-  std::unique_ptr<Chain<Scalar>> shortcut_;  // null: the identity
+  std::optional<Chain<Scalar>> shortcut_;  // none: the identity
   bool relu_;
-  std::vector<Range> ranges_;
+  Layout layout_{};
 };
 
 }  // namespace partita::nn

@@ -1,0 +1,60 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <partita/core/error.hpp>
+#include <partita/core/partition.hpp>
+#include <partita/nn/division.hpp>
+
+namespace partita::nn {
+
+index_t Division::largest_piece() const {
+  index_t most = 0;
+  for (const Slice& piece : pieces) most = std::max(most, piece.extent);
+  return most;
+}
+
+index_t Division::most_pieces() const {
+  index_t most = 0;
+  for (const Range& micro_batch : micro_batches) most = std::max(most, micro_batch.extent);
+  return most;
+}
+
+Division divide(index_t batch, index_t ranks, index_t rank, index_t micro_batches, index_t chunks) {
+  const bool fast = chunks == 0;
+  const index_t leaves = std::min(chunks, batch), shares = ranks * micro_batches;
+  if (batch < 1 || micro_batches < 1 || batch < shares)
+    throw UsageError(
+        fmt::format("a global batch of {} cannot be shared by {} ranks in {} micro-batches; give at least {}, "
+                    "or use fewer ranks",
+                    batch, ranks, micro_batches, std::max<index_t>(shares, 1)));
+  if (!fast && leaves < shares)
+    throw UsageError(
+        fmt::format("{} chunks of a batch of {} cannot be shared by {} ranks in {} micro-batches; give at "
+                    "least {} of both, or use fewer ranks",
+                    chunks, batch, ranks, micro_batches, shares));
+
+  // Ranks share rows or chunks; a rank's micro-batches share its own.
+  Division division;
+  division.leaves = leaves;
+  const Slice mine = partition(fast ? batch : leaves, ranks, rank);
+  if (fast) {
+    for (index_t m = 0; m < micro_batches; ++m) {
+      const Slice part = partition(mine.extent, micro_batches, m);
+      division.pieces.push_back({mine.offset + part.offset, part.extent, batch});
+      division.micro_batches.push_back({m, 1});
+    }
+  } else {
+    division.chunks = {mine.offset, mine.end()};
+    for (index_t c = mine.offset; c < mine.end(); ++c) division.pieces.push_back(partition(batch, leaves, c));
+    for (index_t m = 0; m < micro_batches; ++m) {
+      const Slice part = partition(mine.extent, micro_batches, m);
+      division.micro_batches.push_back({part.offset, part.extent});
+    }
+  }
+  const index_t first = division.pieces.front().offset;
+  division.rows = {first, division.pieces.back().end() - first, batch};
+  return division;
+}
+
+}  // namespace partita::nn

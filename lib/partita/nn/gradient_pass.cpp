@@ -1,0 +1,199 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include <fmt/format.h>
+
+#include <partita/core/error.hpp>
+#include <partita/nn/gradient_pass.hpp>
+#include <utility>
+
+namespace partita::nn {
+namespace {
+
+// Hears of finished gradients before the step's observer does: adds them up and tells who waits for sums.
+template <class Real>
+class Folding final : public Observer {
+ public:
+  Folding(Observer& outer, const GradientSum<Real>* sum, Progress& progress)
+      : outer_(outer), sum_(sum), progress_(progress) {}
+
+  void before(const Moment& moment, std::span<const Range> reads, const Exec& exec) override {
+    outer_.before(moment, reads, exec);
+  }
+  void after(const Moment& moment, std::span<const Range> wrote, const Exec& exec) override {
+    for (const Range& range : wrote) fold(exec, moment.piece, range);
+    outer_.after(moment, wrote, exec);
+    if (moment.part != Part::forward) progress_.progress();
+  }
+  void fold(const Exec& exec, index_t piece, Range range) {
+    if (sum_->fold(exec, piece, range)) progress_.ready(exec, range);
+  }
+
+ private:
+  Observer& outer_;
+  const GradientSum<Real>* sum_;
+  Progress& progress_;
+};
+
+template <class T>
+Vector<T> part(const Vector<T>& of, index_t first, index_t extent) {
+  return {of.data() + first, static_cast<std::size_t>(extent)};
+}
+
+template <class T>
+Matrix<T> rows_of(const Matrix<T>& of, index_t first, index_t extent) {
+  if (of.data() == nullptr) return {};
+  return {of.data() + first * static_cast<index_t>(of.extent(1)), static_cast<std::size_t>(extent), of.extent(1)};
+}
+
+}  // namespace
+
+template <class Scalar>
+GradientPass<Scalar>::GradientPass(Model<Scalar>& model, Division division, Actions actions,
+                                   const LossHead<Scalar>& head, GradientSum<Sum<Scalar>>* sum, Links<Scalar>* links)
+    : model_(model),
+      division_(std::move(division)),
+      actions_(std::move(actions)),
+      head_(head),
+      sum_(sum),
+      links_(links) {
+  for (Stage<Scalar>& stage : model_.stages()) {
+    const Peak most = peak(actions_, stage.number());
+    const StagePlan asked{division_.largest_piece(), division_.most_pieces(), most.slots, most.pending};
+    // Passes of one model share its memory: it grows to what the largest needs.
+    StagePlan plan = stage.planned();
+    if (plan.rows == 0) plan = {0, 1, 1, 0};
+    plan = {std::max(plan.rows, asked.rows), std::max(plan.pieces, asked.pieces), std::max(plan.slots, asked.slots),
+            std::max(plan.pending, asked.pending)};
+    if (plan.rows != stage.planned().rows || stage.bytes(plan) != stage.bytes(stage.planned())) stage.plan(plan);
+  }
+}
+
+// What one run shares between its actions.
+template <class Scalar>
+struct GradientPass<Scalar>::Run {
+  const Call<Scalar>& call;
+  const Batch<Scalar>& batch;
+  const PassResult& result;
+  Kokkos::View<const double, Memory> factor;
+  Folding<Sum<Scalar>>& folding;
+};
+
+template <class Scalar>
+struct GradientPass<Scalar>::Piece {
+  Stage<Scalar>& stage;
+  Call<Scalar> call;
+  ConstMatrix<Scalar> x;
+  index_t B;
+  bool first, last;
+};
+
+template <class Scalar>
+typename GradientPass<Scalar>::Piece GradientPass<Scalar>::piece(const Run& run, const Action& action,
+                                                                 index_t index) const {
+  Stage<Scalar>& stage = model_.stages()[static_cast<std::size_t>(action.stage)];
+  const Slice& rows = division_.pieces[static_cast<std::size_t>(index)];
+  const index_t offset = rows.offset - division_.rows.offset;
+  const Range pieces = division_.micro_batches[static_cast<std::size_t>(action.micro_batch)];
+  const bool first = action.stage == 0;
+  Call<Scalar> call = run.call;
+  call.at.piece = index;
+  call.rows = rows;
+  if (first) call.tokens = rows_of(run.batch.tokens, offset, rows.extent);
+  call = stage.place(call, action.micro_batch, index - pieces.offset);
+  const ConstMatrix<Scalar> x =
+      first ? rows_of(run.batch.x, offset, rows.extent) : links_->input(action.stage, call, rows.extent);
+  return {stage, call, x, rows.extent, first, static_cast<std::size_t>(action.stage) + 1 == model_.stages().size()};
+}
+
+template <class Scalar>
+void GradientPass<Scalar>::forward(const Run& run, const Action& action, index_t index) const {
+  const Piece at = piece(run, action, index);
+  const ConstMatrix<Scalar> y = at.stage.forward(at.call, at.x);
+  if (!at.last) return links_->output(action.stage, at.call, y);
+
+  kernels::Context& context = run.call.context;
+  const OutputShape output = head_.output();
+  const index_t first_row = division_.pieces[static_cast<std::size_t>(index)].offset - division_.rows.offset;
+  const auto label = part(run.batch.label, first_row * output.labels, at.B * output.labels);
+  const Kokkos::View<double, Memory> loss(run.result.losses.data() + index);
+  Moment moment = at.call.at;
+  moment.part = Part::loss;
+  run.call.observer.before(moment, {}, context.exec());
+  if (sum_ == nullptr) {
+    head_.evaluate(context, y, label, loss, Kokkos::View<index_t, Memory>(run.result.correct.data() + index));
+  } else {
+    const index_t counted = run.batch.counted > 0 ? run.batch.counted : division_.batch() * output.labels;
+    head_.run(context, y, label, 1 / static_cast<double>(counted), run.factor, at.stage.output_gradient(at.call, at.B),
+              loss);
+  }
+  run.call.observer.after(moment, {}, context.exec());
+}
+
+template <class Scalar>
+void GradientPass<Scalar>::backward(const Run& run, const Action& action, index_t index) const {
+  using Kind = Action::Kind;
+  Piece at = piece(run, action, index);
+  const Half half = action.kind == Kind::backward         ? Half::both
+                    : action.kind == Kind::backward_input ? Half::input
+                                                          : Half::weights;
+  if (half == Half::both) at.call.pending = nullptr;
+  Matrix<Scalar> dx;
+  if (half != Half::weights) {
+    if (!at.last) links_->output_gradient(action.stage, at.call, at.stage.output_gradient(at.call, at.B));
+    if (!at.first) dx = links_->input_gradient_buffer(action.stage, at.call, at.B);
+  }
+  const Range weights{0, model_.table().size()}, statistics{weights.extent, model_.statistics_table().size()};
+  const Window<Sum<Scalar>> leaf = sum_->leaf(index);
+  at.call.gradients = leaf.window(weights);
+  at.call.statistics = {leaf.window(statistics).data, {0, statistics.extent}};
+  at.call.store = sum_->store(index);
+  at.stage.backward(half, at.call, at.x, dx);
+  if (half != Half::weights && !at.first) links_->input_gradient(action.stage, at.call, dx);
+  const Range own = model_.statistics_of(action.stage);
+  if (half != Half::input && own.extent > 0)
+    run.folding.fold(run.call.context.exec(), index, {weights.extent + own.offset, own.extent});
+}
+
+template <class Scalar>
+void GradientPass<Scalar>::check(const Batch<Scalar>& batch, const PassResult& result) const {
+  const auto rows = static_cast<std::size_t>(division_.rows.extent);
+  const bool tokens = model_.reads_tokens();
+  const std::size_t given = tokens ? batch.tokens.extent(0) : batch.x.extent(0);
+  if (given != rows)
+    throw ShapeError(fmt::format("GradientPass: {} has {} rows, this rank's share of the batch {}: expected the same",
+                                 tokens ? "tokens" : "x", given, rows));
+  if (batch.label.extent(0) != rows * static_cast<std::size_t>(head_.output().labels))
+    throw ShapeError(fmt::format("GradientPass: label has {} elements, x {} rows: expected {} for each row",
+                                 batch.label.extent(0), rows, head_.output().labels));
+  if (rows > 1 && (tokens ? batch.tokens.stride(0) != batch.tokens.extent(1) : batch.x.stride(0) != batch.x.extent(1)))
+    throw ShapeError("GradientPass: the rows of x are padded: expected adjacent rows");
+  if (result.losses.extent(0) != division_.pieces.size() ||
+      (sum_ == nullptr && result.correct.extent(0) != division_.pieces.size()))
+    throw ShapeError(fmt::format("GradientPass: the result has {} terms, this rank {} pieces: expected one for each",
+                                 result.losses.extent(0), division_.pieces.size()));
+}
+
+template <class Scalar>
+void GradientPass<Scalar>::run(const Call<Scalar>& call, const Batch<Scalar>& batch, Progress& progress,
+                               const PassResult& result, Kokkos::View<const double, Memory> factor) const {
+  check(batch, result);
+  Folding<Sum<Scalar>> folding(call.observer, sum_, progress);
+  Call<Scalar> watched{.context = call.context, .weights = call.weights, .running = call.running, .observer = folding};
+  watched.training = call.training;
+  watched.replay = call.replay;
+  watched.seed = call.seed;
+  watched.step = call.step;
+  watched.token_slice = call.token_slice;
+  const Run shared{watched, batch, result, factor, folding};
+  for (const Action& action : actions_) {
+    const Range pieces = division_.micro_batches[static_cast<std::size_t>(action.micro_batch)];
+    for (index_t p = pieces.offset; p < pieces.end(); ++p)
+      action.kind == Action::Kind::forward ? forward(shared, action, p) : backward(shared, action, p);
+  }
+}
+
+template class GradientPass<float>;
+template class GradientPass<double>;
+template class GradientPass<bfloat16>;
+template class GradientPass<float16>;
+
+}  // namespace partita::nn

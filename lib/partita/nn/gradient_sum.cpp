@@ -1,0 +1,67 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include <algorithm>
+#include <partita/core/float16.hpp>
+#include <partita/kernels/elementwise.hpp>
+#include <partita/nn/gradient_sum.hpp>
+
+namespace partita::nn {
+
+template <class Real>
+GradientSum<Real>::GradientSum(index_t n, const Division& division)
+    : n_(n), places_(division.pieces.size(), {0, 0}), chain_(division.leaves == 0) {
+  index_t buffers = 1;
+  if (!chain_) {
+    const Node mine = division.chunks;
+    cover_ = tree_cover(division.leaves, mine.lo, mine.hi);
+    nodes_ = static_cast<index_t>(cover_.size());
+    for (std::size_t k = 0; k < cover_.size(); ++k)  // a finished node stays; the next begins behind it
+      tree_walk(
+          cover_[k],
+          [&](index_t leaf, index_t place) {
+            places_[static_cast<std::size_t>(leaf - mine.lo)] = {place, 0};
+            buffers = std::max(buffers, place + 1);
+          },
+          [](index_t, index_t) {}, static_cast<index_t>(k));
+    // Whatever follows a leaf before the next one is written: merges from its buffer down to the next leaf's.
+    for (std::size_t p = 0; p < places_.size(); ++p) {
+      const index_t next = p + 1 < places_.size() ? places_[p + 1].buffer : nodes_;
+      places_[p].merges = places_[p].buffer + 1 - next;
+    }
+  }
+  buffers_ = Vector<Real>("partita::nn::GradientSum::buffers", buffers * n);
+}
+
+template <class Real>
+Window<Real> GradientSum<Real>::leaf(index_t piece) const {
+  return Window<Real>(node(places_[static_cast<std::size_t>(piece)].buffer));
+}
+
+template <class Real>
+kernels::Store GradientSum<Real>::store(index_t piece) const {
+  return chain_ && piece > 0 ? kernels::Store::accumulate : kernels::Store::overwrite;
+}
+
+template <class Real>
+bool GradientSum<Real>::fold(const Exec& exec, index_t piece, Range range) const {
+  const auto part = [&](index_t buffer) {
+    return Vector<Real>(buffers_.data() + buffer * n_ + range.offset, static_cast<std::size_t>(range.extent));
+  };
+  const auto [buffer, merges] = places_[static_cast<std::size_t>(piece)];
+  for (index_t m = 0; m < merges; ++m) kernels::add<Real>(exec, part(buffer - m), part(buffer - m - 1));
+  return piece + 1 == static_cast<index_t>(places_.size());
+}
+
+template <class Real>
+Vector<Real> GradientSum<Real>::node(index_t k) const {
+  return {buffers_.data() + k * n_, static_cast<std::size_t>(n_)};
+}
+
+template <class Real>
+Vector<Real> GradientSum<Real>::all_nodes() const {
+  return {buffers_.data(), static_cast<std::size_t>(nodes_ * n_)};
+}
+
+template class GradientSum<float>;
+template class GradientSum<double>;
+
+}  // namespace partita::nn

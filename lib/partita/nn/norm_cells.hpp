@@ -1,0 +1,15 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#pragma once
+
+#include <partita/kernels/norm.hpp>
+#include <partita/nn/parameter_table.hpp>
+#include <vector>
+
+namespace partita::nn {
+
+/// The cells in which the norm of a table's gradients is added up: a tensor's part within one block of each of its
+/// dimensions, cut again where it has more than 4,096 elements; in (tensor, block, element) order. A cell is the same
+/// elements in the same order whoever holds it, so that its sum is the same bits in any split along blocks.
+std::vector<kernels::NormCell> norm_cells(const ParameterTable& table);
+
+}  // namespace partita::nn

@@ -1,0 +1,123 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include <fmt/format.h>
+
+#include <partita/core/error.hpp>
+#include <partita/nn/stage.hpp>
+#include <utility>
+
+namespace partita::nn {
+
+template <class Scalar>
+Stage<Scalar>::Stage(Chain<Scalar> chain, int number) : chain_(std::move(chain)), number_(number) {}
+
+template <class Scalar>
+typename Stage<Scalar>::Layout Stage<Scalar>::layout(index_t rows) const {
+  const Footprint bytes = chain_.footprint(rows);
+  const std::size_t y = static_cast<std::size_t>(rows * outputs()) * sizeof(Scalar);
+  Cutter piece, pending, workspace;
+  Layout all{};
+  piece.skip(bytes.saved);
+  all.output = piece.skip(y);
+  all.gradient = chain_.may_end_branch() ? all.output : piece.skip(y);
+  all.piece = piece.used();
+  pending.skip(bytes.pending);
+  all.pending_piece = pending.used();
+  workspace.skip(bytes.workspace);
+  all.workspace = workspace.used();
+  return all;
+}
+
+template <class Scalar>
+std::size_t Stage<Scalar>::bytes(const StagePlan& plan) const {
+  const Layout all = layout(plan.rows);
+  return static_cast<std::size_t>(plan.slots * plan.pieces) * all.piece +
+         static_cast<std::size_t>(plan.pending * plan.pieces) * all.pending_piece + all.workspace;
+}
+
+template <class Scalar>
+void Stage<Scalar>::plan(const StagePlan& plan) {
+  slots_ = pending_ = workspace_ = {};  // the old ones go first
+  plan_ = plan;
+  chain_.plan(plan.rows);
+  layout_ = layout(plan.rows);
+  const auto allocate = [](const char* label, std::size_t bytes) {
+    return Kokkos::View<std::byte*, Memory>(Kokkos::view_alloc(Kokkos::WithoutInitializing, label), bytes);
+  };
+  slots_ = allocate("partita::nn::Stage::slots", static_cast<std::size_t>(plan.slots * plan.pieces) * layout_.piece);
+  pending_ = allocate("partita::nn::Stage::pending",
+                      static_cast<std::size_t>(plan.pending * plan.pieces) * layout_.pending_piece);
+  workspace_ = allocate("partita::nn::Stage::workspace", layout_.workspace);
+}
+
+template <class Scalar>
+Call<Scalar> Stage<Scalar>::place(Call<Scalar> call, index_t micro_batch, index_t piece) const {
+  if (plan_.rows == 0) throw Error("Stage: memory is not planned: expected plan() before a pass");
+  if (piece < 0 || piece >= plan_.pieces)
+    throw ShapeError(fmt::format("Stage: piece {} of a micro-batch, planned are {}", piece, plan_.pieces));
+  const index_t slot = micro_batch % plan_.slots * plan_.pieces + piece;
+  call.saved = slots_.data() + static_cast<std::size_t>(slot) * layout_.piece;
+  call.pending = nullptr;
+  if (plan_.pending > 0) {
+    const index_t at = micro_batch % plan_.pending * plan_.pieces + piece;
+    call.pending = pending_.data() + static_cast<std::size_t>(at) * layout_.pending_piece;
+  }
+  call.workspace = workspace_.data();
+  call.at.stage = number_;
+  call.at.micro_batch = micro_batch;
+  call.piece_of_micro_batch = piece;
+  return call;
+}
+
+// A stage is fed rows or, at the head of a language model, tokens.
+template <class Scalar>
+index_t Stage<Scalar>::rows(const Call<Scalar>& call, ConstMatrix<Scalar> x) const {
+  const bool tokens = x.data() == nullptr && call.tokens.data() != nullptr;
+  const std::size_t columns = tokens ? call.tokens.extent(1) : x.extent(1);
+  const std::size_t stride = tokens ? call.tokens.stride(0) : x.stride(0);
+  const std::size_t B = tokens ? call.tokens.extent(0) : x.extent(0);
+  const std::string& first = chain_.units().front()->name();
+  if (columns != static_cast<std::size_t>(inputs()))
+    throw ShapeError(
+        fmt::format("Stage::forward: x has {} columns, {} takes {}: expected x (B, inputs)", columns, first, inputs()));
+  if (B > 1 && stride != columns)
+    throw ShapeError(
+        fmt::format("Stage::forward: rows of x are {} elements apart, {} takes {} columns: expected adjacent "
+                    "rows",
+                    stride, first, columns));
+  if (static_cast<index_t>(B) > plan_.rows)
+    throw ShapeError(
+        fmt::format("Stage::forward: x has {} rows, planned are {}: expected at most as many", B, plan_.rows));
+  return static_cast<index_t>(B);
+}
+
+template <class Scalar>
+Matrix<Scalar> Stage<Scalar>::output(const Call<Scalar>& placed, index_t B) const {
+  return {reinterpret_cast<Scalar*>(placed.saved + layout_.output), static_cast<std::size_t>(B),
+          static_cast<std::size_t>(outputs())};
+}
+
+template <class Scalar>
+Matrix<Scalar> Stage<Scalar>::output_gradient(const Call<Scalar>& placed, index_t B) const {
+  return {reinterpret_cast<Scalar*>(placed.saved + layout_.gradient), static_cast<std::size_t>(B),
+          static_cast<std::size_t>(outputs())};
+}
+
+template <class Scalar>
+ConstMatrix<Scalar> Stage<Scalar>::forward(const Call<Scalar>& placed, ConstMatrix<Scalar> x) const {
+  const Matrix<Scalar> y = output(placed, rows(placed, x));
+  chain_.forward(placed, x, y);
+  return y;
+}
+
+template <class Scalar>
+void Stage<Scalar>::backward(Half half, const Call<Scalar>& placed, ConstMatrix<Scalar> x, Matrix<Scalar> dx) const {
+  const index_t B = rows(placed, x);
+  chain_.backward(half, placed, x, output(placed, B), output_gradient(placed, B), dx);
+}
+
+template class Stage<float>;
+template class Stage<double>;
+template class Stage<bfloat16>;
+template class Stage<float16>;
+
+}  // namespace partita::nn

@@ -1,0 +1,63 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#pragma once
+
+#include <partita/nn/chain.hpp>
+
+namespace partita::nn {
+
+/// What a stage must have room for.
+struct StagePlan {
+  index_t rows = 0;     ///< of the largest piece
+  index_t pieces = 1;   ///< of the largest micro-batch
+  index_t slots = 1;    ///< micro-batches in flight
+  index_t pending = 0;  ///< micro-batches whose backward-weights may be behind; 0: backward's halves run together
+};
+
+/// Consecutive units of a model with the memory of the micro-batches in flight. A slot holds, for each piece of a
+/// micro-batch, the outputs of all units and what they save; a piece's rows go through the units in one call.
+template <class Scalar>
+class Stage {
+ public:
+  Stage(Chain<Scalar> chain, int number = 0);
+
+  const Chain<Scalar>& chain() const { return chain_; }
+  int number() const { return number_; }
+  index_t inputs() const { return chain_.inputs(); }
+  index_t outputs() const { return chain_.outputs(); }
+
+  /// Allocates, in place of what was planned before.
+  void plan(const StagePlan& plan);
+  /// What plan() allocates: slots x pieces x (saved values + output), pending gradients, one workspace and, where the
+  /// last unit reads its output in backward, one output gradient a piece. A pure function.
+  std::size_t bytes(const StagePlan& plan) const;
+  const StagePlan& planned() const { return plan_; }
+
+  /// A call that works in this stage's memory for one piece of a micro-batch. Throws  Error unless it was planned.
+  Call<Scalar> place(Call<Scalar> call, index_t micro_batch, index_t piece) const;
+
+  /// y (B, outputs) for x (B, inputs) or call.tokens, call being a placed one: valid until the slot is used again.
+  /// Throws  ShapeError when x has other columns, padded rows, or more rows than were planned.
+  ConstMatrix<Scalar> forward(const Call<Scalar>& placed, ConstMatrix<Scalar> x) const;
+  /// Output of the last forward, and where its gradient (B, outputs) is put before backward; the same memory unless the
+  /// last unit reads its output again.
+  Matrix<Scalar> output(const Call<Scalar>& placed, index_t B) const;
+  Matrix<Scalar> output_gradient(const Call<Scalar>& placed, index_t B) const;
+  /// As Unit::backward, from output_gradient.
+  void backward(Half half, const Call<Scalar>& placed, ConstMatrix<Scalar> x, Matrix<Scalar> dx) const;
+
+ private:
+  struct Layout {
+    std::size_t piece, pending_piece, output, gradient;  // bytes of a piece; offsets in it
+    std::size_t workspace;
+  };
+  Layout layout(index_t rows) const;
+  index_t rows(const Call<Scalar>& call, ConstMatrix<Scalar> x) const;
+
+  Chain<Scalar> chain_;
+  int number_;
+  StagePlan plan_;
+  Layout layout_{};
+  Kokkos::View<std::byte*, Memory> slots_, pending_, workspace_;
+};
+
+}  // namespace partita::nn

@@ -1,0 +1,34 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include <partita/nn/train_step.hpp>
+
+namespace partita::nn {
+
+template <class Scalar>
+void TrainStep<Scalar>::run(const Batch<Scalar>& batch, index_t step, Vector<double> losses,
+                            Kokkos::View<double, Memory> norm, Observer& observer) {
+  const Exec& exec = context_.exec();
+  const auto observed = [&](Part part, const auto& work) {
+    observer.before({.part = part}, {}, exec);
+    work();
+    observer.after({.part = part}, {}, exec);
+  };
+
+  Call<Scalar> call{.context = context_,
+                    .weights = exchange_.weights(exec, step),
+                    .running = Window<const Sum<Scalar>>(ConstVector<Sum<Scalar>>(pass_.model().running())),
+                    .observer = observer};
+  call.seed = seed_;
+  call.step = static_cast<std::uint64_t>(step);
+  pass_.run(call, batch, exchange_, {losses},
+            update_ == nullptr ? Kokkos::View<const double, Memory>() : update_->loss_scale());
+  observed(Part::exchange, [&] { exchange_.finish(exec, observer); });
+  if (update_ != nullptr) observed(Part::update, [&] { update_->run(context_, exchange_.gradients(), norm); });
+  exchange_.publish(exec, observer);
+}
+
+template class TrainStep<float>;
+template class TrainStep<double>;
+template class TrainStep<bfloat16>;
+template class TrainStep<float16>;
+
+}  // namespace partita::nn
