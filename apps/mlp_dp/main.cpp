@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// mlp_dp: an MLP trained with replicated weights; gradients are summed over ranks.
+// mlp_dp: a model trained with replicated weights; gradients are summed over ranks.
 //
 //     loss(w) = 1/B sum_b cross_entropy(mlp(x_b; w), y_b),   w <- optimizer(w, all-reduce(dloss/dw))
 //
@@ -8,10 +8,16 @@
 //     mpiexec -n 3 mlp_dp inputs/mlp_dp/tiny.toml --set parallel.allreduce=ring --set train.batch=50
 //     mpiexec -n 2 mlp_dp inputs/mlp_dp/tiny.toml --set train.deterministic=true
 //     mpiexec -n 2 mlp_dp inputs/mlp_dp/tiny.toml --set run.mode=infer
+//     mpiexec -n 2 mlp_dp inputs/mlp_dp/tiny_gpt.toml --set train.micro_batches=2 --set train.precision=bf16
+//     mpiexec -n 2 mlp_dp inputs/mlp_dp/tiny_cnn.toml
 //   * mpiexec -n 2 mlp_dp inputs/mlp_dp/fashion.toml
-#include <partita/driver/experiment.hpp>
+#include <fmt/format.h>
 
-#include "workload.hpp"
+#include <partita/driver/experiment.hpp>
+#include <partita/parallel/exchanges/allreduce.hpp>
+#include <partita/training/workload.hpp>
+
+#include "config.hpp"
 
 using namespace partita;
 
@@ -19,26 +25,37 @@ int main(int argc, char** argv) {
   comm::Environment env(argc, argv);  // 1. MPI, then Kokkos; undone on every path
   return env.guard([&] {              //    one exit code, agreed by all ranks
     // 2. Deck and overrides, checked, the same on all ranks.
-    driver::Session session(env, argc, argv, "mlp_dp", "An MLP classifier, trained with replicated weights");
-    mlp_dp::Config config = mlp_dp::read_config(session, env.size());
+    driver::Session session(env, argc, argv, "mlp_dp", "A model trained with replicated weights");
+    mlp_dp::Config config = mlp_dp::read_config(session.deck(), env.size());
     if (session.settled(config.run)) return ExitCode::done;
 
     // 3. Who talks to whom, and my share of the data.
     const comm::Mesh mesh(env.world(), {{"data", env.size()}});
-    const mlp_dp::Dataset data(env.world(), config.data, config.seed, config.parallel.batch);
+    const comm::Communicator& replicas = mesh["data"];
+    const training::Dataset data(env.world(), config.data, config.train.seed, config.train.batch);
 
-    // 4. The same weights on any number of ranks.
-    nn::Model<float> model =
-        nn::make_mlp<float>({data.features(), config.hidden, data.classes(), config.activation}, config.seed);
+    return training::with_precision(config.train.precision, [&]<class Scalar>() {
+      // 4. The same weights on any number of ranks.
+      auto model = training::make_model<Scalar>(config.model, data.shape(), config.train.model());
+      if (session.describe(model.describe())) return ExitCode::done;
+      kernels::Context context(Exec(), config.train.kernels);
 
-    // 5. The strategy that this app is about.
-    kernels::Context context(Exec(), config.kernels);
-    config.parallel.planned_rows = mlp_dp::evaluation_rows;
-    nn::FlatOptimizer<float> optimizer(context.exec(), config.optimizer, config.learning_rate, model.parameters());
-    parallel::DataParallel<float> replica(model, context, mesh["data"], config.parallel, optimizer);
+      // 5. The step: its parts, and the strategy that this app is about.
+      const nn::Division division = config.train.division(replicas.size(), replicas.rank());
+      const nn::GradientSum<nn::Sum<Scalar>> sum(model.gradient_size(), division);
+      const nn::WholeRows<Scalar> head(config.train.loss, model);
+      const nn::GradientPass<Scalar> pass(model, division, nn::in_turn(config.train.micro_batches), head, &sum);
+      parallel::AllreduceExchange<Scalar> exchange(replicas, config.allreduce.how, config.allreduce.separate_wait,
+                                                   model.parameters(), sum, division);
+      nn::Update<Scalar> update(context.exec(), config.train.update, model);
+      nn::TrainStep<Scalar> step(context, pass, exchange, &update, config.train.seed);
 
-    // 6. Calibrate, warm up, run, verify; one HDF5 file; the figure of merit.
-    const auto work = mlp_dp::make_workload(config, data, model, context, mesh["data"], replica);
-    return driver::run_experiment(env, mesh, config.run, context.exec(), work);
+      // 6. Calibrate, warm up, run, verify; one HDF5 file; the figure of merit.
+      const auto work =
+          training::make_workload<Scalar>({config.train, data, model, context, replicas, head, pass, step, &update,
+                                           fmt::format("allreduce/{}", comm::to_string(config.allreduce.how)),
+                                           training::to_string(config.model, data.shape())});
+      return driver::run_experiment(env, mesh, config.run, context.exec(), work);
+    });
   });
 }

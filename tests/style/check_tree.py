@@ -27,6 +27,7 @@ INCLUDES = {
     "io": ["core", "metrics"],
     "parallel": ["core", "kernels", "nn", "comm", "metrics"],
     "driver": ["core", "kernels", "config", "comm", "metrics", "io"],
+    "training": ["core", "kernels", "nn", "config", "data", "comm", "metrics", "io", "parallel", "driver"],
 }
 
 # Header or word, where it may appear (a pattern of paths), what to say.

@@ -23,6 +23,7 @@ enum class Stream : std::uint64_t {
   synthetic_prototype = 4,
   synthetic_noise = 5,
   dropout = 6,
+  synthetic_token = 7,
   test = 255
 };
 

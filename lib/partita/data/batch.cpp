@@ -2,6 +2,7 @@
 #include <partita/data/batch.hpp>
 
 #include <partita/core/error.hpp>
+#include <partita/core/float16.hpp>
 #include <partita/data/check.hpp>
 
 namespace partita::data {
@@ -108,6 +109,8 @@ void gather_rows(const Exec& exec, const Normalisation& normalisation, const Dev
                             const Vector<std::int32_t>&);
 PARTITA_INSTANTIATE(float)
 PARTITA_INSTANTIATE(double)
+PARTITA_INSTANTIATE(bfloat16)
+PARTITA_INSTANTIATE(float16)
 #undef PARTITA_INSTANTIATE
 
 }  // namespace partita::data

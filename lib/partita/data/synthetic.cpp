@@ -2,6 +2,7 @@
 #include <partita/data/synthetic.hpp>
 
 #include <partita/core/error.hpp>
+#include <partita/core/float16.hpp>
 #include <partita/data/check.hpp>
 
 namespace partita::data {
@@ -102,6 +103,8 @@ void synthetic_rows(const Exec& exec, const SyntheticOptions& options, Split spl
                                const Vector<std::int32_t>&);
 PARTITA_INSTANTIATE(float)
 PARTITA_INSTANTIATE(double)
+PARTITA_INSTANTIATE(bfloat16)
+PARTITA_INSTANTIATE(float16)
 #undef PARTITA_INSTANTIATE
 
 }  // namespace partita::data

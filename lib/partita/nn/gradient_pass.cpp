@@ -48,7 +48,8 @@ Matrix<T> rows_of(const Matrix<T>& of, index_t first, index_t extent) {
 
 template <class Scalar>
 GradientPass<Scalar>::GradientPass(Model<Scalar>& model, Division division, Actions actions,
-                                   const LossHead<Scalar>& head, GradientSum<Sum<Scalar>>* sum, Links<Scalar>* links)
+                                   const LossHead<Scalar>& head, const GradientSum<Sum<Scalar>>* sum,
+                                   Links<Scalar>* links)
     : model_(model),
       division_(std::move(division)),
       actions_(std::move(actions)),

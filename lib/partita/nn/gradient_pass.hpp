@@ -27,7 +27,7 @@ class GradientPass {
   /// for forward-only actions, `links` where the model is one stage. Throws  UsageError for actions that cannot run
   /// (peak).
   GradientPass(Model<Scalar>& model, Division division, Actions actions, const LossHead<Scalar>& head,
-               GradientSum<Sum<Scalar>>* sum, Links<Scalar>* links = nullptr);
+               const GradientSum<Sum<Scalar>>* sum, Links<Scalar>* links = nullptr);
 
   const Division& division() const { return division_; }
   Model<Scalar>& model() const { return model_; }
@@ -51,7 +51,7 @@ class GradientPass {
   Division division_;
   Actions actions_;
   const LossHead<Scalar>& head_;
-  GradientSum<Sum<Scalar>>* sum_;
+  const GradientSum<Sum<Scalar>>* sum_;
   Links<Scalar>* links_;
 };
 

@@ -52,6 +52,8 @@ class Model {
   /// A training call on the model's own weights; change what shall differ. It refers to the model.
   Call<Scalar> call(kernels::Context& context, Observer& observer) const;
 
+  /// Elements of a flat gradient: those of the weights, then the batch's statistics.
+  index_t gradient_size() const { return table().size() + statistics_table().size(); }
   /// Without the input's gradient.
   PassFlop flop(index_t B) const;
   /// Weights and running statistics, in bytes, as they are allocated.

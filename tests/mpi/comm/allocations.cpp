@@ -43,7 +43,8 @@ TEST_P(allocations, none_in_an_allreduce) {
 
 TEST_P(allocations, none_in_a_tree_allreduce) {
   TreeAllreduce<float> tree(comm_, std::get<0>(GetParam()), 101, 24);
-  EXPECT_EQ(allocations_of([&] { tree.run(exec_); }), std::vector<std::string>{});
+  const Vector<float> nodes("nodes", 101 * tree.cover().size());
+  EXPECT_EQ(allocations_of([&] { tree.run(exec_, nodes); }), std::vector<std::string>{});
 }
 
 INSTANTIATE_TEST_SUITE_P(by, allocations,

@@ -34,21 +34,21 @@ S serial_tree(index_t lo, index_t hi, index_t i) {
 }
 
 template <class S>
-void fill_nodes(const TreeAllreduce<S>& tree, index_t n) {
-  for (std::size_t k = 0; k < tree.cover().size(); ++k) {
-    const Vector<S> node = tree.nodes(static_cast<index_t>(k));
-    const auto host = Kokkos::create_mirror_view(node);
-    for (index_t i = 0; i < n; ++i) host(i) = serial_tree<S>(tree.cover()[k].lo, tree.cover()[k].hi, i);
-    Kokkos::deep_copy(node, host);
-  }
+Vector<S> nodes_of(const TreeAllreduce<S>& tree, index_t n) {
+  const Vector<S> nodes("nodes", static_cast<index_t>(tree.cover().size()) * n);
+  const auto host = Kokkos::create_mirror_view(nodes);
+  index_t at = 0;
+  for (const Node& node : tree.cover())
+    for (index_t i = 0; i < n; ++i) host(at++) = serial_tree<S>(node.lo, node.hi, i);
+  Kokkos::deep_copy(nodes, host);
+  return nodes;
 }
 
 template <class S>
 void expect_tree_sum(const Communicator& comm, Allreduce how, index_t n, index_t C) {
   TreeAllreduce<S> tree(comm, how, n, C, {.chunk_bytes = 64, .most_chunks = 100});
   for (int call = 0; call < 2; ++call) {
-    fill_nodes(tree, n);
-    tree.run(Exec());
+    tree.run(Exec(), nodes_of(tree, n));
     const auto result = Kokkos::create_mirror_view_and_copy(Kokkos::HostSpace(), tree.result());
     ASSERT_EQ(static_cast<index_t>(result.extent(0)), n);
     index_t wrong = 0;
@@ -85,8 +85,7 @@ TEST_P(tree_allreduce, sends_exactly_the_closed_form) {
       Traffic counted;
       const Communicator comm = Communicator::borrow(world().handle(), "data", &counted, true);
       TreeAllreduce<float> tree(comm, GetParam(), n, C);
-      fill_nodes(tree, n);
-      tree.run(Exec());
+      tree.run(Exec(), nodes_of(tree, n));
       const TrafficEntry& entry = counted.entry("tree_allreduce", to_string(GetParam()), "data");
       const auto form = ring ? closed_forms::tree_allreduce_ring_bytes : closed_forms::tree_allreduce_mpi_bytes;
       const index_t expected = form(n, C, comm.size(), comm.rank(), sizeof(float));
@@ -96,8 +95,10 @@ TEST_P(tree_allreduce, sends_exactly_the_closed_form) {
     }
 }
 
-TEST_P(tree_allreduce, refuses_no_chunks) {
+TEST_P(tree_allreduce, refuses_no_chunks_and_other_extents) {
   EXPECT_THROW(TreeAllreduce<float>(world(), GetParam(), 10, 0), ShapeError);
+  TreeAllreduce<float> tree(world(), GetParam(), 10, 24);
+  EXPECT_THROW(tree.run(Exec(), Vector<float>("nodes", 9)), ShapeError);
 }
 
 INSTANTIATE_TEST_SUITE_P(by, tree_allreduce, ::testing::Values(Allreduce::mpi, Allreduce::ring),

@@ -37,9 +37,8 @@ TreeAllreduce<S>::TreeAllreduce(const Communicator& comm, Allreduce how, index_t
       entry_(comm.traffic() == nullptr ? nullptr
                                        : &comm.traffic()->entry("tree_allreduce", to_string(how), comm.name())),
       expected_bytes_(closed_form(comm, how, elements, chunks, sizeof(S))),
-      nodes_(make<S>("partita::comm::tree_allreduce::nodes", static_cast<index_t>(cover_.size()) * elements)),
       result_(make<S>("partita::comm::tree_allreduce::result", elements)),
-      staged_nodes_(comm.gpu_aware(), static_cast<index_t>(nodes_.extent(0))),
+      staged_nodes_(comm.gpu_aware(), static_cast<index_t>(cover_.size()) * elements),
       staged_result_(comm.gpu_aware(), elements) {
   if (comm.gpu_aware())
     direct_ = std::make_unique<detail::TreeExchange<S, detail::Side::exec>>(comm, how, elements, chunks, options);
@@ -55,19 +54,18 @@ template <class S>
 TreeAllreduce<S>& TreeAllreduce<S>::operator=(TreeAllreduce&&) noexcept = default;
 
 template <class S>
-Vector<S> TreeAllreduce<S>::nodes(index_t k) const {
-  return Kokkos::subview(nodes_, std::pair<index_t, index_t>(k * elements_, (k + 1) * elements_));
-}
-
-template <class S>
-void TreeAllreduce<S>::run(const Exec& exec) {
+void TreeAllreduce<S>::run(const Exec& exec, ConstVector<S> nodes) {
+  const auto expected = static_cast<index_t>(cover_.size()) * elements_;
+  if (static_cast<index_t>(nodes.extent(0)) != expected)
+    throw ShapeError(fmt::format("TreeAllreduce::run: nodes has {} elements, this rank {} nodes of {}: expected {}",
+                                 nodes.extent(0), cover_.size(), elements_, expected));
   TrafficCall traffic(entry_, expected_bytes_);
-  const S* nodes = staged_nodes_.begin(exec, nodes_);
+  const S* from = staged_nodes_.begin(exec, Vector<S>(const_cast<S*>(nodes.data()), nodes.extent(0)));
   S* result = staged_result_.begin_write(exec, result_);
   if (direct_)
-    direct_->run(exec, nodes, result, traffic);
+    direct_->run(exec, from, result, traffic);
   else
-    staged_->run(HostExec(), nodes, result, traffic);
+    staged_->run(HostExec(), from, result, traffic);
   staged_result_.end(exec, result_);
 }
 

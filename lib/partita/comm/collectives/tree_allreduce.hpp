@@ -20,7 +20,7 @@ class TreeExchange;
 /// fill (`cover`), each a flat buffer of n elements. Communication only moves: slice q of every node goes to rank q,
 /// who adds in tree order; then the slices of the root go to everybody.
 ///
-/// Scratch   planned once: nodes + 1 buffers of n for what arrives and leaves; a call allocates nothing.
+/// Scratch   planned once: the result, and what arrives and leaves; a call allocates nothing.
 /// Traffic   operation "tree_allreduce", closed_forms::tree_allreduce_{mpi,ring}_bytes.
 template <class S>
 class TreeAllreduce {
@@ -34,20 +34,19 @@ class TreeAllreduce {
 
   /// My nodes of the tree, ascending; none when there are fewer chunks than ranks before me.
   const std::vector<Node>& cover() const { return cover_; }
-  /// (elements): where the sum over the leaves of cover()[k] is put before run.
-  Vector<S> nodes(index_t k) const;
   /// (elements): the sum over all chunks, after run.
   Vector<S> result() const { return result_; }
 
-  /// Fences exec first, blocks until the result is there; nodes() keep their values. Collective.
-  void run(const Exec& exec);
+  /// Shapes   nodes (cover().size() elements), one after the other: the sums over the leaves of each; left as they
+  /// were. Runs     fences exec first, blocks until the result is there. Collective. Throws   ShapeError when nodes has
+  /// another extent.
+  void run(const Exec& exec, ConstVector<S> nodes);
 
  private:
   index_t elements_;
   std::vector<Node> cover_;
   TrafficEntry* entry_;
   double expected_bytes_;
-  Vector<S> nodes_;  // (cover, elements), flat
   Vector<S> result_;
   Staging<S> staged_nodes_, staged_result_;
   std::unique_ptr<detail::TreeExchange<S, detail::Side::exec>> direct_;

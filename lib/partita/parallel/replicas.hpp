@@ -1,0 +1,14 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#pragma once
+
+#include <partita/comm/communicator.hpp>
+#include <partita/core/types.hpp>
+
+namespace partita::parallel {
+
+/// Whether all ranks hold the same values bit for bit: true on all ranks or on none. Collective; fences; not for a
+/// timed step.
+template <class Scalar>
+bool replicas_agree(const comm::Communicator& axis, ConstVector<Scalar> values);
+
+}  // namespace partita::parallel

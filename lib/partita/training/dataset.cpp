@@ -1,0 +1,125 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include <fmt/format.h>
+
+#include <partita/core/error.hpp>
+#include <partita/core/float16.hpp>
+#include <partita/data/images.hpp>
+#include <partita/training/dataset.hpp>
+
+namespace partita::training {
+namespace {
+
+data::ImageSet read(const DataOptions& options, bool train) {
+  if (options.source == Source::fashion_mnist) return data::load_fashion_mnist(options.path, train);
+  return data::load_idx_folder(options.path, train, options.synthetic.classes);
+}
+
+// The leader of each node reads, the others on the node get a copy through memory: a thousand ranks open one file a
+// node.
+data::ImageSet load(const comm::Communicator& world, const DataOptions& options, bool train) {
+  const comm::Communicator node = world.split_by_node();
+  data::ImageSet set;
+  std::string problem;
+  if (node.is_root()) {
+    try {
+      set = read(options, train);
+    } catch (const UsageError& error) {
+      problem = error.what();
+    }
+  }
+  // A file may be missing on one node alone: all ranks learn the first complaint.
+  const std::vector<std::string> problems = world.gather(problem);
+  const std::string first = world.on_root([&] {
+    for (const std::string& each : problems)
+      if (!each.empty()) return each;
+    return std::string();
+  });
+  if (!first.empty()) throw UsageError(first);
+
+  node.broadcast(set.pixels);
+  node.broadcast(set.labels);
+  for (index_t* extent : {&set.count, &set.height, &set.width, &set.channels, &set.classes}) node.broadcast(*extent);
+  return set;
+}
+
+}  // namespace
+
+template <class Scalar>
+Rows<Scalar> Rows<Scalar>::top(index_t rows) const {
+  const auto B = static_cast<std::size_t>(rows), all = x.data() == nullptr ? tokens.extent(0) : x.extent(0);
+  const std::size_t labels = all == 0 ? 0 : label.extent(0) / all;
+  Rows part;
+  if (x.data() != nullptr) part.x = {x.data(), B, x.extent(1)};
+  if (tokens.data() != nullptr) part.tokens = {tokens.data(), B, tokens.extent(1)};
+  part.label = {label.data(), B * labels};
+  return part;
+}
+
+Dataset::Dataset(const comm::Communicator& world, const DataOptions& options, std::uint64_t seed, index_t batch)
+    : options_(options) {
+  index_t samples = options.samples;
+  if (options.source == Source::synthetic) {
+    shape_.classes = options.synthetic.classes;
+    shape_.tokens = options.tokens;
+    if (shape_.tokens == 0) shape_.features = options.synthetic.features;
+    if (!options.image.empty()) shape_.image = {options.image[0], options.image[1], options.image[2]};
+    held_out_samples_ = options.held_out;
+  } else {
+    const data::ImageSet train = load(world, options, true);
+    const data::ImageSet test = load(world, options, false);
+    if (train.features() != test.features())
+      throw UsageError(
+          fmt::format("data.path: training images have {} pixels, held-out ones {}; give a folder where they "
+                      "agree",
+                      train.features(), test.features()));
+    samples = train.count;
+    shape_ = {train.features(), {train.height, train.width, train.channels}, 0, train.classes};
+    held_out_samples_ = test.count;
+    train_ = data::upload(train);
+    test_ = data::upload(test);
+  }
+  sampler_.emplace(seed, samples, batch);
+}
+
+template <class Scalar>
+Rows<Scalar> Dataset::allocate(index_t rows) const {
+  Rows<Scalar> all;
+  if (shape_.tokens > 0)
+    all.tokens = Matrix<std::int32_t>("partita::training::Dataset::tokens", rows, shape_.tokens);
+  else
+    all.x = Matrix<Scalar>("partita::training::Dataset::x", rows, shape_.features);
+  all.label = Vector<std::int32_t>("partita::training::Dataset::label", rows * shape_.labels());
+  return all;
+}
+
+template <class Scalar>
+void Dataset::batch(const Exec& exec, index_t step, Slice rows, const Rows<Scalar>& to) const {
+  if (shape_.tokens > 0)
+    data::synthetic_tokens_batch(exec, language(), *sampler_, step, rows, to.tokens, to.label);
+  else if (options_.source == Source::synthetic)
+    data::synthetic_batch<Scalar>(exec, options_.synthetic, *sampler_, step, rows, to.x, to.label);
+  else
+    data::gather_batch<Scalar>(exec, options_.normalisation, train_, *sampler_, step, rows, to.x, to.label);
+}
+
+template <class Scalar>
+void Dataset::held_out(const Exec& exec, index_t first, const Rows<Scalar>& to) const {
+  if (shape_.tokens > 0)
+    data::synthetic_tokens_rows(exec, language(), data::Split::held_out, first, to.tokens, to.label);
+  else if (options_.source == Source::synthetic)
+    data::synthetic_rows<Scalar>(exec, options_.synthetic, data::Split::held_out, first, to.x, to.label);
+  else
+    data::gather_rows<Scalar>(exec, options_.normalisation, test_, first, to.x, to.label);
+}
+
+#define PARTITA_INSTANTIATE(Scalar)                                                     \
+  template struct Rows<Scalar>;                                                         \
+  template Rows<Scalar> Dataset::allocate(index_t) const;                               \
+  template void Dataset::batch(const Exec&, index_t, Slice, const Rows<Scalar>&) const; \
+  template void Dataset::held_out(const Exec&, index_t, const Rows<Scalar>&) const;
+PARTITA_INSTANTIATE(float)
+PARTITA_INSTANTIATE(bfloat16)
+PARTITA_INSTANTIATE(float16)
+#undef PARTITA_INSTANTIATE
+
+}  // namespace partita::training

@@ -1,0 +1,68 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#pragma once
+
+#include <optional>
+#include <partita/comm/communicator.hpp>
+#include <partita/data/batch.hpp>
+#include <partita/data/sampler.hpp>
+#include <partita/nn/batch.hpp>
+#include <partita/nn/units/image.hpp>
+#include <partita/training/data_options.hpp>
+
+namespace partita::training {
+
+/// What a sample is.
+struct SampleShape {
+  index_t features = 0;  ///< numbers of a sample; 0 for tokens
+  nn::Image image;       ///< the same as an image; all 0 where they have no such shape
+  index_t tokens = 0;
+  index_t classes = 0;
+  index_t labels() const { return tokens > 0 ? tokens : 1; }
+};
+
+/// Memory for the rows of a batch.
+template <class Scalar>
+struct Rows {
+  Matrix<Scalar> x;
+  Matrix<std::int32_t> tokens;
+  Vector<std::int32_t> label;
+
+  /// The first `rows` of them.
+  Rows top(index_t rows) const;
+  nn::Batch<Scalar> batch() const { return {x, tokens, label}; }
+};
+
+/// Training and held-out samples, whatever their source. Files are read by one rank of each node and passed on there;
+/// synthetic samples are computed where they are needed.
+class Dataset {
+ public:
+  /// Throws  UsageError on all ranks alike: files that are missing or damaged, a batch larger than the set. Collective.
+  Dataset(const comm::Communicator& world, const DataOptions& options, std::uint64_t seed, index_t batch);
+
+  const SampleShape& shape() const { return shape_; }
+  index_t held_out_samples() const { return held_out_samples_; }
+  index_t steps_per_epoch() const { return sampler_->steps_per_epoch(); }
+
+  /// Allocates.
+  template <class Scalar>
+  Rows<Scalar> allocate(index_t rows) const;
+  /// My rows of the global batch of a step. Enqueued; no allocation.
+  template <class Scalar>
+  void batch(const Exec& exec, index_t step, Slice rows, const Rows<Scalar>& to) const;
+  /// Held-out samples first, first + 1, ...; `to` says how many. Enqueued; no allocation.
+  template <class Scalar>
+  void held_out(const Exec& exec, index_t first, const Rows<Scalar>& to) const;
+
+ private:
+  data::SyntheticTokensOptions language() const {
+    return {options_.synthetic.seed, shape_.classes, options_.synthetic.noise};
+  }
+
+  DataOptions options_;
+  SampleShape shape_;
+  index_t held_out_samples_ = 0;
+  data::DeviceImages train_, test_;
+  std::optional<data::Sampler> sampler_;
+};
+
+}  // namespace partita::training

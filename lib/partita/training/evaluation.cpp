@@ -1,0 +1,69 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include <partita/core/partition.hpp>
+#include <partita/training/evaluation.hpp>
+#include <vector>
+
+namespace partita::training {
+namespace {
+
+template <class Scalar>
+nn::GradientPass<Scalar> forward_pass(nn::Model<Scalar>& model, const nn::LossHead<Scalar>& head, index_t rows) {
+  return {model, nn::divide(rows, 1, 0, 1, 0), nn::forward_only(1, static_cast<int>(model.stages().size())), head,
+          nullptr};
+}
+
+}  // namespace
+
+template <class Scalar>
+Evaluation<Scalar>::Evaluation(nn::Model<Scalar>& model, const nn::LossHead<Scalar>& head, const Dataset& data,
+                               index_t rows)
+    : model_(model),
+      data_(data),
+      rows_(std::min(rows, data.held_out_samples())),
+      buffers_(data.allocate<Scalar>(rows_)),
+      whole_(forward_pass(model, head, rows_)),
+      loss_("partita::training::Evaluation::loss", 1),
+      correct_("partita::training::Evaluation::correct", 1) {
+  if (const index_t left = data.held_out_samples() % rows_; left > 0)
+    rest_ = std::make_unique<nn::GradientPass<Scalar>>(forward_pass(model, head, left));
+}
+
+template <class Scalar>
+typename Evaluation<Scalar>::BlockSum Evaluation<Scalar>::block(kernels::Context& context, index_t first,
+                                                                index_t rows) const {
+  const Exec& exec = context.exec();
+  const Rows<Scalar> part = buffers_.top(rows);
+  data_.held_out<Scalar>(exec, first, part);
+  nn::Observer nobody;
+  nn::Progress nothing;
+  nn::Call<Scalar> call = model_.call(context, nobody);
+  call.training = false;
+  (rows == rows_ ? whole_ : *rest_).run(call, part.batch(), nothing, {loss_, correct_});
+  BlockSum sum{};
+  Kokkos::deep_copy(exec, Kokkos::View<double*, Kokkos::HostSpace>(&sum.loss, 1), loss_);
+  Kokkos::deep_copy(exec, Kokkos::View<index_t*, Kokkos::HostSpace>(&sum.correct, 1), correct_);
+  exec.fence("partita::training::Evaluation: the sums are on the host");
+  return sum;
+}
+
+template <class Scalar>
+EvaluationResult Evaluation<Scalar>::run(kernels::Context& context, const comm::Communicator& axis) const {
+  const index_t samples = data_.held_out_samples();
+  const Slice blocks = partition((samples + rows_ - 1) / rows_, axis.size(), axis.rank());
+  std::vector<BlockSum> mine;
+  for (index_t b = blocks.offset; b < blocks.end(); ++b)
+    mine.push_back(block(context, b * rows_, std::min(rows_, samples - b * rows_)));
+  BlockSum total{};
+  for (const BlockSum& sum : axis.allgather(std::span<const BlockSum>(mine))) {
+    total.loss += sum.loss;
+    total.correct += sum.correct;
+  }
+  const auto labels = static_cast<double>(samples * data_.shape().labels());
+  return {total.loss / labels, static_cast<double>(total.correct) / labels};
+}
+
+template class Evaluation<float>;
+template class Evaluation<bfloat16>;
+template class Evaluation<float16>;
+
+}  // namespace partita::training

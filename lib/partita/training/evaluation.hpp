@@ -1,0 +1,44 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#pragma once
+
+#include <memory>
+#include <partita/nn/gradient_pass.hpp>
+#include <partita/training/dataset.hpp>
+
+namespace partita::training {
+
+struct EvaluationResult {
+  double loss = 0;      ///< mean over the labels
+  double accuracy = 0;  ///< share of labels whose score is the largest
+};
+
+/// Loss and accuracy on the held-out samples: a forward-only list of actions, shared by the ranks of an axis that hold
+/// the same model. It needs no replica: no gradient, no exchange.
+template <class Scalar>
+class Evaluation {
+ public:
+  /// Samples go through the model in blocks of `rows`; plans the model's memory for them.
+  Evaluation(nn::Model<Scalar>& model, const nn::LossHead<Scalar>& head, const Dataset& data, index_t rows = 256);
+
+  /// The same on all ranks, and the same bits on any number of ranks where the kernels are deterministic: block sums
+  /// are added in block order. Collective over the axis; allocates; fences. Not for a timed step.
+  EvaluationResult run(kernels::Context& context, const comm::Communicator& axis) const;
+
+ private:
+  struct BlockSum {
+    double loss;
+    index_t correct;
+  };
+  BlockSum block(kernels::Context& context, index_t first, index_t rows) const;
+
+  nn::Model<Scalar>& model_;
+  const Dataset& data_;
+  index_t rows_;
+  Rows<Scalar> buffers_;
+  nn::GradientPass<Scalar> whole_;
+  std::unique_ptr<nn::GradientPass<Scalar>> rest_;  // the last block, where it is shorter
+  Vector<double> loss_;
+  Vector<index_t> correct_;
+};
+
+}  // namespace partita::training

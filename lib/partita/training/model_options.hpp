@@ -1,0 +1,34 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#pragma once
+
+#include <partita/config/deck.hpp>
+#include <partita/nn/cnn.hpp>
+#include <partita/nn/gpt.hpp>
+#include <partita/nn/mlp.hpp>
+#include <partita/training/dataset.hpp>
+
+namespace partita::training {
+
+enum class ModelKind { mlp, gpt, cnn };
+
+/// The keys of [model]. What the data say (features, image, tokens, classes) is filled in by make_model.
+struct ModelOptions {
+  ModelKind kind = ModelKind::mlp;
+  nn::MlpShape mlp;
+  nn::GptShape gpt;
+  nn::CnnShape cnn;
+
+  bool language() const { return kind == ModelKind::gpt; }
+};
+
+/// Declares and reads them; `kind` is the default.
+ModelOptions read_model_options(config::Deck& deck, ModelKind kind);
+
+/// Throws  UsageError where a model cannot be built for such samples, or its own shapes do not fit.
+template <class Scalar>
+nn::Model<Scalar> make_model(const ModelOptions& options, const SampleShape& sample, const nn::ModelOptions& how);
+
+/// "mlp 784-512-256-10", "gpt of 4 blocks, width 256, 4 heads, 64 tokens, vocabulary 64".
+std::string to_string(const ModelOptions& options, const SampleShape& sample);
+
+}  // namespace partita::training

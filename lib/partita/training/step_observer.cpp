@@ -1,0 +1,112 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include <algorithm>
+#include <partita/core/clock.hpp>
+#include <partita/training/step_observer.hpp>
+#include <set>
+
+namespace partita::training {
+namespace {
+
+using metrics::PhaseClass;
+using nn::Part;
+
+// On a device a moment's work may still be running.
+std::int64_t instant(const Exec& exec) {
+  if constexpr (!std::is_same_v<Exec, HostExec>) {
+    static const std::string label = "partita::training::StepObserver: the clock of an event";  // made once
+    exec.fence(label);
+  }
+  return now_ns();
+}
+
+}  // namespace
+
+template <class Scalar>
+StepPhases::StepPhases(const nn::Model<Scalar>& model) {
+  std::vector<std::string> tags;
+  for (const nn::Unit<Scalar>* unit : model.units()) {
+    unit_names_.push_back(unit->name());
+    if (std::find(tags.begin(), tags.end(), unit->tag()) == tags.end()) tags.push_back(unit->tag());
+  }
+  const auto per_unit = [&](const std::string& pass) {
+    std::vector<int> of_tag;
+    for (const std::string& tag : tags)
+      of_tag.push_back(add(tags.size() > 1 ? pass + "_" + tag : pass, PhaseClass::compute));
+    std::vector<int> of_unit;
+    for (const nn::Unit<Scalar>* unit : model.units())
+      of_unit.push_back(
+          of_tag[static_cast<std::size_t>(std::find(tags.begin(), tags.end(), unit->tag()) - tags.begin())]);
+    return of_unit;
+  };
+  rest_.fill(-1);
+  const auto rest = [&](Part part, const char* name, PhaseClass cls) {
+    rest_[static_cast<std::size_t>(part)] = add(name, cls);
+  };
+  add("input", PhaseClass::input);
+  forward_ = per_unit("forward");
+  rest(Part::loss, "loss", PhaseClass::compute);
+  backward_ = per_unit("backward");
+  if (model.stages().size() > 1) {
+    rest(Part::send, "send", PhaseClass::communication);
+    rest(Part::receive, "receive", PhaseClass::communication);
+  }
+  rest(Part::wait, "wait", PhaseClass::wait);
+  rest(Part::exchange, "exchange", PhaseClass::communication);
+  rest(Part::update, "update", PhaseClass::compute);
+}
+
+int StepPhases::add(const std::string& name, PhaseClass cls) {
+  phases_.push_back({name, cls});
+  return static_cast<int>(phases_.size()) - 1;
+}
+
+int StepPhases::of(const nn::Moment& moment) const {
+  const auto part = static_cast<std::size_t>(moment.part);
+  if (moment.unit < 0) return rest_[part];
+  const auto unit = static_cast<std::size_t>(moment.unit);
+  return moment.part == Part::forward ? forward_[unit] : backward_[unit];
+}
+
+std::vector<std::string> StepPhases::part_names() {
+  return {"forward", "backward_input", "backward_weights", "loss", "send", "receive", "wait", "exchange", "update"};
+}
+
+index_t StepPhases::events(index_t pieces, std::size_t stages) const {
+  // A residual with relu is heard of three times a piece, as other units are; a stage sends and receives twice.
+  const index_t per_piece = 3 * std::ssize(unit_names_) + 1 + 4 * static_cast<index_t>(stages);
+  return pieces * per_piece + 3;
+}
+
+void StepObserver::before(const nn::Moment& moment, std::span<const Range>, const Exec& exec) {
+  const int phase = phases_.of(moment);
+  if (phase != current_) instruments_.timer.mark(current_ = phase, exec);
+  if (depth_ < deepest) {
+    open_[static_cast<std::size_t>(depth_)] = phase;
+    if (keeps_) start_ns_[static_cast<std::size_t>(depth_)] = instant(exec);
+  }
+  ++depth_;
+}
+
+void StepObserver::after(const nn::Moment& moment, std::span<const Range>, const Exec& exec) {
+  --depth_;
+  if (keeps_ && depth_ < deepest)
+    instruments_.events.add({.step = step_,
+                             .part = static_cast<std::int16_t>(moment.part),
+                             .stage = moment.stage,
+                             .unit = static_cast<int>(moment.unit),
+                             .micro_batch = static_cast<int>(moment.micro_batch),
+                             .piece = static_cast<int>(moment.piece),
+                             .peer = moment.peer,
+                             .bytes = moment.bytes,
+                             .start_ns = start_ns_[static_cast<std::size_t>(depth_)],
+                             .end_ns = instant(exec)});
+  // What is around this moment goes on.
+  if (depth_ > 0 && depth_ <= deepest && open_[static_cast<std::size_t>(depth_ - 1)] != current_)
+    instruments_.timer.mark(current_ = open_[static_cast<std::size_t>(depth_ - 1)], exec);
+}
+
+template StepPhases::StepPhases(const nn::Model<float>&);
+template StepPhases::StepPhases(const nn::Model<bfloat16>&);
+template StepPhases::StepPhases(const nn::Model<float16>&);
+
+}  // namespace partita::training

@@ -1,0 +1,65 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#pragma once
+
+#include <array>
+#include <partita/driver/workload.hpp>
+#include <partita/nn/model.hpp>
+#include <string>
+#include <vector>
+
+namespace partita::training {
+
+/// What a step's time is split into, and how its moments are named: from the tags of a model's units.
+///
+///   input   forward_<tag> ...   loss   backward_<tag> ...   send  receive  wait   exchange   update
+///
+/// without _<tag> where all units have the same; send and receive for models of several stages alone.
+class StepPhases {
+ public:
+  template <class Scalar>
+  explicit StepPhases(const nn::Model<Scalar>& model);
+
+  const std::vector<metrics::Phase>& phases() const { return phases_; }
+  /// -1: none.
+  int of(const nn::Moment& moment) const;
+  static constexpr int input = 0;
+
+  /// Names of nn::Part and of units, for /events.
+  static std::vector<std::string> part_names();
+  const std::vector<std::string>& unit_names() const { return unit_names_; }
+  /// Most moments of a step with so many pieces.
+  index_t events(index_t pieces, std::size_t stages) const;
+
+ private:
+  int add(const std::string& name, metrics::PhaseClass cls);
+
+  std::vector<metrics::Phase> phases_;
+  std::vector<int> forward_, backward_;  // of a unit
+  std::array<int, 9> rest_{};            // of a part that belongs to no unit
+  std::vector<std::string> unit_names_;
+};
+
+/// Charges every moment of a step to its phase, and keeps the moments of chosen steps as events.
+///
+/// A phase goes on until another one begins, so that neighbours with one tag cost no reading of the clock.
+class StepObserver final : public nn::Observer {
+ public:
+  StepObserver(const StepPhases& phases, driver::Instruments& instruments, index_t step)
+      : phases_(phases), instruments_(instruments), step_(step), keeps_(instruments.events.wants(step)) {}
+
+  void before(const nn::Moment& moment, std::span<const Range> reads, const Exec& exec) override;
+  void after(const nn::Moment& moment, std::span<const Range> wrote, const Exec& exec) override;
+
+ private:
+  static constexpr int deepest = 4;
+
+  const StepPhases& phases_;
+  driver::Instruments& instruments_;
+  index_t step_;
+  bool keeps_;
+  int depth_ = 0, current_ = -1;
+  std::array<int, deepest> open_{};
+  std::array<std::int64_t, deepest> start_ns_{};
+};
+
+}  // namespace partita::training

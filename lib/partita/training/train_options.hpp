@@ -1,0 +1,79 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#pragma once
+
+#include <algorithm>
+#include <partita/comm/collectives/allreduce.hpp>
+#include <partita/config/deck.hpp>
+#include <partita/kernels/context.hpp>
+#include <partita/kernels/loss.hpp>
+#include <partita/nn/division.hpp>
+#include <partita/nn/learning_rate.hpp>
+#include <partita/nn/model.hpp>
+#include <partita/nn/update.hpp>
+#include <partita/training/data_options.hpp>
+#include <string>
+
+namespace partita::training {
+
+enum class Mode { train, infer };
+enum class Precision { fp32, bf16, fp16 };
+
+/// The keys that all training apps share: [train], [evaluate], [verify], run.mode and [kernels].
+struct TrainOptions {
+  Mode mode = Mode::train;
+  std::uint64_t seed = 1;
+  index_t steps = 0;   ///< the run ends after so many steps (0: no such limit) ...
+  index_t epochs = 0;  ///< ... or so many passes over the data (0: no such limit), whichever comes first
+  index_t batch = 256;
+  index_t micro_batches = 1;
+  bool deterministic = false;
+  index_t chunks = 24;
+  Precision precision = Precision::fp32;
+  kernels::Loss loss = kernels::Loss::cross_entropy;
+  nn::UpdateOptions update;
+  nn::LearningRate schedule = nn::LearningRate::constant;
+  index_t evaluate_every = 0;  ///< steps; 0: every epoch
+  double least_accuracy = 0;
+  kernels::Options kernels;
+
+  index_t total_steps(index_t steps_per_epoch) const {
+    if (epochs == 0) return steps;
+    return steps == 0 ? epochs * steps_per_epoch : std::min(steps, epochs * steps_per_epoch);
+  }
+  /// How sums that a strategy may split are cut.
+  nn::ModelOptions model() const { return {.seed = seed, .chunks = deterministic ? chunks : 1}; }
+  /// What `rank` of `ranks` replicas has of every batch.
+  nn::Division division(index_t ranks, index_t rank) const {
+    return nn::divide(batch, ranks, rank, micro_batches, deterministic ? chunks : 0);
+  }
+};
+
+/// Declares and reads them; checks that `ranks` replicas can share a batch.
+TrainOptions read_train_options(config::Deck& deck, index_t ranks);
+
+/// What depends on the keys of [data] and [train] together. Throws  UsageError, as reading a key does.
+void check(const config::Deck& deck, const DataOptions& data, const TrainOptions& train);
+
+/// parallel.allreduce and parallel.separate_wait: how gradients are summed over replicas.
+struct AllreduceOptions {
+  comm::Allreduce how = comm::Allreduce::mpi;
+  bool separate_wait = true;
+};
+AllreduceOptions read_allreduce_options(config::Deck& deck);
+
+/// Calls f.template operator()<Scalar>() with the type that weights are stored in.
+template <class F>
+auto with_precision(Precision precision, const F& f) {
+  switch (precision) {
+    case Precision::bf16:
+      return f.template operator()<bfloat16>();
+    case Precision::fp16:
+      return f.template operator()<float16>();
+    default:
+      return f.template operator()<float>();
+  }
+}
+
+const char* to_string(Precision precision);
+
+}  // namespace partita::training

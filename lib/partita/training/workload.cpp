@@ -1,0 +1,133 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include <fmt/format.h>
+
+#include <memory>
+#include <partita/core/tree.hpp>
+#include <partita/parallel/replicas.hpp>
+#include <partita/training/evaluation.hpp>
+#include <partita/training/step_observer.hpp>
+#include <partita/training/verification.hpp>
+#include <partita/training/workload.hpp>
+
+namespace partita::training {
+namespace {
+
+// What the functions of a workload share.
+template <class Scalar>
+struct State {
+  explicit State(const Parts<Scalar>& of)
+      : parts(of),
+        phases(of.model),
+        rows(of.pass.division().rows),
+        buffers(of.data.allocate<Scalar>(rows.extent)),
+        evaluation(of.model, of.head, of.data),
+        steps(of.train.total_steps(of.data.steps_per_epoch())) {
+    if (of.train.mode == Mode::infer) {
+      const nn::Division& division = of.pass.division();
+      infer = std::make_unique<nn::GradientPass<Scalar>>(
+          of.model, division,
+          nn::forward_only(std::ssize(division.micro_batches), static_cast<int>(of.model.stages().size())), of.head,
+          nullptr);
+      correct = Vector<index_t>("partita::training::correct", division.pieces.size());
+    }
+  }
+
+  void step(index_t s, const driver::StepOutput& out, driver::Instruments& instruments) {
+    const Exec& exec = parts.context.exec();
+    StepObserver observer(phases, instruments, s);
+    instruments.timer.mark(StepPhases::input, exec);
+    parts.data.template batch<Scalar>(exec, s, rows, buffers);
+    if (infer) {
+      nn::Progress nothing;
+      nn::Call<Scalar> call = parts.model.call(parts.context, observer);
+      call.training = false;
+      infer->run(call, buffers.batch(), nothing, {out.losses, correct});
+    } else {
+      const TrainOptions& train = parts.train;
+      if (train.schedule != nn::LearningRate::constant && parts.update != nullptr)
+        parts.update->set_learning_rate(
+            exec, train.update.learning_rate * nn::learning_rate_factor(train.schedule, s, steps));
+      parts.step.run(buffers.batch(), s, out.losses, out.grad_norm, observer);
+    }
+    instruments.timer.mark(metrics::PhaseTimer::no_phase, exec);
+  }
+
+  driver::Verification verify(const metrics::Record& record, std::span<const double> losses) const {
+    const comm::Communicator& axis = parts.replicas;
+    const bool agree = parallel::replicas_agree<Scalar>(axis, parts.model.parameters()) &&
+                       parallel::replicas_agree<nn::Sum<Scalar>>(axis, parts.model.running());
+    if (!agree) return {false, "ranks hold different parameters"};
+    driver::Verification verdict;
+    verdict.text = axis.on_root([&] {
+      verdict = judge(parts.train, record, losses);
+      return verdict.text;
+    });
+    axis.broadcast(verdict.passed);
+    return verdict;
+  }
+
+  Parts<Scalar> parts;
+  StepPhases phases;
+  Slice rows;
+  Rows<Scalar> buffers;
+  Evaluation<Scalar> evaluation;
+  index_t steps;
+  std::unique_ptr<nn::GradientPass<Scalar>> infer;
+  Vector<index_t> correct;
+};
+
+template <class Scalar>
+std::string describe(const State<Scalar>& state) {
+  const Parts<Scalar>& parts = state.parts;
+  const TrainOptions& train = parts.train;
+  const nn::Division& division = parts.pass.division();
+  return fmt::format(
+      "{}: {} parameters in {}\n{} ranks x {} threads, {}, batch {}: {} rows a rank in {} micro-batch{}\nkernels: {}",
+      parts.model_text, parts.model.table().size(), to_string(train.precision), parts.replicas.size(),
+      Exec().concurrency(), parts.strategy, train.batch, division.rows.extent, division.micro_batches.size(),
+      division.micro_batches.size() == 1 ? "" : "es",
+      train.deterministic ? fmt::format("portable, deterministic in {} chunks", division.leaves)
+                          : kernels::math_backend_name());
+}
+
+}  // namespace
+
+template <class Scalar>
+driver::Workload make_workload(const Parts<Scalar>& parts) {
+  const auto state = std::make_shared<State<Scalar>>(parts);
+  const TrainOptions& train = parts.train;
+  const nn::PassFlop flop = parts.model.flop(train.batch);
+  const index_t pieces = std::ssize(parts.pass.division().pieces);
+
+  driver::Workload work;
+  work.strategy = parts.strategy + (train.deterministic ? "/deterministic" : "");
+  work.description = describe(*state);
+  work.phases = state->phases.phases();
+  work.steps = state->steps;
+  work.samples_per_step = train.batch;
+  work.flop_per_step = train.mode == Mode::train ? flop.total() : flop.forward;
+  work.loss_terms = pieces;
+  work.evaluate_every = train.evaluate_every > 0 ? train.evaluate_every : parts.data.steps_per_epoch();
+  work.events_per_step = state->phases.events(pieces, parts.model.stages().size());
+  work.event_parts = StepPhases::part_names();
+  work.event_units = state->phases.unit_names();
+  work.step = [state](index_t s, const driver::StepOutput& out, driver::Instruments& instruments) {
+    state->step(s, out, instruments);
+  };
+  const double labels = static_cast<double>(train.batch * parts.data.shape().labels());
+  work.loss = [labels](std::span<const double> terms) { return tree_sum(terms) / labels; };
+  work.evaluate = [state] {
+    const EvaluationResult result = state->evaluation.run(state->parts.context, state->parts.replicas);
+    return metrics::EvaluationRow{0, result.loss, result.accuracy, state->parts.data.held_out_samples()};
+  };
+  work.verify = [state](const metrics::Record& record, std::span<const double> losses) {
+    return state->verify(record, losses);
+  };
+  return work;
+}
+
+template driver::Workload make_workload(const Parts<float>&);
+template driver::Workload make_workload(const Parts<bfloat16>&);
+template driver::Workload make_workload(const Parts<float16>&);
+
+}  // namespace partita::training

@@ -1,0 +1,33 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#pragma once
+
+#include <partita/driver/workload.hpp>
+#include <partita/nn/train_step.hpp>
+#include <partita/training/dataset.hpp>
+#include <partita/training/train_options.hpp>
+#include <string>
+
+namespace partita::training {
+
+/// What an app plugs together.
+template <class Scalar>
+struct Parts {
+  const TrainOptions& train;
+  const Dataset& data;
+  nn::Model<Scalar>& model;
+  kernels::Context& context;
+  const comm::Communicator& replicas;  ///< ranks that hold the same weights and share the batch
+  const nn::LossHead<Scalar>& head;
+  const nn::GradientPass<Scalar>& pass;
+  nn::TrainStep<Scalar>& step;
+  nn::Update<Scalar>* update = nullptr;  ///< whose learning rate moves; null: a server's
+  std::string strategy;                  ///< "allreduce/ring"
+  std::string model_text;                ///< "mlp 784-512-256-10"
+};
+
+/// The loop of the driver over a training step, an evaluation and a verdict. Everything that `parts` refers to must
+/// outlive the workload. Allocates the batch's memory.
+template <class Scalar>
+driver::Workload make_workload(const Parts<Scalar>& parts);
+
+}  // namespace partita::training
