@@ -40,7 +40,7 @@ void Stage<Scalar>::plan(const StagePlan& plan) {
   plan_ = plan;
   chain_.plan(plan.rows);
   layout_ = layout(plan.rows);
-  const auto allocate = [](const char* label, std::size_t bytes) {
+  const auto allocate = [](const std::string& label, std::size_t bytes) {
     return Kokkos::View<std::byte*, Memory>(Kokkos::view_alloc(Kokkos::WithoutInitializing, label), bytes);
   };
   slots_ = allocate("partita::nn::Stage::slots", static_cast<std::size_t>(plan.slots * plan.pieces) * layout_.piece);

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include <gtest/gtest.h>
 
+#include <cmath>
+#include <partita/core/error.hpp>
 #include <partita/nn/init.hpp>
 #include <vector>
 
@@ -16,8 +18,8 @@ std::vector<double> values(const ParameterTable& table, std::uint64_t seed) {
 
 TEST(init, table_is_flat_and_without_gaps) {
   ParameterTable table;
-  const Range W = table.add("W", {{0, 3, 3}, {0, 5, 5}}, Initial::uniform(1));
-  const Range b = table.add("b", {{0, 7, 7}}, Initial::uniform(1));
+  const Range W = table.add("W", {3, 5}, Initial::uniform(1));
+  const Range b = table.add("b", {7}, Initial::uniform(1));
   EXPECT_EQ(W.offset, 0);
   EXPECT_EQ(W.extent, 15);
   EXPECT_EQ(b.offset, 15);
@@ -26,13 +28,14 @@ TEST(init, table_is_flat_and_without_gaps) {
 
 TEST(init, a_slice_holds_the_values_of_the_whole) {
   ParameterTable whole;
-  whole.add("first", {{0, 4, 4}}, Initial::uniform(1));
-  const Range all = whole.add("W", {{0, 6, 6}, {0, 5, 5}}, Initial::uniform(0.25));
+  whole.add("first", {4}, Initial::uniform(1));
+  const Range all = whole.add("W", {6, 5}, Initial::uniform(0.25));
   const std::vector<double> expected = values(whole, 3);
 
+  // Its neighbours are others: values are keyed by name, not by the place in the table.
   ParameterTable part;
-  part.add("first", {{0, 4, 4}}, Initial::uniform(1));
-  const Range mine = part.add("W", {{2, 3, 6}, {1, 2, 5}}, Initial::uniform(0.25));
+  part.add("another", {9}, Initial::uniform(1));
+  const Range mine = part.add("W", {Slice{2, 3, 6}, Slice{1, 2, 5}}, Initial::uniform(0.25));
   const std::vector<double> got = values(part, 3);
   for (index_t row = 0; row < 3; ++row)
     for (index_t column = 0; column < 2; ++column)
@@ -43,7 +46,7 @@ TEST(init, a_slice_holds_the_values_of_the_whole) {
 TEST(init, values_fill_their_interval_and_depend_on_the_seed) {
   constexpr index_t n = 20000;
   ParameterTable table;
-  table.add("W", {{0, n, n}}, Initial::uniform(0.5));
+  table.add("W", {n}, Initial::uniform(0.5));
   const std::vector<double> w = values(table, 1);
   double sum = 0;
   double squares = 0;
@@ -61,10 +64,18 @@ TEST(init, values_fill_their_interval_and_depend_on_the_seed) {
 
 TEST(init, tensors_of_one_table_differ) {
   ParameterTable table;
-  table.add("a", {{0, 8, 8}}, Initial::uniform(1));
-  table.add("b", {{0, 8, 8}}, Initial::uniform(1));
+  table.add("a", {8}, Initial::uniform(1));
+  table.add("b", {8}, Initial::uniform(1));
   const std::vector<double> w = values(table, 1);
   EXPECT_FALSE(std::equal(w.begin(), w.begin() + 8, w.begin() + 8));
+}
+
+TEST(init, refuses_two_tensors_of_one_name_and_parts_outside_the_whole) {
+  ParameterTable table;
+  table.add("a", {8}, Initial::uniform(1));
+  EXPECT_THROW(table.add("a", {3}, Initial::uniform(1)), UsageError);
+  EXPECT_THROW(table.add("b", {Slice{6, 3, 8}}, Initial::uniform(1)), UsageError);
+  EXPECT_THROW(table.at("c"), UsageError);
 }
 
 }  // namespace

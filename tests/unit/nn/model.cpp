@@ -1,153 +1,135 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include <gtest/gtest.h>
 
-#include <cmath>
 #include <partita/core/error.hpp>
-#include <partita/core/random.hpp>
-#include <partita/kernels/loss.hpp>
+#include <partita/nn/cnn.hpp>
+#include <partita/nn/gpt.hpp>
 #include <partita/nn/mlp.hpp>
-#include <partita/nn/units/linear.hpp>
-#include <tuple>
+#include <support/caught.hpp>
 #include <vector>
+
+#include "problem.hpp"
 
 namespace partita::nn {
 namespace {
 
 using kernels::Activation;
-using kernels::Loss;
+using ::partita::testing::caught;
 
-// A small MLP on random data in double, where finite differences are sharp.
-struct Problem {
-  Problem(Activation activation, index_t B)
-      : model(make_mlp<double>({7, {5, 4}, 3, activation}, 11)), x("x", B, 7), label("label", B) {
-    model.plan(B);
-    const auto host_x = Kokkos::create_mirror_view(x);
-    const auto host_label = Kokkos::create_mirror_view(label);
-    for (index_t b = 0; b < B; ++b) {
-      for (index_t k = 0; k < 7; ++k) host_x(b, k) = normal(5, Stream::test, static_cast<std::uint64_t>(b * 7 + k));
-      host_label(b) = static_cast<std::int32_t>(b % 3);
-    }
-    Kokkos::deep_copy(x, host_x);
-    Kokkos::deep_copy(label, host_label);
-  }
-
-  double loss(Loss kind) {
-    const ConstMatrix<double> scores = model.forward(model.call(context), 0, x, observer);
-    kernels::loss_forward_backward<double>(context, kind, scores, label, 1,
-                                           model.output_gradient(0, static_cast<index_t>(x.extent(0))), sum);
-    double value = 0;
-    Kokkos::deep_copy(value, sum);
-    return value;
-  }
-
-  Model<double> model;
-  kernels::Context context;
-  Observer observer;
-  Matrix<double> x;
-  Vector<std::int32_t> label;
-  Kokkos::View<double, Memory> sum{"sum"};
-};
-
-class model_gradient : public ::testing::TestWithParam<std::tuple<Activation, Loss>> {};
-
-TEST_P(model_gradient, agrees_with_central_differences_for_every_parameter) {
-  const auto [activation, loss] = GetParam();
-  Problem problem(activation, 6);
-  problem.loss(loss);
-  problem.model.backward(problem.model.call(problem.context), 0, problem.x, problem.model.gradients(),
-                         problem.observer);
-  const auto gradient = Kokkos::create_mirror_view_and_copy(Kokkos::HostSpace(), problem.model.gradients());
-  const auto w = Kokkos::create_mirror_view_and_copy(Kokkos::HostSpace(), problem.model.parameters());
-
-  // Central differences err by h^2 f'''/6 and by eps f / h: both about 1e-10 of a loss of order 10 here.
-  constexpr double h = 1e-5;
-  constexpr double tolerance = 1e-8;
-  for (std::size_t i = 0; i < w.extent(0); ++i) {
-    const double centre = w(i);
-    w(i) = centre + h;
-    Kokkos::deep_copy(problem.model.parameters(), w);
-    const double above = problem.loss(loss);
-    w(i) = centre - h;
-    Kokkos::deep_copy(problem.model.parameters(), w);
-    const double below = problem.loss(loss);
-    w(i) = centre;
-    EXPECT_NEAR(gradient(i), (above - below) / (2 * h), tolerance * std::max(1.0, std::abs(gradient(i))))
-        << "parameter " << i;
-  }
+Model<double> mlp(Activation activation = Activation::tanh) {
+  return make_mlp<double>({7, {5, 4}, 3, activation}, {.seed = 11});
 }
 
-INSTANTIATE_TEST_SUITE_P(smooth, model_gradient,
-                         ::testing::Combine(::testing::Values(Activation::tanh, Activation::sigmoid),
-                                            ::testing::Values(Loss::cross_entropy, Loss::mse)));
-
-// relu has no derivative at 0; no pre-activation of this seed is within h of it.
-INSTANTIATE_TEST_SUITE_P(relu, model_gradient,
-                         ::testing::Combine(::testing::Values(Activation::relu),
-                                            ::testing::Values(Loss::cross_entropy)));
-
-std::vector<double> scores(Problem& problem, ConstMatrix<double> x) {
-  const auto host = Kokkos::create_mirror_view_and_copy(
-      Kokkos::HostSpace(), problem.model.forward(problem.model.call(problem.context), 0, x, problem.observer));
-  return {host.data(), host.data() + host.size()};
+std::vector<double> scores(Model<double>& model, kernels::Context& context, ConstMatrix<double> x) {
+  Observer nobody;
+  const Stage<double>& stage = model.stages()[0];
+  return test::on_host(stage.forward(stage.place(model.call(context, nobody), 0, 0), x));
 }
 
 TEST(model, fewer_rows_than_planned_give_the_rows_of_the_full_batch) {
-  Problem problem(Activation::tanh, 9);
-  const std::vector<double> full = scores(problem, problem.x);
-  const std::vector<double> some = scores(problem, {problem.x.data() + 2 * 7, 4, 7});
+  Model<double> model = mlp();
+  model.stages()[0].plan({.rows = 9});
+  const test::Data<double> data(model, 9);
+  kernels::Context context;
+  const std::vector<double> full = scores(model, context, data.x);
+  const std::vector<double> some = scores(model, context, {data.x.data() + 2 * 7, 4, 7});
   EXPECT_EQ(some, std::vector<double>(full.begin() + 2 * 3, full.begin() + 6 * 3));
 }
 
-TEST(model, more_rows_than_planned_are_refused) {
-  Problem problem(Activation::tanh, 3);
-  problem.model.plan(2);
-  EXPECT_THROW(problem.model.forward(problem.model.call(problem.context), 0, problem.x, problem.observer), ShapeError);
+TEST(model, rows_that_do_not_fit_are_refused_with_the_reason) {
+  Model<double> model = mlp();
+  kernels::Context context;
+  const Matrix<double> x("x", 3, 7), wide("wide", 3, 9);
+  EXPECT_NE(caught<Error>([&] { scores(model, context, x); }).find("expected plan() before a pass"), std::string::npos);
+  model.stages()[0].plan({.rows = 2});
+  EXPECT_NE(caught<ShapeError>([&] { scores(model, context, x); }).find("3 rows, planned are 2"), std::string::npos);
+  model.stages()[0].plan({.rows = 3});
+  EXPECT_NE(caught<ShapeError>([&] { scores(model, context, wide); }).find("9 columns"), std::string::npos);
+  const ConstMatrix<double> padded(Kokkos::subview(wide, Kokkos::ALL, std::pair(0, 7)));
+  EXPECT_NE(caught<ShapeError>([&] { scores(model, context, padded); }).find("9 elements apart"), std::string::npos);
+}
+
+TEST(model, labels_that_do_not_fit_are_refused) {
+  Model<double> model = make_mlp<double>({7, {5}, 13, Activation::tanh});
+  kernels::Context context;
+  SerialStep<double> step(context, model, 11);
+  test::Data<double> data(model, 11);
+  data.label = Vector<std::int32_t>("label", 143);  // 11 rows of 13 scores
+  EXPECT_NE(caught<ShapeError>([&] { step.run(data.batch()); }).find("label has 143 elements"), std::string::npos);
 }
 
 TEST(model, units_must_fit_each_other) {
-  Tables tables;
-  Units<float> units;
-  units.push_back(
-      std::make_unique<Linear<float>>(tables.parameters, "first", 3, 4, LinearOptions{.activation = Activation::relu}));
-  units.push_back(std::make_unique<Linear<float>>(tables.parameters, "second", 5, 2, LinearOptions{}));
-  EXPECT_THROW(Model<float>(std::move(tables), std::move(units), 1), ShapeError);
+  using L = Layers<float>;
+  const LayerList<float> layers = {L::linear("first", {.K = whole(3), .N = {4}}),
+                                   L::linear("second", {.K = whole(5), .N = {2}})};
+  EXPECT_NE(caught<ShapeError>([&] {
+              Model<float>(layers, {1, 2}, {});
+            }).find("second takes 5 columns, first"),
+            std::string::npos);
+  EXPECT_NE(caught<ShapeError>([&] {
+              Model<float>({layers[0]}, {1, 3}, {});
+            }).find("expected 1 labels of 3 classes"),
+            std::string::npos);
+  EXPECT_NE(caught<UsageError>([&] {
+              Model<float>({layers[0]}, {1, 4}, {}, {1});
+            }).find("ascending cuts"),
+            std::string::npos);
+  EXPECT_NE(caught<UsageError>([&] {
+              Model<float>({layers[0], L::linear("first", {.K = whole(4), .N = {4}})}, {1, 4}, {});
+            }).find("two tensors have this name"),
+            std::string::npos);
+}
+
+TEST(model, shapes_that_cannot_be_are_refused_when_they_are_written_down) {
+  EXPECT_NE(caught<UsageError>([] { gpt_layers<float>({.H = 0}); }).find("H = 0"), std::string::npos);
+  EXPECT_NE(caught<UsageError>([] { gpt_layers<float>({.V = 0}); }).find("V = 0"), std::string::npos);
+  EXPECT_NE(caught<UsageError>([] { gpt_layers<float>({.C = 10, .H = 4}); }).find("4 heads"), std::string::npos);
+  EXPECT_NE(caught<UsageError>([] { gpt_layers<float>({.dropout = -0.5}); }).find("dropout of -0.5"),
+            std::string::npos);
+  EXPECT_NE(caught<UsageError>([] { gpt_layers<float>({.dropout = 1}); }).find("[0, 1)"), std::string::npos);
+  EXPECT_NE(caught<UsageError>([] { cnn_layers<float>({.groups = 5}); }).find("5 groups"), std::string::npos);
+  EXPECT_NE(caught<UsageError>([] { cnn_layers<float>({.width = {}}); }).find("no group"), std::string::npos);
+  EXPECT_NE(caught<UsageError>([] {
+              cnn_layers<float>({.rows = 2, .columns = 2, .width = {1, 1, 1, 1, 1}, .classes = 0});
+            }).find("0 classes"),
+            std::string::npos);
+  EXPECT_NE(caught<UsageError>([] {
+              mlp_layers<float>({7, {0}, 3, Activation::relu});
+            }).find("0 columns"),
+            std::string::npos);
+}
+
+TEST(model, layers_are_named_by_their_number_whatever_the_activation) {
+  for (const Activation activation : {Activation::relu, Activation::gelu}) {
+    const Model<double> model = mlp(activation);
+    std::vector<std::string> names;
+    for (const Parameter& parameter : model.table().parameters()) names.push_back(parameter.name);
+    EXPECT_EQ(names, (std::vector<std::string>{"linear0.weight", "linear0.bias", "linear1.weight", "linear1.bias",
+                                               "linear2.weight", "linear2.bias"}));
+  }
 }
 
 TEST(model, counts_parameters_and_flop) {
-  const Model<float> model = make_mlp<float>({784, {512, 256}, 10, Activation::relu}, 1);
+  const Model<float> model = make_mlp<float>({784, {512, 256}, 10, Activation::relu});
   EXPECT_EQ(model.table().size(), 784 * 512 + 512 + 512 * 256 + 256 + 256 * 10 + 10);
   const double products = 2.0 * 32 * (784 * 512 + 512 * 256 + 256 * 10);
-  EXPECT_GE(model.forward_flop(32), products);
-  EXPECT_LT(model.forward_flop(32), 1.01 * products);
+  const PassFlop flop = model.flop(32);
+  EXPECT_GE(flop.forward, products);
+  EXPECT_LT(flop.forward, 1.01 * products);
   // dW of every layer and dx of all but the first.
-  EXPECT_GE(model.backward_flop(32), 2 * products - 2.0 * 32 * 784 * 512);
-  EXPECT_LT(model.backward_flop(32), 1.01 * (2 * products - 2.0 * 32 * 784 * 512));
+  const double backward = flop.backward_input + flop.backward_weights;
+  EXPECT_GE(backward, 2 * products - 2.0 * 32 * 784 * 512);
+  EXPECT_LT(backward, 1.01 * (2 * products - 2.0 * 32 * 784 * 512));
 }
 
-// What the observer of a three-unit model hears.
-struct Listener final : Observer {
-  void before(index_t unit, Pass pass, index_t, const Exec&) override { heard.emplace_back(unit, pass); }
-  void after(index_t, Pass pass, index_t, std::span<const Range> final, const Exec&) override {
-    if (pass != Pass::backward_weights) {
-      EXPECT_TRUE(final.empty());
-    }
-    for (const Range& range : final) finished += range.extent;
-  }
-  std::vector<std::pair<index_t, Pass>> heard;
-  index_t finished = 0;
-};
-
-TEST(model, observer_hears_every_pass_in_order_and_every_gradient_once) {
-  Problem problem(Activation::tanh, 2);
-  Listener listener;
-  problem.model.forward(problem.model.call(problem.context), 0, problem.x, listener);
-  problem.model.backward(problem.model.call(problem.context), 0, problem.x, problem.model.gradients(), listener);
-  const std::vector<std::pair<index_t, Pass>> expected = {
-      {0, Pass::forward},          {1, Pass::forward},          {2, Pass::forward},
-      {2, Pass::backward_input},   {2, Pass::backward_weights}, {1, Pass::backward_input},
-      {1, Pass::backward_weights}, {0, Pass::backward_input},   {0, Pass::backward_weights}};
-  EXPECT_EQ(listener.heard, expected);
-  EXPECT_EQ(listener.finished, problem.model.table().size());
+TEST(model, describes_itself_a_unit_a_line) {
+  const std::string text = make_gpt<float>({.V = 11, .T = 4, .C = 8, .H = 2, .blocks = 1}).describe();
+  EXPECT_EQ(std::count(text.begin(), text.end(), '\n'), 1 + 13 + 1);
+  for (const char* part : {"block0.qkv", "feed-forward", "attention", "norm", "head"})
+    EXPECT_NE(text.find(part), std::string::npos) << part;
+  // token and position tables, norms, qkv, proj, up, down, head
+  const index_t parameters = 11 * 8 + 4 * 8 + 3 * 16 + (8 * 24 + 24) + (64 + 8) + (8 * 32 + 32) + (32 * 8 + 8) + 8 * 11;
+  EXPECT_NE(text.find(std::to_string(parameters) + " parameters"), std::string::npos) << text;
 }
 
 }  // namespace

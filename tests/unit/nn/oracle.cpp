@@ -4,10 +4,9 @@
 #include <cmath>
 #include <fstream>
 #include <nlohmann/json.hpp>
-#include <partita/kernels/loss.hpp>
 #include <partita/nn/cnn.hpp>
-#include <partita/nn/flat_optimizer.hpp>
 #include <partita/nn/gpt.hpp>
+#include <partita/nn/serial_step.hpp>
 
 // One training step of a whole model against PyTorch's (data/make_model_cases.py): loss, scores, every gradient, every
 // parameter after AdamW, running statistics.
@@ -30,10 +29,10 @@ float wave(index_t i, index_t tensor, double scale, double centre) {
                             scale * std::sin(1.7 * static_cast<double>(i) + 0.3 * static_cast<double>(tensor)));
 }
 
-template <class T>
-std::vector<T> host_copy(const Vector<T>& from) {
+template <class View>
+auto host_copy(const View& from) {
   const auto host = Kokkos::create_mirror_view_and_copy(Kokkos::HostSpace(), from);
-  return {host.data(), host.data() + host.size()};
+  return std::vector<typename View::non_const_value_type>(host.data(), host.data() + host.size());
 }
 
 template <class View>
@@ -68,43 +67,41 @@ void expect_close(const json& expected, const std::vector<float>& got, Range ran
 }
 
 void check_step(const json& expected, Model<float>& model, ConstMatrix<float> x, ConstMatrix<std::int32_t> tokens,
-                const std::vector<std::int32_t>& labels, index_t V, kernels::Backend backend) {
+                const std::vector<std::int32_t>& labels, kernels::Backend backend) {
   kernels::Context context(Exec(), {.backend = backend, .deterministic = false, .per_kernel = {}});
-  Observer observer;
   const auto B = static_cast<index_t>(x.data() == nullptr ? tokens.extent(0) : x.extent(0));
-  const std::size_t rows = labels.size();
-  model.plan(B);
-  fill_parameters(model);
-  const Vector<std::int32_t> label("label", rows);
-  fill(label, labels);
-  const Kokkos::View<double, Memory> sum("sum");
-
-  Call<float> call = model.call(context);
-  call.tokens = tokens;
-  const ConstMatrix<float> y = model.forward(call, 0, x, observer);
-  const ConstMatrix<float> scores(y.data(), rows, static_cast<std::size_t>(V));
-  const Matrix<float> dscores(model.output_gradient(0, B).data(), rows, static_cast<std::size_t>(V));
-  kernels::loss_forward_backward<float>(context, kernels::Loss::cross_entropy, scores, label,
-                                        1 / static_cast<double>(rows), dscores, sum);
-  model.backward(call, 0, x, model.gradients(), observer);
-  context.exec().fence();
-
-  double loss = 0;
-  Kokkos::deep_copy(loss, sum);
-  EXPECT_NEAR(loss / static_cast<double>(rows), expected.at("loss").get<double>(), tolerance);
-  const Vector<float> flat(const_cast<float*>(scores.data()), scores.size());
-  expect_close(expected.at("scores"), host_copy(flat), {0, static_cast<index_t>(scores.size())}, "scores");
-  const std::vector<float> gradient = host_copy(model.gradients());
-  ASSERT_EQ(expected.at("gradients").size(), model.table().parameters().size());
-  for (const Parameter& parameter : model.table().parameters())
-    expect_close(expected.at("gradients").at(parameter.name), gradient, parameter.range,
-                 "gradient of " + parameter.name);
-
   kernels::OptimizerOptions options{.kind = kernels::Optimizer::adamw};
   options.weight_decay = 0.1;
-  const FlatOptimizer<float> optimizer(context.exec(), options, 1e-2, model.parameters());
-  optimizer.step(context.exec(), model.gradients(), model.parameters());
+  fill_parameters(model);
+  const Vector<std::int32_t> label("label", labels.size());
+  fill(label, labels);
+
+  // Scores by themselves: a step overwrites them with their gradient.
+  SerialStep<float> step(context, model, B, {.update = {.optimizer = options, .learning_rate = 1e-2}});
+  Observer nobody;
+  Call<float> call = model.call(context, nobody);
+  call.tokens = tokens;
+  const Stage<float>& stage = model.stages()[0];
+  const ConstMatrix<float> scores = stage.forward(stage.place(call, 0, 0), x);
+  const Vector<float> flat(const_cast<float*>(scores.data()), scores.size());
+  expect_close(expected.at("scores"), host_copy(flat), {0, static_cast<index_t>(scores.size())}, "scores");
+
+  step.run({x, tokens, label});
   context.exec().fence();
+  EXPECT_NEAR(host_copy(step.losses).front() / static_cast<double>(labels.size()), expected.at("loss").get<double>(),
+              tolerance);
+  const std::vector<float> gradient = host_copy(step.gradients());
+  ASSERT_EQ(expected.at("gradients").size(), model.table().parameters().size());
+  double squares = 0;
+  for (const Parameter& parameter : model.table().parameters()) {
+    expect_close(expected.at("gradients").at(parameter.name), gradient, parameter.range,
+                 "gradient of " + parameter.name);
+    for (const double g : expected.at("gradients").at(parameter.name)) squares += g * g;
+  }
+  double norm = 0;
+  Kokkos::deep_copy(norm, step.norm);
+  EXPECT_NEAR(norm, std::sqrt(squares), tolerance * std::sqrt(squares));
+
   const std::vector<float> stepped = host_copy(model.parameters());
   for (const Parameter& parameter : model.table().parameters()) {
     const json& wanted = expected.at("stepped").at(parameter.name);
@@ -122,29 +119,29 @@ class oracle : public ::testing::TestWithParam<kernels::Backend> {};
 
 TEST_P(oracle, gpt_step_is_pytorchs) {
   constexpr index_t B = 2, T = 6, V = 11;
-  Model<float> model = make_gpt<float>({.V = V, .T = T, .C = 8, .H = 2, .blocks = 2}, 1);
+  Model<float> model = make_gpt<float>({.V = V, .T = T, .C = 8, .H = 2, .blocks = 2});
   std::vector<std::int32_t> words, labels;
   for (std::int32_t b = 0; b < B; ++b)
     for (std::int32_t t = 0; t < T; ++t) words.push_back((7 * b + 3 * t * t) % static_cast<std::int32_t>(V));
   for (std::int32_t i = 0; i < B * T; ++i) labels.push_back((5 * i + 2) % static_cast<std::int32_t>(V));
   const Matrix<std::int32_t> tokens("tokens", B, T);
   fill(tokens, words);
-  check_step(stored("gpt"), model, {}, tokens, labels, V, GetParam());
+  check_step(stored("gpt"), model, {}, tokens, labels, GetParam());
 }
 
 TEST_P(oracle, cnn_step_is_pytorchs) {
   constexpr index_t B = 3, pixels = 36, V = 4;
   Model<float> model =
-      make_cnn<float>({.rows = 6, .columns = 6, .channels = 1, .width = {3, 5}, .depth = 1, .classes = V}, 1);
+      make_cnn<float>({.rows = 6, .columns = 6, .channels = 1, .width = {3, 5}, .depth = 1, .classes = V});
   std::vector<float> images;
   for (index_t i = 0; i < B * pixels; ++i) images.push_back(wave(i, 99, 1, 0));
   const Matrix<float> x("x", B, pixels);
   fill(x, images);
   const json expected = stored("cnn");
-  check_step(expected, model, x, {}, {1, 0, 3}, V, GetParam());
-  const std::vector<float> state = host_copy(model.state());
-  ASSERT_EQ(expected.at("state").size(), model.state_table().parameters().size());
-  for (const Parameter& statistic : model.state_table().parameters())
+  check_step(expected, model, x, {}, {1, 0, 3}, GetParam());
+  const std::vector<float> state = host_copy(model.running());
+  ASSERT_EQ(expected.at("state").size(), model.statistics_table().parameters().size());
+  for (const Parameter& statistic : model.statistics_table().parameters())
     expect_close(expected.at("state").at(statistic.name), state, statistic.range, statistic.name);
 }
 
