@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
+#include <algorithm>
 #include <partita/core/error.hpp>
 #include <partita/core/random.hpp>
 #include <partita/kernels/backend/range.hpp>
@@ -39,88 +40,137 @@ struct Blocks {
   }
 };
 
+/// Rows of one length; where rows are whole and lie side by side, one row.
 template <class Scalar>
 struct Dropout {
   std::uint64_t key;
   std::uint32_t dropped;  // words below it
   accumulate_t<Scalar> factor;
-  index_t first, n;  // global index of x[0]; how many
+  index_t rows, columns;
+  index_t first, pitch;  // global index of x(0, 0); from there to that of x(1, 0)
+  index_t x_stride, y_stride;
   const Scalar* x;
   Scalar* y;
+  index_t row_groups = 0;  // that a row touches at most
 
-  index_t groups() const { return n == 0 ? 0 : (first + n + group - 1) / group - first / group; }
-
+  /// Groups that n elements from global index `from` on touch.
+  KOKKOS_FUNCTION static index_t groups(index_t from, index_t n) {
+    return n == 0 ? 0 : (from + n + group - 1) / group - from / group;
+  }
+  KOKKOS_FUNCTION index_t row_begin(index_t r) const { return first + r * pitch; }
   KOKKOS_FUNCTION accumulate_t<Scalar> mask(std::uint32_t word) const {
     return static_cast<accumulate_t<Scalar>>(word >= dropped) * factor;
   }
-  KOKKOS_FUNCTION void apply(index_t i, accumulate_t<Scalar> by) const {
-    y[i] = Scalar(accumulate_t<Scalar>(x[i]) * by);
+  KOKKOS_FUNCTION static void apply(const Scalar* from, Scalar* to, index_t i, accumulate_t<Scalar> by) {
+    to[i] = Scalar(accumulate_t<Scalar>(from[i]) * by);
   }
 };
 
-/// A task is 16 groups of 256 elements, each with 64 blocks of Philox side by side; the range may cut off its ends.
+/// A task is 16 groups of 256 elements of a row, or some short rows. Each group has 64 blocks of Philox side by side;
+/// the ends of a row may cut it, and rows that follow each other may share it.
 template <class Scalar>
 struct OnHost : Dropout<Scalar> {
+  index_t row_tasks, task_rows;  // tasks that share a row; rows of a task (one of these is 1)
+
+  explicit OnHost(const Dropout<Scalar>& what) : Dropout<Scalar>(what) {
+    row_tasks = (what.row_groups + groups_per_task - 1) / groups_per_task;
+    task_rows = row_tasks > 1 ? 1 : std::max<index_t>(1, groups_per_task * group / std::max<index_t>(1, what.columns));
+  }
+  index_t tasks() const { return (this->rows + task_rows - 1) / task_rows * row_tasks; }
+
   void operator()(index_t task) const {
     const Dropout<Scalar> local = *this;
-    const index_t begin = local.first / group + task * groups_per_task, end = local.first / group + local.groups();
-    for (index_t g = begin; g < begin + groups_per_task && g < end; ++g) {
-      const Blocks random(local.key, std::uint64_t(g) * lanes);
-      accumulate_t<Scalar> mask[group];
-      for (index_t e = 0; e < group; ++e) mask[e] = local.mask(random.word[e]);
-      const index_t at = g * group - local.first;
-      const index_t from = at < 0 ? -at : 0, to = at + group > local.n ? local.n - at : group;
+    const index_t row = task / row_tasks * task_rows, skip = task % row_tasks * groups_per_task;
+    index_t drawn = -1;
+    accumulate_t<Scalar> mask[group];
+    for (index_t r = row; r < row + task_rows && r < local.rows; ++r) {
+      const index_t start = local.row_begin(r);
+      const index_t begin = start / group + skip, end = start / group + local.groups(start, local.columns);
+      const Scalar* const read = local.x + r * local.x_stride;
+      Scalar* const written = local.y + r * local.y_stride;
+      for (index_t g = begin; g < begin + groups_per_task && g < end; ++g) {
+        if (g != drawn) {
+          const Blocks random(local.key, std::uint64_t(g) * lanes);
+          for (index_t e = 0; e < group; ++e) mask[e] = local.mask(random.word[e]);
+          drawn = g;
+        }
+        const index_t at = g * group - start;
+        const index_t from = at < 0 ? -at : 0, to = at + group > local.columns ? local.columns - at : group;
 #pragma GCC ivdep
-      for (index_t e = from; e < to; ++e) local.apply(at + e, mask[e]);
+        for (index_t e = from; e < to; ++e) local.apply(read, written, at + e, mask[e]);
+      }
     }
   }
 };
 
-/// A task is one block of Philox: four elements, 64 apart.
+/// A task is one block of Philox: four elements of a row, 64 apart.
 template <class Scalar>
 struct OnDevice : Dropout<Scalar> {
   KOKKOS_FUNCTION void operator()(index_t task) const {
-    const index_t g = this->first / group + task / lanes, l = task % lanes;
-    const PhiloxCounter block = random_block(this->key, Stream::dropout, std::uint64_t(g * lanes + l));
+    const index_t row_blocks = this->row_groups * lanes;
+    const index_t r = this->rows == 1 ? 0 : task / row_blocks, start = this->row_begin(r);
+    const index_t block = start / group * lanes + (task - r * row_blocks), g = block / lanes, l = block % lanes;
+    const PhiloxCounter drawn = random_block(this->key, Stream::dropout, std::uint64_t(block));
     for (int w = 0; w < 4; ++w) {
-      const index_t i = g * group + w * lanes + l - this->first;
-      if (i >= 0 && i < this->n) this->apply(i, this->mask(block.word[w]));
+      const index_t c = g * group + w * lanes + l - start;
+      if (c >= 0 && c < this->columns)
+        this->apply(this->x + r * this->x_stride, this->y + r * this->y_stride, c, this->mask(drawn.word[w]));
     }
   }
 };
+
+void require_slice(const char* dimension, Slice slice, std::size_t x, std::size_t y) {
+  const auto error = [&](const std::string& what) {
+    return ShapeError(std::string("dropout: ") + dimension + " are [" + std::to_string(slice.offset) + ", " +
+                      std::to_string(slice.end()) + ") of " + std::to_string(slice.global) + what);
+  };
+  if (slice.offset < 0 || slice.extent < 0 || slice.end() > slice.global)
+    throw error(": expected a slice within its global extent");
+  if (index_t(x) != slice.extent || index_t(y) != slice.extent)
+    throw error(", x has " + std::to_string(x) + ", y has " + std::to_string(y) +
+                ": expected x and y (rows.extent, columns.extent)");
+}
 
 }  // namespace
 
 template <class Scalar>
-void dropout(const Exec& exec, const DropoutOptions& options, std::type_identity_t<ConstVector<Scalar>> x,
-             Vector<Scalar> y) {
+void dropout(const Exec& exec, const DropoutOptions& options, std::type_identity_t<ConstMatrix<Scalar>> x,
+             Matrix<Scalar> y) {
   static const std::string label = "partita::kernels::dropout";
-  if (x.extent(0) != y.extent(0))
-    throw ShapeError("dropout: x has " + std::to_string(x.extent(0)) + " elements, y has " +
-                     std::to_string(y.extent(0)) + ": expected x (n) and y (n) with the same n");
-  if (options.first < 0)
-    throw ShapeError("dropout: the first element has global index " + std::to_string(options.first) +
-                     ": expected at least 0");
+  const Slice rows = options.rows, columns = options.columns;
+  require_slice("rows", rows, x.extent(0), y.extent(0));
+  require_slice("columns", columns, x.extent(1), y.extent(1));
   if (!(options.rate >= 0 && options.rate < 1))
     throw UsageError("dropout: a rate of " + std::to_string(options.rate) + "; expected 0 <= rate < 1");
-  const std::uint64_t key = random_bits(options.seed, substream(Stream::dropout, options.layer), options.step);
-  const Dropout<Scalar> task{key,
-                             std::uint32_t(options.rate * 0x1p32),
-                             accumulate_t<Scalar>(1 / (1 - options.rate)),
-                             options.first,
-                             index_t(x.extent(0)),
-                             x.data(),
-                             y.data()};
-  if constexpr (backend::runs_on_host)
-    Kokkos::parallel_for(label, backend::range_policy(exec, (task.groups() + groups_per_task - 1) / groups_per_task),
-                         OnHost<Scalar>{task});
-  else
-    Kokkos::parallel_for(label, backend::range_policy(exec, task.groups() * lanes), OnDevice<Scalar>{task});
+  if (options.layer >= (std::uint64_t{1} << 56) - 1)
+    throw UsageError("dropout: layer " + std::to_string(options.layer) + "; expected a name_key, below 2^56 - 1");
+  Dropout<Scalar> task{.key = random_bits(options.seed, substream(Stream::dropout, options.layer), options.step),
+                       .dropped = std::uint32_t(options.rate * 0x1p32),
+                       .factor = accumulate_t<Scalar>(1 / (1 - options.rate)),
+                       .rows = rows.extent,
+                       .columns = columns.extent,
+                       .first = rows.offset * columns.global + columns.offset,
+                       .pitch = columns.global,
+                       .x_stride = index_t(x.stride(0)),
+                       .y_stride = index_t(y.stride(0)),
+                       .x = x.data(),
+                       .y = y.data()};
+  if (task.columns == task.pitch && task.x_stride == task.columns && task.y_stride == task.columns)
+    task.columns *= task.rows, task.rows = 1;
+  // Rows that begin at different places in a group may touch one more.
+  task.row_groups = task.rows == 1 ? task.groups(task.first, task.columns) : task.groups(group - 1, task.columns);
+  if constexpr (backend::runs_on_host) {
+    const OnHost<Scalar> body(task);
+    Kokkos::parallel_for(label, backend::range_policy(exec, body.tasks()), body);
+  } else {
+    Kokkos::parallel_for(label, backend::range_policy(exec, task.rows * task.row_groups * lanes),
+                         OnDevice<Scalar>{task});
+  }
 }
 
-template void dropout<float>(const Exec&, const DropoutOptions&, ConstVector<float>, Vector<float>);
-template void dropout<double>(const Exec&, const DropoutOptions&, ConstVector<double>, Vector<double>);
-template void dropout<bfloat16>(const Exec&, const DropoutOptions&, ConstVector<bfloat16>, Vector<bfloat16>);
-template void dropout<float16>(const Exec&, const DropoutOptions&, ConstVector<float16>, Vector<float16>);
+template void dropout<float>(const Exec&, const DropoutOptions&, ConstMatrix<float>, Matrix<float>);
+template void dropout<double>(const Exec&, const DropoutOptions&, ConstMatrix<double>, Matrix<double>);
+template void dropout<bfloat16>(const Exec&, const DropoutOptions&, ConstMatrix<bfloat16>, Matrix<bfloat16>);
+template void dropout<float16>(const Exec&, const DropoutOptions&, ConstMatrix<float16>, Matrix<float16>);
 
 }  // namespace partita::kernels

@@ -6,12 +6,16 @@
 
 // Dynamic loss scaling: gradients in fp16 are computed from a loss that is multiplied by a large factor, so that small
 // ones do not vanish; the optimizer divides it out. A step whose gradients overflowed is skipped and halves the factor;
-// many good steps in a row double it. All of it is in device memory: no step waits for a number. The order of a step:
+// many good steps in a row double it. A skipped step moves the scale alone: no parameter, state of a rule, step number
+// or running statistic. A step without loss scaling (fp32, bf16) leaves loss_scale_update out and skips nothing: a
+// gradient that is not finite shows in the norm and in the weights. All of it is in device memory: no step waits for a
+// number. The order of a step:
 //
 //     loss_forward_backward(..., loss_scale_value(scaling))      the gradient, scaled
-//     backward, all-reduce; norm_squared                         not finite: a gradient overflowed
-//     loss_scale_update                                          decides; tells the optimizer
-//     optimizer_clip (optional), optimizer_advance, optimizer_update
+//     backward, all-reduce; norm_squared, norm_total             not finite: a gradient overflowed
+//     loss_scale_update                                          decides; tells the rest of the step
+//     gradient_norm                                              for the record
+//     optimizer_clip (optional), optimizer_advance, optimizer_update, statistics_update
 //
 // Source: Micikevicius et al., "Mixed precision training", ICLR 2018; names and defaults are torch.amp.GradScaler's.
 
@@ -42,7 +46,7 @@ Kokkos::View<const double, Memory> loss_scale_value(LossScaleView state);
 /// step: x backoff_factor after a step that is skipped, x growth_factor after growth_interval good ones in a row,
 /// unless a float could not hold it.
 ///
-/// Shapes   sum () = norm_squared of all gradients of all ranks   ->   scaling (), optimizer (), updated.
+/// Shapes   sum () = norm_total of all gradients of all ranks   ->   scaling (), optimizer (), updated.
 /// Runs     enqueued on exec; no fence, no allocation.
 void loss_scale_update(const Exec& exec, const LossScaleOptions& options, Kokkos::View<const double, Memory> sum,
                        LossScaleView scaling, OptimizerStateView optimizer);

@@ -16,7 +16,7 @@ template <class Number, class Storage>
 struct Range {
   const OptimizerState* state;
   Number weight_decay;
-  const Storage* g;
+  const Number* g;
   Number* p;
   Storage* copy;  // of p; unused where Storage is Number
   Number rate, factor;
@@ -31,7 +31,7 @@ struct Range {
     return rule;
   }
   KOKKOS_FUNCTION bool idle() const { return skipped; }
-  KOKKOS_FUNCTION Number gradient(index_t i) const { return Number(g[i]) * factor + weight_decay * p[i]; }
+  KOKKOS_FUNCTION Number gradient(index_t i) const { return g[i] * factor + weight_decay * p[i]; }
   KOKKOS_FUNCTION void put(index_t i, Number value) const {
     p[i] = value;
     if constexpr (!std::is_same_v<Number, Storage>) copy[i] = Storage(value);
@@ -105,7 +105,7 @@ void require(const char* operand, std::size_t has, std::size_t n) {
 
 template <class Number, class Storage>
 void update(const Exec& exec, const OptimizerOptions& options, const OptimizerStateView& state,
-            const ConstVector<Storage>& g, const Vector<Number>& p, const Vector<Number>& m, const Vector<Number>& v,
+            const ConstVector<Number>& g, const Vector<Number>& p, const Vector<Number>& m, const Vector<Number>& v,
             const Vector<Storage>& copy) {
   static const std::string sgd_label = "partita::kernels::optimizer_update::sgd";
   static const std::string adagrad_label = "partita::kernels::optimizer_update::adagrad";
@@ -177,8 +177,19 @@ void optimizer_clip(const Exec& exec, double max_norm, Kokkos::View<const double
   OptimizerState* const at = state.data();
   const double* const squares = sum.data();
   Kokkos::parallel_for(
-      label, backend::range_policy(exec, 1),
-      KOKKOS_LAMBDA(index_t) { at->clip = clip_factor(max_norm, at->unscale * Kokkos::sqrt(*squares)); });
+      label, backend::range_policy(exec, 1), KOKKOS_LAMBDA(index_t) {
+        if (at->skip == 0) at->clip = clip_factor(max_norm, at->unscale * Kokkos::sqrt(*squares));
+      });
+}
+
+void gradient_norm(const Exec& exec, Kokkos::View<const double, Memory> sum,
+                   Kokkos::View<const OptimizerState, Memory> state, Kokkos::View<double, Memory> norm) {
+  static const std::string label = "partita::kernels::gradient_norm";
+  const OptimizerState* const at = state.data();
+  const double* const squares = sum.data();
+  double* const to = norm.data();
+  Kokkos::parallel_for(
+      label, backend::range_policy(exec, 1), KOKKOS_LAMBDA(index_t) { *to = at->unscale * Kokkos::sqrt(*squares); });
 }
 
 template <class Scalar>
@@ -189,9 +200,8 @@ void optimizer_update(const Exec& exec, const OptimizerOptions& options, Optimiz
 }
 
 template <class Storage>
-void optimizer_update(const Exec& exec, const OptimizerOptions& options, OptimizerStateView state,
-                      std::type_identity_t<ConstVector<Storage>> g, Vector<float> p, Vector<float> m, Vector<float> v,
-                      Vector<Storage> copy) {
+void optimizer_update(const Exec& exec, const OptimizerOptions& options, OptimizerStateView state, ConstVector<float> g,
+                      Vector<float> p, Vector<float> m, Vector<float> v, Vector<Storage> copy) {
   require("copy", copy.extent(0), p.extent(0));
   update<float, Storage>(exec, options, state, g, p, m, v, copy);
 }
@@ -200,10 +210,9 @@ template void optimizer_update<float>(const Exec&, const OptimizerOptions&, Opti
                                       Vector<float>, Vector<float>, Vector<float>);
 template void optimizer_update<double>(const Exec&, const OptimizerOptions&, OptimizerStateView, ConstVector<double>,
                                        Vector<double>, Vector<double>, Vector<double>);
-template void optimizer_update<bfloat16>(const Exec&, const OptimizerOptions&, OptimizerStateView,
-                                         ConstVector<bfloat16>, Vector<float>, Vector<float>, Vector<float>,
-                                         Vector<bfloat16>);
-template void optimizer_update<float16>(const Exec&, const OptimizerOptions&, OptimizerStateView, ConstVector<float16>,
+template void optimizer_update<bfloat16>(const Exec&, const OptimizerOptions&, OptimizerStateView, ConstVector<float>,
+                                         Vector<float>, Vector<float>, Vector<float>, Vector<bfloat16>);
+template void optimizer_update<float16>(const Exec&, const OptimizerOptions&, OptimizerStateView, ConstVector<float>,
                                         Vector<float>, Vector<float>, Vector<float>, Vector<float16>);
 
 }  // namespace partita::kernels

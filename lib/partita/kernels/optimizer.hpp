@@ -58,10 +58,17 @@ void optimizer_set_learning_rate(const Exec& exec, double rate, OptimizerStateVi
 void optimizer_advance(const Exec& exec, const OptimizerOptions& options, OptimizerStateView state);
 
 /// state.clip = min(1, max_norm / (norm + 1e-6)), norm = state.unscale sqrt(sum): clipping as clip_by_norm does it, but
-/// in the optimizer's own pass over memory. Shapes sum () = norm_squared of all gradients, as they are in memory. After
-/// loss_scale_update, before optimizer_update; every step anew. Enqueued on exec; no fence, no allocation.
+/// in the optimizer's own pass over memory. Nothing in a step that is skipped. Shapes sum () = norm_total of all
+/// gradients, as they are in memory. After loss_scale_update, before optimizer_update; every step anew. Enqueued on
+/// exec; no fence, no allocation.
 void optimizer_clip(const Exec& exec, double max_norm, Kokkos::View<const double, Memory> sum,
                     OptimizerStateView state);
+
+/// norm = state.unscale sqrt(sum): the gradient's length without loss scale, before clipping, for the record. What is
+/// not finite shows, in a step that is skipped too. Shapes sum () = norm_total of all gradients, as they are in memory.
+/// After loss_scale_update. Enqueued on exec; no fence, no allocation.
+void gradient_norm(const Exec& exec, Kokkos::View<const double, Memory> sum,
+                   Kokkos::View<const OptimizerState, Memory> state, Kokkos::View<double, Memory> norm);
 
 /// One step of the rule over a range, in one pass over memory. The gradient is g state.unscale state.clip.
 ///
@@ -75,14 +82,13 @@ void optimizer_update(const Exec& exec, const OptimizerOptions& options, Optimiz
                       std::type_identity_t<ConstVector<Scalar>> g, Vector<Scalar> p,
                       std::type_identity_t<Vector<Scalar>> m, std::type_identity_t<Vector<Scalar>> v);
 
-/// The same for models stored in 16 bits: gradients of that type, master weights and state in float, and the model's
-/// copy of the weights, rounded from the master, written in the same pass (left alone in a step that is skipped).
+/// The same for models stored in 16 bits: gradients are sums in float, as are master weights and state; the model's
+/// copy of the weights, rounded from the master, is written in the same pass (left alone in a step that is skipped).
 ///
 /// Shapes   as above; copy (n), overwritten. Storage is bfloat16 or float16.
 /// Cost     cost::optimizer_update_mixed.
 template <class Storage>
-void optimizer_update(const Exec& exec, const OptimizerOptions& options, OptimizerStateView state,
-                      std::type_identity_t<ConstVector<Storage>> g, Vector<float> p, Vector<float> m, Vector<float> v,
-                      Vector<Storage> copy);
+void optimizer_update(const Exec& exec, const OptimizerOptions& options, OptimizerStateView state, ConstVector<float> g,
+                      Vector<float> p, Vector<float> m, Vector<float> v, Vector<Storage> copy);
 
 }  // namespace partita::kernels

@@ -66,8 +66,9 @@ TEST(cost, elementwise_kernels_move_each_operand_once) {
 
 TEST(cost, training_in_16_bits_moves_half_the_gradient) {
   EXPECT_EQ(cost::optimizer_update({.kind = Optimizer::adamw, .weight_decay = 0.1}, 1, 4), (Cost{14, 28}));
-  EXPECT_EQ(cost::optimizer_update_mixed({.kind = Optimizer::adamw}, 10, 2), (Cost{130, 10 * (6 * 4 + 2 * 2)}));
-  EXPECT_EQ(cost::norm_squared(10, 2), (Cost{20, 20}));
+  EXPECT_EQ(cost::optimizer_update_mixed({.kind = Optimizer::adamw}, 10, 2), (Cost{130, 10 * (7 * 4 + 2)}));
+  EXPECT_EQ(cost::norm_squared(10, 4), (Cost{20, 40}));
+  EXPECT_EQ(cost::statistics_update(10, 4), (Cost{30, 120}));
   EXPECT_EQ(cost::clip_by_norm(10, 4), (Cost{10, 80}));
 }
 

@@ -60,8 +60,9 @@ TYPED_TEST(determinism_elementwise, a_part_is_the_part) {
   this->check("add", [](const Exec& exec, Range a, Range b, Range c, index_t) { add<Scalar>(exec, a, b, c); });
   this->check("add_relu",
               [](const Exec& exec, Range a, Range b, Range c, index_t) { add_relu<Scalar>(exec, a, b, c); });
-  this->check("dropout", [](const Exec& exec, Range a, Range, Range c, index_t first) {
-    dropout<Scalar>(exec, {.rate = 0.4, .seed = 5, .first = first}, a, c);
+  this->check("dropout", [=](const Exec& exec, Range a, Range, Range c, index_t first) {
+    const Slice part{first, index_t(a.extent(0)), TestFixture::n};
+    dropout<Scalar>(exec, {.rate = 0.4, .seed = 5, .rows = whole(1), .columns = part}, row(a), row(c));
   });
   this->check("cast", [](const Exec& exec, Range a, Range, Range c, index_t) {
     const Vector<float16> narrow("narrow", a.extent(0));

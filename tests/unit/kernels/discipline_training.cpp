@@ -7,6 +7,7 @@
 #include <partita/kernels/loss_scale.hpp>
 #include <partita/kernels/norm.hpp>
 #include <partita/kernels/optimizer.hpp>
+#include <partita/kernels/statistics.hpp>
 #include <support/discipline.hpp>
 
 #include "support.hpp"
@@ -22,22 +23,24 @@ struct Step {
   static constexpr index_t B = 37, V = 70, n = B * V;
   Context context;
   Matrix<Storage> z{"z", B, V}, dz{"dz", B, V}, a{"a", B, V};
-  Vector<float> p{"p", n}, m{"m", n}, v{"v", n};
+  Vector<float> g{"g", n}, p{"p", n}, m{"m", n}, v{"v", n};
+  Vector<NormCell> cells = to_device(norm_cells({0, n}));
+  Vector<double> sums{"sums", cells.extent(0)};
   Vector<std::int32_t> label{"label", B};
-  Kokkos::View<double, Memory> loss{"loss"}, sum{"sum"};
+  Kokkos::View<double, Memory> loss{"loss"}, sum{"sum"}, norm{"norm"};
   Kokkos::View<index_t, Memory> correct{"correct"};
   OptimizerStateView state{"state"};
   LossScaleView scaling{"scaling"};
 
   explicit Step(const Exec& exec) : context(exec) {}
 
-  static constexpr int kernels = 27;
+  static constexpr int kernels = 30;
   void run() {
     const Exec& exec = context.exec();
     const Vector<Storage> z_flat(z.data(), n), dz_flat(dz.data(), n), a_flat(a.data(), n);
     loss_scale_start(exec, {}, scaling);
     cast<Storage, float>(exec, p, z_flat);
-    dropout<Storage>(exec, {.rate = 0.1}, z_flat, a_flat);
+    dropout<Storage>(exec, {.rate = 0.1, .rows = whole(B), .columns = whole(V)}, z, a);
     add<Storage>(exec, z_flat, a_flat, a_flat);
     add_relu<Storage>(exec, z_flat, a_flat, a_flat);
     triad<Storage>(exec, z_flat, 0.5f, a_flat, a_flat);
@@ -47,15 +50,19 @@ struct Step {
     loss_forward_backward(context, Loss::mse, z, label, 1.0 / B, dz, loss, loss_scale_value(scaling));
     activation_backward_from_input<Storage>(exec, Activation::gelu, z, dz, dz);
     activation_backward<Storage>(exec, Activation::relu, z, dz);
-    norm_squared<Storage>(context, dz_flat, sum);
-    clip_by_norm<Storage>(exec, 1e-3, sum, dz_flat);
+    cast<float, Storage>(exec, dz_flat, g);
+    norm_squared<float>(context, cells, g, sums);
+    norm_total(exec, sums, sum);
+    clip_by_norm<float>(exec, 1e-3, sum, g);
     loss_scale_update(exec, {}, sum, scaling, state);
+    gradient_norm(exec, sum, state, norm);
     optimizer_clip(exec, 1.0, sum, state);
     optimizer_set_learning_rate(exec, 1e-3, state);
     for (Optimizer kind : {Optimizer::sgd, Optimizer::adagrad, Optimizer::adam, Optimizer::adamw}) {
       optimizer_advance(exec, {.kind = kind}, state);
-      optimizer_update(exec, {.kind = kind}, state, dz_flat, p, m, v, z_flat);
+      optimizer_update(exec, {.kind = kind}, state, g, p, m, v, z_flat);
     }
+    statistics_update<float>(exec, 0.1, state, m, v);
   }
 };
 

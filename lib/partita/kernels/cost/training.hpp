@@ -45,16 +45,18 @@ constexpr Cost optimizer_update(const OptimizerOptions& options, index_t n, inde
   return Cost{rule.flop, (rule.byte + 1) * double(element)} * double(n);
 }
 
-/// Gradients and the copy of p in `storage` bytes, the rest in float.
+/// The same in float, and writes a copy of p in `storage` bytes.
 constexpr Cost optimizer_update_mixed(const OptimizerOptions& options, index_t n, index_t storage) {
-  const Cost rule = detail::optimizer_rule(options);
-  return Cost{rule.flop, rule.byte * 4 + 2 * double(storage)} * double(n);
+  return optimizer_update(options, n, 4) + Cost{0, double(storage)} * double(n);
 }
 
-/// Reads g; a square and an addition an element.
+/// Reads the n elements of all cells; a square and an addition an element. Cells and their sums are not counted.
 constexpr Cost norm_squared(index_t n, index_t element) { return Cost{2, double(element)} * double(n); }
 
 /// Reads and writes g, where it must be clipped.
 constexpr Cost clip_by_norm(index_t n, index_t element) { return Cost{1, 2 * double(element)} * double(n); }
+
+/// Reads both, writes one: two products and an addition an element.
+constexpr Cost statistics_update(index_t n, index_t element) { return Cost{3, 3 * double(element)} * double(n); }
 
 }  // namespace partita::kernels::cost

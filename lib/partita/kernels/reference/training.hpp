@@ -7,6 +7,7 @@
 
 #include <partita/core/float16.hpp>
 #include <partita/kernels/loss.hpp>
+#include <partita/kernels/norm.hpp>
 #include <partita/kernels/optimizer.hpp>
 
 namespace partita::kernels::reference {
@@ -71,6 +72,38 @@ double norm_squared(const std::vector<Scalar>& g) {
   long double sum = 0;
   for (const Scalar& value : g) sum += static_cast<long double>(double(value)) * double(value);
   return double(sum);
+}
+
+/// Sum over `lanes`, lane l of terms l, l + lanes, ..., joined by a binary tree: the order of additions is the
+/// result's.
+inline double lane_sum(const std::vector<double>& terms, std::size_t lanes) {
+  std::vector<double> sum(lanes);
+  for (std::size_t i = 0; i < terms.size(); ++i) sum[i % lanes] += terms[i];
+  for (; lanes > 1; lanes /= 2)
+    for (std::size_t l = 0; l < lanes / 2; ++l) sum[l] += sum[l + lanes / 2];
+  return sum[0];
+}
+
+/// norm_squared of one cell, bit by bit.
+template <class Real>
+double norm_squared(const NormCell& cell, const std::vector<Real>& g) {
+  std::vector<double> squares;
+  for (index_t r = 0; r < cell.rows; ++r)
+    for (index_t c = 0; c < cell.columns; ++c) {
+      const auto value = double(g[cell.offset + r * cell.stride + c]);
+      squares.push_back(value * value);
+    }
+  return lane_sum(squares, 32);
+}
+
+/// norm_total, bit by bit.
+inline double norm_total(const std::vector<double>& sums) { return lane_sum(sums, 512); }
+
+/// running <- (1 - momentum) running + momentum sum.
+template <class Real>
+void statistics_update(double momentum, const std::vector<Real>& sum, std::vector<Real>& running) {
+  for (std::size_t i = 0; i < running.size(); ++i)
+    running[i] = Real((1 - momentum) * double(running[i]) + momentum * double(sum[i]));
 }
 
 /// g <- g min(1, max_norm / (norm + 1e-6)).
