@@ -6,7 +6,7 @@
 namespace partita::nn {
 namespace {
 
-constexpr index_t most = 4096;  // elements of a cell: part of the norm's bits
+constexpr index_t most = kernels::norm_cell_limit;
 
 // rows x columns elements, rows `stride` apart, in row-major order.
 void cut(index_t offset, index_t rows, index_t columns, index_t stride, std::vector<kernels::NormCell>& cells) {

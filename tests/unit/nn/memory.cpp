@@ -1,0 +1,104 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include <gtest/gtest.h>
+
+#include <partita/nn/cnn.hpp>
+#include <partita/nn/gpt.hpp>
+#include <partita/nn/mlp.hpp>
+#include <partita/nn/norm_cells.hpp>
+
+#include "problem.hpp"
+
+// What a slot and a model cost in bytes is a function; what Kokkos hands out is held to it.
+
+namespace partita::nn {
+namespace {
+
+std::size_t allocated = 0;  // between start() and stop(), by Views of ours that begin so
+std::string counted;
+
+struct Counting {
+  explicit Counting(const char* prefix) {
+    allocated = 0;
+    counted = prefix;
+    Kokkos::Tools::Experimental::set_allocate_data_callback(
+        [](Kokkos_Profiling_SpaceHandle, const char* label, const void*, const std::uint64_t bytes) {
+          if (std::string_view(label).starts_with(counted)) allocated += bytes;
+        });
+  }
+  ~Counting() { Kokkos::Tools::Experimental::set_allocate_data_callback(nullptr); }
+};
+
+// A View's allocation has a header of at most this, and at most eight of them are counted at once.
+constexpr std::size_t headers = 8 * 256;
+
+struct Case {
+  const char* name;
+  Model<float> (*make)();
+};
+
+class memory : public ::testing::TestWithParam<Case> {};
+
+TEST_P(memory, of_a_stage_is_the_function) {
+  Model<float> model = GetParam().make();
+  for (const StagePlan& plan : {StagePlan{.rows = 6}, StagePlan{.rows = 3, .pieces = 2, .slots = 4},
+                                StagePlan{.rows = 5, .pieces = 2, .slots = 3, .pending = 2}}) {
+    Stage<float>& stage = model.stages()[0];
+    const Counting counting("partita::nn::Stage");
+    stage.plan(plan);
+    EXPECT_GE(allocated, stage.bytes(plan));
+    EXPECT_LE(allocated, stage.bytes(plan) + headers);
+  }
+}
+
+TEST_P(memory, of_a_model_and_an_update_is_the_function) {
+  std::size_t model_bytes = 0;
+  {
+    const Counting counting("partita::nn::Model");
+    const Model<float> model = GetParam().make();
+    model_bytes = model.bytes();
+    EXPECT_GE(allocated, model_bytes);
+    EXPECT_LE(allocated, model_bytes + headers);
+  }
+  const Model<float> model = GetParam().make();
+  const kernels::OptimizerOptions adam{.kind = kernels::Optimizer::adam};
+  const Counting counting("partita::nn::Update");
+  const Update<float> update(Exec(), {.optimizer = adam}, model);
+  const std::size_t expected = Update<float>::bytes(adam, model.table().size(), std::ssize(norm_cells(model.table())));
+  EXPECT_GE(allocated, expected);
+  EXPECT_LE(allocated, expected + headers);
+}
+
+INSTANTIATE_TEST_SUITE_P(
+    models, memory,
+    ::testing::Values(Case{"mlp",
+                           [] {
+                             return make_mlp<float>({20, {30, 20}, 7, kernels::Activation::gelu});
+                           }},
+                      Case{"gpt", [] { return make_gpt<float>({.V = 7, .T = 5, .C = 32, .H = 2, .blocks = 2}); }},
+                      Case{"resnet",
+                           [] {
+                             return make_cnn<float>({.rows = 8, .columns = 8, .width = {4, 8}, .depth = 1});
+                           }},
+                      Case{"vgg",
+                           [] {
+                             return make_cnn<float>({.kind = CnnKind::vgg, .rows = 8, .columns = 8, .width = {4, 8}});
+                           }}),
+    [](const auto& at) { return at.param.name; });
+
+// The GPT of tests/perf/compare_models.py: a slot used to hold every activation and its gradient, 2 (A + logits), by
+// the same alignment. Counted here from the published shapes: units of a block give C, 3 C, C, C and C, F, F, C
+// columns.
+TEST(memory, a_gpts_slot_and_gradient_buffers_are_at_most_60_percent_of_activations_with_gradients) {
+  constexpr index_t B = 8, T = 256, C = 256, F = 1024, V = 256, H = 4, blocks = 4;
+  const Model<float> model = make_gpt<float>({.V = V, .T = T, .C = C, .H = H, .blocks = blocks});
+  const index_t inside = (C + 3 * C + C) + (C + F + F), between = 2 * C;  // of a block: in branches, and residuals
+  const index_t activations = C + blocks * (inside + between) + C + V;    // embedding, blocks, norm, head
+  const index_t saved = blocks * (2 * 2 + H) + 2;                         // norms' mean and rstd, attention's lse
+  const double before = 4.0 * B * T * static_cast<double>(2 * activations + saved);
+  const double now = static_cast<double>(model.stages()[0].bytes({.rows = B}));
+  EXPECT_LE(now / before, 0.6);
+  RecordProperty("ratio", std::to_string(now / before));
+}
+
+}  // namespace
+}  // namespace partita::nn
