@@ -25,8 +25,8 @@ if ! mkdir -p "$cache/lock" 2>/dev/null; then
 fi
 
 # ---------------------------------------------------------------------------------------------------------------------- stages
-# stage <name> <command...>: runs it with its output in build/logs and prints a line with its seconds; on failure the end of the log, and
-# exits. Inside, note <text> says something for that line. Stages are subshells: they leave files, not variables.
+# stage <name> <command...>: runs it with its output in build/logs and prints a line with its seconds and CPU-seconds; on failure the end of
+# the log, and exits. Inside, note <text> says something for that line. Stages are subshells: they leave files, not variables.
 stage() {
   run_stage "$@"
   [ "$stage_status" = 0 ] || exit "$stage_status"
@@ -39,10 +39,19 @@ stage_or_go_on() {
   [ "$stage_status" = 0 ] || failed="$failed $1"
 }
 
+# Leaves in cpu_seconds what this script and all that it has run and waited for have used, user and system. Not in a subshell: it begins at 0.
+read_cpu_seconds() {
+  times >"$logs/times.$$"
+  cpu_seconds=$(tr , . <"$logs/times.$$" | awk -F '[ms ]+' '{ sum += 60 * $1 + $2 + 60 * $3 + $4 } END { printf "%.0f", sum }')
+  rm -f "$logs/times.$$"
+}
+
 # Leaves its outcome in stage_status: called as a condition (run_stage ... || ...), bash would switch errexit off in everything below.
 run_stage() {
-  local name=$1 log=$logs/${0##*/}-$1.log start=$SECONDS verdict=""
+  local name=$1 log=$logs/${0##*/}-$1.log start=$SECONDS verdict="" cpu_start
   shift
+  read_cpu_seconds
+  cpu_start=$cpu_seconds
   : >"$logs/note.$$"
   [ ! -t 1 ] || printf '%-14s ...\r' "$name"
   set +e
@@ -53,7 +62,8 @@ run_stage() {
   stage_status=$?
   set -e
   [ $stage_status = 0 ] || verdict="FAILED  "
-  printf '%-14s %5d s  %s%s\n' "$name" $((SECONDS - start)) "$verdict" "$(cat "$logs/note.$$")"
+  read_cpu_seconds
+  printf '%-14s %5d s  %5d CPU-s  %s%s\n' "$name" $((SECONDS - start)) $((cpu_seconds - cpu_start)) "$verdict" "$(cat "$logs/note.$$")"
   rm -f "$logs/note.$$"
   [ $stage_status = 0 ] || { tail -n 60 "$log" && echo "error: stage $name failed; the whole log is $log"; } >&2
 }
@@ -140,13 +150,14 @@ set_up() {
 }
 
 # Ninja and ccache where they are; what the user set stays. ccache learns the include files from the compiler (depend mode: device code is
-# invisible to the preprocessor run that it would make of nvcc), takes paths relative to the checkout (a second clone hits), and keeps
-# instruction sets apart (-march=native is the same text on every machine).
+# invisible to the preprocessor run that it would make of nvcc), takes paths relative to the checkout (a second clone hits), keeps
+# instruction sets apart (-march=native is the same text on every machine), and trusts precompiled headers, even new ones (sloppiness).
 choose_tools() {
   if have ninja; then export CMAKE_GENERATOR=${CMAKE_GENERATOR:-Ninja}; fi
   if have ccache; then
     export CMAKE_C_COMPILER_LAUNCHER=${CMAKE_C_COMPILER_LAUNCHER-ccache} CMAKE_CXX_COMPILER_LAUNCHER=${CMAKE_CXX_COMPILER_LAUNCHER-ccache}
     export CCACHE_DIR=${CCACHE_DIR:-$cache/ccache} CCACHE_BASEDIR=$root CCACHE_NOHASHDIR=1 CCACHE_DEPEND=1
+    export CCACHE_SLOPPINESS=${CCACHE_SLOPPINESS:-pch_defines,time_macros,include_file_ctime,include_file_mtime}
     export CCACHE_NAMESPACE=${CCACHE_NAMESPACE:-partita-$(isa_key)}
   fi
 }

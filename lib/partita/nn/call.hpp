@@ -33,11 +33,12 @@ struct Call {
   Slice rows = {};         ///< of the global batch
   Slice token_slice = {};  ///< of each sequence; extent 0: all tokens
 
-  Window<Sum<Scalar>> gradients;   ///< backward_weights: where weight gradients go ...
-  Window<Sum<Scalar>> statistics;  ///< ... and batch statistics, times rows.extent / rows.global: sums like gradients
+  Window<Sum<Scalar>> gradients = {};  ///< backward_weights: where weight gradients go ...
+  Window<Sum<Scalar>> statistics =
+      {};  ///< ... and batch statistics, times rows.extent / rows.global: sums like gradients
   kernels::Store store = kernels::Store::overwrite;  ///< whether both replace what is there or are added to it
 
-  Moment at;                         ///< what the observer is told: stage, micro-batch, piece
+  Moment at = {};                    ///< what the observer is told: stage, micro-batch, piece
   index_t piece_of_micro_batch = 0;  ///< its place in the slot
   std::byte* saved = nullptr;        ///< the unit's block of the slot: from forward to backward_weights
   std::byte* pending = nullptr;    ///< gradients from backward_input to backward_weights; null: the halves run together

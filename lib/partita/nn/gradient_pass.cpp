@@ -99,10 +99,10 @@ typename GradientPass<Scalar>::Piece GradientPass<Scalar>::piece(const Run& run,
   call.at.piece = index;
   call.rows = rows;
   if (first) call.tokens = rows_of(run.batch.tokens, offset, rows.extent);
-  call = stage.place(call, action.micro_batch, index - pieces.offset);
+  const Call<Scalar> placed = stage.place(call, action.micro_batch, index - pieces.offset);
   const ConstMatrix<Scalar> x =
-      first ? rows_of(run.batch.x, offset, rows.extent) : links_->input(action.stage, call, rows.extent);
-  return {stage, call, x, rows.extent, first, static_cast<std::size_t>(action.stage) + 1 == model_.stages().size()};
+      first ? rows_of(run.batch.x, offset, rows.extent) : links_->input(action.stage, placed, rows.extent);
+  return {stage, placed, x, rows.extent, first, static_cast<std::size_t>(action.stage) + 1 == model_.stages().size()};
 }
 
 template <class Scalar>
@@ -178,12 +178,15 @@ void GradientPass<Scalar>::run(const Call<Scalar>& call, const Batch<Scalar>& ba
                                const PassResult& result, Kokkos::View<const double, Memory> factor) const {
   check(batch, result);
   Folding<Sum<Scalar>> folding(call.observer, sum_, progress);
-  Call<Scalar> watched{.context = call.context, .weights = call.weights, .running = call.running, .observer = folding};
-  watched.training = call.training;
-  watched.replay = call.replay;
-  watched.seed = call.seed;
-  watched.step = call.step;
-  watched.token_slice = call.token_slice;
+  const Call<Scalar> watched{.context = call.context,
+                             .weights = call.weights,
+                             .running = call.running,
+                             .observer = folding,
+                             .training = call.training,
+                             .replay = call.replay,
+                             .seed = call.seed,
+                             .step = call.step,
+                             .token_slice = call.token_slice};
   const Run shared{watched, batch, result, factor, folding};
   for (const Action& action : actions_) {
     const Range pieces = division_.micro_batches[static_cast<std::size_t>(action.micro_batch)];

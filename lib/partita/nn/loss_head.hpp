@@ -31,7 +31,7 @@ template <class Scalar>
 class WholeRows final : public LossHead<Scalar> {
  public:
   WholeRows(kernels::Loss loss, OutputShape output, index_t vocabulary_blocks = 1)
-      : options_{.loss = loss, .vocabulary = {.leaves = vocabulary_blocks}}, output_(output) {}
+      : options_{.kind = loss, .vocabulary_blocks = vocabulary_blocks}, output_(output) {}
   /// Of a model: its output's shape, and its cut sums.
   WholeRows(kernels::Loss loss, const Model<Scalar>& model)
       : WholeRows(loss, model.output(), model.reads_tokens() ? model.tables().blocks(model.output().classes) : 1) {}

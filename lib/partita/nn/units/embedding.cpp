@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include <partita/kernels/cost.hpp>
+#include <partita/kernels/elementwise.hpp>
 #include <partita/nn/units/embedding.hpp>
 #include <utility>
 
@@ -13,7 +14,7 @@ Embedding<Scalar>::Embedding(Tables& tables, std::string name, const EmbeddingSh
       C_(shape.C),
       positions_(shape.positions),
       tied_(shape.tied),
-      blocks_{.tokens = T_, .blocks = tables.blocks(T_)} {
+      blocks_{.tokens = T_, .token_blocks = tables.blocks(T_)} {
   const Initial initial = Initial::normal(0.02);
   token_ = this->own(tables.parameters.add(this->name() + ".token", {shape.V, shape.C}, initial));
   if (positions_)
@@ -38,8 +39,11 @@ void Embedding<Scalar>::compute(const Call<Scalar>& call, ConstMatrix<Scalar>, M
 template <class Scalar>
 void Embedding<Scalar>::backward_weights(const Call<Scalar>& call, ConstMatrix<Scalar>, ConstMatrix<Scalar> dy) const {
   const ConstVector<std::int32_t> tokens(call.tokens.data(), call.tokens.size());
-  const kernels::Store table = tied_ ? kernels::Store::accumulate : call.store;
-  kernels::embedding_backward_weights<Scalar>(call.context, blocks_, table, call.store, tokens, split_rows(dy, C_),
+  // A tied table has the head's gradient already: both are added to, so the positions begin with zeros.
+  const kernels::Store store = tied_ ? kernels::Store::accumulate : call.store;
+  if (store != call.store)
+    kernels::fill<Sum<Scalar>>(call.context.exec(), Sum<Scalar>(0), call.gradients.vector(position_));
+  kernels::embedding_backward_weights<Scalar>(call.context, blocks_, store, tokens, split_rows(dy, C_),
                                               call.gradients.matrix(token_, V_, C_),
                                               call.gradients.matrix(position_, positions_ ? T_ : 0, C_));
 }

@@ -12,7 +12,7 @@ TokenNorm<Scalar>::TokenNorm(Tables& tables, std::string name, Norm norm, Slice 
       tokens_(tokens.extent),
       C_(C),
       epsilon_(epsilon),
-      blocks_{.tokens = tokens_, .blocks = tables.blocks(tokens_)} {
+      blocks_{.tokens = tokens_, .token_blocks = tables.blocks(tokens_)} {
   gamma_ = this->own(tables.parameters.add(this->name() + ".weight", {C}, Initial::constant(1)));
   if (norm == Norm::layer) beta_ = this->own(tables.parameters.add(this->name() + ".bias", {C}, Initial::constant(0)));
 }
