@@ -8,9 +8,8 @@ option(PARTITA_NATIVE "Compile for the instruction set of this machine" OFF)
 option(PARTITA_WERROR "Treat warnings as errors" OFF)
 option(PARTITA_SANITIZE "Compile with the address and undefined-behaviour sanitizers" OFF)
 option(PARTITA_CUDA "Require a Kokkos with CUDA" OFF)
-set(PARTITA_MODULES core config kernels nn data comm metrics io parallel driver training
 option(PARTITA_PCH "Precompile the headers that most sources read (never with nvcc_wrapper)" ON)
-set(PARTITA_MODULES core config kernels nn data comm metrics io parallel driver
+set(PARTITA_MODULES core config kernels nn data comm metrics io parallel driver training
     CACHE STRING "Library modules to build, lowest layer first")
 
 if(NOT CMAKE_BUILD_TYPE AND NOT CMAKE_CONFIGURATION_TYPES)
