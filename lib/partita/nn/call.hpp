@@ -3,7 +3,6 @@
 
 #include <cstddef>
 #include <cstdint>
-#include <partita/core/float16.hpp>
 #include <partita/core/types.hpp>
 #include <partita/kernels/context.hpp>
 #include <partita/kernels/store.hpp>
@@ -11,10 +10,6 @@
 #include <partita/nn/window.hpp>
 
 namespace partita::nn {
-
-/// The type of sums: gradients, running statistics, what norms keep.
-template <class Scalar>
-using Sum = accumulate_t<Scalar>;
 
 /// What a pass works with, beside its rows: who computes, which version of the weights is read, where gradients go,
 /// which rows and tokens of the whole these are, who watches, and the memory of the slot.

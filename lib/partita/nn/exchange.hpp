@@ -18,7 +18,7 @@ class Exchange : public Progress {
   /// After the pass: sees to it that gradients() are those of the global batch. Collective where ranks share it.
   virtual void finish(const Exec& exec, Observer& observer) = 0;
   /// Summed gradients, and behind them the batch's statistics; complete after finish on the owned ranges.
-  virtual ConstVector<accumulate_t<Scalar>> gradients() const = 0;
+  virtual ConstVector<Sum<Scalar>> gradients() const = 0;
   /// After the update: what others must learn of it.
   virtual void publish(const Exec& /*exec*/, Observer& /*observer*/) {}
 };
@@ -27,16 +27,16 @@ class Exchange : public Progress {
 template <class Scalar>
 class NoExchange final : public Exchange<Scalar> {
  public:
-  NoExchange(ConstVector<Scalar> parameters, const GradientSum<accumulate_t<Scalar>>& sum)
+  NoExchange(ConstVector<Scalar> parameters, const GradientSum<Sum<Scalar>>& sum)
       : weights_(parameters), sum_(sum) {}
 
   const Window<const Scalar>& weights(const Exec&, index_t) override { return weights_; }
   void finish(const Exec&, Observer&) override {}
-  ConstVector<accumulate_t<Scalar>> gradients() const override { return sum_.node(0); }
+  ConstVector<Sum<Scalar>> gradients() const override { return sum_.node(0); }
 
  private:
   Window<const Scalar> weights_;
-  const GradientSum<accumulate_t<Scalar>>& sum_;
+  const GradientSum<Sum<Scalar>>& sum_;
 };
 
 }  // namespace partita::nn

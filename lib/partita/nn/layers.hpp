@@ -3,6 +3,7 @@
 
 #include <functional>
 #include <memory>
+#include <partita/kernels/attention.hpp>
 #include <partita/nn/units/conv2d.hpp>
 #include <partita/nn/units/image.hpp>
 #include <partita/nn/units/linear.hpp>

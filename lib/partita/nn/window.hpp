@@ -1,9 +1,14 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #pragma once
 
+#include <partita/core/float16.hpp>
 #include <partita/core/types.hpp>
 
 namespace partita::nn {
+
+/// The type of sums: gradients, running statistics, what norms keep.
+template <class Scalar>
+using Sum = accumulate_t<Scalar>;
 
 namespace detail {
 /// Throws ShapeError: `asked` is no part of `has`, or `rows` x `columns` are not its elements.

@@ -19,7 +19,7 @@ struct State {
       : parts(of),
         phases(of.model),
         rows(of.pass.division().rows),
-        buffers(of.data.allocate<Scalar>(rows.extent)),
+        buffers(of.data.template allocate<Scalar>(rows.extent)),
         evaluation(of.model, of.head, of.data),
         steps(of.train.total_steps(of.data.steps_per_epoch())) {
     if (of.train.mode == Mode::infer) {
