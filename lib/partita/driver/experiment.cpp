@@ -13,6 +13,7 @@
 #include <partita/driver/figure_of_merit.hpp>
 #include <partita/driver/progress_line.hpp>
 #include <partita/driver/stop_signal.hpp>
+#include <partita/driver/traffic_rows.hpp>
 #include <partita/driver/watchdog.hpp>
 #include <partita/io/record_file.hpp>
 #include <partita/metrics/step_series.hpp>
@@ -183,7 +184,7 @@ void Experiment::evaluate(index_t done) {
 ExitCode Experiment::conclude() {
   watchdog_->beat(work_.steps, "verification");
   const bool complete = stopped_.empty();
-  record_.traffic = collect_traffic(env_, record_.calibration);
+  record_.traffic = collect_traffic(world_, env_.traffic(), record_.calibration);
   describe_end(world_, series_.compute_s(), record_);
   const Verification verdict =
       complete ? work_.verify(record_, losses_) : Verification{false, "not verified: " + stopped_};
