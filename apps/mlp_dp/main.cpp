@@ -9,6 +9,7 @@
 //     mpiexec -n 2 mlp_dp inputs/mlp_dp/tiny.toml --set train.deterministic=true
 //     mpiexec -n 2 mlp_dp inputs/mlp_dp/tiny.toml --set run.mode=infer
 //   * mpiexec -n 2 mlp_dp inputs/mlp_dp/fashion.toml
+#include <cstdio>
 #include <partita/driver/experiment.hpp>
 
 #include "workload.hpp"
@@ -21,7 +22,7 @@ int main(int argc, char** argv) {
     // 2. Deck and overrides, checked, the same on all ranks.
     driver::Session session(env, argc, argv, "mlp_dp", "An MLP classifier, trained with replicated weights");
     mlp_dp::Config config = mlp_dp::read_config(session, env.size());
-    if (session.settled(config.run)) return ExitCode::done;
+    if (session.settled(config.run, driver::Describes::model)) return ExitCode::done;
 
     // 3. Who talks to whom, and my share of the data.
     const comm::Mesh mesh(env.world(), {{"data", env.size()}});
@@ -39,6 +40,10 @@ int main(int argc, char** argv) {
 
     // 6. Calibrate, warm up, run, verify; one HDF5 file; the figure of merit.
     const auto work = mlp_dp::make_workload(config, data, model, context, mesh["data"], replica);
+    if (session.describe()) {
+      if (env.rank() == 0) std::puts(work.description.c_str());
+      return ExitCode::done;
+    }
     return driver::run_experiment(env, mesh, config.run, context.exec(), work);
   });
 }

@@ -55,22 +55,27 @@ driver::Workload make_workload(const Config& config, const Dataset& data, const 
   driver::Workload work;
   work.strategy = fmt::format("data_parallel/{}{}", comm::to_string(config.parallel.allreduce),
                               config.parallel.deterministic ? "/deterministic" : "");
+  work.description =
+      fmt::format("mlp_dp: {} parameters; {} rank{} x {} thread{}, {} of {} rows on rank 0; {}",
+                  model.parameters().size(), axis.size(), axis.size() > 1 ? "s" : "", context.exec().concurrency(),
+                  context.exec().concurrency() > 1 ? "s" : "", rows.extent, batch, work.strategy);
   work.phases = parallel::training_phases();
   work.steps = config.total_steps(data.steps_per_epoch());
   work.samples_per_step = batch;
   work.flop_per_step = model.forward_flop(batch) + (trains ? model.backward_flop(batch) : 0);
   work.loss_terms = replica.loss_terms();
   work.evaluate_every = config.evaluate_every > 0 ? config.evaluate_every : data.steps_per_epoch();
-  work.step = [&, x, label, rows, trains, steps = work.steps](index_t step, Vector<double> losses,
-                                                              metrics::PhaseTimer& timer) {
+  work.step = [&, x, label, rows, trains, steps = work.steps](index_t step, const driver::StepOutput& out,
+                                                              driver::Instruments& instruments) {
+    metrics::PhaseTimer& timer = instruments.timer;
     timer.mark(parallel::phase::input, context.exec());
     data.batch(context.exec(), step, rows, x, label);
     if (trains) {
       if (config.schedule != nn::Schedule::constant)
         replica.set_learning_rate(config.learning_rate * nn::schedule_factor(config.schedule, step, steps));
-      replica.train_step(x, label, losses, timer);
+      replica.train_step(x, label, out.losses, timer);
     } else {
-      replica.infer_step(x, label, losses, timer);
+      replica.infer_step(x, label, out.losses, timer);
     }
   };
   work.loss = [&](std::span<const double> terms) { return replica.mean_loss(terms); };
