@@ -2,9 +2,10 @@
 // Writes a record whose values can be checked from their indices alone, as fast or as slowly as it is told.
 //
 //     record_writer FILE [--steps N] [--rows N] [--ranks P] [--every K] [--stop-at S] [--pause-us U] [--announce]
-//     [--repeat N]
+//     [--repeat N] [--events K]
 //
-// --rows: steps per write; --every: Detail::stats with every K-th step in full; --stop-at: finish early, incomplete;
+// --events: of each rank in each step (0: no /events); --rows: steps per write; --every: Detail::stats with every K-th
+// step in full; --stop-at: finish early, incomplete;
 // --announce: says "ready" once the .part file exists and a dot after every hundredth write; --repeat: writes the same
 // file N times.
 #include <CLI/CLI.hpp>
@@ -29,9 +30,11 @@ constexpr std::int64_t step_ns = 1'000'000;
 double phase_s(index_t step, index_t rank, index_t phase) {
   return 1e-6 * static_cast<double>(100 * step + 10 * rank + phase);
 }
+double grad_norm(index_t step) { return 0.5 * static_cast<double>(1 + step); }
+constexpr index_t parts = 2, units = 3;  // event k of a rank and step: part k % 2, unit k % 3
 double loss(index_t step) { return 1.0 / static_cast<double>(1 + step); }
 
-metrics::Record make_record(index_t steps, index_t ranks) {
+metrics::Record make_record(index_t steps, index_t ranks, index_t events) {
   metrics::Record record;
   record.attributes = {{"app", "record_writer"}, {"strategy", "none"}, {"run_uuid", "0"}};
   record.deck_toml = "# a comment with an umlaut: \u00e4\n[train]\nsteps = 3\n";
@@ -45,6 +48,11 @@ metrics::Record make_record(index_t steps, index_t ranks) {
       {"forward", PhaseClass::compute}, {"allreduce", PhaseClass::communication}, {"wait", PhaseClass::wait}};
   record.steps = steps;
   record.evaluations = 2;
+  record.events = {.first_step = 0,
+                   .last_step = steps - 1,
+                   .capacity = steps * ranks * events,
+                   .parts = {"forward", "send"},
+                   .units = {"linear0", "gelu0", "linear1"}};
   return record;
 }
 
@@ -57,9 +65,30 @@ metrics::StepRows make_rows(index_t first, index_t count, index_t ranks, index_t
       rows.end_ns.push_back(step_ns * (i + 1) + 2 * r);
     }
     rows.loss.push_back(loss(i));
+    rows.grad_norm.push_back(grad_norm(i));
     rows.samples.push_back(32);
     rows.warmup.push_back(i < 2 ? 1 : 0);
     rows.flushed.push_back(i > 0 && i == first ? 1 : 0);
+  }
+  return rows;
+}
+
+std::vector<metrics::EventRow> make_events(index_t first, index_t count, index_t ranks, index_t events) {
+  std::vector<metrics::EventRow> rows;
+  for (index_t i = first; i < first + count; ++i) {
+    for (index_t r = 0; r < ranks; ++r) {
+      for (index_t k = 0; k < events; ++k) {
+        const metrics::Event event{.step = i,
+                                   .part = static_cast<std::int16_t>(k % parts),
+                                   .stage = 0,
+                                   .unit = static_cast<int>(k % units),
+                                   .micro_batch = static_cast<int>(k),
+                                   .bytes = 100 * i + 10 * r + k,
+                                   .start_ns = step_ns * i + 10 * k,
+                                   .end_ns = step_ns * i + 10 * k + 5};
+        rows.push_back({r, event});
+      }
+    }
   }
   return rows;
 }
@@ -88,12 +117,12 @@ void add_results(metrics::Record& record, const metrics::StepSeries& series) {
 
 struct Options {
   std::string file;
-  index_t steps = 6, rows = 2, ranks = 2, every = 0, stop_at = -1, pause_us = 0, repeat = 1;
+  index_t steps = 6, rows = 2, ranks = 2, every = 0, stop_at = -1, pause_us = 0, repeat = 1, events = 4;
   bool announce = false;
 };
 
 void write_one(const Options& options) {
-  metrics::Record record = make_record(options.steps, options.ranks);
+  metrics::Record record = make_record(options.steps, options.ranks, options.events);
   if (options.every > 0) {
     record.detail = metrics::Detail::stats;
     record.full_every = options.every;
@@ -112,6 +141,8 @@ void write_one(const Options& options) {
   for (index_t first = 0; first < end; first += options.rows) {
     const metrics::StepRows part = make_rows(first, std::min(options.rows, end - first), options.ranks, 3);
     series.add(part);
+    if (options.events > 0)  // of each step, one more found no room
+      out.write_events(make_events(first, part.count, options.ranks, options.events), first + part.count);
     out.write_steps(part);
     if ((first / options.rows + 1) % 100 == 0) announce(".");
     if (first == 0) out.write_evaluation({.step = 1, .loss = 2.0, .accuracy = 0.1, .samples = 10});
@@ -134,6 +165,7 @@ int main(int argc, char** argv) try {
   app.add_option("--stop-at", options.stop_at);
   app.add_option("--pause-us", options.pause_us);
   app.add_option("--repeat", options.repeat);
+  app.add_option("--events", options.events);
   app.add_flag("--announce", options.announce);
   CLI11_PARSE(app, argc, argv);
   for (index_t i = 0; i < options.repeat; ++i) write_one(options);

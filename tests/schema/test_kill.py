@@ -28,6 +28,9 @@ def check_file(path):
     with h5py.File(path) as file:
         written = int(file["steps_written"][()])
         formulas.check_steps(file["steps"], written, RANKS)
+        events = int(file["events/events_written"][()])
+        formulas.check_events(file["events"], events, RANKS)
+        assert events >= written * RANKS * formulas.EVENTS  # they are written ahead of their steps
         return written, int(file.attrs["complete"])
 
 
@@ -37,8 +40,8 @@ def test_part_opens_after_kills_while_steps_are_written(writer, tmp_path, rows):
     dice = random.Random(rows)
     for kill in range(KILLS // 2):
         path = tmp_path / f"{kill}.h5"
-        lines = dice.randrange(8)  # "ready", then one for every hundredth write
-        kill_after([writer, path, "--steps", 20000, "--rows", rows, "--ranks", RANKS], lines, dice.uniform(0, 0.01))
+        lines = dice.randrange(4)  # "ready", then one for every hundredth write
+        kill_after([writer, path, "--steps", 5000, "--rows", rows, "--ranks", RANKS], lines, dice.uniform(0, 0.01))
         part = path.with_name(path.name + ".part")
         assert part.exists() or lines == 0
         assert not path.exists()

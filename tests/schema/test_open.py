@@ -13,7 +13,7 @@ import xarray as xr
 
 ENGINES = ["h5netcdf", pytest.param("netcdf4", marks=pytest.mark.skipif(
     importlib.util.find_spec("netCDF4") is None, reason="netCDF4 is not installed"))]
-GROUPS = ["config", "environment", "calibration", "ranks", "steps", "traffic", "evaluation", "summary", "strategy"]
+GROUPS = ["config", "environment", "calibration", "ranks", "steps", "traffic", "evaluation", "summary", "strategy", "events"]
 
 
 @pytest.fixture(scope="module", params=["full", "stats", "incomplete"])
@@ -59,12 +59,31 @@ def test_steps_have_named_coordinates(full, engine):
 @pytest.mark.parametrize("engine", ENGINES)
 def test_types_survive_the_reader(full, engine):
     with xr.open_dataset(full, group="steps", engine=engine) as steps:
-        expected = {"phase_s": "float64", "loss": "float64", "start_ns": "int64", "end_ns": "int64", "samples": "int64",
+        expected = {"phase_s": "float64", "loss": "float64", "grad_norm": "float64", "start_ns": "int64", "end_ns": "int64", "samples": "int64",
                     "warmup": "int8", "flushed": "int8", "steps_written": "int64"}
         assert {name: str(steps[name].dtype) for name in expected} == expected
         assert steps["phase_s"].attrs["units"] == "s" and steps["phase_s"].attrs["cell_methods"] == "step: sum"
         assert steps["start_ns"].attrs["units"] == "ns"
         assert int(steps["steps_written"]) == 10
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_events_are_columns_with_names(full, engine):
+    with xr.open_dataset(full, group="events", engine=engine) as events:
+        for name, values in formulas.events(10, 3).items():
+            assert events[name].dims == ("event",) and str(events[name].dtype) == "int64"
+            np.testing.assert_array_equal(events[name], values)
+        assert list(events["part_name"].values) == ["forward", "send"]
+        sends = events.where(events["part_name"][events["part"]].drop_vars("part_name") == "send", drop=True)
+        assert sends.sizes["event"] == 10 * 3 * formulas.EVENTS // 2
+        assert list(events["unit_name"].values[events["unit"][:4]]) == ["linear0", "gelu0", "linear1", "linear0"]
+        assert int(events["events_written"]) == 10 * 3 * formulas.EVENTS and int(events["events_dropped"]) == 10
+        assert events.attrs["first_step"] == 0 and events.attrs["last_step"] == 9
+
+
+def test_a_record_without_events_has_no_such_group(write, tmp_path):
+    with h5py.File(write(tmp_path / "x.h5", "--events", 0)) as file:
+        assert "events" not in file
 
 
 def test_statistics_reduce_what_full_detail_holds(write, tmp_path):
@@ -114,6 +133,8 @@ def test_an_incomplete_run_is_cut_to_what_it_did(write, tmp_path):
         assert file.attrs["complete"] == 0 and file.attrs["exit_reason"] == "signal 15"
         assert file["step"].shape == (5,) and file["steps_written"][()] == 5
         formulas.check_steps(file["steps"], 5, 2)
+        assert file["events/rank"].shape == (5 * 2 * formulas.EVENTS,)
+        formulas.check_events(file["events"], 5 * 2 * formulas.EVENTS, 2)
 
 
 def test_layout_is_what_a_kill_cannot_hurt(full):

@@ -36,6 +36,7 @@ CommandLine parse_command_line(int argc, const char* const* argv, const std::str
       ->type_name("FILE");
   cli.add_flag("--validate", result.validate, "read and check everything, run nothing");
   cli.add_flag("--print-config", result.print_config, "print the resolved deck, which reproduces the run");
+  cli.add_flag("--describe", result.describe, "print the model: units, shapes, parameters, flop; run nothing");
   cli.add_flag("-h,--help", result.help, "print this page with every key of the deck");
   cli.add_flag("--version", result.version, "print the version and how it was built");
   cli.allow_extras();
@@ -56,7 +57,8 @@ CommandLine parse_command_line(int argc, const char* const* argv, const std::str
     if (!extras.front().starts_with('-'))
       complain(app, "two decks, " + result.deck + " and " + extras.front() + "; expected one");
     const std::string flag = extras.front().substr(0, extras.front().find('='));
-    const std::vector<std::string> flags{"--set", "--output", "--validate", "--print-config", "--help", "--version"};
+    const std::vector<std::string> flags{"--set",      "--output", "--validate", "--print-config",
+                                         "--describe", "--help",   "--version"};
     complain(app, extras.front() + ": unknown option" + did_you_mean(flag, flags));
   }
   if (result.deck.empty() && deck_required) complain(app, "no deck; expected the path of a TOML file");

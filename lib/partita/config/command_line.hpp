@@ -8,13 +8,14 @@
 namespace partita::config {
 
 /// What stands on the command line of an app: `app DECK.toml [--set key=value ...] [--output FILE] [--validate |
-/// --print-config]`.
+/// --print-config | --describe]`.
 struct CommandLine {
   std::string deck;                    ///< path; empty when none was given
   std::vector<std::string> overrides;  ///< "key=value", in order; --output comes last, as output.path=FILE
   std::optional<std::string> output;
   bool validate = false;
   bool print_config = false;
+  bool describe = false;
   bool help = false;
   bool version = false;
   std::string usage;  ///< what --help prints above the list of keys

@@ -5,6 +5,7 @@
 #include <partita/driver/bench_record.hpp>
 #include <partita/driver/calibration.hpp>
 #include <partita/driver/describe.hpp>
+#include <partita/driver/traffic_rows.hpp>
 
 namespace partita::driver {
 
@@ -23,7 +24,7 @@ BenchRecord::BenchRecord(const comm::Environment& env, const comm::Mesh& mesh, c
 }
 
 ExitCode BenchRecord::finish(const Verification& verdict, const std::string& figure_of_merit) {
-  record_.traffic = collect_traffic(env_, record_.calibration);
+  record_.traffic = collect_traffic(env_.world(), env_.traffic(), record_.calibration);
   describe_end(env_.world(), {}, record_);
   env_.world().on_root([&] {
     record_.attributes["verification"] = verdict.text;

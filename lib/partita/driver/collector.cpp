@@ -18,18 +18,25 @@ std::vector<T> by_step(const std::vector<T>& by_rank, std::size_t ranks, std::si
 
 }  // namespace
 
-Collector::Collector(index_t window, std::size_t phases, index_t loss_terms)
+Collector::Collector(const Exec& exec, index_t window, std::size_t phases, index_t loss_terms)
     : window_(window),
       phases_(phases),
       loss_terms_(loss_terms),
       losses_("partita::driver::Collector::losses", window, loss_terms),
       host_losses_(Kokkos::create_mirror_view(losses_)),
+      norms_("partita::driver::Collector::norms", window),
+      host_norms_(Kokkos::create_mirror_view(norms_)),
       phase_s_(static_cast<std::size_t>(window) * phases),
       start_ns_(static_cast<std::size_t>(window)),
-      end_ns_(static_cast<std::size_t>(window)) {}
+      end_ns_(static_cast<std::size_t>(window)) {
+  forget_norms(exec);
+}
 
-Vector<double> Collector::losses() const {
-  return {losses_.data() + count_ * loss_terms_, static_cast<std::size_t>(loss_terms_)};
+void Collector::forget_norms(const Exec& exec) const { Kokkos::deep_copy(exec, norms_, metrics::not_a_number); }
+
+StepOutput Collector::output() const {
+  return {{losses_.data() + count_ * loss_terms_, static_cast<std::size_t>(loss_terms_)},
+          Kokkos::View<double, Memory>(norms_.data() + count_)};
 }
 
 void Collector::add(const metrics::StepTimes& times) {
@@ -44,6 +51,7 @@ metrics::StepRows Collector::flush(const Exec& exec, const comm::Communicator& w
                                    const std::function<double(std::span<const double>)>& reduce) {
   exec.fence("partita::driver::Collector: losses are read by the host");
   Kokkos::deep_copy(exec, host_losses_, losses_);
+  Kokkos::deep_copy(exec, host_norms_, norms_);
   exec.fence("partita::driver::Collector: losses are on the host");
   const auto steps = static_cast<std::size_t>(count_);
   const auto ranks = static_cast<std::size_t>(world.size());
@@ -63,6 +71,7 @@ metrics::StepRows Collector::flush(const Exec& exec, const comm::Communicator& w
   const std::vector<double> terms =
       world.gather(std::span<const double>(host_losses_.data(), steps * static_cast<std::size_t>(loss_terms_)));
   if (world.is_root()) {
+    rows.grad_norm.assign(host_norms_.data(), host_norms_.data() + steps);
     std::vector<double> of_step;
     for (std::size_t s = 0; s < steps; ++s) {
       of_step.clear();
@@ -76,6 +85,7 @@ metrics::StepRows Collector::flush(const Exec& exec, const comm::Communicator& w
       rows.loss.push_back(reduce(of_step));
     }
   }
+  forget_norms(exec);  // last: on the host, norms and host_norms are one
   first_step_ += count_;
   count_ = 0;
   return rows;

@@ -5,6 +5,7 @@
 #include <functional>
 #include <partita/comm/communicator.hpp>
 #include <partita/core/types.hpp>
+#include <partita/driver/workload.hpp>
 #include <partita/metrics/phase_timer.hpp>
 #include <partita/metrics/record.hpp>
 #include <span>
@@ -12,31 +13,37 @@
 
 namespace partita::driver {
 
-/// Keeps times and partial losses of the steps since the last flush on every rank, and brings them to rank 0 then.
+/// Keeps times, partial losses and gradient norms of the steps since the last flush on every rank, and brings them to
+/// rank 0 then.
 class Collector {
  public:
   /// Room for `window` steps of `phases` phases and `loss_terms` partial losses: all memory is taken here.
-  Collector(index_t window, std::size_t phases, index_t loss_terms);
+  Collector(const Exec& exec, index_t window, std::size_t phases, index_t loss_terms);
 
   bool full() const { return count_ == window_; }
   index_t count() const { return count_; }
 
-  /// Where the step that comes next puts its partial losses, in the memory of Exec.
-  Vector<double> losses() const;
+  /// Where the step that comes next puts its results; its gradient norm is NaN until it does. No allocation.
+  StepOutput output() const;
   /// The step that has just ended. No allocation.
   void add(const metrics::StepTimes& times);
 
   /// Rows of the steps since the last flush, on rank 0 (elsewhere the arrays are empty); forgets them. `reduce` makes a
-  /// loss of the terms of all ranks. Not filled: samples, warmup, flushed. Collective; fences; allocates.
+  /// loss of the terms of all ranks; the gradient norm is rank 0's. Not filled: samples, warmup, flushed. Collective;
+  /// fences; allocates.
   metrics::StepRows flush(const Exec& exec, const comm::Communicator& world,
                           const std::function<double(std::span<const double>)>& reduce);
 
  private:
+  void forget_norms(const Exec& exec) const;
+
   index_t window_;
   std::size_t phases_;
   index_t loss_terms_;
   Matrix<double> losses_;  // (window, loss_terms)
   Matrix<double>::HostMirror host_losses_;
+  Vector<double> norms_;  // (window), NaN where no step wrote
+  Vector<double>::HostMirror host_norms_;
   std::vector<double> phase_s_;                  // (window, phases)
   std::vector<std::int64_t> start_ns_, end_ns_;  // (window)
   index_t first_step_ = 0;

@@ -2,8 +2,6 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
-#include <algorithm>
-#include <cmath>
 #include <cstdlib>
 #include <map>
 #include <partita/comm/probe.hpp>
@@ -102,28 +100,6 @@ std::map<std::string, std::string> environment_of(const comm::Environment& env) 
   return all;
 }
 
-double value_of(const std::vector<metrics::CalibrationEntry>& calibration, const std::string& name) {
-  for (const metrics::CalibrationEntry& entry : calibration)
-    if (entry.name == name) return entry.value;
-  return metrics::not_a_number;
-}
-
-double predict(const metrics::TrafficRow& row, const std::vector<metrics::CalibrationEntry>& calibration) {
-  if (row.calls.size() < 2) return metrics::not_a_number;
-  const auto most = [](const std::vector<std::int64_t>& of) {
-    return static_cast<double>(*std::max_element(of.begin(), of.end()));
-  };
-  double messages = most(row.messages);
-  double bytes = most(row.sent_bytes);
-  if (row.operation == "allreduce" && row.algorithm == "mpi") {
-    const auto P = static_cast<double>(row.calls.size());
-    messages = most(row.calls) * 2 * std::ceil(std::log2(P));
-    bytes *= 2 * (P - 1) / P;
-  }
-  return messages * value_of(calibration, "ping_pong_latency_s") +
-         bytes / value_of(calibration, "ping_pong_byte_per_s");
-}
-
 }  // namespace
 
 Placement examine_placement(const comm::Communicator& world) {
@@ -196,27 +172,6 @@ void describe_end(const comm::Communicator& world, const std::vector<double>& co
     record.ranks[r].peak_memory_bytes = peaks[r];
     if (r < compute_s.size()) record.ranks[r].compute_s = compute_s[r];
   }
-}
-
-std::vector<metrics::TrafficRow> collect_traffic(const comm::Environment& env,
-                                                 const std::vector<metrics::CalibrationEntry>& calibration) {
-  const comm::Communicator& world = env.world();
-  std::vector<metrics::TrafficRow> rows;
-  // Every rank made its entries in the same order: they come from the same plans.
-  for (const comm::TrafficEntry& entry : env.traffic().entries()) {
-    metrics::TrafficRow row;
-    row.operation = entry.operation;
-    row.algorithm = entry.algorithm;
-    row.axis = entry.axis;
-    row.calls = world.gather(std::int64_t{entry.calls});
-    row.messages = world.gather(std::int64_t{entry.messages});
-    row.sent_bytes = world.gather(std::int64_t{entry.sent_bytes});
-    row.seconds = world.gather(entry.seconds);
-    row.expected_bytes = world.gather(entry.expected_bytes);
-    row.predicted_s = entry.predicted_s > 0 ? entry.predicted_s : predict(row, calibration);
-    rows.push_back(row);
-  }
-  return rows;
 }
 
 }  // namespace partita::driver

@@ -26,12 +26,4 @@ void describe_run(const comm::Environment& env, const comm::Mesh& mesh, const Ru
 /// Peak memory and compute seconds of every rank, known at the end. Collective.
 void describe_end(const comm::Communicator& world, const std::vector<double>& compute_s, metrics::Record& record);
 
-/// Traffic of all ranks, row by row. Collective; the result counts on rank 0.
-///
-/// predicted_s = messages x latency + bytes / bandwidth of the busiest rank, by the calibrated link between ranks 0 and
-/// 1. For MPI's own all-reduce, of which only the payload n is known: 2 ceil(log2 P) messages and 2 (P-1)/P n bytes a
-/// call (Rabenseifner 2004). NaN without calibration.
-std::vector<metrics::TrafficRow> collect_traffic(const comm::Environment& env,
-                                                 const std::vector<metrics::CalibrationEntry>& calibration);
-
 }  // namespace partita::driver

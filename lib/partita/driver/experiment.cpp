@@ -9,10 +9,12 @@
 #include <partita/driver/calibration.hpp>
 #include <partita/driver/collector.hpp>
 #include <partita/driver/describe.hpp>
+#include <partita/driver/event_collector.hpp>
 #include <partita/driver/experiment.hpp>
 #include <partita/driver/figure_of_merit.hpp>
 #include <partita/driver/progress_line.hpp>
 #include <partita/driver/stop_signal.hpp>
+#include <partita/driver/traffic_rows.hpp>
 #include <partita/driver/watchdog.hpp>
 #include <partita/io/record_file.hpp>
 #include <partita/metrics/step_series.hpp>
@@ -49,6 +51,7 @@ class Experiment {
   metrics::Record record_;
   metrics::PhaseTimer timer_;
   Collector collector_;
+  EventCollector events_;
   metrics::StepSeries series_;
   std::unique_ptr<io::RecordFile> file_;  // rank 0
   std::vector<double> losses_;            // rank 0: of every step so far
@@ -73,7 +76,8 @@ Experiment::Experiment(comm::Environment& env, const comm::Mesh& mesh, const Run
       exec_(exec),
       work_(work),
       timer_(work.phases),
-      collector_(std::min(longest_window, work.steps), work.phases.size(), work.loss_terms),
+      collector_(exec, std::min(longest_window, work.steps), work.phases.size(), work.loss_terms),
+      events_(env.world(), run, work),
       series_(work.phases, env.size()),
       warmup_(std::min(run.warmup, work.steps - 1)) {
   marks_.reserve(static_cast<std::size_t>(longest_window));
@@ -85,6 +89,10 @@ void Experiment::prepare() {
     throw EnvironmentError("run.oversubscribe: " + placement.message);
   if (placement.oversubscribed && world_.is_root())
     fmt::print(stderr, "warning: {}; times of this run say nothing about scaling\n", placement.message);
+  if (!work_.description.empty() && world_.is_root()) {
+    fmt::print("{}\n", work_.description);
+    std::fflush(stdout);
+  }
 
   describe_run(env_, mesh_, run_, placement, record_);
   record_.attributes["strategy"] = work_.strategy;
@@ -94,6 +102,7 @@ void Experiment::prepare() {
   record_.calibration = calibrate(env_, run_.calibration, exec_);
   record_.phases = work_.phases;
   record_.steps = work_.steps;
+  record_.events = events_.table();
   record_.detail = run_.detail;
   if (work_.evaluate_every > 0) record_.evaluations = (work_.steps + work_.evaluate_every - 1) / work_.evaluate_every;
   world_.on_root([&] { file_ = std::make_unique<io::RecordFile>(run_.output, record_); });
@@ -121,7 +130,7 @@ void Experiment::train() {
     const index_t done = s + 1;
     const bool evaluates = work_.evaluate_every > 0 && (done % work_.evaluate_every == 0 || done == work_.steps);
     const bool due = done > warmup_ && done >= next_flush_;
-    if (due || evaluates || collector_.full() || done == work_.steps) flush(done);
+    if (due || evaluates || collector_.full() || events_.due(done) || done == work_.steps) flush(done);
     if (evaluates && stopped_.empty()) evaluate(done);
   }
 }
@@ -131,7 +140,8 @@ void Experiment::step(index_t s) {
   marks_.push_back(static_cast<std::int8_t>(flushed_));
   flushed_ = false;
   timer_.begin_step(exec_);
-  work_.step(s, collector_.losses(), timer_);
+  Instruments instruments{timer_, events_.log()};
+  work_.step(s, collector_.output(), instruments);
   const metrics::StepTimes& times = timer_.end_step(exec_);
   last_step_s_ = seconds(times.end_ns - times.start_ns);
   collector_.add(times);
@@ -143,7 +153,12 @@ void Experiment::flush(index_t done) {
   agree_to_go_on(done);
   if (collector_.count() == 0) return;
   metrics::StepRows rows = collector_.flush(exec_, world_, work_.loss);
+  EventCollector::Gathered events;
+  const bool chosen = events_.chosen(rows.first_step, rows.count);
+  if (chosen) events = events_.gather(world_);
   world_.on_root([&] {
+    // Ahead of the steps: whoever sees that a chosen step was written finds its events.
+    if (chosen) file_->write_events(events.rows, events.dropped);
     rows.samples.assign(static_cast<std::size_t>(rows.count), work_.samples_per_step);
     for (index_t s = rows.first_step; s < rows.first_step + rows.count; ++s)
       rows.warmup.push_back(static_cast<std::int8_t>(s < warmup_));
@@ -183,7 +198,7 @@ void Experiment::evaluate(index_t done) {
 ExitCode Experiment::conclude() {
   watchdog_->beat(work_.steps, "verification");
   const bool complete = stopped_.empty();
-  record_.traffic = collect_traffic(env_, record_.calibration);
+  record_.traffic = collect_traffic(world_, env_.traffic(), record_.calibration);
   describe_end(world_, series_.compute_s(), record_);
   const Verification verdict =
       complete ? work_.verify(record_, losses_) : Verification{false, "not verified: " + stopped_};

@@ -13,13 +13,14 @@ namespace partita::driver {
 /// The loop of every app that trains: describe the machine, calibrate, warm up, run, collect, verify, write.
 ///
 /// Between flushes a step does nothing but its own work and two readings of the clock a phase. At a flush, agreed by
-/// all ranks after warm-up, times and losses are gathered and written, the progress line is renewed, signals and the
-/// time limit are looked at; the step after it is marked and counts in no statistic.
+/// all ranks after warm-up, times, losses, gradient norms and events are gathered and written, the progress line is
+/// renewed, signals and the time limit are looked at; the step after it is marked and counts in no statistic.
 ///
 /// Writes   run.output through io::RecordFile, on rank 0.
-/// Prints   progress and, as the last line, the figure of merit and the verdict (rank 0).
+/// Prints   the workload's description, progress and, as the last line, the figure of merit and the verdict (rank 0).
 /// Returns  the exit code, the same on all ranks: done, check_failed, or incomplete (signal, time limit).
-/// Throws   UsageError for an output that cannot be written, EnvironmentError when oversubscribed and that is an error.
+/// Throws   UsageError for an output that cannot be written or for record.events that the run cannot give,
+/// EnvironmentError when oversubscribed and that is an error.
 ///          A hang ends the job with exit code 5, named by the rank that noticed.
 ExitCode run_experiment(comm::Environment& env, const comm::Mesh& mesh, const RunOptions& run, const Exec& exec,
                         const Workload& work);

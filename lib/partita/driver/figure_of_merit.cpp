@@ -39,7 +39,8 @@ std::vector<metrics::SummaryRow> summarise(const metrics::StepSeries& series, co
     // For MPI's own collectives the payload is counted: the ring's 2 (P-1) / P of it is what crosses the busiest link.
     const auto P = static_cast<double>(record.ranks.size());
     const double factor = row.algorithm == "mpi" && row.operation == "allreduce" ? 2 * (P - 1) / P : 1;
-    rows.push_back(derived(row.operation + "_busbw", factor * bytes / slowest_s, row.calls.front(), "rate", "byte/s"));
+    const index_t calls = *std::max_element(row.calls.begin(), row.calls.end());  // some ranks may have none
+    rows.push_back(derived(row.operation + "_busbw", factor * bytes / slowest_s, calls, "rate", "byte/s"));
   }
   return rows;
 }

@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
+#include <fmt/format.h>
+
 #include <partita/driver/run_options.hpp>
+#include <vector>
 
 namespace partita::driver {
 
@@ -34,6 +37,19 @@ RunOptions read_run_options(config::Deck& deck, const std::string& output) {
                   "times of every rank, or mean, minimum and maximum over ranks");
   run.flush_every = deck.integer("record.flush_every", run.flush_every, IntRange::at_least(0),
                                  {"steps between writes of the record; 0 = about a second", "steps"});
+  const std::vector<index_t> events =
+      deck.integers("record.events", std::vector<index_t>{}, IntRange::at_least(0),
+                    {"[first, last] step whose timeline is kept in /events, from 0; [] = none", "steps"});
+  if (!events.empty()) {
+    if (events.size() != 2)
+      deck.reject("record.events",
+                  fmt::format("{} steps given; expected [first, last], or [] for none", events.size()));
+    if (events[1] < events[0])
+      deck.reject("record.events", fmt::format("the last step, {}, comes before the first, {}; expected [first, last]",
+                                               events[1], events[0]));
+    run.first_event_step = events[0];
+    run.last_event_step = events[1];
+  }
   return run;
 }
 

@@ -39,7 +39,7 @@ Session::Session(const comm::Environment& env, int argc, char** argv, const std:
                                           }),
                                                               line_.deck, line_.overrides, app)) {}
 
-bool Session::settled(RunOptions& run) const {
+bool Session::settled(RunOptions& run, Describes what) const {
   const bool speaks = env_.rank() == 0;
   if (line_.version) {
     if (speaks) fmt::print("{} (Partita {}, {})\n", app_, build_info().version, build_info().git_sha);
@@ -49,6 +49,8 @@ bool Session::settled(RunOptions& run) const {
     if (speaks) fmt::print("{}\nKeys of the deck:\n{}", line_.usage, deck_.help());
     return true;
   }
+  if (line_.describe && what == Describes::nothing)
+    throw UsageError(fmt::format("{}: --describe: there is no model in this program to describe", app_));
   deck_.finish();
   run.app = app_;
   run.resolved = deck_.resolved();

@@ -9,11 +9,16 @@
 
 namespace partita::driver {
 
+/// What --describe prints in an app: nothing, and it is refused; or the model, once it is built.
+enum class Describes { nothing, model };
+
 /// Command line and deck of an app, the same on all ranks: rank 0 reads the file and broadcasts it.
 ///
 ///     driver::Session session(env, argc, argv, "mlp_dp", "An MLP trained with replicated weights");
 ///     const Config config = read_config(session.deck(), env.size());
-///     if (session.settled(config.run)) return;  // --help, --version, --print-config, --validate
+///     if (session.settled(config.run, driver::Describes::model)) return;  // --help, --version, --print-config, ...
+///     ... the model is built ...
+///     if (session.describe()) return print(model.describe());             // --describe
 ///
 /// Throws  UsageError on every rank alike.
 class Session {
@@ -24,8 +29,12 @@ class Session {
   config::Deck& deck() { return deck_; }
 
   /// Reports keys that nobody read, completes `run` with what the deck as a whole tells, and answers questions that
-  /// need no run: true when there is nothing more to do.
-  bool settled(RunOptions& run) const;
+  /// need no run: true when there is nothing more to do. --describe needs no run but a model: with Describes::model
+  /// this answers false, and the app asks describe() when it has one; without, UsageError.
+  bool settled(RunOptions& run, Describes what = Describes::nothing) const;
+
+  /// Whether --describe was given: the app prints its model's description on rank 0 and exits with ExitCode::done.
+  bool describe() const { return line_.describe; }
 
  private:
   const comm::Environment& env_;

@@ -3,6 +3,7 @@
 
 #include <functional>
 #include <partita/core/types.hpp>
+#include <partita/metrics/event_log.hpp>
 #include <partita/metrics/phase_timer.hpp>
 #include <partita/metrics/record.hpp>
 #include <span>
@@ -17,9 +18,23 @@ struct Verification {
   std::string text;  ///< what was checked, or what failed: one line
 };
 
+/// Where a step leaves its results, in the memory of Exec. On the host the driver reads them at a flush.
+struct StepOutput {
+  Vector<double> losses;                   ///< (loss_terms), overwritten
+  Kokkos::View<double, Memory> grad_norm;  ///< 2-norm of the whole gradient, rank 0's counts; left alone: NaN, none
+};
+
+/// What a step tells its times to.
+struct Instruments {
+  metrics::PhaseTimer& timer;
+  metrics::EventLog& events;  ///< wants(step) first
+};
+
 /// What an app hands to run_experiment. All functions are called by all ranks together, in the same order.
 struct Workload {
-  std::string strategy;  ///< "data-parallel ring"
+  std::string strategy;     ///< "data-parallel ring"
+  std::string description;  ///< head of the run's log, at most three lines: model, parameters, ranks x threads, rows a
+                            ///< rank, strategy, backend
   std::vector<metrics::Phase> phases;
   index_t steps = 0;             ///< warm-up included
   index_t samples_per_step = 0;  ///< of all ranks
@@ -27,8 +42,14 @@ struct Workload {
   index_t loss_terms = 0;        ///< partial losses that a step leaves on this rank
   index_t evaluate_every = 0;    ///< steps; 0: never
 
-  /// One step. losses (loss_terms), in the memory of Exec, is overwritten. Allocates nothing.
-  std::function<void(index_t step, Vector<double> losses, metrics::PhaseTimer& timer)> step;
+  /// The timeline of chosen steps. Ranks may do different things: what Event::part and Event::unit number on this rank
+  /// is matched by name.
+  index_t events_per_step = 0;  ///< most that a step makes on this rank
+  std::vector<std::string> event_parts;
+  std::vector<std::string> event_units;
+
+  /// One step. Allocates nothing.
+  std::function<void(index_t step, const StepOutput& out, Instruments& instruments)> step;
   /// The loss of a step from the terms of all ranks, in rank order.
   std::function<double(std::span<const double> terms)> loss;
   /// Held-out loss, accuracy and samples (its `step` is filled in by the caller).

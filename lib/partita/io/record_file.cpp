@@ -18,7 +18,7 @@ namespace partita::io {
 namespace {
 
 constexpr const char* convention = "Partita-1";
-constexpr std::int64_t schema_version = 1;
+constexpr std::int64_t schema_version = 2;  // 2: /steps/grad_norm, /events
 
 std::string temporary(const std::string& path) { return path + ".tmp"; }
 
@@ -68,8 +68,8 @@ metrics::Attributes root_attributes(const metrics::Record& record, bool complete
   return attributes;
 }
 
-// A file with everything in it but the steps, which are reserved.
-File write_structure(const std::string& path, const metrics::Record& record, index_t steps) {
+// A file with everything in it but the steps and the events, which are reserved.
+File write_structure(const std::string& path, const metrics::Record& record, index_t steps, index_t events) {
   File file = File::create(path);
   for (const metrics::Table& table : record_tables(record, steps)) write_table(file, table);
   if (record.steps > 0) {
@@ -78,7 +78,13 @@ File write_structure(const std::string& path, const metrics::Record& record, ind
     write_table(file, {.group = "/", .columns = {{"steps_written", {}, std::vector<std::int64_t>{0}, attributes}}});
     file.link("/steps_written", "/steps/steps_written");
   }
+  if (record.events.capacity > 0) write_table(file, events_table(record, events));
   return file;
+}
+
+void announce_events(File& file, index_t written, index_t dropped) {
+  file.write("/events/events_dropped", std::vector<std::int64_t>{dropped});
+  file.write("/events/events_written", std::vector<std::int64_t>{written});
 }
 
 // Removes a file unless it is kept.
@@ -105,7 +111,7 @@ RecordFile::RecordFile(const std::string& path, const metrics::Record& header) :
   check_writable(path);
   Removal removal(temporary(path));
   header_.attributes.try_emplace("created_utc", utc_now());
-  File file = write_structure(temporary(path), header_, header_.steps);
+  File file = write_structure(temporary(path), header_, header_.steps, header_.events.capacity);
   file.write_attributes("/", root_attributes(header_, false, "running"));
   file.flush();
   part_ = std::make_unique<File>(std::move(file));
@@ -133,6 +139,22 @@ void RecordFile::write_steps(const metrics::StepRows& rows) {
   steps_written_ = written;
 }
 
+void RecordFile::write_events(std::span<const metrics::EventRow> rows, index_t dropped) {
+  const index_t written = events_written_ + static_cast<index_t>(rows.size());
+  if (written > header_.events.capacity) {
+    throw ShapeError(fmt::format("RecordFile: {} events given, expected at most {}: {} are written, {} in all",
+                                 rows.size(), header_.events.capacity - events_written_, events_written_,
+                                 header_.events.capacity));
+  }
+  for (const Slab& slab : event_slabs(events_written_, rows))
+    part_->write_rows("/events/" + slab.column, slab.first_row, slab.data);
+  part_->flush();
+  announce_events(*part_, written, dropped);  // as with steps: only now
+  part_->flush();
+  events_written_ = written;
+  events_dropped_ = dropped;
+}
+
 void RecordFile::write_evaluation(const metrics::EvaluationRow& row) {
   if (evaluations_written_ == header_.evaluations) return;
   metrics::Table table = evaluation_table({row}, 0);
@@ -150,10 +172,11 @@ void RecordFile::finish(const metrics::Record& record, bool complete, const std:
   last.attributes.insert(header_.attributes.begin(),
                          header_.attributes.end());  // what the caller does not know: created_utc
   last.steps = header_.steps;
+  last.events = header_.events;
   last.detail = header_.detail;
   last.full_every = header_.full_every;
   last.evaluations = 0;
-  File file = write_structure(temporary(path_), last, steps_written_);
+  File file = write_structure(temporary(path_), last, steps_written_, events_written_);
   if (last.steps > 0) {
     // Whatever lies along the steps was measured; the rest is in the table already.
     for (const metrics::Column& column : steps_table(last, steps_written_).columns) {
@@ -162,6 +185,11 @@ void RecordFile::finish(const metrics::Record& record, bool complete, const std:
       file.copy_rows(*part_, name, file.extents(name).at(0));
     }
     file.write("/steps_written", std::vector<std::int64_t>{steps_written_});
+  }
+  if (last.events.capacity > 0) {
+    for (const metrics::Column& column : events_table(last, 0).columns)
+      if (!column.dimensions.empty()) file.copy_rows(*part_, "/events/" + column.name, events_written_);
+    announce_events(file, events_written_, events_dropped_);
   }
   file.write_attributes("/", root_attributes(last, complete, exit_reason));
   file.close();

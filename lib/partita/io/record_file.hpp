@@ -4,6 +4,7 @@
 #include <memory>
 #include <partita/io/hdf5_file.hpp>
 #include <partita/metrics/record.hpp>
+#include <span>
 #include <string>
 
 namespace partita::io {
@@ -14,7 +15,8 @@ namespace partita::io {
 /// Names, for output path `x.h5`:
 ///   x.h5.part   the run goes on, or was killed. It appears complete with its structure (under `x.h5.tmp` first, then
 ///   renamed)
-///               and opens at any moment from then on; its first `/steps_written` rows are valid, later ones NaN and 0.
+///               and opens at any moment from then on; its first `/steps_written` rows are valid, later ones NaN and 0
+///               (of /events its first `events_written`, later ones have rank -1).
 ///   x.h5        the run ended in an orderly way: done (complete = 1), or stopped by a signal or its time limit
 ///               (complete = 0, exit_reason says why). Its step axis ends at the last step written.
 /// A new run replaces files of these names; `x.h5` is replaced at the very end, by a rename, so that it is never half a
@@ -25,9 +27,9 @@ namespace partita::io {
 ///          full): Error naming the file; what was written before stays readable in `.part`.
 class RecordFile {
  public:
-  /// Creates parent folders and `.part` with room for header.steps steps and header.evaluations evaluations, and
-  /// flushes it. `header` holds what is known at the start: attributes, deck, environment, calibration, ranks, phases,
-  /// steps, detail.
+  /// Creates parent folders and `.part` with room for header.steps steps, header.evaluations evaluations and
+  /// header.events.capacity events, and flushes it. `header` holds what is known at the start: attributes, deck,
+  /// environment, calibration, ranks, phases, steps, events, detail.
   RecordFile(const std::string& path, const metrics::Record& header);
   /// Without finish(), `.part` stays.
   ~RecordFile();
@@ -41,19 +43,25 @@ class RecordFile {
   /// Appends rows: rows.first_step must be steps_written(). They are with the operating system when this returns.
   void write_steps(const metrics::StepRows& rows);
 
+  /// Appends events, at most as many in all as header.events.capacity; `dropped`: those of the whole run so far that
+  /// found no room on their rank. They are with the operating system when this returns.
+  void write_events(std::span<const metrics::EventRow> rows, index_t dropped);
+
   /// Puts one more evaluation into `.part`; those beyond header.evaluations are left to finish().
   void write_evaluation(const metrics::EvaluationRow& row);
 
-  /// Writes `x.h5` afresh from `record` (which now holds traffic, evaluation, summary, ...) and the steps written,
-  /// brings it to disk, and removes `.part`. `record` has the ranks and phases of the header.
+  /// Writes `x.h5` afresh from `record` (which now holds traffic, evaluation, summary, ...) and the steps and events
+  /// written, brings it to disk, and removes `.part`. `record` has the ranks and phases of the header.
   void finish(const metrics::Record& record, bool complete, const std::string& exit_reason);
 
  private:
   std::string path_;
-  metrics::Record header_;  // what shapes /steps: ranks, phases, steps, detail
+  metrics::Record header_;  // what shapes /steps and /events: ranks, phases, steps, detail, events
   std::unique_ptr<File> part_;
   index_t steps_written_ = 0;
   index_t evaluations_written_ = 0;
+  index_t events_written_ = 0;
+  index_t events_dropped_ = 0;
 };
 
 /// A record without steps, at once.

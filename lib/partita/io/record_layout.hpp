@@ -2,15 +2,16 @@
 #pragma once
 
 #include <partita/metrics/record.hpp>
+#include <span>
 #include <vector>
 
 namespace partita::io {
 
 // What a record looks like as tables: pure, no file. The writer turns each table into a group.
 
-/// Everything but /steps: the root with the scales of step, rank and phase, /config, /environment, /calibration,
-/// /ranks, /traffic, /evaluation, /summary and the app's own. `steps`: extent of the axis step. Throws ShapeError where
-/// a vector of `record` does not hold one value for each rank.
+/// Everything but /steps and /events: the root with the scales of step, rank and phase, /config, /environment,
+/// /calibration, /ranks, /traffic, /evaluation, /summary and the app's own. `steps`: extent of the axis step. Throws
+/// ShapeError where a vector of `record` does not hold one value for each rank.
 std::vector<metrics::Table> record_tables(const metrics::Record& record, index_t steps);
 
 /// /evaluation alone; without rows, `reserved` rows with step -1.
@@ -19,7 +20,10 @@ metrics::Table evaluation_table(const std::vector<metrics::EvaluationRow>& rows,
 /// /steps, its columns reserved for `steps` steps.
 metrics::Table steps_table(const metrics::Record& record, index_t steps);
 
-/// A part of one column of /steps.
+/// /events, with room for `rows` events: rank -1 in each says that it is not there yet.
+metrics::Table events_table(const metrics::Record& record, index_t rows);
+
+/// A part of one column of /steps or /events.
 struct Slab {
   std::string column;
   index_t first_row;
@@ -28,5 +32,8 @@ struct Slab {
 
 /// What rows contribute to each column of /steps; with Detail::stats they are reduced over the ranks here.
 std::vector<Slab> step_slabs(const metrics::Record& record, const metrics::StepRows& rows);
+
+/// The same for /events: rows first_row, first_row + 1, ...
+std::vector<Slab> event_slabs(index_t first_row, std::span<const metrics::EventRow> rows);
 
 }  // namespace partita::io

@@ -73,6 +73,10 @@ Table steps_table(const Record& record, index_t steps) {
   table.columns = {
       {"phase_class", {"phase"}, classes, {{"long_name", "compute, communication, wait, input or other"}}},
       {"loss", {"step"}, Reals{}, {{"long_name", "training loss, mean over the global batch"}, {"units", "1"}}},
+      {"grad_norm",
+       {"step"},
+       Reals{},
+       {{"long_name", "2-norm of the whole gradient before clipping, NaN: the step makes none"}, {"units", "1"}}},
       {"samples", {"step"}, Integers{}, {{"long_name", "samples of all ranks"}, {"units", "1"}}},
       {"warmup", {"step"}, Bytes{}, {{"long_name", "1: warm-up, not to be counted"}, {"units", "1"}}},
       {"flushed", {"step"}, Bytes{}, {{"long_name", "1: the record was flushed just before"}, {"units", "1"}}}};
@@ -113,6 +117,7 @@ Table steps_table(const Record& record, index_t steps) {
 std::vector<Slab> step_slabs(const Record& record, const StepRows& rows) {
   const index_t at = rows.first_step;
   std::vector<Slab> slabs{{"loss", at, rows.loss},
+                          {"grad_norm", at, rows.grad_norm},
                           {"samples", at, rows.samples},
                           {"warmup", at, rows.warmup},
                           {"flushed", at, rows.flushed}};

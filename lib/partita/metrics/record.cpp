@@ -22,6 +22,7 @@ void StepRows::check(std::size_t ranks, std::size_t phases) const {
   require("start_ns", start_ns.size(), n * ranks, "count x ranks");
   require("end_ns", end_ns.size(), n * ranks, "count x ranks");
   require("loss", loss.size(), n, "count");
+  require("grad_norm", grad_norm.size(), n, "count");
   require("samples", samples.size(), n, "count");
   require("warmup", warmup.size(), n, "count");
   require("flushed", flushed.size(), n, "count");

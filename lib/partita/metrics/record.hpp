@@ -5,6 +5,7 @@
 #include <limits>
 #include <map>
 #include <partita/core/index.hpp>
+#include <partita/metrics/event_log.hpp>
 #include <partita/metrics/phase.hpp>
 #include <partita/metrics/table.hpp>
 #include <string>
@@ -68,13 +69,28 @@ struct SummaryRow {
   std::string unit = {};
 };
 
+/// An event and whose it is.
+struct EventRow {
+  index_t rank = 0;
+  Event event = {};
+};
+
+/// The timeline of chosen steps: /events. Its rows are handed on while the run goes; this is what shapes it.
+struct EventTable {
+  index_t first_step = 0;  ///< chosen steps, both included
+  index_t last_step = -1;
+  index_t capacity = 0;  ///< rows reserved for all ranks; 0: the record has no /events
+  std::vector<std::string> parts = {};
+  std::vector<std::string> units = {};
+};
+
 /// How much of the per-rank times is kept: everything, or per step mean, min, max and which rank, with every
 /// `full_every`-th step in full (for some thousand ranks and more).
 enum class Detail { full, stats };
 
-/// One run in memory, except for its steps, which are handed on as StepRows while they arise.
+/// One run in memory, except for its steps and events, which are handed on as StepRows and EventRows while they arise.
 ///
-/// What every record holds is filled by the driver; an app adds `tables` (/strategy, /events, its own).
+/// What every record holds is filled by the driver; an app adds `tables` (/strategy, its own).
 struct Record {
   Attributes attributes = {};                           ///< of the file: app, strategy, study, run_uuid, git_sha, ...
   std::string deck_toml = {};                           ///< the resolved deck
@@ -85,6 +101,7 @@ struct Record {
   std::vector<Phase> phases = {};
   index_t steps = 0;        ///< training steps, warm-up included; 0: the record has no /steps
   index_t evaluations = 0;  ///< evaluations that are planned: their rows are reserved in the .part
+  EventTable events = {};
   Detail detail = Detail::full;
   index_t full_every = 100;
   std::vector<TrafficRow> traffic = {};
@@ -101,6 +118,7 @@ struct StepRows {
   std::vector<std::int64_t> start_ns = {};  ///< (count, P) on the rank's own clock
   std::vector<std::int64_t> end_ns = {};    ///< (count, P)
   std::vector<double> loss = {};            ///< (count) mean over the global batch
+  std::vector<double> grad_norm = {};       ///< (count) of the whole gradient; NaN where the step makes none
   std::vector<std::int64_t> samples = {};   ///< (count) of all ranks
   std::vector<std::int8_t> warmup = {};     ///< (count) 1: not to be counted
   std::vector<std::int8_t> flushed = {};    ///< (count) 1: the record was flushed just before this step

@@ -52,6 +52,8 @@ TEST(command_line, output_is_an_override_that_wins) {
 
 TEST(command_line, flags) {
   EXPECT_TRUE(parse({"a.toml", "--print-config"}).print_config);
+  EXPECT_TRUE(parse({"a.toml", "--describe"}).describe);
+  EXPECT_FALSE(parse({"a.toml"}).describe);
   EXPECT_TRUE(parse({"-h"}).help);
   EXPECT_TRUE(parse({"--help", "a.toml", "--nonsense"}).help) << "who asks for help gets it";
   EXPECT_TRUE(parse({"--version"}).version);
@@ -59,8 +61,8 @@ TEST(command_line, flags) {
 
 TEST(command_line, usage_names_every_flag) {
   const std::string usage = parse({"--help"}).usage;
-  for (const char* part :
-       {"An MLP.", "mlp_dp", "DECK.toml", "--set", "--output", "--validate", "--print-config", "--help", "--version"}) {
+  for (const char* part : {"An MLP.", "mlp_dp", "DECK.toml", "--set", "--output", "--validate", "--print-config",
+                           "--describe", "--help", "--version"}) {
     EXPECT_NE(usage.find(part), std::string::npos) << part << " in\n" << usage;
   }
 }
@@ -70,6 +72,7 @@ TEST(command_line, mistakes_are_named) {
   EXPECT_EQ(message({}), "mlp_dp: no deck; expected the path of a TOML file" + hint);
   EXPECT_EQ(message({"a.toml", "b.toml"}), "mlp_dp: two decks, a.toml and b.toml; expected one" + hint);
   EXPECT_EQ(message({"a.toml", "--ouput=x"}), "mlp_dp: --ouput=x: unknown option; did you mean --output?" + hint);
+  EXPECT_EQ(message({"a.toml", "--decribe"}), "mlp_dp: --decribe: unknown option; did you mean --describe?" + hint);
   EXPECT_EQ(message({"a.toml", "-q"}), "mlp_dp: -q: unknown option" + hint);
   EXPECT_NE(message({"a.toml", "--set"}).find("--set"), std::string::npos);
   EXPECT_EQ(message({"a.toml", "--set"}).find('\n'), std::string::npos) << "one line";

@@ -16,6 +16,7 @@ struct Example {
       rows.start_ns.insert(rows.start_ns.end(), {s * 10000000, s * 10000000});
       rows.end_ns.insert(rows.end_ns.end(), {s * 10000000 + 2000000, s * 10000000 + 1000000});
       rows.loss.push_back(1);
+      rows.grad_norm.push_back(1);
       rows.samples.push_back(100);
       rows.warmup.push_back(s == 0);
       rows.flushed.push_back(0);

@@ -40,6 +40,7 @@ metrics::StepRows make_rows(index_t first, index_t count) {
     rows.start_ns.insert(rows.start_ns.end(), {i, i});
     rows.end_ns.insert(rows.end_ns.end(), {i + 1, i + 1});
     rows.loss.push_back(static_cast<double>(i));
+    rows.grad_norm.push_back(0.5);
     rows.samples.push_back(32);
     rows.warmup.push_back(0);
     rows.flushed.push_back(0);
@@ -176,6 +177,50 @@ TEST(record_file, more_evaluations_than_planned_are_left_to_the_end) {
   EXPECT_EQ(std::get<Integers>(seen(folder, out.part_path()).read("/evaluation/step")), (Integers{1, 2}));
   out.finish(record, true, "done");
   EXPECT_EQ(std::get<Integers>(File::open(folder / "x.h5").read("/evaluation/step")), (Integers{1, 2, 3}));
+}
+
+metrics::Record with_events() {
+  metrics::Record record = make_record();
+  record.events = {.first_step = 1, .last_step = 2, .capacity = 4, .parts = {"forward"}, .units = {"linear0", "head"}};
+  return record;
+}
+
+std::vector<metrics::EventRow> make_events(index_t first, index_t count) {
+  std::vector<metrics::EventRow> rows;
+  for (index_t i = first; i < first + count; ++i) rows.push_back({i % 2, {.step = 1 + i / 2, .bytes = 10 * i}});
+  return rows;
+}
+
+TEST(record_file, events_are_in_the_part_as_they_come_and_alone_in_the_end) {
+  const TemporaryFolder folder;
+  RecordFile out(folder / "x.h5", with_events());
+  EXPECT_EQ(std::get<Integers>(seen(folder, out.part_path()).read("/events/rank")), Integers(4, -1));
+  out.write_events(make_events(0, 2), 0);
+  out.write_events(make_events(2, 1), 5);
+  {
+    const File part = seen(folder, out.part_path());
+    EXPECT_EQ(std::get<Integers>(part.read("/events/events_written")), Integers{3});
+    EXPECT_EQ(std::get<Integers>(part.read("/events/events_dropped")), Integers{5});
+    EXPECT_EQ(std::get<Integers>(part.read("/events/rank")), (Integers{0, 1, 0, -1}));
+    EXPECT_EQ(std::get<Integers>(part.read("/events/bytes")), (Integers{0, 10, 20, 0}));
+  }
+  EXPECT_EQ(message_of<ShapeError>([&] { out.write_events(make_events(3, 2), 5); }),
+            "RecordFile: 2 events given, expected at most 1: 3 are written, 4 in all");
+  out.finish(make_record(), true, "done");  // whoever ends it need not know of them
+  const File file = File::open(folder / "x.h5");
+  EXPECT_EQ(std::get<Integers>(file.read("/events/step")), (Integers{1, 1, 2}));
+  EXPECT_EQ(std::get<Integers>(file.read("/events/bytes")), (Integers{0, 10, 20}));
+  EXPECT_EQ(std::get<Integers>(file.read("/events/events_written")), Integers{3});
+  EXPECT_EQ(std::get<Integers>(file.read("/events/events_dropped")), Integers{5});
+  EXPECT_EQ(std::get<std::vector<std::string>>(file.read("/events/unit_name")).at(1), "head");
+}
+
+TEST(record_file, chosen_steps_that_never_came_leave_an_empty_table) {
+  const TemporaryFolder folder;
+  RecordFile(folder / "x.h5", with_events()).finish(with_events(), false, "signal 15");
+  const File file = File::open(folder / "x.h5");
+  EXPECT_EQ(file.extents("/events/rank"), std::vector<index_t>{0});
+  EXPECT_EQ(std::get<Integers>(file.read("/events/events_written")), Integers{0});
 }
 
 TEST(record_file, an_app_adds_tables_of_its_own) {

@@ -34,6 +34,7 @@ metrics::StepRows make_rows(index_t first, index_t count) {
       rows.end_ns.push_back(1000 * i + r + 1'000'000'000 * (1 + (r + i) % 3));
     }
     rows.loss.push_back(static_cast<double>(i));
+    rows.grad_norm.push_back(0.5 * static_cast<double>(i));
     rows.samples.push_back(32);
     rows.warmup.push_back(0);
     rows.flushed.push_back(0);
@@ -67,6 +68,7 @@ TEST(record_layout, full_detail_hands_rows_on_unchanged) {
   EXPECT_EQ(slab<Integers>(slabs, "start_ns", 4), rows.start_ns);
   EXPECT_EQ(slab<Integers>(slabs, "end_ns", 4), rows.end_ns);
   EXPECT_EQ(slab<Reals>(slabs, "loss", 4), rows.loss);
+  EXPECT_EQ(slab<Reals>(slabs, "grad_norm", 4), (Reals{2, 2.5}));
 }
 
 TEST(record_layout, statistics_are_over_the_ranks) {
@@ -130,6 +132,40 @@ TEST(record_layout, units_and_names_stand_at_every_number) {
       EXPECT_EQ(c.name.ends_with("_s"), c.attributes.at("units") == metrics::Attribute("s")) << c.name;
       EXPECT_EQ(c.name.ends_with("_ns"), c.attributes.at("units") == metrics::Attribute("ns")) << c.name;
     }
+  }
+}
+
+metrics::Record with_events() {
+  metrics::Record record = make_record(metrics::Detail::full);
+  record.events = {.first_step = 2, .last_step = 3, .capacity = 5, .parts = {"forward", "send"}, .units = {"linear0"}};
+  return record;
+}
+
+TEST(record_layout, every_slab_of_events_has_a_column_of_its_type) {
+  const auto table = io::events_table(with_events(), 5);
+  const std::vector<metrics::EventRow> rows = {
+      {1, {.step = 2, .part = 1, .stage = 3, .unit = 0, .micro_batch = 4, .piece = 5, .peer = 6, .bytes = 7}},
+      {2, {.step = 3, .start_ns = 8, .end_ns = 9}}};
+  const auto slabs = io::event_slabs(1, rows);
+  EXPECT_EQ(slabs.size() + 2, table.columns.size());  // and the counts
+  for (const io::Slab& s : slabs) {
+    EXPECT_EQ(column(table, s.column).data.index(), s.data.index()) << s.column;
+    EXPECT_EQ(column(table, s.column).dimensions, Texts{"event"}) << s.column;
+  }
+  const std::pair<const char*, Integers> expected[] = {
+      {"rank", {1, 2}},  {"step", {2, 3}},         {"part", {1, -1}},  {"stage", {3, -1}},
+      {"unit", {0, -1}}, {"micro_batch", {4, -1}}, {"piece", {5, -1}}, {"peer", {6, -1}},
+      {"bytes", {7, 0}}, {"start_ns", {0, 8}},     {"end_ns", {0, 9}}};
+  for (const auto& [name, values] : expected) EXPECT_EQ(slab<Integers>(slabs, name, 1), values) << name;
+}
+
+TEST(record_layout, reserved_events_are_marked_as_not_there) {
+  const auto table = io::events_table(with_events(), 5);
+  EXPECT_EQ(std::get<Integers>(column(table, "rank").data), Integers(5, -1));
+  EXPECT_EQ(std::get<Texts>(table.scales.at(1).data), (Texts{"forward", "send"}));
+  for (const auto& c : table.columns) {
+    EXPECT_TRUE(c.attributes.contains("long_name") && c.attributes.contains("units")) << c.name;
+    EXPECT_EQ(c.name.ends_with("_ns"), c.attributes.contains("cell_methods")) << c.name;
   }
 }
 

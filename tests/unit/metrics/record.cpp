@@ -18,6 +18,7 @@ StepRows fitting() {
           .start_ns = std::vector<std::int64_t>(6),
           .end_ns = std::vector<std::int64_t>(6),
           .loss = std::vector<double>(2),
+          .grad_norm = std::vector<double>(2),
           .samples = std::vector<std::int64_t>(2),
           .warmup = std::vector<std::int8_t>(2),
           .flushed = std::vector<std::int8_t>(2)};
@@ -43,6 +44,7 @@ TEST(record, a_misfit_is_named_with_both_extents) {
   EXPECT_NE(complaint([](StepRows& rows) { rows.start_ns.clear(); }).find("start_ns has 0"), std::string::npos);
   EXPECT_NE(complaint([](StepRows& rows) { rows.end_ns.push_back(0); }).find("end_ns has 7"), std::string::npos);
   EXPECT_NE(complaint([](StepRows& rows) { rows.loss.clear(); }).find("loss has 0"), std::string::npos);
+  EXPECT_NE(complaint([](StepRows& rows) { rows.grad_norm.clear(); }).find("grad_norm has 0"), std::string::npos);
   EXPECT_NE(complaint([](StepRows& rows) { rows.samples.clear(); }).find("samples has 0"), std::string::npos);
   EXPECT_NE(complaint([](StepRows& rows) { rows.warmup.clear(); }).find("warmup has 0"), std::string::npos);
   EXPECT_NE(complaint([](StepRows& rows) { rows.flushed.clear(); }).find("flushed has 0"), std::string::npos);

@@ -28,6 +28,7 @@ StepRows make_rows(index_t first, index_t count) {
       rows.end_ns.push_back(1'000'000 * i + 77 * r + 1000 * (10 + i + r));
     }
     rows.loss.push_back(5.0 - static_cast<double>(i));
+    rows.grad_norm.push_back(1.0);
     rows.samples.push_back(32);
     rows.warmup.push_back(0);
     rows.flushed.push_back(0);
