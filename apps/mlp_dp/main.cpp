@@ -27,7 +27,7 @@ int main(int argc, char** argv) {
     // 2. Deck and overrides, checked, the same on all ranks.
     driver::Session session(env, argc, argv, "mlp_dp", "A model trained with replicated weights");
     mlp_dp::Config config = mlp_dp::read_config(session.deck(), env.size());
-    if (session.settled(config.run)) return ExitCode::done;
+    if (session.settled(config.run, driver::Describes::model)) return ExitCode::done;
 
     // 3. Who talks to whom, and my share of the data.
     const comm::Mesh mesh(env.world(), {{"data", env.size()}});

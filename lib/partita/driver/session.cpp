@@ -61,4 +61,9 @@ bool Session::settled(RunOptions& run, Describes what) const {
   return line_.print_config || line_.validate;
 }
 
+bool Session::describe(const std::string& model) const {
+  if (line_.describe && env_.rank() == 0) fmt::print("{}", model);
+  return line_.describe;
+}
+
 }  // namespace partita::driver

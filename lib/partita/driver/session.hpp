@@ -18,7 +18,7 @@ enum class Describes { nothing, model };
 ///     const Config config = read_config(session.deck(), env.size());
 ///     if (session.settled(config.run, driver::Describes::model)) return;  // --help, --version, --print-config, ...
 ///     ... the model is built ...
-///     if (session.describe()) return print(model.describe());             // --describe
+///     if (session.describe(model.describe())) return;                     // --describe
 ///
 /// Throws  UsageError on every rank alike.
 class Session {
@@ -33,8 +33,9 @@ class Session {
   /// this answers false, and the app asks describe() when it has one; without, UsageError.
   bool settled(RunOptions& run, Describes what = Describes::nothing) const;
 
-  /// Whether --describe was given: the app prints its model's description on rank 0 and exits with ExitCode::done.
-  bool describe() const { return line_.describe; }
+  /// Answers --describe: prints the model's description on rank 0; true when it was asked for and nothing more is to
+  /// do.
+  bool describe(const std::string& model) const;
 
  private:
   const comm::Environment& env_;
