@@ -5,7 +5,7 @@
 #include <partita/nn/cnn.hpp>
 #include <partita/nn/gpt.hpp>
 #include <partita/nn/mlp.hpp>
-#include <partita/nn/trainer.hpp>
+#include <partita/nn/serial_step.hpp>
 
 #include "suite.hpp"
 
@@ -17,61 +17,51 @@ namespace {
 
 using kernels::Optimizer;
 
-struct Shape {
-  index_t B;        // rows of a batch
-  index_t labels;   // of a row
-  index_t classes;  // of a label
-  index_t tokens;   // of a row; 0: rows of features
-  Optimizer optimizer;
-};
-
 /// Everything a step works on.
 struct Training {
-  Training(kernels::Context& context, nn::Model<float> of, const Shape& shape)
+  Training(kernels::Context& context, nn::Model<float> of, index_t B, Optimizer optimizer)
       : model(std::move(of)),
-        x(shape.tokens > 0 ? Matrix<float>() : matrix(shape.B, model.inputs())),
-        label(labels(shape.B * shape.labels, shape.classes)),
-        trainer(model, context,
-                nn::FlatOptimizer<float>(context.exec(), {.kind = shape.optimizer}, 3e-4, model.parameters()),
-                shape.B) {
-    if (shape.tokens > 0) {
-      const Vector<std::int32_t> words = labels(shape.B * shape.tokens, shape.classes);
-      kept = words;
-      tokens = Matrix<std::int32_t>(words.data(), shape.B, shape.tokens);
+        label(labels(B * model.output().labels, model.output().classes)),
+        step(context, model, B, {.update = {.optimizer = {.kind = optimizer}, .learning_rate = 3e-4}}) {
+    if (model.reads_tokens()) {
+      words = labels(B * model.inputs(), model.output().classes);
+      tokens = Matrix<std::int32_t>(words.data(), B, model.inputs());
+    } else {
+      x = matrix(B, model.inputs());
     }
   }
+  void run() { step.run({x, tokens, label}); }
 
   nn::Model<float> model;
   Matrix<float> x;
-  Vector<std::int32_t> kept;
+  Vector<std::int32_t> words;
   Matrix<std::int32_t> tokens;
   Vector<std::int32_t> label;
-  Kokkos::View<double, Memory> sum{"partita::kernel_bench::sum"};
-  nn::Trainer<float> trainer;
+  nn::SerialStep<float> step;
 };
 
-void add_model(Suite& suite, const char* name, const Shape& shape, const std::function<nn::Model<float>()>& make) {
+void add_model(Suite& suite, const char* name, index_t B, Optimizer optimizer,
+               const std::function<nn::Model<float>()>& make) {
   // Bytes: weights and gradient written and read, the optimizer's own pass; activations are not counted.
   const nn::Model<float> model = make();
-  const kernels::cost::Cost update =
-      kernels::cost::optimizer_update({.kind = shape.optimizer}, model.table().size(), 4);
-  const kernels::cost::Cost cost{model.forward_flop(shape.B) + model.backward_flop(shape.B) + update.flop,
-                                 3 * 4.0 * static_cast<double>(model.table().size()) + update.byte};
+  const index_t n = model.table().size();
+  const kernels::cost::Cost update = kernels::cost::optimizer_update({.kind = optimizer}, n, 4);
+  const kernels::cost::Cost cost{model.flop(B).total() + update.flop, 3 * 4.0 * static_cast<double>(n) + update.byte};
   suite.add(fmt::format("model/{}", name), cost, [=](kernels::Context& context) -> Call {
-    const auto training = std::make_shared<Training>(context, make(), shape);
-    return [training] { training->trainer.step(training->x, training->tokens, training->label, training->sum); };
+    const auto training = std::make_shared<Training>(context, make(), B, optimizer);
+    return [training] { training->run(); };
   });
 }
 
 }  // namespace
 
 void add_models(Suite& suite) {
-  add_model(suite, "mlp", {256, 1, 10, 0, Optimizer::adam}, [] {
-    return nn::make_mlp<float>({784, {2048, 2048}, 10, kernels::Activation::relu}, 1);
+  add_model(suite, "mlp", 256, Optimizer::adam, [] {
+    return nn::make_mlp<float>({784, {2048, 2048}, 10, kernels::Activation::relu});
   });
-  add_model(suite, "gpt", {8, 256, 256, 256, Optimizer::adamw},
-            [] { return nn::make_gpt<float>({.V = 256, .T = 256, .C = 256, .H = 4, .blocks = 4}, 1); });
-  add_model(suite, "cnn", {128, 1, 10, 0, Optimizer::adamw}, [] { return nn::make_cnn<float>({}, 1); });
+  add_model(suite, "gpt", 8, Optimizer::adamw,
+            [] { return nn::make_gpt<float>({.V = 256, .T = 256, .C = 256, .H = 4, .blocks = 4}); });
+  add_model(suite, "cnn", 128, Optimizer::adamw, [] { return nn::make_cnn<float>({}); });
 }
 
 }  // namespace partita::kernel_bench

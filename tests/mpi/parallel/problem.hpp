@@ -2,74 +2,146 @@
 #pragma once
 
 #include <partita/core/random.hpp>
+#include <partita/core/tree.hpp>
+#include <partita/nn/cnn.hpp>
+#include <partita/nn/gpt.hpp>
 #include <partita/nn/mlp.hpp>
-#include <partita/parallel/data_parallel.hpp>
-#include <partita/parallel/training_phases.hpp>
+#include <partita/nn/train_step.hpp>
+#include <partita/parallel/exchanges/allreduce.hpp>
+#include <partita/parallel/replicas.hpp>
 #include <vector>
 
 namespace partita::parallel::test {
 
-/// A little classification problem: 9 features, hidden layers of 11 and 6, 4 classes. Rows are functions of their
-/// place in the batch of a step, so that every rank can make any of them.
-template <class Scalar>
-struct Problem {
-  static constexpr index_t features = 9;
-  static constexpr index_t classes = 4;
+/// What is trained: little models on rows that are functions of their place in the batch of a step, so that every rank
+/// can make any of them.
+struct Kind {
+  const char* name;
+  index_t batch;
 
-  static nn::Model<Scalar> model() {
-    return nn::make_mlp<Scalar>({features, {11, 6}, classes, kernels::Activation::tanh}, 7);
-  }
-
-  static void fill(index_t step, Slice rows, Matrix<Scalar> x, Vector<std::int32_t> label) {
-    const auto host_x = Kokkos::create_mirror_view(x);
-    const auto host_label = Kokkos::create_mirror_view(label);
-    for (index_t b = 0; b < rows.extent; ++b) {
-      const index_t row = step * 1000 + rows.offset + b;
-      for (index_t k = 0; k < features; ++k)
-        host_x(b, k) = static_cast<Scalar>(normal(5, Stream::test, static_cast<std::uint64_t>(row * features + k)));
-      host_label(b) = static_cast<std::int32_t>(row % classes);
-    }
-    Kokkos::deep_copy(x, host_x);
-    Kokkos::deep_copy(label, host_label);
+  template <class Scalar>
+  nn::Model<Scalar> model(index_t chunks) const {
+    const nn::ModelOptions options{.seed = 7, .chunks = chunks};
+    const std::string_view kind = name;
+    if (kind == "gpt")
+      return nn::make_gpt<Scalar>({.V = 11, .T = 5, .C = 12, .H = 3, .blocks = 2, .tied = true, .dropout = 0.2},
+                                  options);
+    if (kind == "cnn")
+      return nn::make_cnn<Scalar>({.rows = 7, .columns = 6, .channels = 2, .width = {3, 4}, .depth = 1, .classes = 4},
+                                  options);
+    return nn::make_mlp<Scalar>({9, {11, 6}, 4, kernels::Activation::tanh}, options);
   }
 };
 
-/// The loss of each step and the last gradient and parameters of `steps` steps of training on a communicator.
+struct Options {
+  comm::Allreduce allreduce = comm::Allreduce::mpi;
+  index_t micro_batches = 1;
+  index_t chunks = 0;  ///< 0: fast mode
+  nn::UpdateOptions update = {.optimizer = {.kind = kernels::Optimizer::adam}, .learning_rate = 0.01, .clip_norm = 2};
+};
+
+/// A training step with replicated weights on a communicator, its parts plugged together, and its data.
+template <class Scalar>
+struct Replica {
+  Replica(const Kind& of, const comm::Communicator& axis, const Options& options)
+      : kind(of),
+        context(Exec(),
+                {.backend = kernels::Backend::automatic, .deterministic = options.chunks > 0, .per_kernel = {}}),
+        model(of.model<Scalar>(std::max<index_t>(options.chunks, 1))),
+        division(nn::divide(of.batch, axis.size(), axis.rank(), options.micro_batches, options.chunks)),
+        sum(model.gradient_size(), division),
+        head(kernels::Loss::cross_entropy, model),
+        pass(model, division, nn::in_turn(options.micro_batches), head, &sum),
+        exchange(axis, options.allreduce, true, model.parameters(), sum, division),
+        update(context.exec(), options.update, model),
+        step(context, pass, exchange, &update, 5),
+        label("label", division.rows.extent * model.output().labels),
+        losses("losses", division.pieces.size()) {
+    if (model.reads_tokens())
+      tokens = Matrix<std::int32_t>("tokens", division.rows.extent, model.inputs());
+    else
+      x = Matrix<Scalar>("x", division.rows.extent, model.inputs());
+  }
+
+  void fill(index_t s) {
+    const auto host_x = Kokkos::create_mirror_view(x);
+    const auto host_tokens = Kokkos::create_mirror_view(tokens);
+    const auto host_label = Kokkos::create_mirror_view(label);
+    const auto place = [&](std::size_t i, std::size_t width) {
+      return static_cast<std::uint64_t>((s * 1000 + division.rows.offset) * static_cast<index_t>(width)) + i;
+    };
+    for (std::size_t i = 0; i < host_x.size(); ++i)
+      host_x.data()[i] = static_cast<Scalar>(static_cast<float>(normal(5, Stream::test, place(i, x.extent(1)))));
+    const auto any = [&](std::uint64_t seed, std::uint64_t i) {
+      return static_cast<std::int32_t>(random_bits(seed, Stream::test, i) %
+                                       static_cast<std::uint64_t>(model.output().classes));
+    };
+    for (std::size_t i = 0; i < host_tokens.size(); ++i) host_tokens.data()[i] = any(6, place(i, tokens.extent(1)));
+    for (std::size_t i = 0; i < host_label.size(); ++i)
+      host_label(i) = any(8, place(i, static_cast<std::size_t>(model.output().labels)));
+    Kokkos::deep_copy(x, host_x);
+    Kokkos::deep_copy(tokens, host_tokens);
+    Kokkos::deep_copy(label, host_label);
+  }
+
+  void run(index_t s, nn::Observer& observer) { step.run({x, tokens, label}, s, losses, norm, observer); }
+
+  Kind kind;
+  kernels::Context context;
+  nn::Model<Scalar> model;
+  nn::Division division;
+  nn::GradientSum<nn::Sum<Scalar>> sum;
+  nn::WholeRows<Scalar> head;
+  nn::GradientPass<Scalar> pass;
+  AllreduceExchange<Scalar> exchange;
+  nn::Update<Scalar> update;
+  nn::TrainStep<Scalar> step;
+  Matrix<Scalar> x;
+  Matrix<std::int32_t> tokens;
+  Vector<std::int32_t> label;
+  Vector<double> losses;
+  Kokkos::View<double, Memory> norm{"norm"};
+};
+
+/// What some steps of training leave.
 template <class Scalar>
 struct Trained {
-  std::vector<double> losses;  // rank 0 of the communicator
-  std::vector<Scalar> gradients;
-  std::vector<Scalar> parameters;
-  index_t rows = 0;
+  std::vector<double> losses;  // rank 0 of the communicator: the mean loss of each step
+  std::vector<double> norms;
+  std::vector<nn::Sum<Scalar>> gradients, running;
+  std::vector<float> parameters;
+  index_t rows = 0, skipped = 0;
   bool agree = false;
 
-  Trained(const comm::Communicator& comm, const DataParallelOptions& options, index_t steps) {
-    using Data = Problem<Scalar>;
-    nn::Model<Scalar> model = Data::model();
-    kernels::Context context(
-        Exec(), {.backend = kernels::Backend::automatic, .deterministic = options.deterministic, .per_kernel = {}});
-    const nn::FlatOptimizer<Scalar> optimizer(context.exec(), {.kind = kernels::Optimizer::adam}, 0.01,
-                                              model.parameters());
-    DataParallel<Scalar> replica(model, context, comm, options, optimizer);
-    metrics::PhaseTimer timer(training_phases());
-    rows = replica.rows().extent;
-    const Matrix<Scalar> x("x", rows, Data::features);
-    const Vector<std::int32_t> label("label", rows);
-    const Vector<double> terms("losses", replica.loss_terms());
-    for (index_t step = 0; step < steps; ++step) {
-      Data::fill(step, replica.rows(), x, label);
-      replica.train_step(x, label, terms, timer);
-      const auto mine = Kokkos::create_mirror_view_and_copy(Kokkos::HostSpace(), terms);
-      const std::vector<double> all = comm.gather(std::span<const double>(mine.data(), mine.extent(0)));
-      if (comm.is_root()) losses.push_back(replica.mean_loss(all));
+  Trained(const Kind& kind, const comm::Communicator& axis, const Options& options, index_t steps) {
+    Replica<Scalar> replica(kind, axis, options);
+    nn::Observer nobody;
+    rows = replica.division.rows.extent;
+    for (index_t s = 0; s < steps; ++s) {
+      replica.fill(s);
+      replica.run(s, nobody);
+      replica.context.exec().fence();
+      const std::vector<double> all = axis.gather(std::span<const double>(on_host(replica.losses)));
+      if (axis.is_root())
+        losses.push_back(tree_sum(all) / static_cast<double>(kind.batch * replica.model.output().labels));
+      double norm = 0;
+      Kokkos::deep_copy(norm, replica.norm);
+      norms.push_back(norm);
     }
-    gradients = on_host(replica.gradients());
-    parameters = on_host(model.parameters());
-    agree = replica.replicas_agree();
+    gradients = on_host(replica.exchange.gradients());
+    running = on_host(replica.model.running());
+    for (const Scalar value : on_host(replica.model.parameters())) parameters.push_back(static_cast<float>(value));
+    agree = replicas_agree<Scalar>(axis, replica.model.parameters()) &&
+            replicas_agree<nn::Sum<Scalar>>(axis, replica.model.running());
+    kernels::LossScaleState scaling;
+    Kokkos::deep_copy(Kokkos::View<kernels::LossScaleState, Kokkos::HostSpace>(&scaling),
+                      replica.update.loss_scale_state());
+    skipped = scaling.skipped;
   }
 
  private:
-  static std::vector<Scalar> on_host(ConstVector<Scalar> values) {
+  template <class T>
+  static std::vector<std::remove_const_t<T>> on_host(const Vector<T>& values) {
     const auto host = Kokkos::create_mirror_view_and_copy(Kokkos::HostSpace(), values);
     return {host.data(), host.data() + host.extent(0)};
   }
