@@ -9,6 +9,8 @@
 #include <partita/kernels/loss.hpp>
 #include <partita/kernels/norm.hpp>
 #include <partita/kernels/optimizer.hpp>
+#include <string>
+#include <vector>
 
 #include "suite.hpp"
 
@@ -57,6 +59,48 @@ void add_optimizer(Suite& suite, const kernels::OptimizerOptions& options, index
             });
 }
 
+template <class Storage>
+void add_mixed_optimizer(Suite& suite, const char* storage, index_t n) {
+  const kernels::OptimizerOptions options{.kind = kernels::Optimizer::adamw, .weight_decay = 0.1};
+  suite.add(fmt::format("optimizer_update/adamw_{}/{}", storage, n),
+            kernels::cost::optimizer_update_mixed(options, n, sizeof(Storage)), [=](Context& context) -> Call {
+              const kernels::OptimizerStateView state("partita::kernel_bench::state");
+              kernels::optimizer_set_learning_rate(context.exec(), 1e-6, state);
+              kernels::optimizer_advance(context.exec(), options, state);
+              const auto m = Vector<float>("partita::kernel_bench::m", n),
+                         v = Vector<float>("partita::kernel_bench::v", n);
+              return [=, &context, g = vector(n), p = vector(n), copy = vector<Storage>(n)] {
+                kernels::optimizer_update(context.exec(), options, state, g, p, m, v, copy);
+              };
+            });
+}
+
+/// The norm of n gradients that are cut into the cells listed.
+void add_norm(Suite& suite, const std::string& shape, const std::vector<kernels::NormCell>& list, index_t n) {
+  index_t elements = 0;
+  for (const kernels::NormCell& cell : list) elements += cell.rows * cell.columns;
+  suite.add(fmt::format("norm_squared/{}/{}", shape, n), kernels::cost::norm_squared(elements, 4),
+            [=](Context& context) -> Call {
+              const Vector<kernels::NormCell> cells("partita::kernel_bench::cells", list.size());
+              const Kokkos::View<const kernels::NormCell*, Kokkos::HostSpace> from(list.data(), list.size());
+              Kokkos::deep_copy(context.exec(), cells, from);
+              const Vector<double> sums("partita::kernel_bench::sums", list.size());
+              const Kokkos::View<double, Memory> sum("partita::kernel_bench::sum");
+              return [=, &context, g = vector(n)] {
+                kernels::norm_squared<float>(context, cells, g, sums);
+                kernels::norm_total(context.exec(), sums, sum);
+              };
+            });
+}
+
+/// A matrix (n / columns, columns) in cells of rows x width.
+std::vector<kernels::NormCell> blocks_of(index_t n, index_t columns, index_t rows, index_t width) {
+  std::vector<kernels::NormCell> cells;
+  for (index_t r = 0; r < n / columns; r += rows)
+    for (index_t c = 0; c < columns; c += width) cells.push_back({r * columns + c, rows, width, columns});
+  return cells;
+}
+
 void add_loss(Suite& suite, index_t B, index_t V) {
   suite.add(fmt::format("loss_forward_backward/cross_entropy/{}x{}", B, V),
             kernels::cost::loss_forward_backward(kernels::Loss::cross_entropy, B, V, 4), [=](Context& context) -> Call {
@@ -87,15 +131,20 @@ void add_elementwise(Suite& suite) {
       kernels::add_relu<float>(context.exec(), a, b, c);
     };
   });
-  suite.add(fmt::format("norm_squared/{}", n), kernels::cost::norm_squared(n, 4), [=](Context& context) -> Call {
+  add_norm(suite, "flat", kernels::norm_cells({0, n}), n);
+  add_norm(suite, "blocks_16x256_of_2048", blocks_of(n, 2048, 16, 256), n);
+  suite.add(fmt::format("clip_by_norm/{}", n), kernels::cost::clip_by_norm(n, 4), [=](Context& context) -> Call {
     const Kokkos::View<double, Memory> sum("partita::kernel_bench::sum");
-    return [=, &context, g = vector(n)] { kernels::norm_squared<float>(context, g, sum); };
+    Kokkos::deep_copy(context.exec(), sum, 1.0);
+    return [=, &context, g = vector(n)] { kernels::clip_by_norm<float>(context.exec(), 1 - 1e-6, sum, g); };
   });
   add_cast<bfloat16>(suite, "bfloat16", n);
   add_cast<float16>(suite, "float16", n);
   suite.add(fmt::format("dropout/{}", n), kernels::cost::dropout(n, 4), [=](Context& context) -> Call {
-    return [=, &context, x = vector(n), y = vector(n)] {
-      kernels::dropout<float>(context.exec(), {.rate = 0.1, .seed = 1, .layer = 0, .step = 0}, x, y);
+    const index_t columns = 2048, rows = n / columns;
+    const kernels::DropoutOptions options{.rate = 0.1, .seed = 1, .rows = whole(rows), .columns = whole(columns)};
+    return [=, &context, x = matrix(rows, columns), y = matrix(rows, columns)] {
+      kernels::dropout<float>(context.exec(), options, x, y);
     };
   });
   using kernels::Optimizer;
@@ -104,6 +153,8 @@ void add_elementwise(Suite& suite) {
   add_optimizer(suite, {.kind = Optimizer::adagrad}, n);
   add_optimizer(suite, {.kind = Optimizer::adam}, n);
   add_optimizer(suite, {.kind = Optimizer::adamw, .weight_decay = 0.1}, n);
+  add_mixed_optimizer<bfloat16>(suite, "bfloat16", n);
+  add_mixed_optimizer<float16>(suite, "float16", n);
   add_loss(suite, 256, 10);
   add_loss(suite, 2048, 256);
 }

@@ -40,8 +40,11 @@ class Synthetic:
     flop_per_step: float = 0.0
     written: int | None = None
     loss: Callable[[int], float] = lambda step: 2.3 / (1 + 0.1 * step)
+    grad_norm: Callable[[int], float] | None = lambda step: 1.0 / (1 + step)  # None: a record of schema_version 1.
+    events: int | None = None  # Rows of /events.
     accuracy: Sequence[float] = (0.5, 0.8)
     shares: Sequence[float] = SHARES
+    phases: Sequence[tuple[str, str]] = PHASES
     model: str = "hidden = [32, 32]"
     app: str = "mlp_dp"
 
@@ -59,7 +62,7 @@ class Synthetic:
             f.attrs.update(
                 {
                     "Conventions": "Partita-1",
-                    "schema_version": 1,
+                    "schema_version": 2,
                     "app": self.app,
                     "strategy": f"data-parallel {self.allreduce}",
                     "study": self.study,
@@ -94,7 +97,7 @@ class Synthetic:
             )
             _scale(f, "step", np.arange(self.steps))
             _scale(f, "rank", np.arange(self.ranks))
-            _scale(f, "phase", [name for name, _ in PHASES])
+            _scale(f, "phase", [name for name, _ in self.phases])
             f["steps_written"] = np.int64(self.steps if self.written is None else self.written)
             self._steps(f)
             self._tables(f)
@@ -109,17 +112,33 @@ class Synthetic:
         group["end_ns"] = (start + np.round(elapsed * 1e9).astype(np.int64)[:, None]).astype(np.int64)
         share = np.array(self.shares)
         if self.ranks == 1:  # Nothing to send, nobody to wait for.
-            share = np.where(np.isin([c for _, c in PHASES], ["communication", "wait"]), 0.0, share)
-        group["phase_s"] = np.broadcast_to(elapsed[:, None, None] * share, (self.steps, self.ranks, len(PHASES)))
+            share = np.where(np.isin([c for _, c in self.phases], ["communication", "wait"]), 0.0, share)
+        group["phase_s"] = np.broadcast_to(elapsed[:, None, None] * share, (self.steps, self.ranks, len(self.phases)))
         group["loss"] = np.array([self.loss(step) for step in range(self.steps)])
+        if self.grad_norm is not None:
+            group["grad_norm"] = np.array([self.grad_norm(step) for step in range(self.steps)])
         group["samples"] = np.full(self.steps, self.batch, np.int64)
         group["warmup"] = (np.arange(self.steps) < self.warmup).astype(np.int8)
         group["flushed"] = (np.arange(self.steps) == self.warmup).astype(np.int8)
-        group["phase_class"] = [cls for _, cls in PHASES]
+        group["phase_class"] = [cls for _, cls in self.phases]
         for name in ("step", "rank", "phase"):
             group[name] = f[name]  # hard link, as the apps write it
         if self.written is not None and self.written < self.steps:
             group["loss"][self.written :] = np.nan
+        if self.events is not None:
+            self._events(f, self.events)
+
+    def _events(self, f: h5py.File, written: int) -> None:
+        """One event of step 2 to 4 after the other, by the last rank; two more found no room."""
+        _columns(
+            f,
+            "events",
+            rank=np.where(np.arange(written + 5) < written, self.ranks - 1, -1),
+            step=2 + np.arange(written + 5) % 3,
+            events_written=np.int64(written),
+            events_dropped=np.int64(2),
+        )
+        f["events"].attrs.update({"first_step": 2, "last_step": 4})
 
     def _tables(self, f: h5py.File) -> None:
         counted = np.array([self.step_s(step) for step in range(self.warmup + 1, self.steps)])

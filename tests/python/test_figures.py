@@ -121,6 +121,22 @@ def test_colours_tell_classes_apart(tmp_path: Path) -> None:
     assert {cls for cls, _ in phases.values()} == {"compute", "input", "communication", "wait", ""}
 
 
+def test_phases_are_the_runs_own(tmp_path: Path) -> None:
+    """Any names, any number, another list in each run: coloured by class, in the order of the records."""
+    free = [(f"unit{k}", "compute") for k in range(11)] + [("halo", "communication"), ("pull", "communication")]
+    runs = [
+        Synthetic(ranks=1),
+        Synthetic(ranks=2, allreduce="ring", phases=free, shares=[0.05 + 0.001 * k for k in range(len(free))]),
+    ]
+    study = study_of(tmp_path, *runs)
+    phases = figures._phases(study)
+    assert [n for n, (cls, _) in phases.items() if cls == "compute"][-11:] == [n for n, _ in free[:11]]
+    assert len({colour for _, colour in phases.values()}) == len(phases)
+    rows = {(r["ranks"], r["phase"]): r for r in figures.phases_picture(study).table}
+    assert rows[2, "unit10"]["share"] == pytest.approx(0.06, rel=1e-9) and rows[2, "unit10"]["class"] == "compute"
+    assert rows[2, "pull"]["class"] == "communication" and rows[2, "forward"]["share"] == 0
+
+
 def test_loss_shows_all_points_and_their_difference(tmp_path: Path) -> None:
     runs = [
         Synthetic(ranks=p, allreduce=a, loss=lambda s, f=1 + 1e-6 * k: f * 2 / (1 + s))

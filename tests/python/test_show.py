@@ -28,6 +28,7 @@ def test_summary_of_a_record(tmp_path: Path, partita: Command) -> None:
     assert line_with(out, "allreduce ")[1:4] == ["communication", "12.0", "%"]
     assert line_with(out, "unattributed")[1] == "2.0"
     assert line_with(out, "loss, first step")[-1] == "2.3"
+    assert line_with(out, "gradient norm, step 12")[-1] == "0.0833333" and "events" not in out
     assert "80.00 %" in out  # Accuracy after step 12.
     traffic = line_with(out, "allreduce/data/ring")
     assert traffic[1:3] == ["9", "36"] and "equal" in traffic
@@ -58,6 +59,35 @@ def test_traffic_that_differs_from_the_closed_form_stands_out(tmp_path: Path, pa
 def test_warnings_come_first(tmp_path: Path, partita: Command, run: Synthetic, warning: str) -> None:
     code, out, _ = partita("show", run.write(tmp_path / "a.h5.part"))
     assert code == 0 and out.splitlines()[1].startswith(f"warning: {warning}")
+
+
+def test_a_norm_is_shown_where_a_step_made_a_gradient(tmp_path: Path, partita: Command) -> None:
+    nan = float("nan")
+    skipped = Synthetic(grad_norm=lambda s: nan if s == 11 else s).write(tmp_path / "a.h5")
+    assert line_with(partita("show", skipped)[1], "gradient norm, step 11")[-1] == "10"
+    for name, none in (("infer", lambda s: nan), ("older", None)):
+        code, out, err = partita("show", Synthetic(grad_norm=none).write(tmp_path / f"{name}.h5"))
+        assert (code, err) == (0, "") and "loss, step 12" in out and "gradient norm" not in out
+
+
+def test_events_are_counted(tmp_path: Path, partita: Command) -> None:
+    out = partita("show", Synthetic(ranks=2, events=7).write(tmp_path / "a.h5"))[1]
+    assert " ".join(line_with(out, "events")) == "events 7 of steps 2 to 4, from 0 on; 2 more found no room"
+
+
+# Phases are what builders call them; their number, names and order are the run's own.
+FREE = tuple((f"{name} {k}", "compute") for k in range(5) for name in ("attention", "feed-forward")) + (
+    ("halo / exchange", "communication"), ("pull", "communication"), ("queue", "wait"), ("bubble", "other"),
+)  # fmt: skip
+
+
+def test_any_phases_are_shown(tmp_path: Path, partita: Command) -> None:
+    path = Synthetic(ranks=2, phases=FREE, shares=[0.07] * len(FREE)).write(tmp_path / "a.h5")
+    code, out, _ = partita("show", path)
+    assert code == 0
+    for name, cls in FREE:
+        assert line_with(out, name)[len(name.split()) :][:3] == [cls, "7.0", "%"]
+    assert line_with(out, "unattributed")[1:3] == ["2.0", "%"]
 
 
 def test_part_without_a_single_step(tmp_path: Path, partita: Command) -> None:

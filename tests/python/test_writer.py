@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from partita.record import is_finished, read_record
+from partita.record import Timeline, is_finished, read_record
 
 WRITER = os.environ.get("PARTITA_RECORD_WRITER", "")
 pytestmark = pytest.mark.skipif(not Path(WRITER).is_file(), reason="PARTITA_RECORD_WRITER names no program")
@@ -38,6 +38,8 @@ def test_full_detail(tmp_path: Path) -> None:
     assert np.allclose(record.phase_s, phase_s, rtol=1e-12)
     assert record.phases == ("forward", "allreduce", "wait") and record.classes == ("compute", "communication", "wait")
     assert record.steps["loss"].tolist() == [1.0 / (1 + s) for s in range(12)]
+    assert record.last_grad_norm() == (12, 6.0)
+    assert record.timeline == Timeline(first_step=0, last_step=11, written=12 * 3 * 4, dropped=12)
     assert record.config["train.steps"] == 3 and record.environment["compiler"] == "g++"
     assert record.summary("step_s") == pytest.approx(float(np.median(record.step_s)), rel=1e-12)
 
@@ -52,10 +54,11 @@ def test_statistics_over_ranks(tmp_path: Path) -> None:
 def test_a_run_that_stopped_early(tmp_path: Path) -> None:
     record = read_record(write(tmp_path / "a.h5", "--steps", "12", "--rows", "2", "--stop-at", "6"))
     assert not record.complete and record.written_steps == 6 and record.attributes["exit_reason"] == "signal 15"
+    assert record.last_grad_norm() == (6, 3.0) and record.timeline.written == 6 * 2 * 4
 
 
 def test_a_run_that_is_killed(tmp_path: Path, partita: Callable[..., tuple[int, str, str]]) -> None:
-    command = [WRITER, str(tmp_path / "a.h5"), "--steps", "100000", "--rows", "5", "--pause-us", "1000", "--announce"]
+    command = [WRITER, str(tmp_path / "a.h5"), "--steps", "20000", "--rows", "5", "--pause-us", "1000", "--announce"]
     process = subprocess.Popen(command, stdout=subprocess.PIPE)
     process.stdout.readline()
     part = tmp_path / "a.h5.part"
@@ -64,9 +67,9 @@ def test_a_run_that_is_killed(tmp_path: Path, partita: Callable[..., tuple[int, 
     process.kill()
     process.wait()
     record = read_record(part)
-    assert 0 < record.written_steps < 100000 and np.isfinite(record.steps["loss"]).all()
+    assert 0 < record.written_steps < 20000 and np.isfinite(record.steps["loss"]).all()
     code, out, _ = partita("show", part)
-    assert code == 0 and f"warning: incomplete: exit reason: running; {record.written_steps} of 100000 steps" in out
+    assert code == 0 and f"warning: incomplete: exit reason: running; {record.written_steps} of 20000 steps" in out
 
 
 def test_show(tmp_path: Path, partita: Callable[..., tuple[int, str, str]]) -> None:

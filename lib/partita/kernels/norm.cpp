@@ -59,6 +59,8 @@ struct OnHost {
     double sum[cell_lanes] = {};
     if (lies_side_by_side(cell))
       add(g + cell.offset, cell.rows * cell.columns, sum);
+    else if (cell.columns % cell_lanes == 0)  // a row begins at lane 0
+      for (index_t r = 0; r < cell.rows; ++r) add(g + cell.offset + r * cell.stride, cell.columns, sum);
     else
       add_rows(cell, g + cell.offset, sum);
     sums[k] = join<cell_lanes>(sum);

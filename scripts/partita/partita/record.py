@@ -3,7 +3,7 @@
 
 import os
 import tomllib
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -24,6 +24,16 @@ Columns = dict[str, np.ndarray]
 
 
 @dataclass(frozen=True)
+class Timeline:
+    """What /events holds, without its columns: they may be large."""
+
+    first_step: int  # Chosen steps, both included.
+    last_step: int
+    written: int
+    dropped: int
+
+
+@dataclass(frozen=True)
 class Record:
     """One run. Columns of /steps are cut to the steps that were written."""
 
@@ -36,6 +46,7 @@ class Record:
     steps: Columns = field(default_factory=dict)
     planned_steps: int = 0  # Warm-up included; more than the columns hold when the run was stopped.
     groups: dict[str, Columns] = field(default_factory=dict)  # calibration, ranks, traffic, evaluation, summary; kernels, peaks
+    timeline: Timeline | None = None  # Of chosen steps; None: nobody asked for it.
 
     @cached_property
     def config(self) -> dict[str, Any]:
@@ -125,6 +136,12 @@ class Record:
             return np.full(len(self.phases), np.nan)
         return np.median(self.phase_s / self.mean_step_s[:, None], axis=0)
 
+    def last_grad_norm(self) -> tuple[int, float] | None:
+        """(step, counted from 1; norm) of the last step that made a gradient; None without any, or in older records."""
+        norms = self.steps.get("grad_norm", np.empty(0))
+        made = np.flatnonzero(~np.isnan(norms))
+        return (int(made[-1]) + 1, float(norms[made[-1]])) if made.size else None
+
     def summary(self, metric: str) -> float:
         """A value of /summary; NaN when it has none of that name."""
         table = self.groups.get("summary", {})
@@ -187,7 +204,7 @@ def _read(path: Path, file: h5py.File, with_steps: bool) -> Record:
         for name in ("calibration", "ranks", "traffic", "evaluation", "summary", "kernels", "peaks")
         if name in file
     }
-    record = Record(path, attributes, toml, environment, groups=groups)
+    record = Record(path, attributes, toml, environment, groups=groups, timeline=_timeline(file))
     if not with_steps or "steps" not in file:
         return record
     columns = _columns(file["steps"])
@@ -198,7 +215,15 @@ def _read(path: Path, file: h5py.File, with_steps: bool) -> Record:
     if not 0 <= written <= planned:
         raise ValueError(f"/steps_written is {written}, /steps has {planned} rows")
     cut = {name: values[:written] for name, values in columns.items() if values.ndim and len(values) == planned}
-    return Record(path, attributes, toml, environment, phases, classes, cut, planned, groups)
+    return replace(record, phases=phases, classes=classes, steps=cut, planned_steps=planned)
+
+
+def _timeline(file: h5py.File) -> Timeline | None:
+    if "events" not in file:
+        return None
+    group = file["events"]
+    ends = (int(group.attrs[name]) for name in ("first_step", "last_step"))
+    return Timeline(*ends, *(int(group[name][()]) for name in ("events_written", "events_dropped")))
 
 
 def _columns(group: h5py.Group) -> Columns:

@@ -104,6 +104,9 @@ def _steps(record: Record, console: Console) -> None:
         grid.add_row(
             "useful work", f"{_prefixed(flop / step.value, 'flop/s')} ({_prefixed(flop, 'flop')} per step, all ranks)"
         )
+    if (events := record.timeline) is not None:
+        lost = f"; {events.dropped} more found no room" if events.dropped else ""
+        grid.add_row("events", f"{events.written} of steps {events.first_step} to {events.last_step}, from 0 on{lost}")
     _section(console, "Steps", grid)
 
 
@@ -131,6 +134,8 @@ def _training(record: Record, console: Console) -> None:
     grid = _pairs()
     grid.add_row("loss, first step", f"{loss[0]:.6g}")
     grid.add_row(f"loss, step {len(loss)}", f"{loss[-1]:.6g}")
+    if last := record.last_grad_norm():
+        grid.add_row(f"gradient norm, step {last[0]}", f"{last[1]:.6g}")
     _section(console, "Training", grid)
 
 

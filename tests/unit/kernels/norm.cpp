@@ -29,6 +29,8 @@ struct Cells {
     }
     add(4096, 1, 2);
     add(2, 2048, 5000);
+    add(13, 32, 33);  // rows that begin at lane 0
+    add(5, 96, 96 + 32);
     add(3, 1500, 1501);  // larger than what is brought together at once, and than a cell should be
   }
   void add(index_t rows, index_t columns, index_t stride) {
