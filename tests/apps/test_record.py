@@ -6,7 +6,7 @@ import numpy as np
 import xarray
 
 GROUPS = {"config", "environment", "calibration", "ranks", "steps", "traffic", "evaluation", "summary"}
-PHASES = ["input", "forward", "loss", "backward", "wait", "allreduce", "optimizer"]
+PHASES = ["input", "forward", "loss", "backward", "wait", "exchange", "update"]
 
 
 def parameters() -> int:
@@ -24,7 +24,7 @@ def test_groups_and_root_attributes(run):
         attributes = {name: text(value) for name, value in file.attrs.items()}
         assert attributes["Conventions"] == "Partita-1"
         assert attributes["app"] == "mlp_dp"
-        assert attributes["strategy"] == "data_parallel/mpi"
+        assert attributes["strategy"] == "allreduce/mpi"
         assert attributes["ranks"] == "2" and attributes["complete"] == "1" and attributes["verified"] == "1"
         for name in ("schema_version", "run_uuid", "created_utc", "git_sha", "config_hash", "command", "exit_reason"):
             assert attributes[name], name
@@ -85,3 +85,36 @@ def test_ranks_tell_where_they_ran(run):
     with h5py.File(run(2)) as file:
         assert file["ranks/local_rank"][:].tolist() == [0, 1]
         assert (file["ranks/peak_memory_bytes"][:] > 1 << 20).all()
+
+
+def test_phases_are_the_tags_of_the_models_units(run):
+    with xarray.open_dataset(run(2, deck="inputs/mlp_dp/tiny_gpt.toml"), group="steps") as steps:
+        names = [text(name) for name in steps.phase.values]
+    tags = ["embedding", "dropout", "norm", "attention", "feed-forward", "head"]
+    assert names == ["input", *(f"forward_{tag}" for tag in tags), "loss", *(f"backward_{tag}" for tag in tags), "wait", "exchange",
+                     "update"]
+
+
+def test_events_of_chosen_steps_are_whole_and_in_order(run):
+    """Two ranks, three steps, two micro-batches: every unit's passes, once each, inside the step, none inside another."""
+    path = run(2, "record.events=[7, 9]", "train.micro_batches=2", deck="inputs/mlp_dp/tiny_gpt.toml")
+    with xarray.open_dataset(path, group="events") as events:
+        used = events.where(events["rank"] >= 0, drop=True)
+        parts = [text(name) for name in events.part_name.values] if "part_name" in events else None
+        rows = {name: used[name].values for name in ("rank", "step", "part", "unit", "micro_batch", "start_ns", "end_ns")}
+    with h5py.File(path) as file:
+        start, end = file["steps/start_ns"][:], file["steps/end_ns"][:]
+    assert set(rows["rank"]) == {0, 1} and set(rows["step"]) == {7, 8, 9}
+    counts = set()
+    for rank in (0, 1):
+        for step in (7, 8, 9):
+            mine = (rows["rank"] == rank) & (rows["step"] == step)
+            counts.add(int(mine.sum()))
+            assert (rows["start_ns"][mine] >= start[step, rank]).all() and (rows["end_ns"][mine] <= end[step, rank]).all()
+            leaves = mine & (rows["unit"] >= 0)
+            order = np.argsort(rows["start_ns"][leaves], kind="stable")
+            assert (rows["start_ns"][leaves][order][1:] >= rows["end_ns"][leaves][order][:-1]).all()
+            forward = mine & (rows["part"] == 0)
+            assert sorted(set(rows["micro_batch"][forward])) == [0, 1]
+    assert len(counts) == 1
+    assert parts is None or parts[0] == "forward"

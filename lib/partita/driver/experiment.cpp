@@ -201,11 +201,12 @@ ExitCode Experiment::conclude() {
   record_.traffic = collect_traffic(world_, env_.traffic(), record_.calibration);
   describe_end(world_, series_.compute_s(), record_);
   const Verification verdict =
-      complete ? work_.verify(record_, losses_) : Verification{false, "not verified: " + stopped_};
+      complete ? work_.verify(record_, losses_) : Verification{.passed = false, .text = "not verified: " + stopped_};
 
   watchdog_->beat(work_.steps, "the end of the record");
   world_.on_root([&] {
     record_.summary = summarise(series_, record_, work_);
+    for (const auto& [name, value] : verdict.attributes) record_.attributes[name] = value;
     record_.attributes["verification"] = verdict.text;
     record_.attributes["verified"] = std::int64_t{verdict.passed};
     file_->finish(record_, complete, complete ? "done" : stopped_);

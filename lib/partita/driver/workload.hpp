@@ -15,7 +15,8 @@ namespace partita::driver {
 /// The verdict on a run's results, the same on all ranks.
 struct Verification {
   bool passed = true;
-  std::string text;  ///< what was checked, or what failed: one line
+  std::string text;                     ///< what was checked, or what failed: one line
+  metrics::Attributes attributes = {};  ///< what else the record shall say, from rank 0
 };
 
 /// Where a step leaves its results, in the memory of Exec. On the host the driver reads them at a flush.

@@ -56,13 +56,15 @@ struct State {
     const comm::Communicator& axis = parts.replicas;
     const bool agree = parallel::replicas_agree<Scalar>(axis, parts.model.parameters()) &&
                        parallel::replicas_agree<nn::Sum<Scalar>>(axis, parts.model.running());
-    if (!agree) return {false, "ranks hold different parameters"};
+    if (!agree) return {.passed = false, .text = "ranks hold different parameters"};
     driver::Verification verdict;
     verdict.text = axis.on_root([&] {
       verdict = judge(parts.train, record, losses);
       return verdict.text;
     });
     axis.broadcast(verdict.passed);
+    verdict.attributes["parameters_fnv1a"] =
+        fmt::format("{:016x}", parallel::bits_hash<Scalar>(parts.model.parameters()));
     return verdict;
   }
 

@@ -23,7 +23,7 @@ int main(int argc, char** argv) {
     Kokkos::deep_copy(x, 1.0F);
     Kokkos::deep_copy(W, 2.0F);
     Kokkos::deep_copy(b, -1.0F);
-    kernels::linear_forward(context, kernels::Activation::relu, x, W, b, y);
+    kernels::linear_forward<float>(context, {.activation = kernels::Activation::relu}, x, W, b, y);
     const auto host = Kokkos::create_mirror_view_and_copy(Kokkos::HostSpace(), y);
     for (index_t row = 0; row < B; ++row)
       if (host(row, 0) != 3.0F) throw CheckError("y(" + std::to_string(row) + ") is not 3");
