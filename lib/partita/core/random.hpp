@@ -32,8 +32,8 @@ KOKKOS_INLINE_FUNCTION constexpr Stream substream(Stream stream, std::uint64_t w
   return static_cast<Stream>(static_cast<std::uint64_t>(stream) | (w + 1) << 8);
 }
 
-/// The key of a name, for substream(): 64-bit FNV-1a without its lowest nine bits, below 2^55. Numbers that are drawn for
-/// a tensor or a unit depend on what it is called, never on how many were declared before it.
+/// The key of a name, for substream(): 64-bit FNV-1a without its lowest nine bits, below 2^55. Numbers that are drawn
+/// for a tensor or a unit depend on what it is called, never on how many were declared before it.
 constexpr std::uint64_t name_key(std::string_view name) {
   std::uint64_t hash = 0xcbf29ce484222325u;
   for (const char letter : name) hash = (hash ^ static_cast<unsigned char>(letter)) * 0x100000001b3u;

@@ -16,6 +16,8 @@ template <class Scalar>
 class Chain {
  public:
   explicit Chain(Units<Scalar> units);
+  Chain(Chain&&) = default;
+  Chain& operator=(Chain&&) = default;
 
   index_t inputs() const { return units_.front()->inputs(); }
   index_t outputs() const { return units_.back()->outputs(); }

@@ -27,8 +27,7 @@ class Exchange : public Progress {
 template <class Scalar>
 class NoExchange final : public Exchange<Scalar> {
  public:
-  NoExchange(ConstVector<Scalar> parameters, const GradientSum<Sum<Scalar>>& sum)
-      : weights_(parameters), sum_(sum) {}
+  NoExchange(ConstVector<Scalar> parameters, const GradientSum<Sum<Scalar>>& sum) : weights_(parameters), sum_(sum) {}
 
   const Window<const Scalar>& weights(const Exec&, index_t) override { return weights_; }
   void finish(const Exec&, Observer&) override {}

@@ -6,7 +6,7 @@
 namespace partita::nn {
 
 struct SerialOptions {
-  UpdateOptions update;
+  UpdateOptions update = {};
   kernels::Loss loss = kernels::Loss::cross_entropy;
   index_t micro_batches = 1;
   index_t chunks = 0;  ///< of the batch, in deterministic mode; 0: fast mode

@@ -8,7 +8,8 @@
 namespace partita::nn {
 
 template <class Scalar>
-Stage<Scalar>::Stage(Chain<Scalar> chain, int number) : chain_(std::move(chain)), number_(number) {}
+Stage<Scalar>::Stage(Chain<Scalar> chain, int number, bool ends_in_loss)
+    : chain_(std::move(chain)), number_(number), gradient_in_place_(ends_in_loss && chain_.may_end_branch()) {}
 
 template <class Scalar>
 typename Stage<Scalar>::Layout Stage<Scalar>::layout(index_t rows) const {
@@ -18,7 +19,7 @@ typename Stage<Scalar>::Layout Stage<Scalar>::layout(index_t rows) const {
   Layout all{};
   piece.skip(bytes.saved);
   all.output = piece.skip(y);
-  all.gradient = chain_.may_end_branch() ? all.output : piece.skip(y);
+  all.gradient = gradient_in_place_ ? all.output : piece.skip(y);
   all.piece = piece.used();
   pending.skip(bytes.pending);
   all.pending_piece = pending.used();

@@ -18,7 +18,8 @@ struct StagePlan {
 template <class Scalar>
 class Stage {
  public:
-  Stage(Chain<Scalar> chain, int number = 0);
+  /// ends_in_loss  Nobody reads the output after the loss: its gradient may take its place.
+  Stage(Chain<Scalar> chain, int number, bool ends_in_loss);
 
   const Chain<Scalar>& chain() const { return chain_; }
   int number() const { return number_; }
@@ -28,7 +29,7 @@ class Stage {
   /// Allocates, in place of what was planned before.
   void plan(const StagePlan& plan);
   /// What plan() allocates: slots x pieces x (saved values + output), pending gradients, one workspace and, where the
-  /// last unit reads its output in backward, one output gradient a piece. A pure function.
+  /// output is read in backward, its gradient, one a piece. A pure function.
   std::size_t bytes(const StagePlan& plan) const;
   const StagePlan& planned() const { return plan_; }
 
@@ -38,8 +39,8 @@ class Stage {
   /// y (B, outputs) for x (B, inputs) or call.tokens, call being a placed one: valid until the slot is used again.
   /// Throws  ShapeError when x has other columns, padded rows, or more rows than were planned.
   ConstMatrix<Scalar> forward(const Call<Scalar>& placed, ConstMatrix<Scalar> x) const;
-  /// Output of the last forward, and where its gradient (B, outputs) is put before backward; the same memory unless the
-  /// last unit reads its output again.
+  /// Output of the last forward, and where its gradient (B, outputs) is put before backward; the same memory where
+  /// nobody reads the output again.
   Matrix<Scalar> output(const Call<Scalar>& placed, index_t B) const;
   Matrix<Scalar> output_gradient(const Call<Scalar>& placed, index_t B) const;
   /// As Unit::backward, from output_gradient.
@@ -55,6 +56,7 @@ class Stage {
 
   Chain<Scalar> chain_;
   int number_;
+  bool gradient_in_place_;  // of the output
   StagePlan plan_;
   Layout layout_{};
   Kokkos::View<std::byte*, Memory> slots_, pending_, workspace_;

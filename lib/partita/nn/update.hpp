@@ -10,11 +10,11 @@
 namespace partita::nn {
 
 struct UpdateOptions {
-  kernels::OptimizerOptions optimizer;
+  kernels::OptimizerOptions optimizer = {};
   double learning_rate = 1e-3;
-  double clip_norm = 0;                  ///< largest norm of a step's gradient; 0: not clipped
-  kernels::LossScaleOptions loss_scale;  ///< of models in fp16
-  double momentum = 0.1;                 ///< weight of a batch in the running statistics
+  double clip_norm = 0;                       ///< largest norm of a step's gradient; 0: not clipped
+  kernels::LossScaleOptions loss_scale = {};  ///< of models in fp16
+  double momentum = 0.1;                      ///< weight of a batch in the running statistics
 };
 
 /// From the gradient of a global batch to new weights: unscale, skip, clip, the optimizer's rule; then the running
