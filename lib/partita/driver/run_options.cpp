@@ -41,9 +41,7 @@ RunOptions read_run_options(config::Deck& deck, const std::string& output) {
       deck.integers("record.events", std::vector<index_t>{}, IntRange::at_least(0),
                     {"[first, last] step whose timeline is kept in /events, from 0; [] = none", "steps"});
   if (!events.empty()) {
-    if (events.size() != 2)
-      deck.reject("record.events",
-                  fmt::format("{} steps given; expected [first, last], or [] for none", events.size()));
+    if (events.size() != 2) deck.reject("record.events", "expected two steps, [first, last], or [] for none");
     if (events[1] < events[0])
       deck.reject("record.events", fmt::format("the last step, {}, comes before the first, {}; expected [first, last]",
                                                events[1], events[0]));

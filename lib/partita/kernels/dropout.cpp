@@ -11,7 +11,6 @@ namespace {
 
 constexpr index_t lanes = 64;         // blocks of Philox side by side: GCC would unroll 16, not vectorise them
 constexpr index_t group = 4 * lanes;  // elements that they serve
-constexpr index_t groups_per_task = 16;
 
 /// Philox4x32-10 (core/random.hpp) for `lanes` consecutive counters at once: word w of block l is word[w * lanes + l].
 struct Blocks {
@@ -70,6 +69,7 @@ struct Dropout {
 /// the ends of a row may cut it, and rows that follow each other may share it.
 template <class Scalar>
 struct OnHost : Dropout<Scalar> {
+  static constexpr index_t groups_per_task = 16;
   index_t row_tasks, task_rows;  // tasks that share a row; rows of a task (one of these is 1)
 
   explicit OnHost(const Dropout<Scalar>& what) : Dropout<Scalar>(what) {

@@ -104,33 +104,35 @@ struct OnDevice {
   }
 };
 
+template <int lanes>
 struct TotalOnHost {
   index_t n;
   const double* sums;
   double* total;
 
   void operator()(index_t) const {
-    double sum[total_lanes] = {};
-    for (index_t k = 0; k < n; k += total_lanes) {
-      const index_t some = n - k < total_lanes ? n - k : total_lanes;
+    double sum[lanes] = {};
+    for (index_t k = 0; k < n; k += lanes) {
+      const index_t some = n - k < lanes ? n - k : lanes;
       for (index_t l = 0; l < some; ++l) sum[l] += sums[k + l];
     }
-    *total = join<total_lanes>(sum);
+    *total = join<lanes>(sum);
   }
 };
 
+template <int lanes>
 struct TotalOnDevice {
   index_t n;
   const double* sums;
   double* total;
 
   KOKKOS_FUNCTION void operator()(const Kokkos::TeamPolicy<Exec>::member_type& team) const {
-    double* const sum = lanes_of<total_lanes>(team);
+    double* const sum = lanes_of<lanes>(team);
     const int l = team.team_rank();
     double mine = 0;
-    for (index_t k = l; k < n; k += total_lanes) mine += sums[k];
+    for (index_t k = l; k < n; k += lanes) mine += sums[k];
     sum[l] = mine;
-    for (int half = total_lanes / 2; half > 0; half /= 2) {
+    for (int half = lanes / 2; half > 0; half /= 2) {
       team.team_barrier();
       if (l < half) sum[l] += sum[l + half];
     }
@@ -184,9 +186,10 @@ void norm_total(const Exec& exec, ConstVector<double> sums, Kokkos::View<double,
   static const std::string label = "partita::kernels::norm_total";
   const auto n = index_t(sums.extent(0));
   if constexpr (backend::runs_on_host)
-    Kokkos::parallel_for(label, backend::range_policy(exec, 1), TotalOnHost{n, sums.data(), sum.data()});
+    Kokkos::parallel_for(label, backend::range_policy(exec, 1), TotalOnHost<total_lanes>{n, sums.data(), sum.data()});
   else
-    Kokkos::parallel_for(label, teams_of_lanes<total_lanes>(exec, 1), TotalOnDevice{n, sums.data(), sum.data()});
+    Kokkos::parallel_for(label, teams_of_lanes<total_lanes>(exec, 1),
+                         TotalOnDevice<total_lanes>{n, sums.data(), sum.data()});
 }
 
 template <class Real>
