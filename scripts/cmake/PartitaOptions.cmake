@@ -9,6 +9,7 @@ option(PARTITA_WERROR "Treat warnings as errors" OFF)
 option(PARTITA_SANITIZE "Compile with the address and undefined-behaviour sanitizers" OFF)
 option(PARTITA_CUDA "Require a Kokkos with CUDA" OFF)
 option(PARTITA_PCH "Precompile the headers that most sources read (never with nvcc_wrapper)" ON)
+option(PARTITA_UNITY "Compile several sources of a module or app at once: less work in all, for nvcc above all" OFF)
 set(PARTITA_MODULES core config kernels nn data comm metrics io parallel driver training
     CACHE STRING "Library modules to build, lowest layer first")
 
