@@ -17,19 +17,19 @@ void add_linear(Suite& suite, index_t B, index_t N, index_t K, Activation activa
   suite.add(fmt::format("linear_forward/{}/{}", name(activation), size),
             kernels::cost::linear_forward(B, N, K, 4, activation), [=](kernels::Context& context) -> Call {
               return [=, &context, x = matrix(B, K), W = matrix(N, K), b = vector(N), y = matrix(B, N)] {
-                kernels::linear_forward<float>(context, activation, x, W, b, y);
+                kernels::linear_forward<float>(context, {.activation = activation}, x, W, b, y);
               };
             });
   suite.add("linear_backward_input/" + size, kernels::cost::linear_backward_input(B, N, K, 4),
             [=](kernels::Context& context) -> Call {
               return [=, &context, dy = matrix(B, N), W = matrix(N, K), dx = matrix(B, K)] {
-                kernels::linear_backward_input<float>(context, dy, W, dx);
+                kernels::linear_backward_input<float>(context, {}, dy, W, dx);
               };
             });
   suite.add("linear_backward_weights/" + size, kernels::cost::linear_backward_weights(B, N, K, 4),
             [=](kernels::Context& context) -> Call {
               return [=, &context, x = matrix(B, K), dy = matrix(B, N), dW = matrix(N, K), db = vector(N)] {
-                kernels::linear_backward_weights<float>(context, x, dy, dW, db);
+                kernels::linear_backward_weights<float>(context, {}, kernels::Store::overwrite, x, dy, dW, db);
               };
             });
 }

@@ -31,7 +31,8 @@ void add_norms(Suite& suite, index_t B, index_t C) {
             [=](Context& context) -> Call {
               return [=, &context, x = matrix(B, C), mean = vector(B), rstd = vector(B), dy = matrix(B, C),
                       dgamma = vector(C), dbeta = vector(C)] {
-                kernels::layernorm_backward_weights<float>(context, x, mean, rstd, dy, dgamma, dbeta);
+                kernels::layernorm_backward_weights<float>(context, {}, kernels::Store::overwrite, x, mean, rstd, dy,
+                                                           dgamma, dbeta);
               };
             });
   suite.add("rmsnorm_forward/" + size, kernels::cost::rmsnorm_forward(B, C, 4, 4), [=](Context& context) -> Call {
@@ -49,7 +50,7 @@ void add_norms(Suite& suite, index_t B, index_t C) {
   suite.add("rmsnorm_backward_weights/" + size, kernels::cost::rmsnorm_backward_weights(B, C, 4, 4),
             [=](Context& context) -> Call {
               return [=, &context, x = matrix(B, C), rstd = vector(B), dy = matrix(B, C), dgamma = vector(C)] {
-                kernels::rmsnorm_backward_weights<float>(context, x, rstd, dy, dgamma);
+                kernels::rmsnorm_backward_weights<float>(context, {}, kernels::Store::overwrite, x, rstd, dy, dgamma);
               };
             });
 }
@@ -100,7 +101,8 @@ void add_embedding(Suite& suite, index_t B, index_t T, index_t V, index_t C) {
             [=](Context& context) -> Call {
               return [=, &context, tokens = labels(B * T, V), dy = matrix(B * T, C), dW = matrix(V, C),
                       dP = matrix(T, C)] {
-                kernels::embedding_backward_weights<float>(context.exec(), T, tokens, dy, dW, dP);
+                kernels::embedding_backward_weights<float>(context, {.tokens = T}, kernels::Store::overwrite, tokens,
+                                                           dy, dW, dP);
               };
             });
 }

@@ -14,4 +14,11 @@ struct Blocks {
   index_t outer = 1;
 };
 
+/// The same for a sum over rows that are (samples, tokens): cut over tokens, so a leaf is the chain over samples, and
+/// over the tokens of its block within each.
+struct TokenBlocks {
+  index_t tokens = 1;        ///< T: of a sample
+  index_t token_blocks = 1;  ///< leaves
+};
+
 }  // namespace partita::kernels

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include <partita/kernels/backend/check.hpp>
 #include <partita/kernels/backend/range.hpp>
+#include <partita/kernels/backend/tree.hpp>
 #include <partita/kernels/embedding.hpp>
 
 namespace partita::kernels {
@@ -49,55 +50,127 @@ struct Forward {
   }
 };
 
-/// One thread has some columns of all of dW, and adds rows of dy where their tokens say.
+/// One thread has some columns of all of dW: it adds rows of dy where their tokens say, in `sums` if dW must be kept
+/// until they are complete, then these to dW.
 template <class Scalar>
 struct ScatterWords {
+  using A = accumulate_t<Scalar>;
   static constexpr index_t share = 64;  // columns
-  index_t rows, V, C, dy_leading, dW_leading;
+  backend::Leaf rows;
+  index_t V, C, dy_leading, sums_leading, dW_leading;
   const std::int32_t* tokens;
   const Scalar* dy;
-  Scalar* dW;
+  A *sums, *dW;  // dW: null if `sums` are it
 
   void operator()(index_t block) const {
     const index_t begin = block * share, end = begin + share < C ? begin + share : C;
     for (index_t v = 0; v < V; ++v)
-      for (index_t c = begin; c < end; ++c) dW[v * dW_leading + c] = Scalar(0);
-    for (index_t i = 0; i < rows; ++i) {
-      const index_t token = tokens[i];
-      if (token < 0 || token >= V) continue;
-      const Scalar* const from = dy + i * dy_leading;
-      Scalar* const to = dW + token * dW_leading;
+      for (index_t c = begin; c < end; ++c) sums[v * sums_leading + c] = A(0);
+    for (index_t o = 0; o < rows.outer; ++o)
+      for (index_t i = o * rows.pitch + rows.first; i < o * rows.pitch + rows.first + rows.extent; ++i) {
+        const index_t token = tokens[i];
+        if (token < 0 || token >= V) continue;
+        const Scalar* const from = dy + i * dy_leading;
+        A* const to = sums + token * sums_leading;
+#pragma GCC ivdep
+        for (index_t c = begin; c < end; ++c) to[c] += A(from[c]);
+      }
+    if (dW == nullptr) return;
+    for (index_t v = 0; v < V; ++v) {
+      const A* const from = sums + v * sums_leading;
+      A* const to = dW + v * dW_leading;
 #pragma GCC ivdep
       for (index_t c = begin; c < end; ++c) to[c] += from[c];
     }
   }
 };
 
-/// A row of dW looks for its token, a row of dP takes every T-th.
-template <class Scalar, bool positions>
-struct Gather {
+/// A row of dW looks for its token.
+template <class Scalar>
+struct GatherWords {
   using A = accumulate_t<Scalar>;
-  index_t rows, T, C, dy_leading, leading;
+  backend::Leaf rows;
+  index_t C, dy_leading, leading;
   const std::int32_t* tokens;
   const Scalar* dy;
-  Scalar* to;
+  bool adds;
+  A* dW;
 
   KOKKOS_FUNCTION void operator()(index_t task) const {
     const Columns at(task, C);
     const index_t inside = at.end - at.begin;
     A sum[width] = {};
-    for (index_t i = positions ? at.row : 0; i < rows; i += positions ? T : 1) {
-      if (!positions && tokens[i] != at.row) continue;
-      const Scalar* const from = dy + i * dy_leading + at.begin;
-      for (index_t c = 0; c < inside; ++c) sum[c] += A(from[c]);
-    }
-    for (index_t c = 0; c < inside; ++c) to[at.row * leading + at.begin + c] = Scalar(sum[c]);
+    for (index_t o = 0; o < rows.outer; ++o)
+      for (index_t i = o * rows.pitch + rows.first; i < o * rows.pitch + rows.first + rows.extent; ++i) {
+        if (tokens[i] != at.row) continue;
+        const Scalar* const from = dy + i * dy_leading + at.begin;
+        for (index_t c = 0; c < inside; ++c) sum[c] += A(from[c]);
+      }
+    A* const to = dW + at.row * leading + at.begin;
+    for (index_t c = 0; c < inside; ++c) to[c] = adds ? to[c] + sum[c] : sum[c];
   }
 };
 
+/// A row of dP takes every T-th.
 template <class Scalar>
-void check(const char* function, index_t T, std::size_t rows, const ConstMatrix<Scalar>& W, const char* W_name,
-           const ConstMatrix<Scalar>& P, const char* P_name, const ConstMatrix<Scalar>& y, const char* y_name) {
+struct GatherPositions {
+  using A = accumulate_t<Scalar>;
+  index_t rows, T, C, dy_leading, leading;
+  const Scalar* dy;
+  bool adds;
+  A* dP;
+
+  KOKKOS_FUNCTION void operator()(index_t task) const {
+    const Columns at(task, C);
+    const index_t inside = at.end - at.begin;
+    A sum[width] = {};
+    for (index_t i = at.row; i < rows; i += T) {
+      const Scalar* const from = dy + i * dy_leading + at.begin;
+      for (index_t c = 0; c < inside; ++c) sum[c] += A(from[c]);
+    }
+    A* const to = dP + at.row * leading + at.begin;
+    for (index_t c = 0; c < inside; ++c) to[c] = adds ? to[c] + sum[c] : sum[c];
+  }
+};
+
+/// sums = [sums +] the leaf's rows. A host that adds needs V C numbers of scratch.
+template <class Scalar>
+void sum_words(const Exec& exec, const backend::Leaf& rows, index_t V, bool adds, const std::int32_t* tokens,
+               const ConstMatrix<Scalar>& dy, accumulate_t<Scalar>* scratch, accumulate_t<Scalar>* dW,
+               index_t leading) {
+  static const std::string label = "partita::kernels::embedding_backward_weights::words";
+  const index_t C = index_t(dy.extent(1)), dy_leading = index_t(dy.stride(0));
+  if constexpr (backend::runs_on_host) {
+    const index_t share = ScatterWords<Scalar>::share;
+    Kokkos::parallel_for(label, backend::range_policy(exec, (C + share - 1) / share),
+                         ScatterWords<Scalar>{rows, V, C, dy_leading, adds ? C : leading, leading, tokens, dy.data(),
+                                              adds ? scratch : dW, adds ? dW : nullptr});
+  } else {
+    Kokkos::parallel_for(label, backend::range_policy(exec, V * blocks(C)),
+                         GatherWords<Scalar>{rows, C, dy_leading, leading, tokens, dy.data(), adds, dW});
+  }
+}
+
+/// dW = [dW +] from, whose rows are dense.
+template <class A>
+struct StoreRows {
+  index_t C, leading;
+  const A* from;
+  bool adds;
+  A* dW;
+
+  KOKKOS_FUNCTION void operator()(index_t task) const {
+    const Columns at(task, C);
+    const A* const sum = from + at.row * C;
+    A* const to = dW + at.row * leading;
+#pragma GCC ivdep
+    for (index_t c = at.begin; c < at.end; ++c) to[c] = adds ? to[c] + sum[c] : sum[c];
+  }
+};
+
+template <class Table, class Scalar>
+void check(const char* function, index_t T, std::size_t rows, const ConstMatrix<Table>& W, const char* W_name,
+           const ConstMatrix<Table>& P, const char* P_name, const ConstMatrix<Scalar>& y, const char* y_name) {
   using backend::require_extent;
   if (T < 1) throw ShapeError(std::string(function) + ": T is " + std::to_string(T) + ": expected at least 1");
   require_extent(function, y_name, "rows", y.extent(0), "tokens", "elements", rows, "one row (B T, C) a token (B T)");
@@ -116,7 +189,7 @@ void embedding_forward(const Exec& exec, index_t T, ConstVector<std::int32_t> to
                        std::type_identity_t<ConstMatrix<Scalar>> W, std::type_identity_t<ConstMatrix<Scalar>> P,
                        Matrix<Scalar> y) {
   static const std::string label = "partita::kernels::embedding_forward";
-  check<Scalar>("embedding_forward", T, tokens.extent(0), W, "W", P, "P", y, "y");
+  check<Scalar, Scalar>("embedding_forward", T, tokens.extent(0), W, "W", P, "P", y, "y");
   const index_t rows = index_t(y.extent(0)), C = index_t(y.extent(1));
   Kokkos::parallel_for(
       label, backend::range_policy(exec, rows * blocks(C)),
@@ -125,34 +198,42 @@ void embedding_forward(const Exec& exec, index_t T, ConstVector<std::int32_t> to
 }
 
 template <class Scalar>
-void embedding_backward_weights(const Exec& exec, index_t T, ConstVector<std::int32_t> tokens,
-                                std::type_identity_t<ConstMatrix<Scalar>> dy, Matrix<Scalar> dW, Matrix<Scalar> dP) {
-  static const std::string words_label = "partita::kernels::embedding_backward_weights::words";
+void embedding_backward_weights(Context& context, const TokenBlocks& options, Store store,
+                                ConstVector<std::int32_t> tokens, std::type_identity_t<ConstMatrix<Scalar>> dy,
+                                std::type_identity_t<Matrix<accumulate_t<Scalar>>> dW,
+                                std::type_identity_t<Matrix<accumulate_t<Scalar>>> dP) {
+  static const std::string sum_label = "partita::kernels::embedding_backward_weights::sum";
   static const std::string positions_label = "partita::kernels::embedding_backward_weights::positions";
-  check<Scalar>("embedding_backward_weights", T, tokens.extent(0), dW, "dW", dP, "dP", dy, "dy");
+  const char* const function = "embedding_backward_weights";
+  using A = accumulate_t<Scalar>;
+  check<A, Scalar>(function, options.tokens, tokens.extent(0), dW, "dW", dP, "dP", dy, "dy");
   const index_t rows = index_t(dy.extent(0)), C = index_t(dy.extent(1)), V = index_t(dW.extent(0));
-  const index_t dy_leading = index_t(dy.stride(0));
-  if constexpr (backend::runs_on_host && std::is_same_v<Scalar, accumulate_t<Scalar>>) {
-    const index_t share = ScatterWords<Scalar>::share;
-    Kokkos::parallel_for(
-        words_label, backend::range_policy(exec, (C + share - 1) / share),
-        ScatterWords<Scalar>{rows, V, C, dy_leading, index_t(dW.stride(0)), tokens.data(), dy.data(), dW.data()});
+  const Blocks tree = backend::blocks_of_rows(function, options, rows);
+  const bool adds = store == Store::accumulate;
+  const Exec& exec = context.exec();
+  if (tree.leaves == 1) {
+    const std::size_t kept = backend::runs_on_host && adds ? std::size_t(V * C) * sizeof(A) : 0;
+    sum_words<Scalar>(exec, backend::whole_leaf(rows), V, adds, tokens.data(), dy,
+                      static_cast<A*>(context.scratch(kept)), dW.data(), index_t(dW.stride(0)));
   } else {
-    Kokkos::parallel_for(
-        words_label, backend::range_policy(exec, V * blocks(C)),
-        Gather<Scalar, false>{rows, T, C, dy_leading, index_t(dW.stride(0)), tokens.data(), dy.data(), dW.data()});
+    A* const buffers = static_cast<A*>(context.scratch(backend::leaves_bytes<A>(tree.leaves, V * C)));
+    backend::sum_leaves(exec, tree.leaves, V * C, buffers, [&](index_t at, A* to) {
+      sum_words<Scalar>(exec, backend::leaf_of(tree, rows, at), V, false, tokens.data(), dy, nullptr, to, C);
+    });
+    Kokkos::parallel_for(sum_label, backend::range_policy(exec, V * blocks(C)),
+                         StoreRows<A>{C, index_t(dW.stride(0)), buffers, adds, dW.data()});
   }
   if (dP.size() > 0)
-    Kokkos::parallel_for(
-        positions_label, backend::range_policy(exec, T * blocks(C)),
-        Gather<Scalar, true>{rows, T, C, dy_leading, index_t(dP.stride(0)), tokens.data(), dy.data(), dP.data()});
+    Kokkos::parallel_for(positions_label, backend::range_policy(exec, options.tokens * blocks(C)),
+                         GatherPositions<Scalar>{rows, options.tokens, C, index_t(dy.stride(0)), index_t(dP.stride(0)),
+                                                 dy.data(), adds, dP.data()});
 }
 
 #define PARTITA_EMBEDDING(S)                                                                                          \
   template void embedding_forward<S>(const Exec&, index_t, ConstVector<std::int32_t>, ConstMatrix<S>, ConstMatrix<S>, \
                                      Matrix<S>);                                                                      \
-  template void embedding_backward_weights<S>(const Exec&, index_t, ConstVector<std::int32_t>, ConstMatrix<S>,        \
-                                              Matrix<S>, Matrix<S>)
+  template void embedding_backward_weights<S>(Context&, const TokenBlocks&, Store, ConstVector<std::int32_t>,         \
+                                              ConstMatrix<S>, Matrix<accumulate_t<S>>, Matrix<accumulate_t<S>>)
 PARTITA_EMBEDDING(float);
 PARTITA_EMBEDDING(double);
 PARTITA_EMBEDDING(bfloat16);

@@ -6,6 +6,9 @@
 
 #include <partita/core/float16.hpp>
 #include <partita/core/types.hpp>
+#include <partita/kernels/blocks.hpp>
+#include <partita/kernels/context.hpp>
+#include <partita/kernels/store.hpp>
 
 // Word and position embedding. Scalar is float, double, bfloat16 or float16; rows may be padded.
 
@@ -24,16 +27,22 @@ void embedding_forward(const Exec& exec, index_t T, ConstVector<std::int32_t> to
                        std::type_identity_t<ConstMatrix<Scalar>> W, std::type_identity_t<ConstMatrix<Scalar>> P,
                        Matrix<Scalar> y);
 
-/// dW(v, :) = sum over i with tokens(i) = v of dy(i, :),   dP(t, :) = sum over i with i mod T = t of dy(i, :).
-/// A token outside [0, V) adds to dP alone.
+/// dW(v, :) = sum over i with tokens(i) = v of dy(i, :),   dP(t, :) = sum over i with i mod T = t of dy(i, :), with
+/// T = options.tokens; with Store::accumulate what was there and these. A token outside [0, V) adds to dP alone.
 ///
-/// Shapes   tokens (B T)   dy (B T, C)   ->   dW (V, C)   dP (T, C) or empty; both overwritten.
-/// Runs     enqueued on exec; no fence, no allocation. On a device, and for 16 bits, a row of dW looks at every token.
+/// Shapes   tokens (B T)   dy (B T, C)   ->   dW (V, C)   dP (T, C) or empty; accumulate_t<Scalar>; overwritten or
+/// added
+///          to.
+/// Runs     enqueued on context.exec(), scratch from context (V C numbers where a host adds, and for a tree); no fence.
+///          On a device a row of dW looks at every token.
 /// Throws   ShapeError naming the operand and both extents.
 /// Cost     cost::embedding_backward_weights.
-/// Bits     an element is a chain of additions over ascending i from 0, in accumulate_t<Scalar>.
+/// Bits     an element is a chain of additions over ascending i from 0, in accumulate_t<Scalar>, or of dW the tree of
+///          such chains that options.token_blocks says. What was there is added to the sum: one rounding.
 template <class Scalar>
-void embedding_backward_weights(const Exec& exec, index_t T, ConstVector<std::int32_t> tokens,
-                                std::type_identity_t<ConstMatrix<Scalar>> dy, Matrix<Scalar> dW, Matrix<Scalar> dP);
+void embedding_backward_weights(Context& context, const TokenBlocks& options, Store store,
+                                ConstVector<std::int32_t> tokens, std::type_identity_t<ConstMatrix<Scalar>> dy,
+                                std::type_identity_t<Matrix<accumulate_t<Scalar>>> dW,
+                                std::type_identity_t<Matrix<accumulate_t<Scalar>>> dP);
 
 }  // namespace partita::kernels

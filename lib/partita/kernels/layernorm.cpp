@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include <partita/kernels/backend/check.hpp>
 #include <partita/kernels/backend/rows.hpp>
+#include <partita/kernels/backend/tree.hpp>
 #include <partita/kernels/layernorm.hpp>
 #include <partita/kernels/math.hpp>
 
@@ -72,7 +73,8 @@ inline constexpr int width = backend::runs_on_host ? 64 : 1;  // columns of a ta
 template <class Scalar, bool centred>
 struct RunSums {
   using A = accumulate_t<Scalar>;
-  index_t B, C, x_leading, dy_leading;
+  backend::Leaf rows;
+  index_t C, x_leading, dy_leading;
   const Scalar *x, *dy;
   const A *mean, *rstd;
   A* sums;  // (runs, 2, C)
@@ -80,7 +82,10 @@ struct RunSums {
   template <int columns>
   KOKKOS_INLINE_FUNCTION void block(index_t run, index_t first, int inside) const {
     A along[columns] = {}, plain[columns] = {};
-    for (index_t b = run * B / runs; b < (run + 1) * B / runs; ++b) {
+    const index_t begin = run * rows.size() / runs, end = (run + 1) * rows.size() / runs;
+    index_t inner = begin == end ? 0 : begin % rows.extent;  // b is row `inner` of the leaf's in its sample
+    index_t b = begin == end ? 0 : begin / rows.extent * rows.pitch + rows.first + inner;
+    for (index_t i = begin; i < end; ++i) {
       const Scalar *const value = x + b * x_leading + first, *const gradient = dy + b * dy_leading + first;
       const A middle = centred ? mean[b] : A(0), factor = rstd[b];
 #pragma GCC ivdep
@@ -89,6 +94,8 @@ struct RunSums {
         along[j] += g * ((A(value[j]) - middle) * factor);
         if constexpr (centred) plain[j] += g;
       }
+      ++b;
+      if (++inner == rows.extent) inner = 0, b += rows.pitch - rows.extent;
     }
     A* const to = sums + run * 2 * C + first;
     for (int j = 0; j < inside; ++j) {
@@ -105,18 +112,19 @@ struct RunSums {
   }
 };
 
-/// Adds the runs, for 2 C or C columns.
-template <class Scalar>
+/// Adds the runs, for 2 C or C columns: to dgamma and dbeta, [beside what is there].
+template <class A>
 struct AddRuns {
-  using A = accumulate_t<Scalar>;
   index_t C;
   const A* sums;
-  Scalar *dgamma, *dbeta;
+  bool adds;
+  A *dgamma, *dbeta;
 
   KOKKOS_FUNCTION void operator()(index_t column) const {
     A sum = 0;
     for (index_t run = 0; run < runs; ++run) sum += sums[run * 2 * C + column];
-    (column < C ? dgamma[column] : dbeta[column - C]) = Scalar(sum);
+    A& to = column < C ? dgamma[column] : dbeta[column - C];
+    to = adds ? to + sum : sum;
   }
 };
 
@@ -133,20 +141,39 @@ void require_columns(const char* function, const char* name, const ConstVector<S
 
 template <bool centred, class Scalar>
 void backward_weights(Context& context, const char* function, const std::string& runs_label,
-                      const std::string& sum_label, const ConstMatrix<Scalar>& x, const accumulate_t<Scalar>* mean,
+                      const std::string& sum_label, const TokenBlocks& options, Store store,
+                      const ConstMatrix<Scalar>& x, const accumulate_t<Scalar>* mean,
                       const ConstVector<accumulate_t<Scalar>>& rstd, const ConstMatrix<Scalar>& dy,
-                      const Vector<Scalar>& dgamma, Scalar* dbeta) {
+                      const Vector<accumulate_t<Scalar>>& dgamma, const Vector<accumulate_t<Scalar>>& dbeta) {
   using A = accumulate_t<Scalar>;
-  const index_t B = index_t(x.extent(0)), C = index_t(x.extent(1));
+  const index_t B = index_t(x.extent(0)), C = index_t(x.extent(1)), columns = centred ? 2 * C : C;
   require_statistic<A>(function, "rstd", rstd, x.extent(0));
-  require_columns<Scalar>(function, "dgamma", dgamma, x.extent(1));
+  require_columns<A>(function, "dgamma", dgamma, x.extent(1));
   backend::require_shape(function, "dy", dy, "x", x, "(B, C)");
-  A* const sums = static_cast<A*>(context.scratch(std::size_t(runs * 2 * C) * sizeof(A)));
-  Kokkos::parallel_for(runs_label, backend::range_policy(context.exec(), runs * ((C + width - 1) / width)),
-                       RunSums<Scalar, centred>{B, C, index_t(x.stride(0)), index_t(dy.stride(0)), x.data(), dy.data(),
-                                                mean, rstd.data(), sums});
-  Kokkos::parallel_for(sum_label, backend::range_policy(context.exec(), centred ? 2 * C : C),
-                       AddRuns<Scalar>{C, sums, dgamma.data(), dbeta});
+  const Blocks blocks = backend::blocks_of_rows(function, options, B);
+  const bool tree = blocks.leaves > 1, adds = store == Store::accumulate;
+  const Exec& exec = context.exec();
+  const std::size_t runs_size = std::size_t(runs * 2 * C);
+  A* const sums = static_cast<A*>(
+      context.scratch(runs_size * sizeof(A) + (tree ? backend::leaves_bytes<A>(blocks.leaves, columns) : 0)));
+  const auto leaf = [&](index_t at, bool also, A* to_gamma, A* to_beta) {
+    Kokkos::parallel_for(runs_label, backend::range_policy(exec, runs * ((C + width - 1) / width)),
+                         RunSums<Scalar, centred>{backend::leaf_of(blocks, B, at), C, index_t(x.stride(0)),
+                                                  index_t(dy.stride(0)), x.data(), dy.data(), mean, rstd.data(), sums});
+    Kokkos::parallel_for(sum_label, backend::range_policy(exec, columns), AddRuns<A>{C, sums, also, to_gamma, to_beta});
+  };
+  if (!tree) return leaf(0, adds, dgamma.data(), dbeta.data());
+  A* const buffers = sums + runs_size;
+  backend::sum_leaves(exec, blocks.leaves, columns, buffers, [&](index_t at, A* to) { leaf(at, false, to, to + C); });
+  const auto finish = [&](const A* from, const Vector<A>& to) {
+    const ConstVector<A> root(from, std::size_t(C));
+    if (adds)
+      add<A>(exec, root, to);
+    else
+      copy<A>(exec, root, to);
+  };
+  finish(buffers, dgamma);
+  if (centred) finish(buffers + C, dbeta);
 }
 
 }  // namespace
@@ -224,28 +251,32 @@ void rmsnorm_backward_input(const Exec& exec, std::type_identity_t<ConstMatrix<S
 }
 
 template <class Scalar>
-void layernorm_backward_weights(Context& context, std::type_identity_t<ConstMatrix<Scalar>> x,
+void layernorm_backward_weights(Context& context, const TokenBlocks& options, Store store,
+                                std::type_identity_t<ConstMatrix<Scalar>> x,
                                 std::type_identity_t<ConstVector<accumulate_t<Scalar>>> mean,
                                 std::type_identity_t<ConstVector<accumulate_t<Scalar>>> rstd,
-                                std::type_identity_t<ConstMatrix<Scalar>> dy, Vector<Scalar> dgamma,
-                                Vector<Scalar> dbeta) {
+                                std::type_identity_t<ConstMatrix<Scalar>> dy,
+                                std::type_identity_t<Vector<accumulate_t<Scalar>>> dgamma,
+                                std::type_identity_t<Vector<accumulate_t<Scalar>>> dbeta) {
   static const std::string runs_label = "partita::kernels::layernorm_backward_weights::runs";
   static const std::string sum_label = "partita::kernels::layernorm_backward_weights::sum";
   const char* const function = "layernorm_backward_weights";
   require_statistic<accumulate_t<Scalar>>(function, "mean", mean, x.extent(0));
-  require_columns<Scalar>(function, "dbeta", dbeta, x.extent(1));
-  backward_weights<true, Scalar>(context, function, runs_label, sum_label, x, mean.data(), rstd, dy, dgamma,
-                                 dbeta.data());
+  require_columns<accumulate_t<Scalar>>(function, "dbeta", dbeta, x.extent(1));
+  backward_weights<true, Scalar>(context, function, runs_label, sum_label, options, store, x, mean.data(), rstd, dy,
+                                 dgamma, dbeta);
 }
 
 template <class Scalar>
-void rmsnorm_backward_weights(Context& context, std::type_identity_t<ConstMatrix<Scalar>> x,
+void rmsnorm_backward_weights(Context& context, const TokenBlocks& options, Store store,
+                              std::type_identity_t<ConstMatrix<Scalar>> x,
                               std::type_identity_t<ConstVector<accumulate_t<Scalar>>> rstd,
-                              std::type_identity_t<ConstMatrix<Scalar>> dy, Vector<Scalar> dgamma) {
+                              std::type_identity_t<ConstMatrix<Scalar>> dy,
+                              std::type_identity_t<Vector<accumulate_t<Scalar>>> dgamma) {
   static const std::string runs_label = "partita::kernels::rmsnorm_backward_weights::runs";
   static const std::string sum_label = "partita::kernels::rmsnorm_backward_weights::sum";
-  backward_weights<false, Scalar>(context, "rmsnorm_backward_weights", runs_label, sum_label, x, nullptr, rstd, dy,
-                                  dgamma, nullptr);
+  backward_weights<false, Scalar>(context, "rmsnorm_backward_weights", runs_label, sum_label, options, store, x,
+                                  nullptr, rstd, dy, dgamma, {});
 }
 
 #define PARTITA_LAYERNORM(S)                                                                                           \
@@ -253,14 +284,15 @@ void rmsnorm_backward_weights(Context& context, std::type_identity_t<ConstMatrix
                                      Vector<accumulate_t<S>>, Vector<accumulate_t<S>>);                                \
   template void layernorm_backward_input<S>(const Exec&, ConstMatrix<S>, ConstVector<S>, ConstVector<accumulate_t<S>>, \
                                             ConstVector<accumulate_t<S>>, ConstMatrix<S>, Matrix<S>);                  \
-  template void layernorm_backward_weights<S>(Context&, ConstMatrix<S>, ConstVector<accumulate_t<S>>,                  \
-                                              ConstVector<accumulate_t<S>>, ConstMatrix<S>, Vector<S>, Vector<S>);     \
+  template void layernorm_backward_weights<S>(Context&, const TokenBlocks&, Store, ConstMatrix<S>,                     \
+                                              ConstVector<accumulate_t<S>>, ConstVector<accumulate_t<S>>,              \
+                                              ConstMatrix<S>, Vector<accumulate_t<S>>, Vector<accumulate_t<S>>);       \
   template void rmsnorm_forward<S>(const Exec&, double, ConstMatrix<S>, ConstVector<S>, Matrix<S>,                     \
                                    Vector<accumulate_t<S>>);                                                           \
   template void rmsnorm_backward_input<S>(const Exec&, ConstMatrix<S>, ConstVector<S>, ConstVector<accumulate_t<S>>,   \
                                           ConstMatrix<S>, Matrix<S>);                                                  \
-  template void rmsnorm_backward_weights<S>(Context&, ConstMatrix<S>, ConstVector<accumulate_t<S>>, ConstMatrix<S>,    \
-                                            Vector<S>)
+  template void rmsnorm_backward_weights<S>(Context&, const TokenBlocks&, Store, ConstMatrix<S>,                       \
+                                            ConstVector<accumulate_t<S>>, ConstMatrix<S>, Vector<accumulate_t<S>>)
 PARTITA_LAYERNORM(float);
 PARTITA_LAYERNORM(double);
 PARTITA_LAYERNORM(bfloat16);

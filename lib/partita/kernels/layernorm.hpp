@@ -5,7 +5,9 @@
 
 #include <partita/core/float16.hpp>
 #include <partita/core/types.hpp>
+#include <partita/kernels/blocks.hpp>
 #include <partita/kernels/context.hpp>
+#include <partita/kernels/store.hpp>
 
 // Layer norm (Ba et al. 2016) and root-mean-square norm (Zhang and Sennrich 2019) of rows. Scalar is float, double,
 // bfloat16 or float16; arithmetic, mean and rstd are accumulate_t<Scalar>. Rows may be padded.
@@ -36,18 +38,23 @@ void layernorm_backward_input(const Exec& exec, std::type_identity_t<ConstMatrix
                               std::type_identity_t<ConstVector<accumulate_t<Scalar>>> rstd,
                               std::type_identity_t<ConstMatrix<Scalar>> dy, Matrix<Scalar> dx);
 
-/// dgamma = sum_b dy(b, :) n(b, :),   dbeta = sum_b dy(b, :).
+/// dgamma = sum_b dy(b, :) n(b, :),   dbeta = sum_b dy(b, :); with Store::accumulate what was there and these.
 ///
-/// Shapes   x, dy (B, C)   mean, rstd (B)   ->   dgamma, dbeta (C), overwritten (zeros for B = 0).
+/// Shapes   x, dy (B, C)   mean, rstd (B)   ->   dgamma, dbeta (C) of accumulate_t<Scalar>, overwritten (zeros for B =
+///          0), or added to.
 /// Runs     enqueued on context.exec(), scratch from context; no fence.
+/// Throws   ShapeError naming the operand and both extents, or rows that are not (samples, tokens).
 /// Cost     cost::layernorm_backward_weights.
-/// Bits     rows in 16 runs of ascending rows, then the runs in ascending order: of column c alone, and of B.
+/// Bits     rows in 16 runs of ascending rows, then the runs in ascending order: of column c alone, and of B. Or the
+///          tree that `options` says, each leaf of which is that. What was there is added to the sum: one rounding.
 template <class Scalar>
-void layernorm_backward_weights(Context& context, std::type_identity_t<ConstMatrix<Scalar>> x,
+void layernorm_backward_weights(Context& context, const TokenBlocks& options, Store store,
+                                std::type_identity_t<ConstMatrix<Scalar>> x,
                                 std::type_identity_t<ConstVector<accumulate_t<Scalar>>> mean,
                                 std::type_identity_t<ConstVector<accumulate_t<Scalar>>> rstd,
-                                std::type_identity_t<ConstMatrix<Scalar>> dy, Vector<Scalar> dgamma,
-                                Vector<Scalar> dbeta);
+                                std::type_identity_t<ConstMatrix<Scalar>> dy,
+                                std::type_identity_t<Vector<accumulate_t<Scalar>>> dgamma,
+                                std::type_identity_t<Vector<accumulate_t<Scalar>>> dbeta);
 
 /// n(b, c) = x(b, c) rstd(b),   y = n gamma,   rstd = 1 / sqrt(1/C sum_c x^2 + epsilon).
 /// As layer norm without mean and beta, in all else too. Cost: cost::rmsnorm_forward, ...
@@ -65,8 +72,10 @@ void rmsnorm_backward_input(const Exec& exec, std::type_identity_t<ConstMatrix<S
 
 /// dgamma = sum_b dy(b, :) n(b, :).
 template <class Scalar>
-void rmsnorm_backward_weights(Context& context, std::type_identity_t<ConstMatrix<Scalar>> x,
+void rmsnorm_backward_weights(Context& context, const TokenBlocks& options, Store store,
+                              std::type_identity_t<ConstMatrix<Scalar>> x,
                               std::type_identity_t<ConstVector<accumulate_t<Scalar>>> rstd,
-                              std::type_identity_t<ConstMatrix<Scalar>> dy, Vector<Scalar> dgamma);
+                              std::type_identity_t<ConstMatrix<Scalar>> dy,
+                              std::type_identity_t<Vector<accumulate_t<Scalar>>> dgamma);
 
 }  // namespace partita::kernels

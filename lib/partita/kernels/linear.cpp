@@ -21,34 +21,40 @@ Operand<Scalar> transposed(const ConstMatrix<Scalar>& a) {
 }
 
 template <class Scalar>
-bool use_vendor(const Context& context, std::size_t B, std::size_t N, std::size_t K) {
-  return std::is_same_v<Scalar, float> && B > 0 && N > 0 && K > 0 && context.backend(Kernel::linear) == Backend::vendor;
+bool use_vendor(const Context& context, const Blocks& blocks, std::size_t B, std::size_t N, std::size_t K) {
+  return std::is_same_v<Scalar, float> && blocks.leaves == 1 && B > 0 && N > 0 && K > 0 &&
+         context.backend(Kernel::linear) == Backend::vendor;
 }
 
 }  // namespace
 
 template <class Scalar>
-void linear_forward(Context& context, Activation activation, std::type_identity_t<ConstMatrix<Scalar>> x,
+void linear_forward(Context& context, const LinearOptions& options, std::type_identity_t<ConstMatrix<Scalar>> x,
                     std::type_identity_t<ConstMatrix<Scalar>> W, std::type_identity_t<ConstVector<Scalar>> b,
                     Matrix<Scalar> y) {
   static const GemmLabels labels("partita::kernels::linear_forward");
   const std::size_t B = x.extent(0), N = W.extent(0), K = x.extent(1);
   backend::require_extent("linear_forward", "W", "columns", W.extent(1), "x", "columns", K,
                           "W (N, K) and x (B, K) with the same K");
-  backend::require_extent("linear_forward", "b", "elements", b.extent(0), "W", "rows", N,
-                          "b (N) and W (N, K) with the same N");
+  if (b.extent(0) > 0)
+    backend::require_extent("linear_forward", "b", "elements", b.extent(0), "W", "rows", N,
+                            "b (N) and W (N, K) with the same N");
   backend::require_extent("linear_forward", "y", "rows", y.extent(0), "x", "rows", B,
                           "y (B, N) and x (B, K) with the same B");
   backend::require_extent("linear_forward", "y", "columns", y.extent(1), "W", "rows", N,
                           "y (B, N) and W (N, K) with the same N");
+  backend::require_blocks("linear_forward", "inputs", options.inputs, index_t(K));
+  const Scalar* const bias = b.extent(0) == 0 ? nullptr : b.data();
   if constexpr (std::is_same_v<Scalar, float>)
-    if (use_vendor<Scalar>(context, B, N, K)) return context.vendor().linear_forward(context, activation, x, W, b, y);
-  backend::portable_gemm<Scalar>(context, labels, index_t(B), index_t(N), index_t(K), plain<Scalar>(x),
-                                 transposed<Scalar>(W), {b.data(), activation}, y.data(), index_t(y.stride(0)));
+    if (use_vendor<Scalar>(context, options.inputs, B, N, K))
+      return context.vendor().linear_forward(context, options.activation, x, W, bias, y);
+  backend::blocked_gemm<Scalar>(context, labels, index_t(B), index_t(N), index_t(K), plain<Scalar>(x),
+                                transposed<Scalar>(W), options.inputs, {bias, options.activation}, y.data(),
+                                index_t(y.stride(0)));
 }
 
 template <class Scalar>
-void linear_backward_input(Context& context, std::type_identity_t<ConstMatrix<Scalar>> dy,
+void linear_backward_input(Context& context, const LinearOptions& options, std::type_identity_t<ConstMatrix<Scalar>> dy,
                            std::type_identity_t<ConstMatrix<Scalar>> W, Matrix<Scalar> dx) {
   static const GemmLabels labels("partita::kernels::linear_backward_input");
   const std::size_t B = dy.extent(0), N = W.extent(0), K = W.extent(1);
@@ -58,15 +64,19 @@ void linear_backward_input(Context& context, std::type_identity_t<ConstMatrix<Sc
                           "dx (B, K) and dy (B, N) with the same B");
   backend::require_extent("linear_backward_input", "dx", "columns", dx.extent(1), "W", "columns", K,
                           "dx (B, K) and W (N, K) with the same K");
+  backend::require_blocks("linear_backward_input", "outputs", options.outputs, index_t(N));
   if constexpr (std::is_same_v<Scalar, float>)
-    if (use_vendor<Scalar>(context, B, N, K)) return context.vendor().linear_backward_input(context, dy, W, dx);
-  backend::portable_gemm<Scalar>(context, labels, index_t(B), index_t(K), index_t(N), plain<Scalar>(dy),
-                                 plain<Scalar>(W), {}, dx.data(), index_t(dx.stride(0)));
+    if (use_vendor<Scalar>(context, options.outputs, B, N, K))
+      return context.vendor().linear_backward_input(context, dy, W, dx);
+  backend::blocked_gemm<Scalar>(context, labels, index_t(B), index_t(K), index_t(N), plain<Scalar>(dy),
+                                plain<Scalar>(W), options.outputs, {}, dx.data(), index_t(dx.stride(0)));
 }
 
 template <class Scalar>
-void linear_backward_weights(Context& context, std::type_identity_t<ConstMatrix<Scalar>> x,
-                             std::type_identity_t<ConstMatrix<Scalar>> dy, Matrix<Scalar> dW, Vector<Scalar> db) {
+void linear_backward_weights(Context& context, const LinearOptions& options, Store store,
+                             std::type_identity_t<ConstMatrix<Scalar>> x, std::type_identity_t<ConstMatrix<Scalar>> dy,
+                             std::type_identity_t<Matrix<accumulate_t<Scalar>>> dW,
+                             std::type_identity_t<Vector<accumulate_t<Scalar>>> db) {
   static const GemmLabels labels("partita::kernels::linear_backward_weights");
   const std::size_t B = x.extent(0), N = dy.extent(1), K = x.extent(1);
   backend::require_extent("linear_backward_weights", "dy", "rows", dy.extent(0), "x", "rows", B,
@@ -75,19 +85,27 @@ void linear_backward_weights(Context& context, std::type_identity_t<ConstMatrix<
                           "dW (N, K) and dy (B, N) with the same N");
   backend::require_extent("linear_backward_weights", "dW", "columns", dW.extent(1), "x", "columns", K,
                           "dW (N, K) and x (B, K) with the same K");
-  backend::require_extent("linear_backward_weights", "db", "elements", db.extent(0), "dy", "columns", N,
-                          "db (N) and dy (B, N) with the same N");
+  if (db.extent(0) > 0)
+    backend::require_extent("linear_backward_weights", "db", "elements", db.extent(0), "dy", "columns", N,
+                            "db (N) and dy (B, N) with the same N");
+  const Blocks rows =
+      backend::blocks_of_rows("linear_backward_weights", {options.tokens, options.token_blocks}, index_t(B));
   if constexpr (std::is_same_v<Scalar, float>)
-    if (use_vendor<Scalar>(context, B, N, K)) return context.vendor().linear_backward_weights(context, x, dy, dW, db);
-  backend::portable_gemm<Scalar>(context, labels, index_t(N), index_t(K), index_t(B), transposed<Scalar>(dy),
-                                 plain<Scalar>(x), {}, dW.data(), index_t(dW.stride(0)));
-  backend::column_sum<Scalar>(context.exec(), dy, db);
+    if (use_vendor<Scalar>(context, rows, B, N, K))
+      return context.vendor().linear_backward_weights(context, store, x, dy, dW, db);
+  using Sum = accumulate_t<Scalar>;
+  backend::blocked_gemm<Scalar>(context, labels, index_t(N), index_t(K), index_t(B), transposed<Scalar>(dy),
+                                plain<Scalar>(x), rows, {.beta = Sum(store == Store::accumulate ? 1 : 0)}, dW.data(),
+                                index_t(dW.stride(0)));
+  if (db.extent(0) > 0) backend::column_sum<Scalar>(context, rows, store, dy, db);
 }
 
-#define PARTITA_LINEAR(S)                                                                                           \
-  template void linear_forward<S>(Context&, Activation, ConstMatrix<S>, ConstMatrix<S>, ConstVector<S>, Matrix<S>); \
-  template void linear_backward_input<S>(Context&, ConstMatrix<S>, ConstMatrix<S>, Matrix<S>);                      \
-  template void linear_backward_weights<S>(Context&, ConstMatrix<S>, ConstMatrix<S>, Matrix<S>, Vector<S>)
+#define PARTITA_LINEAR(S)                                                                                            \
+  template void linear_forward<S>(Context&, const LinearOptions&, ConstMatrix<S>, ConstMatrix<S>, ConstVector<S>,    \
+                                  Matrix<S>);                                                                        \
+  template void linear_backward_input<S>(Context&, const LinearOptions&, ConstMatrix<S>, ConstMatrix<S>, Matrix<S>); \
+  template void linear_backward_weights<S>(Context&, const LinearOptions&, Store, ConstMatrix<S>, ConstMatrix<S>,    \
+                                           Matrix<accumulate_t<S>>, Vector<accumulate_t<S>>)
 PARTITA_LINEAR(float);
 PARTITA_LINEAR(double);
 PARTITA_LINEAR(bfloat16);

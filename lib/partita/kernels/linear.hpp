@@ -3,26 +3,39 @@
 
 #include <type_traits>
 
+#include <partita/core/float16.hpp>
 #include <partita/core/types.hpp>
 #include <partita/kernels/activation.hpp>
+#include <partita/kernels/blocks.hpp>
 #include <partita/kernels/context.hpp>
+#include <partita/kernels/store.hpp>
 
 // Fully connected layer. Matrices are row-major; rows may be padded (stride(0) > extent(1)): parts of a buffer work.
-// Scalar (float, double, bfloat16 or float16) is told by the outputs: give a subview its type,
-// Matrix<float>(Kokkos::subview(...)), or name it, linear_forward<float>(...).
+// Scalar (float, double, bfloat16 or float16) is named, linear_backward_weights<float>(...), or told by an output of
+// Scalar: give a subview its type, Matrix<float>(Kokkos::subview(...)).
 
 namespace partita::kernels {
 
+/// The activation, and how sums are cut. What is cut (leaves > 1) is portable, whatever the context says.
+struct LinearOptions {
+  Activation activation = Activation::identity;  ///< of linear_forward
+  Blocks inputs = {};                            ///< linear_forward sums over K
+  Blocks outputs = {};                           ///< linear_backward_input sums over N; qkv's N is (3, H, D): {H, 3}
+  index_t tokens = 1;                            ///< linear_backward_weights sums over rows: (samples, tokens)
+  index_t token_blocks = 1;                      ///< leaves over tokens: see TokenBlocks
+};
+
 /// y = act(x W^T + b).
 ///
-/// Shapes   x (B, K)   W (N, K)   b (N)   ->   y (B, N), overwritten; any extent may be 0.
+/// Shapes   x (B, K)   W (N, K)   b (N) or empty: left out   ->   y (B, N), overwritten; any extent may be 0.
 /// Runs     enqueued on context.exec(); no fence; allocates only at the first call with a shape.
-/// Throws   ShapeError naming the operand and both extents.
+/// Throws   ShapeError naming the operand and both extents, or a sum that cannot be cut so.
 /// Cost     cost::linear_forward.
-/// Bits     portable: y(b, n) is an fma chain over ascending k from 0, then + b(n), then act,
-///          in accumulate_t<Scalar>, rounded to 16 bits once: it depends on x(b, :), W(n, :) and b(n) alone.
+/// Bits     portable: y(b, n) is an fma chain over ascending k from 0, or the tree of such chains that options.inputs
+///          says, then + b(n), then act, in accumulate_t<Scalar>, rounded to 16 bits once: it depends on x(b, :),
+///          W(n, :) and b(n) alone.
 template <class Scalar>
-void linear_forward(Context& context, Activation activation, std::type_identity_t<ConstMatrix<Scalar>> x,
+void linear_forward(Context& context, const LinearOptions& options, std::type_identity_t<ConstMatrix<Scalar>> x,
                     std::type_identity_t<ConstMatrix<Scalar>> W, std::type_identity_t<ConstVector<Scalar>> b,
                     Matrix<Scalar> y);
 
@@ -31,19 +44,26 @@ void linear_forward(Context& context, Activation activation, std::type_identity_
 /// Shapes   dy (B, N)   W (N, K)   ->   dx (B, K), overwritten.
 /// Runs     as linear_forward.
 /// Cost     cost::linear_backward_input.
-/// Bits     portable: dx(b, k) is an fma chain over ascending n from 0; it depends on dy(b, :) and W(:, k) alone.
+/// Bits     portable: dx(b, k) is an fma chain over ascending n from 0, or the tree that options.outputs says; it
+/// depends
+///          on dy(b, :) and W(:, k) alone.
 template <class Scalar>
-void linear_backward_input(Context& context, std::type_identity_t<ConstMatrix<Scalar>> dy,
+void linear_backward_input(Context& context, const LinearOptions& options, std::type_identity_t<ConstMatrix<Scalar>> dy,
                            std::type_identity_t<ConstMatrix<Scalar>> W, Matrix<Scalar> dx);
 
-/// dW = dy^T x,  db = sum_b dy(b, :).
+/// dW = dy^T x,  db = sum_b dy(b, :); with Store::accumulate what was there and these.
 ///
-/// Shapes   x (B, K)   dy (B, N)   ->   dW (N, K)   db (N), both overwritten (zeros for B = 0).
+/// Shapes   x (B, K)   dy (B, N)   ->   dW (N, K)   db (N) or empty: left out; accumulate_t<Scalar>; overwritten (zeros
+///          for B = 0), or added to.
 /// Runs     as linear_forward.
 /// Cost     cost::linear_backward_weights.
-/// Bits     portable: dW(n, k) is an fma chain, db(n) a chain of additions, over ascending b from 0; db in any backend.
+/// Bits     portable: dW(n, k) is an fma chain, db(n) a chain of additions (in any backend), over ascending b from 0,
+/// or
+///          the tree that options.token_blocks says. What was there is added to the sum: one rounding.
 template <class Scalar>
-void linear_backward_weights(Context& context, std::type_identity_t<ConstMatrix<Scalar>> x,
-                             std::type_identity_t<ConstMatrix<Scalar>> dy, Matrix<Scalar> dW, Vector<Scalar> db);
+void linear_backward_weights(Context& context, const LinearOptions& options, Store store,
+                             std::type_identity_t<ConstMatrix<Scalar>> x, std::type_identity_t<ConstMatrix<Scalar>> dy,
+                             std::type_identity_t<Matrix<accumulate_t<Scalar>>> dW,
+                             std::type_identity_t<Vector<accumulate_t<Scalar>>> db);
 
 }  // namespace partita::kernels

@@ -20,7 +20,7 @@ struct RowResult {
 template <class Scalar, Loss loss>
 struct Rows {
   using Number = accumulate_t<Scalar>;
-  index_t V, leading, d_leading;
+  index_t V, leaves, leading, d_leading;
   const Scalar* logits;
   const std::int32_t* label;
   double scale;
@@ -34,9 +34,16 @@ struct Rows {
     const Scalar* const z = logits + b * leading;
     Scalar* const gradient = dlogits == nullptr ? nullptr : dlogits + b * d_leading;
     const index_t V_ = V, target = index_t(label[b]);
+    RowResult* const to = result + b;
+    if (target == ignore_index) {
+      if (gradient != nullptr) row.each(V_, [=](index_t v) { gradient[v] = Scalar(Number(0)); });
+      row.each(1, [=](index_t) { *to = {0, 0}; });
+      return;
+    }
     const bool known = target >= 0 && target < V_;
-    const double at_target = known ? double(z[target]) : Kokkos::Experimental::quiet_NaN_v<double>;
-    const double by = factor == nullptr ? scale : scale * *factor;
+    const double nan = Kokkos::Experimental::quiet_NaN_v<double>;
+    const double at_target = known ? double(z[target]) : nan;
+    const double by = known ? (factor == nullptr ? scale : scale * *factor) : nan;
     Number top = 0;
     if (loss == Loss::cross_entropy || count)
       top = row.template most<Number>(V_, [=](index_t v) { return Number(z[v]); });
@@ -48,26 +55,27 @@ struct Rows {
     }
     double value;
     if constexpr (loss == Loss::cross_entropy)
-      value = cross_entropy(row, z, V_, known ? target : -1, at_target, top, by, gradient);
+      value = cross_entropy(row, z, V_, leaves, known ? target : -1, at_target, top, by, gradient);
     else
-      value = mse(row, z, V_, known ? target : -1, by, gradient);
-    RowResult* const to = result + b;
+      value = mse(row, z, V_, leaves, known ? target : -1, by, gradient);
     row.each(1, [=](index_t) { *to = {value, correct}; });
   }
 
   template <class Row>
-  KOKKOS_INLINE_FUNCTION static double cross_entropy(const Row& row, const Scalar* z, index_t V, index_t target,
-                                                     double at_target, Number top, double scale, Scalar* gradient) {
+  KOKKOS_INLINE_FUNCTION static double cross_entropy(const Row& row, const Scalar* z, index_t V, index_t leaves,
+                                                     index_t target, double at_target, Number top, double scale,
+                                                     Scalar* gradient) {
     constexpr bool keeps = std::is_same_v<Number, Scalar>;  // the exponentials, until their sum is known
     double sum;
     if (keeps && gradient != nullptr)
-      sum = row.template sum<double>(V, [=](index_t v) {
+      sum = backend::sum_of_leaves<double>(row, V, leaves, [=](index_t v) {
         const Number e = math::exp(Number(z[v]) - top);
         gradient[v] = Scalar(e);
         return double(e);
       });
     else
-      sum = row.template sum<double>(V, [=](index_t v) { return double(math::exp(Number(z[v]) - top)); });
+      sum = backend::sum_of_leaves<double>(row, V, leaves,
+                                           [=](index_t v) { return double(math::exp(Number(z[v]) - top)); });
     if (gradient != nullptr) {
       const double share = scale / sum;
       const auto narrow = Number(share);
@@ -81,9 +89,9 @@ struct Rows {
   }
 
   template <class Row>
-  KOKKOS_INLINE_FUNCTION static double mse(const Row& row, const Scalar* z, index_t V, index_t target, double scale,
-                                           Scalar* gradient) {
-    const double sum = row.template sum<double>(V, [=](index_t v) {
+  KOKKOS_INLINE_FUNCTION static double mse(const Row& row, const Scalar* z, index_t V, index_t leaves, index_t target,
+                                           double scale, Scalar* gradient) {
+    const double sum = backend::sum_of_leaves<double>(row, V, leaves, [=](index_t v) {
       const double difference = double(z[v]) - (v == target ? 1.0 : 0.0);
       return difference * difference;
     });
@@ -121,18 +129,22 @@ void check_labels(const char* function, std::size_t labels, std::size_t rows) {
 }
 
 template <class Scalar>
-void run(Context& context, const std::string& rows_label, const std::string& sum_label, Loss loss,
+void run(Context& context, const std::string& rows_label, const std::string& sum_label, const LossOptions& options,
          const ConstMatrix<Scalar>& logits, const ConstVector<std::int32_t>& label, double scale, const double* factor,
          Scalar* dlogits, index_t d_leading, double* loss_sum, index_t* correct) {
   const index_t B = index_t(logits.extent(0)), V = index_t(logits.extent(1));
   if (V == 0 && B > 0) throw ShapeError("loss: logits has 0 columns: expected logits (B, V) with at least one class");
+  if (options.vocabulary_blocks < 1)
+    throw ShapeError("loss: vocabulary_blocks is " + std::to_string(options.vocabulary_blocks) +
+                     ": expected at least 1");
   auto* const row = static_cast<RowResult*>(context.scratch(std::size_t(B) * sizeof(RowResult)));
   const auto rows = [&]<Loss constant>() {
-    backend::for_rows<double>(context.exec(), rows_label, B,
-                              Rows<Scalar, constant>{V, index_t(logits.stride(0)), d_leading, logits.data(),
-                                                     label.data(), scale, factor, dlogits, correct != nullptr, row});
+    backend::for_rows<double>(
+        context.exec(), rows_label, B,
+        Rows<Scalar, constant>{V, options.vocabulary_blocks, index_t(logits.stride(0)), d_leading, logits.data(),
+                               label.data(), scale, factor, dlogits, correct != nullptr, row});
   };
-  if (loss == Loss::cross_entropy)
+  if (options.kind == Loss::cross_entropy)
     rows.template operator()<Loss::cross_entropy>();
   else
     rows.template operator()<Loss::mse>();
@@ -144,9 +156,10 @@ void run(Context& context, const std::string& rows_label, const std::string& sum
 std::string_view name(Loss loss) { return loss == Loss::cross_entropy ? "cross_entropy" : "mse"; }
 
 template <class Scalar>
-void loss_forward_backward(Context& context, Loss loss, std::type_identity_t<ConstMatrix<Scalar>> logits,
-                           ConstVector<std::int32_t> label, double scale, Matrix<Scalar> dlogits,
-                           Kokkos::View<double, Memory> loss_sum, Kokkos::View<const double, Memory> factor) {
+void loss_forward_backward(Context& context, const LossOptions& options,
+                           std::type_identity_t<ConstMatrix<Scalar>> logits, ConstVector<std::int32_t> label,
+                           double scale, Matrix<Scalar> dlogits, Kokkos::View<double, Memory> loss_sum,
+                           Kokkos::View<const double, Memory> factor) {
   static const std::string rows_label = "partita::kernels::loss_forward_backward::rows";
   static const std::string sum_label = "partita::kernels::loss_forward_backward::sum";
   check_labels("loss_forward_backward", label.extent(0), logits.extent(0));
@@ -154,25 +167,26 @@ void loss_forward_backward(Context& context, Loss loss, std::type_identity_t<Con
     throw ShapeError("loss_forward_backward: dlogits is (" + std::to_string(dlogits.extent(0)) + ", " +
                      std::to_string(dlogits.extent(1)) + "), logits is (" + std::to_string(logits.extent(0)) + ", " +
                      std::to_string(logits.extent(1)) + "): expected the same shape (B, V)");
-  run<Scalar>(context, rows_label, sum_label, loss, logits, label, scale, factor.data(), dlogits.data(),
+  run<Scalar>(context, rows_label, sum_label, options, logits, label, scale, factor.data(), dlogits.data(),
               index_t(dlogits.stride(0)), loss_sum.data(), nullptr);
 }
 
 template <class Scalar>
-void loss_forward(Context& context, Loss loss, ConstMatrix<Scalar> logits, ConstVector<std::int32_t> label,
-                  Kokkos::View<double, Memory> loss_sum, Kokkos::View<index_t, Memory> correct) {
+void loss_forward(Context& context, const LossOptions& options, ConstMatrix<Scalar> logits,
+                  ConstVector<std::int32_t> label, Kokkos::View<double, Memory> loss_sum,
+                  Kokkos::View<index_t, Memory> correct) {
   static const std::string rows_label = "partita::kernels::loss_forward::rows";
   static const std::string sum_label = "partita::kernels::loss_forward::sum";
   check_labels("loss_forward", label.extent(0), logits.extent(0));
-  run<Scalar>(context, rows_label, sum_label, loss, logits, label, 0, nullptr, nullptr, 0, loss_sum.data(),
+  run<Scalar>(context, rows_label, sum_label, options, logits, label, 0, nullptr, nullptr, 0, loss_sum.data(),
               correct.data());
 }
 
-#define PARTITA_INSTANTIATE(Scalar)                                                                                   \
-  template void loss_forward_backward<Scalar>(Context&, Loss, ConstMatrix<Scalar>, ConstVector<std::int32_t>, double, \
-                                              Matrix<Scalar>, Kokkos::View<double, Memory>,                           \
-                                              Kokkos::View<const double, Memory>);                                    \
-  template void loss_forward<Scalar>(Context&, Loss, ConstMatrix<Scalar>, ConstVector<std::int32_t>,                  \
+#define PARTITA_INSTANTIATE(Scalar)                                                                                \
+  template void loss_forward_backward<Scalar>(Context&, const LossOptions&, ConstMatrix<Scalar>,                   \
+                                              ConstVector<std::int32_t>, double, Matrix<Scalar>,                   \
+                                              Kokkos::View<double, Memory>, Kokkos::View<const double, Memory>);   \
+  template void loss_forward<Scalar>(Context&, const LossOptions&, ConstMatrix<Scalar>, ConstVector<std::int32_t>, \
                                      Kokkos::View<double, Memory>, Kokkos::View<index_t, Memory>);
 PARTITA_INSTANTIATE(float)
 PARTITA_INSTANTIATE(double)

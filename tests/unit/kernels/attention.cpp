@@ -149,6 +149,36 @@ TYPED_TEST(attention, depends_on_what_is_seen_alone) {
   EXPECT_TRUE(same_bits(results.dq, head(whole_results.dq)));
 }
 
+/// Heads may be split over ranks: none depends on which others are beside it, or on how many.
+TYPED_TEST(attention, of_a_head_is_its_own_whatever_heads_are_beside_it) {
+  using Scalar = TypeParam;
+  Context context;
+  for (AttentionAlgorithm algorithm : algorithms)
+    for (bool causal : {false, true})
+      for (index_t T : {1, 17, 90}) {
+        const Operands<Scalar> all({2, T, 5, 19, causal});
+        const auto expected = run(context, algorithm, all);
+        for (const auto& [first, H] : std::vector<std::pair<index_t, index_t>>{{0, 1}, {3, 1}, {1, 2}, {2, 3}}) {
+          Operands<Scalar> part({2, T, H, 19, causal});
+          const auto columns = [&](const std::vector<Scalar>& of) {
+            std::vector<Scalar> values;
+            for (index_t row = 0; row < 2 * T; ++row)
+              for (index_t j = first * 19; j < (first + H) * 19; ++j) values.push_back(of[row * 5 * 19 + j]);
+            return values;
+          };
+          part.q = columns(all.q), part.k = columns(all.k), part.v = columns(all.v), part.dy = columns(all.dy);
+          const auto got = run(context, algorithm, part, {1, 3});
+          EXPECT_TRUE(same_bits(got.y, columns(expected.y)));
+          EXPECT_TRUE(same_bits(got.dq, columns(expected.dq)));
+          EXPECT_TRUE(same_bits(got.dk, columns(expected.dk)));
+          EXPECT_TRUE(same_bits(got.dv, columns(expected.dv)));
+          for (index_t b = 0; b < 2; ++b)
+            for (index_t i = 0; i < H * T; ++i)
+              EXPECT_EQ(got.lse[b * H * T + i], expected.lse[(b * 5 + first) * T + i]);
+        }
+      }
+}
+
 /// The device's algorithm, in teams of one thread, against the host's.
 TYPED_TEST(attention, blocks_by_rows_give_the_same_bits) {
   using Scalar = TypeParam;

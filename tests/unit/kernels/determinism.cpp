@@ -48,8 +48,8 @@ class determinism : public ::testing::Test {
     Context context = deterministic(exec);
     const Placed<Scalar> x_part(part(x, K, rows, whole(K)), rows.extent, K, p),
         W_part(part(W, K, units, whole(K)), units.extent, K, p), y(rows.extent, units.extent, p);
-    linear_forward(context, Activation::tanh, x_part.matrix(), W_part.matrix(), to_device(part(b, units), p.offset),
-                   y.matrix());
+    linear_forward(context, {.activation = Activation::tanh}, x_part.matrix(), W_part.matrix(),
+                   to_device(part(b, units), p.offset), y.matrix());
     exec.fence();
     return y.values();
   }
@@ -57,7 +57,7 @@ class determinism : public ::testing::Test {
     Context context = deterministic(exec);
     const Placed<Scalar> dy_part(part(dy, N, rows, whole(N)), rows.extent, N, p),
         W_part(part(W, K, whole(N), columns), N, columns.extent, p), dx(rows.extent, columns.extent, p);
-    linear_backward_input(context, dy_part.matrix(), W_part.matrix(), dx.matrix());
+    linear_backward_input(context, {}, dy_part.matrix(), W_part.matrix(), dx.matrix());
     exec.fence();
     return dx.values();
   }
@@ -67,7 +67,7 @@ class determinism : public ::testing::Test {
     const Placed<Scalar> x_part(part(x, K, whole(B), columns), B, columns.extent, p),
         dy_part(part(dy, N, whole(B), units), B, units.extent, p), dW(units.extent, columns.extent, p);
     const Vector<Scalar> db = to_device(std::vector<Scalar>(units.extent), p.offset);
-    linear_backward_weights(context, x_part.matrix(), dy_part.matrix(), dW.matrix(), db);
+    linear_backward_weights<Scalar>(context, {}, Store::overwrite, x_part.matrix(), dy_part.matrix(), dW.matrix(), db);
     exec.fence();
     std::vector<Scalar> all = dW.values();
     for (Scalar value : to_host(db)) all.push_back(value);
@@ -137,8 +137,8 @@ TYPED_TEST(determinism_ranges, loss_of_a_part_is_the_part_and_rows_add_in_order)
       Context context = deterministic(exec);
       const Placed<Scalar> z(part(logits, V, rows, whole(V)), rows.extent, V, p), dz(rows.extent, V, p);
       const Kokkos::View<double, Memory> sum("sum");
-      loss_forward_backward(context, kind, z.matrix(), to_device(part(label, rows), p.offset), 1.0 / B, dz.matrix(),
-                            sum);
+      loss_forward_backward(context, {.kind = kind}, z.matrix(), to_device(part(label, rows), p.offset), 1.0 / B,
+                            dz.matrix(), sum);
       exec.fence();
       return std::pair(dz.values(), to_host(sum)[0]);
     };

@@ -32,15 +32,15 @@ struct Step {
 
   void run() {
     const Exec& exec = context.exec();
-    linear_forward(context, activation, x, W1, b1, hidden);
-    linear_forward(context, Activation::identity, hidden, W2, b2, z);
-    loss_forward_backward(context, Loss::cross_entropy, z, label, 1.0 / B, dz, sum);
-    loss_forward(context, Loss::cross_entropy, z, label, sum, correct);
-    linear_backward_weights(context, hidden, dz, dW2, db2);
-    linear_backward_input(context, dz, W2, dhidden);
+    linear_forward(context, {.activation = activation}, x, W1, b1, hidden);
+    linear_forward(context, {}, hidden, W2, b2, z);
+    loss_forward_backward(context, {}, z, label, 1.0 / B, dz, sum);
+    loss_forward(context, {}, z, label, sum, correct);
+    linear_backward_weights<float>(context, {}, Store::overwrite, hidden, dz, dW2, db2);
+    linear_backward_input(context, {}, dz, W2, dhidden);
     activation_backward(exec, activation, hidden, dhidden);
-    linear_backward_weights(context, x, dhidden, dW1, db1);
-    linear_backward_input(context, dhidden, W1, dx);
+    linear_backward_weights<float>(context, {}, Store::overwrite, x, dhidden, dW1, db1);
+    linear_backward_input(context, {}, dhidden, W1, dx);
     optimizer_set_learning_rate(exec, 1e-3, state);
     optimizer_advance(exec, options, state);
     for (Optimizer kind : {Optimizer::sgd, Optimizer::adagrad, Optimizer::adam}) {

@@ -3,6 +3,7 @@
 #include <partita/kernels/embedding.hpp>
 #include <partita/kernels/gemm.hpp>
 #include <partita/kernels/layernorm.hpp>
+#include <partita/kernels/linear.hpp>
 #include <partita/kernels/softmax.hpp>
 #include <support/discipline.hpp>
 
@@ -21,8 +22,9 @@ struct Step {
   Context context;
   Matrix<Scalar> W{"W", V, C}, P{"P", T, C}, x{"x", rows, C}, y{"y", rows, C}, qkv{"qkv", rows, 3 * C},
       dqkv{"dqkv", rows, 3 * C}, scores{"scores", rows, V};
+  Matrix<A> dW{"dW", V, C}, dP{"dP", T, C};
   Vector<Scalar> gamma{"gamma", C}, beta{"beta", C};
-  Vector<A> mean{"mean", rows}, rstd{"rstd", rows}, lse{"lse", B*H*T};
+  Vector<A> dgamma{"dgamma", C}, dbeta{"dbeta", C}, mean{"mean", rows}, rstd{"rstd", rows}, lse{"lse", B*H*T};
   Vector<std::int32_t> tokens{"tokens", rows};
 
   Step(const Exec& exec, Backend backend)
@@ -47,11 +49,20 @@ struct Step {
     softmax_forward<Scalar>(exec, scores, scores);
     softmax_backward<Scalar>(exec, scores, scores, scores);
     layernorm_backward_input<Scalar>(exec, x, gamma, mean, rstd, y, y);
-    layernorm_backward_weights<Scalar>(context, x, mean, rstd, y, gamma, beta);
+    for (Store store : {Store::overwrite, Store::accumulate})
+      layernorm_backward_weights<Scalar>(context, {}, store, x, mean, rstd, y, dgamma, dbeta);
     rmsnorm_forward<Scalar>(exec, 1e-5, x, gamma, y, rstd);
     rmsnorm_backward_input<Scalar>(exec, x, gamma, rstd, y, y);
-    rmsnorm_backward_weights<Scalar>(context, x, rstd, y, gamma);
-    embedding_backward_weights<Scalar>(exec, T, tokens, y, W, P);
+    rmsnorm_backward_weights<Scalar>(context, {}, Store::overwrite, x, rstd, y, dgamma);
+    for (Store store : {Store::overwrite, Store::accumulate})
+      embedding_backward_weights<Scalar>(context, {.tokens = T}, store, tokens, y, dW, dP);
+    // In blocks: the same kernels, and additions.
+    const LinearOptions blocks{.inputs = {4}, .outputs = {2, 1}, .tokens = T, .token_blocks = 3};
+    linear_forward<Scalar>(context, blocks, x, W, {}, scores);
+    linear_backward_input<Scalar>(context, blocks, scores, W, x);
+    linear_backward_weights<Scalar>(context, blocks, Store::accumulate, x, scores, dW, {});
+    layernorm_backward_weights<Scalar>(context, {T, 3}, Store::accumulate, x, mean, rstd, y, dgamma, dbeta);
+    embedding_backward_weights<Scalar>(context, {T, 3}, Store::accumulate, tokens, y, dW, dP);
   }
 };
 

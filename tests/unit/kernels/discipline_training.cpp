@@ -42,9 +42,9 @@ struct Step {
     add_relu<Storage>(exec, z_flat, a_flat, a_flat);
     triad<Storage>(exec, z_flat, 0.5f, a_flat, a_flat);
     activation_forward<Storage>(exec, Activation::gelu, z, a);
-    loss_forward(context, Loss::cross_entropy, z, label, loss, correct);
-    loss_forward_backward(context, Loss::cross_entropy, z, label, 1.0 / B, dz, loss, loss_scale_value(scaling));
-    loss_forward_backward(context, Loss::mse, z, label, 1.0 / B, dz, loss, loss_scale_value(scaling));
+    loss_forward(context, {}, z, label, loss, correct);
+    loss_forward_backward(context, {}, z, label, 1.0 / B, dz, loss, loss_scale_value(scaling));
+    loss_forward_backward(context, {.kind = Loss::mse}, z, label, 1.0 / B, dz, loss, loss_scale_value(scaling));
     activation_backward_from_input<Storage>(exec, Activation::gelu, z, dz, dz);
     activation_backward<Storage>(exec, Activation::relu, z, dz);
     norm_squared<Storage>(context, dz_flat, sum);

@@ -13,10 +13,10 @@ std::vector<std::int32_t> some_tokens(index_t n, index_t V) {
   return tokens;
 }
 
-/// The reference's arithmetic in Scalar's own: sums of rows in ascending order round as the kernel's do.
+/// The reference's arithmetic in that of Scalar: sums of rows in ascending order round as the kernel's do.
 template <class Scalar>
-std::vector<Scalar> sums_in_order(index_t T, const std::vector<std::int32_t>& tokens, const std::vector<Scalar>& dy,
-                                  index_t V, index_t C) {
+std::vector<accumulate_t<Scalar>> sums_in_order(index_t T, const std::vector<std::int32_t>& tokens,
+                                                const std::vector<Scalar>& dy, index_t V, index_t C) {
   using A = accumulate_t<Scalar>;
   std::vector<A> sums((V + T) * C, A(0));
   for (index_t i = 0; i < index_t(tokens.size()); ++i)
@@ -24,9 +24,7 @@ std::vector<Scalar> sums_in_order(index_t T, const std::vector<std::int32_t>& to
       if (tokens[i] >= 0 && tokens[i] < V) sums[tokens[i] * C + c] += A(dy[i * C + c]);
       sums[(V + i % T) * C + c] += A(dy[i * C + c]);
     }
-  std::vector<Scalar> rounded;
-  for (A sum : sums) rounded.push_back(Scalar(sum));
-  return rounded;
+  return sums;
 }
 
 template <class Scalar>
@@ -35,6 +33,7 @@ TYPED_TEST_SUITE(embedding, AllScalars);
 
 TYPED_TEST(embedding, agrees_with_the_reference) {
   using Scalar = TypeParam;
+  Context context;
   for (Placement p : placements)
     for (index_t T : {1, 3, 17})
       for (index_t B : {0, 1, 3})
@@ -46,10 +45,17 @@ TYPED_TEST(embedding, agrees_with_the_reference) {
             const auto W = random_values<Scalar>(1, V * C), dy = random_values<Scalar>(3, B * T * C);
             const auto P = random_values<Scalar>(2, positions ? T * C : 0);
             const Placed<Scalar> W_placed(W, V, C, p), P_placed(P, positions ? T : 0, C, p), y(B * T, C, p),
-                dy_placed(dy, B * T, C, p), dW(V, C, p), dP(positions ? T : 0, C, p);
+                dy_placed(dy, B * T, C, p);
+            using A = accumulate_t<Scalar>;
+            const auto there = random_values<A>(4, V * C), P_there = random_values<A>(5, positions ? T * C : 0);
+            const Placed<A> dW(V, C, p), dP(positions ? T : 0, C, p), dW_added(there, V, C, p),
+                dP_added(P_there, positions ? T : 0, C, p);
             const auto on_device = to_device(tokens, p.offset);
             embedding_forward(Exec(), T, on_device, W_placed.matrix(), P_placed.matrix(), y.matrix());
-            embedding_backward_weights(Exec(), T, on_device, dy_placed.matrix(), dW.matrix(), dP.matrix());
+            embedding_backward_weights<Scalar>(context, {.tokens = T}, Store::overwrite, on_device, dy_placed.matrix(),
+                                               dW.matrix(), dP.matrix());
+            embedding_backward_weights<Scalar>(context, {.tokens = T}, Store::accumulate, on_device, dy_placed.matrix(),
+                                               dW_added.matrix(), dP_added.matrix());
             Kokkos::fence();
             EXPECT_TRUE(y.surroundings_untouched() && dW.surroundings_untouched() && dP.surroundings_untouched());
             const auto expected = reference::embedding_forward(T, tokens, in_double(W), in_double(P), V, C);
@@ -63,10 +69,16 @@ TYPED_TEST(embedding, agrees_with_the_reference) {
             auto sums = sums_in_order(T, tokens, dy, V, C);
             EXPECT_TRUE(close(sums, reference::embedding_backward_weights(T, tokens, in_double(dy), V, C),
                               double(B * T) * double(B * T) * 5 * roundoff<Scalar>));
-            auto got = dW.values();
-            for (const Scalar& value : dP.values()) got.push_back(value);
+            EXPECT_TRUE(dW_added.surroundings_untouched() && dP_added.surroundings_untouched());
+            const auto joined = [](auto first, const auto& second) {
+              first.insert(first.end(), second.begin(), second.end());
+              return first;
+            };
             if (!positions) sums.resize(V * C);
-            EXPECT_TRUE(same_bits(got, sums));
+            EXPECT_TRUE(same_bits(joined(dW.values(), dP.values()), sums));
+            const auto before = joined(there, P_there);
+            for (std::size_t i = 0; i < sums.size(); ++i) sums[i] += before[i];
+            EXPECT_TRUE(same_bits(joined(dW_added.values(), dP_added.values()), sums));
           }
 }
 
@@ -77,11 +89,14 @@ TYPED_TEST(embedding, any_number_of_threads_gives_the_same_bits) {
   const auto dy = random_values<Scalar>(3, B * T * C);
   const auto expected = sums_in_order(T, tokens, dy, V, C);
   for (const Exec& exec : instances()) {
-    const Placed<Scalar> dy_placed(dy, B * T, C, {3, 5}), dW(V, C), dP(T, C);
-    embedding_backward_weights(exec, T, to_device(tokens), dy_placed.matrix(), dW.matrix(), dP.matrix());
+    Context context(exec);
+    const Placed<Scalar> dy_placed(dy, B * T, C, {3, 5});
+    const Placed<accumulate_t<Scalar>> dW(V, C), dP(T, C);
+    embedding_backward_weights<Scalar>(context, {.tokens = T}, Store::overwrite, to_device(tokens), dy_placed.matrix(),
+                                       dW.matrix(), dP.matrix());
     exec.fence();
     auto got = dW.values();
-    for (const Scalar& value : dP.values()) got.push_back(value);
+    for (accumulate_t<Scalar> value : dP.values()) got.push_back(value);
     EXPECT_TRUE(same_bits(got, expected));
   }
 }
@@ -98,7 +113,9 @@ TEST(embedding_gradient, is_the_slope_in_double) {
     return product(y.values(), dy);
   };
   const Placed<double> dy_placed(dy, 6, C), dW(V, C), dP(T, C);
-  embedding_backward_weights(Exec(), T, to_device(tokens), dy_placed.matrix(), dW.matrix(), dP.matrix());
+  Context context;
+  embedding_backward_weights<double>(context, {.tokens = T}, Store::overwrite, to_device(tokens), dy_placed.matrix(),
+                                     dW.matrix(), dP.matrix());
   Kokkos::fence();
   expect_slope([&](const auto& at) { return loss(at, P); }, W, dW.values());
   expect_slope([&](const auto& at) { return loss(W, at); }, P, dP.values());

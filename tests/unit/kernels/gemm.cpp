@@ -2,6 +2,7 @@
 #include <partita/kernels/backend/gemm.hpp>
 #include <partita/kernels/backend/gemm_device.hpp>
 #include <partita/kernels/backend/range.hpp>
+#include <partita/kernels/reference.hpp>
 
 #include "support.hpp"
 
@@ -77,6 +78,55 @@ TYPED_TEST(gemm, device_tiles_give_the_same_bits) {
   const std::string label = "partita::kernels::test";
   check_products<Scalar>([&](index_t M, index_t N, index_t K, Operand<Scalar> A, Operand<Scalar> B,
                              Epilogue<Scalar> epilogue, Scalar* C, index_t leading) {
+    backend::device::gemm<Tile, Scalar>(Exec(), label, M, N, K, A, B, epilogue, C, leading);
+  });
+}
+
+/// multiply(M, N, K, A, B, epilogue, C, leading) over [0, 300) and then on over the rest is the chain over all; and
+/// sums of 16-bit numbers are not rounded.
+template <class Scalar, class Multiply>
+void check_continued(const Multiply& multiply) {
+  using Sum = accumulate_t<Scalar>;
+  const index_t M = 37, N = 45, K = 650;
+  const auto a = random_values<Scalar>(1, M * K), b = random_values<Scalar>(2, K * N);
+  const std::vector<Sum> wide_a(a.begin(), a.end()), wide_b(b.begin(), b.end());
+  const auto a_device = to_device(a), b_device = to_device(b);
+  for (index_t first : {0, 40, 300, 650}) {
+    const Placed<Sum> c(M, N, {1, 2});
+    const index_t leading = index_t(c.matrix().stride(0));
+    multiply(M, N, first, Operand<Scalar>{a_device.data(), K, 1}, Operand<Scalar>{b_device.data(), N, 1},
+             Epilogue<Scalar>{}, c.matrix().data(), leading);
+    multiply(M, N, K - first, Operand<Scalar>{a_device.data() + first, K, 1},
+             Operand<Scalar>{b_device.data() + first * N, N, 1}, Epilogue<Scalar>{.continues = true}, c.matrix().data(),
+             leading);
+    Kokkos::fence();
+    EXPECT_TRUE(same_bits(c.values(), reference::gemm<Sum>({}, wide_a, wide_b, std::vector<Sum>(M * N), M, N, K)));
+    EXPECT_TRUE(c.surroundings_untouched());
+  }
+}
+
+template <class Scalar>
+class gemm_sums : public ::testing::Test {};
+using SumsOf = ::testing::Types<float, double, bfloat16, float16>;
+TYPED_TEST_SUITE(gemm_sums, SumsOf);
+
+TYPED_TEST(gemm_sums, portable_goes_on_where_it_was) {
+  using Scalar = TypeParam;
+  Context context;
+  const backend::GemmLabels labels("partita::kernels::test");
+  check_continued<Scalar>([&](index_t M, index_t N, index_t K, Operand<Scalar> A, Operand<Scalar> B,
+                              Epilogue<Scalar> epilogue, accumulate_t<Scalar>* C, index_t leading) {
+    backend::portable_gemm<Scalar>(context, labels, M, N, K, A, B, epilogue, C, leading);
+  });
+}
+
+TYPED_TEST(gemm_sums, device_tiles_go_on_where_they_were) {
+  using Scalar = TypeParam;
+  using backend::device::Shape;
+  using Tile = std::conditional_t<backend::runs_on_host, Shape<8, 16, 5, 1, 1>, Shape<64, 64, 16, 16, 16>>;
+  const std::string label = "partita::kernels::test";
+  check_continued<Scalar>([&](index_t M, index_t N, index_t K, Operand<Scalar> A, Operand<Scalar> B,
+                              Epilogue<Scalar> epilogue, accumulate_t<Scalar>* C, index_t leading) {
     backend::device::gemm<Tile, Scalar>(Exec(), label, M, N, K, A, B, epilogue, C, leading);
   });
 }

@@ -172,20 +172,29 @@ TYPED_TEST(gemm_options_linear_16_bit, is_the_float_layer_rounded_once) {
     for (const auto& [B, N, K] : std::vector<Sizes>{{0, 3, 4}, {1, 1, 1}, {17, 33, 3}, {5, 70, 300}, {130, 3, 600}}) {
       const auto x = random_values<Scalar>(1, B * K), W = random_values<Scalar>(2, N * K),
                  b = random_values<Scalar>(3, N), dy = random_values<Scalar>(4, B * N);
-      const Placed<Scalar> x_placed(x, B, K, p), W_placed(W, N, K, p), dy_placed(dy, B, N, p), y(B, N, p), dx(B, K, p),
-          dW(N, K, p);
-      const auto db = to_device(std::vector<Scalar>(N), p.offset);
-      linear_forward(context, Activation::relu, x_placed.matrix(), W_placed.matrix(), to_device(b, p.offset),
-                     y.matrix());
-      linear_backward_input(context, dy_placed.matrix(), W_placed.matrix(), dx.matrix());
-      linear_backward_weights(context, x_placed.matrix(), dy_placed.matrix(), dW.matrix(), db);
+      const auto there = random_values<float>(5, N * K), db_there = random_values<float>(6, N);
+      const Placed<Scalar> x_placed(x, B, K, p), W_placed(W, N, K, p), dy_placed(dy, B, N, p), y(B, N, p), dx(B, K, p);
+      const Placed<float> dW(N, K, p), dW_added(there, N, K, p);
+      const auto db = to_device(std::vector<float>(N), p.offset), db_added = to_device(db_there, p.offset);
+      linear_forward(context, {.activation = Activation::relu}, x_placed.matrix(), W_placed.matrix(),
+                     to_device(b, p.offset), y.matrix());
+      linear_backward_input(context, {}, dy_placed.matrix(), W_placed.matrix(), dx.matrix());
+      linear_backward_weights<Scalar>(context, {}, Store::overwrite, x_placed.matrix(), dy_placed.matrix(), dW.matrix(),
+                                      db);
+      linear_backward_weights<Scalar>(context, {}, Store::accumulate, x_placed.matrix(), dy_placed.matrix(),
+                                      dW_added.matrix(), db_added);
       context.exec().fence();
       const auto xf = widened(x), Wf = widened(W), bf = widened(b), dyf = widened(dy);
       EXPECT_TRUE(
           same_bits(y.values(), rounded<Scalar>(reference::linear_forward(Activation::relu, xf, Wf, bf, B, N, K))));
       EXPECT_TRUE(same_bits(dx.values(), rounded<Scalar>(reference::linear_backward_input(dyf, Wf, B, N, K))));
-      EXPECT_TRUE(same_bits(dW.values(), rounded<Scalar>(reference::linear_backward_weights(xf, dyf, B, N, K))));
-      EXPECT_TRUE(same_bits(to_host(db), rounded<Scalar>(reference::column_sum(dyf, B, N))));
+      auto sums = reference::linear_backward_weights(xf, dyf, B, N, K), bias_sums = reference::column_sum(dyf, B, N);
+      EXPECT_TRUE(same_bits(dW.values(), sums));  // gradients of weights are not rounded
+      EXPECT_TRUE(same_bits(to_host(db), bias_sums));
+      for (std::size_t i = 0; i < sums.size(); ++i) sums[i] += there[i];
+      for (std::size_t i = 0; i < bias_sums.size(); ++i) bias_sums[i] += db_there[i];
+      EXPECT_TRUE(same_bits(dW_added.values(), sums));
+      EXPECT_TRUE(same_bits(to_host(db_added), bias_sums));
       EXPECT_TRUE(y.surroundings_untouched() && dx.surroundings_untouched() && dW.surroundings_untouched());
     }
 }

@@ -39,14 +39,15 @@ Gradients evaluate(const Net& net) {
   const Vector<double> b1 = to_device(net.b1), b2 = to_device(net.b2), db1("db1", F), db2("db2", V);
   const Placed<double> hidden(B, F), logits(B, V), dlogits(B, V), dhidden(B, F), dx(B, K), dW1(F, K), dW2(V, F);
   const Kokkos::View<double, Memory> sum("sum");
-  linear_forward(context, net.activation, x.matrix(), W1.matrix(), b1, hidden.matrix());
-  linear_forward(context, Activation::identity, hidden.matrix(), W2.matrix(), b2, logits.matrix());
-  loss_forward_backward(context, net.loss, logits.matrix(), to_device(net.label), scale, dlogits.matrix(), sum);
-  linear_backward_weights(context, hidden.matrix(), dlogits.matrix(), dW2.matrix(), db2);
-  linear_backward_input(context, dlogits.matrix(), W2.matrix(), dhidden.matrix());
+  linear_forward(context, {.activation = net.activation}, x.matrix(), W1.matrix(), b1, hidden.matrix());
+  linear_forward(context, {}, hidden.matrix(), W2.matrix(), b2, logits.matrix());
+  loss_forward_backward(context, {.kind = net.loss}, logits.matrix(), to_device(net.label), scale, dlogits.matrix(),
+                        sum);
+  linear_backward_weights<double>(context, {}, Store::overwrite, hidden.matrix(), dlogits.matrix(), dW2.matrix(), db2);
+  linear_backward_input(context, {}, dlogits.matrix(), W2.matrix(), dhidden.matrix());
   activation_backward(context.exec(), net.activation, hidden.matrix(), dhidden.matrix());
-  linear_backward_weights(context, x.matrix(), dhidden.matrix(), dW1.matrix(), db1);
-  linear_backward_input(context, dhidden.matrix(), W1.matrix(), dx.matrix());
+  linear_backward_weights<double>(context, {}, Store::overwrite, x.matrix(), dhidden.matrix(), dW1.matrix(), db1);
+  linear_backward_input(context, {}, dhidden.matrix(), W1.matrix(), dx.matrix());
   context.exec().fence();
   return {scale * to_host(sum)[0], dx.values(), dW1.values(), to_host(db1), dW2.values(), to_host(db2)};
 }

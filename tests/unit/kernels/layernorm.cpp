@@ -21,28 +21,29 @@ struct Operands {
 
 template <class Scalar>
 struct Results {
-  std::vector<Scalar> y, dx, dgamma, dbeta;
-  std::vector<accumulate_t<Scalar>> mean, rstd;
+  std::vector<Scalar> y, dx;
+  std::vector<accumulate_t<Scalar>> dgamma, dbeta, mean, rstd;
 };
 
 /// Layer norm, or root-mean-square norm if not `centred`: mean is then 0 and dbeta is empty.
 template <class Scalar>
-Results<Scalar> run(const Exec& exec, bool centred, const Operands<Scalar>& o, Placement p = {}) {
+Results<Scalar> run(const Exec& exec, bool centred, const Operands<Scalar>& o, Placement p = {},
+                    Store store = Store::overwrite) {
   using A = accumulate_t<Scalar>;
   Context context(exec);
   const Placed<Scalar> x(o.x, o.B, o.C, p), dy(o.dy, o.B, o.C, p), y(o.B, o.C, p), dx(o.B, o.C, p);
   const auto gamma = to_device(o.gamma, p.offset), beta = to_device(o.beta, p.offset);
   const auto mean = to_device(std::vector<A>(o.B, A(0)), p.offset), rstd = to_device(std::vector<A>(o.B), p.offset);
-  const auto dgamma = to_device(std::vector<Scalar>(o.C, Scalar(7)), p.offset);
-  const auto dbeta = to_device(std::vector<Scalar>(centred ? o.C : 0, Scalar(7)), p.offset);
+  const auto dgamma = to_device(std::vector<A>(o.C, A(7)), p.offset);
+  const auto dbeta = to_device(std::vector<A>(centred ? o.C : 0, A(7)), p.offset);
   if (centred) {
     layernorm_forward<Scalar>(exec, epsilon, x.matrix(), gamma, beta, y.matrix(), mean, rstd);
     layernorm_backward_input<Scalar>(exec, x.matrix(), gamma, mean, rstd, dy.matrix(), dx.matrix());
-    layernorm_backward_weights<Scalar>(context, x.matrix(), mean, rstd, dy.matrix(), dgamma, dbeta);
+    layernorm_backward_weights<Scalar>(context, {}, store, x.matrix(), mean, rstd, dy.matrix(), dgamma, dbeta);
   } else {
     rmsnorm_forward<Scalar>(exec, epsilon, x.matrix(), gamma, y.matrix(), rstd);
     rmsnorm_backward_input<Scalar>(exec, x.matrix(), gamma, rstd, dy.matrix(), dx.matrix());
-    rmsnorm_backward_weights<Scalar>(context, x.matrix(), rstd, dy.matrix(), dgamma);
+    rmsnorm_backward_weights<Scalar>(context, {}, store, x.matrix(), rstd, dy.matrix(), dgamma);
   }
   exec.fence();
   EXPECT_TRUE(y.surroundings_untouched());
@@ -109,6 +110,19 @@ TYPED_TEST(layernorm, any_number_of_threads_gives_the_same_bits) {
   }
 }
 
+TYPED_TEST(layernorm, gradients_of_weights_are_added_to_what_is_there) {
+  for (bool centred : {true, false})
+    for (index_t B : odd_sizes) {
+      const Operands<TypeParam> o(B, 70);
+      auto expected = run(Exec(), centred, o);
+      const auto got = run(Exec(), centred, o, {1, 3}, Store::accumulate);
+      for (auto& value : expected.dgamma) value = 7 + value;
+      for (auto& value : expected.dbeta) value = 7 + value;
+      EXPECT_TRUE(same_bits(got.dgamma, expected.dgamma));
+      EXPECT_TRUE(same_bits(got.dbeta, expected.dbeta));
+    }
+}
+
 /// A row's results are its own; a column's sums do not depend on the columns beside it.
 TYPED_TEST(layernorm, of_a_part_is_the_part) {
   using Scalar = TypeParam;
@@ -129,12 +143,12 @@ TYPED_TEST(layernorm, of_a_part_is_the_part) {
   const auto columns = [&](const Placed<Scalar>& all) {
     return Matrix<Scalar>(Kokkos::subview(all.matrix(), Kokkos::ALL, Kokkos::pair<index_t, index_t>(77, 90)));
   };
-  const Vector<Scalar> dgamma("dgamma", 13), dbeta("dbeta", 13);
-  layernorm_backward_weights<Scalar>(context, columns(x), to_device(expected.mean), to_device(expected.rstd),
-                                     columns(dy), dgamma, dbeta);
+  const Vector<accumulate_t<Scalar>> dgamma("dgamma", 13), dbeta("dbeta", 13);
+  layernorm_backward_weights<Scalar>(context, {}, Store::overwrite, columns(x), to_device(expected.mean),
+                                     to_device(expected.rstd), columns(dy), dgamma, dbeta);
   Kokkos::fence();
-  const auto part = [](const std::vector<Scalar>& all) {
-    return std::vector<Scalar>(all.begin() + 77, all.begin() + 90);
+  const auto part = [](const std::vector<accumulate_t<Scalar>>& all) {
+    return std::vector<accumulate_t<Scalar>>(all.begin() + 77, all.begin() + 90);
   };
   EXPECT_TRUE(same_bits(to_host(dgamma), part(expected.dgamma)));
   EXPECT_TRUE(same_bits(to_host(dbeta), part(expected.dbeta)));
@@ -177,7 +191,8 @@ TEST(layernorm_shapes, errors_name_operand_and_extents) {
   EXPECT_EQ(message([&] { rmsnorm_backward_input<float>(Exec(), x, columns, rows, short_x, x); }),
             "rmsnorm_backward_input: dy is (4, 5), x is (4, 6): expected the same shape (B, C)");
   EXPECT_EQ(
-      message([&] { layernorm_backward_weights<float>(context, x, rows, rows, x, columns, rows); }),
+      message(
+          [&] { layernorm_backward_weights<float>(context, {}, Store::overwrite, x, rows, rows, x, columns, rows); }),
       "layernorm_backward_weights: dbeta has 4 elements, x has 6 columns: expected one of each column of x (B, C)");
 }
 

@@ -16,6 +16,8 @@ const std::vector<Activation> activations = {Activation::identity, Activation::r
 /// What a vendor's tanh or logistic may err by, beside the rounding of its argument: their values are at most 1.
 constexpr double activation_error = 8;  // units of roundoff
 
+constexpr Store stores[] = {Store::overwrite, Store::accumulate};
+
 struct Sizes {
   index_t B, N, K;
 };
@@ -65,7 +67,7 @@ void check_forward(Context& context, Activation activation, Sizes s, Placement p
   const Case<Scalar> c(s);
   const Placed<Scalar> x(c.x, s.B, s.K, p), W(c.W, s.N, s.K, p), y(s.B, s.N, p);
   const Vector<Scalar> b = to_device(c.b, p.offset);
-  linear_forward(context, activation, x.matrix(), W.matrix(), b, y.matrix());
+  linear_forward(context, {.activation = activation}, x.matrix(), W.matrix(), b, y.matrix());
   context.exec().fence();
   const auto expected = reference::linear_forward(activation, c.x, c.W, c.b, s.B, s.N, s.K);
   EXPECT_TRUE(y.surroundings_untouched());
@@ -80,31 +82,46 @@ void check_forward(Context& context, Activation activation, Sizes s, Placement p
 }
 
 template <class Scalar>
-void check_backward(Context& context, Sizes s, Placement p) {
-  SCOPED_TRACE(text(s, p));
+void check_backward(Context& context, Store store, Sizes s, Placement p) {
+  SCOPED_TRACE(text(s, p) + (store == Store::accumulate ? " accumulated" : ""));
   const Case<Scalar> c(s);
+  const bool adds = store == Store::accumulate;
+  const auto there = adds ? random_values<Scalar>(5, s.N * s.K) : std::vector<Scalar>(s.N * s.K, Scalar(NAN));
+  const auto db_there = adds ? random_values<Scalar>(6, s.N) : std::vector<Scalar>(s.N, Scalar(NAN));
   const Placed<Scalar> x(c.x, s.B, s.K, p), W(c.W, s.N, s.K, p), dy(c.dy, s.B, s.N, p), dx(s.B, s.K, p),
-      dW(s.N, s.K, p);
-  const Vector<Scalar> db = to_device(std::vector<Scalar>(s.N, Scalar(7)), p.offset);
-  linear_backward_input(context, dy.matrix(), W.matrix(), dx.matrix());
-  linear_backward_weights(context, x.matrix(), dy.matrix(), dW.matrix(), db);
+      dW(there, s.N, s.K, p), dW_alone(there, s.N, s.K, p);
+  const Vector<Scalar> db = to_device(db_there, p.offset);
+  linear_backward_input(context, {}, dy.matrix(), W.matrix(), dx.matrix());
+  linear_backward_weights<Scalar>(context, {}, store, x.matrix(), dy.matrix(), dW.matrix(), db);
+  linear_backward_weights<Scalar>(context, {}, store, x.matrix(), dy.matrix(), dW_alone.matrix(), {});
   context.exec().fence();
   EXPECT_TRUE(dx.surroundings_untouched());
   EXPECT_TRUE(dW.surroundings_untouched());
   const auto dx_expected = reference::linear_backward_input(c.dy, c.W, s.B, s.N, s.K);
-  const auto dW_expected = reference::linear_backward_weights(c.x, c.dy, s.B, s.N, s.K);
-  const auto db_expected = reference::column_sum(c.dy, s.B, s.N);
+  auto dW_expected = reference::linear_backward_weights(c.x, c.dy, s.B, s.N, s.K);
+  auto db_expected = reference::column_sum(c.dy, s.B, s.N);
+  if (adds) {
+    for (std::size_t i = 0; i < there.size(); ++i) dW_expected[i] += there[i];
+    for (std::size_t i = 0; i < db_there.size(); ++i) db_expected[i] += db_there[i];
+  }
   if (context.backend(Kernel::linear) == Backend::portable || std::is_same_v<Scalar, double>) {
     EXPECT_TRUE(same_bits(dx.values(), dx_expected));
     EXPECT_TRUE(same_bits(dW.values(), dW_expected));
+    EXPECT_TRUE(same_bits(dW_alone.values(), dW_expected));
     EXPECT_TRUE(same_bits(to_host(db), db_expected));
   } else {
     const auto dy_size = c.magnitude(c.dy);
     const auto dx_sums = reference::linear_backward_input(dy_size, c.magnitude(c.W), s.B, s.N, s.K);
-    const auto dW_sums = reference::linear_backward_weights(c.magnitude(c.x), dy_size, s.B, s.N, s.K);
+    auto dW_sums = reference::linear_backward_weights(c.magnitude(c.x), dy_size, s.B, s.N, s.K);
+    auto db_sums = reference::column_sum(dy_size, s.B, s.N);
+    if (adds) {
+      for (std::size_t i = 0; i < there.size(); ++i) dW_sums[i] += std::abs(there[i]);
+      for (std::size_t i = 0; i < db_there.size(); ++i) db_sums[i] += std::abs(db_there[i]);
+    }
     EXPECT_TRUE(within(dx.values(), dx_expected, c.scaled(dx_sums, s.N, 0)));
     EXPECT_TRUE(within(dW.values(), dW_expected, c.scaled(dW_sums, s.B, 0)));
-    EXPECT_TRUE(within(to_host(db), db_expected, c.scaled(reference::column_sum(dy_size, s.B, s.N), s.B, 0)));
+    EXPECT_TRUE(within(dW_alone.values(), dW_expected, c.scaled(dW_sums, s.B, 0)));
+    EXPECT_TRUE(within(to_host(db), db_expected, c.scaled(db_sums, s.B, 0)));
   }
 }
 
@@ -114,11 +131,11 @@ void check_all(Backend backend) {
   for (Placement p : placements) {
     for (Sizes s : odd()) {
       check_forward<Scalar>(context, Activation::identity, s, p);
-      check_backward<Scalar>(context, s, p);
+      for (Store store : stores) check_backward<Scalar>(context, store, s, p);
     }
     for (Sizes s : large) {
       check_forward<Scalar>(context, Activation::relu, s, p);
-      check_backward<Scalar>(context, s, p);
+      for (Store store : stores) check_backward<Scalar>(context, store, s, p);
     }
     for (Activation activation : activations)
       for (Sizes s : std::vector<Sizes>{{17, 33, 3}, {33, 1, 300}, {2, 129, 40}})
@@ -136,7 +153,7 @@ TEST(linear, several_shapes_share_one_context) {
   for (int round = 0; round < 2; ++round)
     for (Sizes s : large) {
       check_forward<float>(context, Activation::tanh, s, {});
-      check_backward<float>(context, s, {});
+      for (Store store : stores) check_backward<float>(context, store, s, {});
     }
 }
 
@@ -146,9 +163,26 @@ TEST(linear, any_number_of_threads_agrees_with_the_reference) {
       Context context(exec, {.backend = backend, .deterministic = false, .per_kernel = {}});
       for (Sizes s : large) {
         check_forward<float>(context, Activation::sigmoid, s, {});
-        check_backward<float>(context, s, {});
+        for (Store store : stores) check_backward<float>(context, store, s, {});
       }
     }
+}
+
+TEST(linear, no_bias_is_a_bias_of_zeros) {
+  for (Backend backend : backends()) {
+    Context context(Exec(), {.backend = backend, .deterministic = false, .per_kernel = {}});
+    for (Activation activation : activations) {
+      const Case<float> c({17, 33, 300});
+      const Placed<float> x(c.x, 17, 300), W(c.W, 33, 300), y(17, 33), expected(17, 33);
+      linear_forward(context, {.activation = activation}, x.matrix(), W.matrix(), {}, y.matrix());
+      linear_forward(context, {.activation = activation}, x.matrix(), W.matrix(), to_device(std::vector<float>(33)),
+                     expected.matrix());
+      context.exec().fence();
+      const auto sums = reference::linear_forward(Activation::identity, c.magnitude(c.x), c.magnitude(c.W),
+                                                  std::vector<float>(33), 17, 33, 300);
+      EXPECT_TRUE(within(y.values(), expected.values(), c.scaled(sums, 300, activation_error)));
+    }
+  }
 }
 
 TEST(linear, relu_keeps_nan) {
@@ -157,8 +191,7 @@ TEST(linear, relu_keeps_nan) {
     std::vector<float> values(4 * 8, 1.0f);
     values[9] = std::numeric_limits<float>::quiet_NaN();
     const Placed<float> x(values, 4, 8), W(std::vector<float>(5 * 8, 0.5f), 5, 8), y(4, 5);
-    linear_forward(context, Activation::identity, x.matrix(), W.matrix(), to_device(std::vector<float>(5, 0.0f)),
-                   y.matrix());
+    linear_forward(context, {}, x.matrix(), W.matrix(), to_device(std::vector<float>(5, 0.0f)), y.matrix());
     context.exec().fence();
     EXPECT_TRUE(std::isnan(y.values()[5]));
     EXPECT_EQ(y.values()[0], 4.0f);
@@ -180,7 +213,7 @@ TEST(linear, shape_errors_name_operand_and_extents) {
   const auto m = [](index_t rows, index_t columns) { return Matrix<float>("m", rows, columns); };
   const auto v = [](index_t n) { return Vector<float>("v", n); };
   const auto forward = [&](Matrix<float> x, Matrix<float> W, Vector<float> b, Matrix<float> y) {
-    return message_of([&] { linear_forward(context, Activation::relu, x, W, b, y); });
+    return message_of([&] { linear_forward(context, {.activation = Activation::relu}, x, W, b, y); });
   };
   EXPECT_EQ(forward(m(4, 784), m(10, 512), v(10), m(4, 10)),
             "linear_forward: W has 512 columns, x has 784 columns: expected W (N, K) and x (B, K) with the same K");
@@ -188,10 +221,11 @@ TEST(linear, shape_errors_name_operand_and_extents) {
             "linear_forward: b has 9 elements, W has 10 rows: expected b (N) and W (N, K) with the same N");
   EXPECT_EQ(forward(m(4, 7), m(10, 7), v(10), m(3, 10)),
             "linear_forward: y has 3 rows, x has 4 rows: expected y (B, N) and x (B, K) with the same B");
-  EXPECT_EQ(message_of([&] { linear_backward_input(context, m(4, 9), m(10, 7), m(4, 7)); }),
+  EXPECT_EQ(message_of([&] { linear_backward_input(context, {}, m(4, 9), m(10, 7), m(4, 7)); }),
             "linear_backward_input: dy has 9 columns, W has 10 rows: expected dy (B, N) and W (N, K) with the same N");
   EXPECT_EQ(
-      message_of([&] { linear_backward_weights(context, m(4, 7), m(4, 10), m(10, 7), v(7)); }),
+      message_of(
+          [&] { linear_backward_weights<float>(context, {}, Store::overwrite, m(4, 7), m(4, 10), m(10, 7), v(7)); }),
       "linear_backward_weights: db has 7 elements, dy has 10 columns: expected db (N) and dy (B, N) with the same N");
 }
 

@@ -155,8 +155,9 @@ TEST(mixed_scale, multiplies_the_gradient_of_the_loss) {
   const auto label = to_device(std::vector<std::int32_t>{1, 2, 3, 4, 5});
   const Kokkos::View<double, Memory> sum("sum");
   for (Loss kind : {Loss::cross_entropy, Loss::mse}) {
-    loss_forward_backward(context, kind, logits.matrix(), label, 0.5, scaled.matrix(), sum, loss_scale_value(scaling));
-    loss_forward_backward(context, kind, logits.matrix(), label, 512, plain.matrix(), sum);
+    loss_forward_backward(context, {.kind = kind}, logits.matrix(), label, 0.5, scaled.matrix(), sum,
+                          loss_scale_value(scaling));
+    loss_forward_backward(context, {.kind = kind}, logits.matrix(), label, 512, plain.matrix(), sum);
     Kokkos::fence();
     EXPECT_TRUE(same_bits(scaled.values(), plain.values()));
   }

@@ -77,11 +77,12 @@ TYPED_TEST(sequence_oracle, norms) {
       layernorm_forward<Scalar>(exec, c["epsilon"], x.matrix(), gamma, to_device(operand<Scalar>(c, "beta")),
                                 y.matrix(), mean, rstd);
       layernorm_backward_input<Scalar>(exec, x.matrix(), gamma, mean, rstd, dy.matrix(), dx.matrix());
-      layernorm_backward_weights<Scalar>(context, x.matrix(), mean, rstd, dy.matrix(), dgamma, dbeta);
+      layernorm_backward_weights<Scalar>(context, {}, Store::overwrite, x.matrix(), mean, rstd, dy.matrix(), dgamma,
+                                         dbeta);
     } else {
       rmsnorm_forward<Scalar>(exec, c["epsilon"], x.matrix(), gamma, y.matrix(), rstd);
       rmsnorm_backward_input<Scalar>(exec, x.matrix(), gamma, rstd, dy.matrix(), dx.matrix());
-      rmsnorm_backward_weights<Scalar>(context, x.matrix(), rstd, dy.matrix(), dgamma);
+      rmsnorm_backward_weights<Scalar>(context, {}, Store::overwrite, x.matrix(), rstd, dy.matrix(), dgamma);
     }
     exec.fence();
     expect(c, "y", y.values());
@@ -111,8 +112,8 @@ TYPED_TEST(sequence_oracle, cross_entropy) {
     const index_t B = c["B"], V = c["V"];
     const Placed<Scalar> x(operand<Scalar>(c, "x"), B, V), dx(B, V);
     const Kokkos::View<double, Memory> sum("sum");
-    loss_forward_backward<Scalar>(context, Loss::cross_entropy, x.matrix(),
-                                  to_device(c["label"].get<std::vector<std::int32_t>>()), 1.0, dx.matrix(), sum);
+    loss_forward_backward<Scalar>(context, {}, x.matrix(), to_device(c["label"].get<std::vector<std::int32_t>>()), 1.0,
+                                  dx.matrix(), sum);
     context.exec().fence();
     expect(c, "y", std::vector<Scalar>{Scalar(to_host(sum)[0])});
     expect(c, "dx", dx.values());

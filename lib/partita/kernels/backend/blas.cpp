@@ -22,11 +22,12 @@ int leading(const ConstMatrix<float>& a) { return int(a.stride(0)); }
 class Blas final : public Vendor {
  public:
   void linear_forward(Context& context, Activation activation, ConstMatrix<float> x, ConstMatrix<float> W,
-                      ConstVector<float> b, Matrix<float> y) override {
+                      const float* bias, Matrix<float> y) override {
     use_threads_of(context);
     cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasTrans, int(x.extent(0)), int(W.extent(0)), int(x.extent(1)), 1.0f,
                 x.data(), leading(x), W.data(), leading(W), 0.0f, y.data(), leading(y));
-    apply_epilogue<float>(context.exec(), {b.data(), activation}, y);
+    if (bias != nullptr || activation != Activation::identity)
+      apply_epilogue<float>(context.exec(), {bias, activation}, y);
   }
 
   void linear_backward_input(Context& context, ConstMatrix<float> dy, ConstMatrix<float> W, Matrix<float> dx) override {
@@ -35,12 +36,13 @@ class Blas final : public Vendor {
                 dy.data(), leading(dy), W.data(), leading(W), 0.0f, dx.data(), leading(dx));
   }
 
-  void linear_backward_weights(Context& context, ConstMatrix<float> x, ConstMatrix<float> dy, Matrix<float> dW,
-                               Vector<float> db) override {
+  void linear_backward_weights(Context& context, Store store, ConstMatrix<float> x, ConstMatrix<float> dy,
+                               Matrix<float> dW, Vector<float> db) override {
     use_threads_of(context);
     cblas_sgemm(CblasRowMajor, CblasTrans, CblasNoTrans, int(dy.extent(1)), int(x.extent(1)), int(x.extent(0)), 1.0f,
-                dy.data(), leading(dy), x.data(), leading(x), 0.0f, dW.data(), leading(dW));
-    column_sum<float>(context.exec(), dy, db);
+                dy.data(), leading(dy), x.data(), leading(x), store == Store::accumulate ? 1.0f : 0.0f, dW.data(),
+                leading(dW));
+    if (db.extent(0) > 0) column_sum<float>(context, {}, store, dy, db);
   }
 
   void gemm(Context& context, const GemmOptions& o, const MatrixBatch<const float>& A,

@@ -142,26 +142,28 @@ class CublasLt final : public Vendor {
   CublasLt& operator=(const CublasLt&) = delete;
 
   void linear_forward(Context& context, Activation activation, ConstMatrix<float> x, ConstMatrix<float> W,
-                      ConstVector<float> b, Matrix<float> y) override {
+                      const float* bias, Matrix<float> y) override {
     const bool relu = activation == Activation::relu;
-    const auto fused = relu ? CUBLASLT_EPILOGUE_RELU_BIAS : CUBLASLT_EPILOGUE_BIAS;
-    if (multiply(context, W, true, x, false, y, fused, b.data())) {
+    const auto fused = bias == nullptr ? (relu ? CUBLASLT_EPILOGUE_RELU : CUBLASLT_EPILOGUE_DEFAULT)
+                                       : (relu ? CUBLASLT_EPILOGUE_RELU_BIAS : CUBLASLT_EPILOGUE_BIAS);
+    if (multiply(context, W, true, x, false, y, fused, bias)) {
       if (!relu) activation_forward<float>(context.exec(), activation, y);
       return;
     }
     plain(context, W, true, x, false, y);
-    apply_epilogue<float>(context.exec(), {b.data(), activation}, y);
+    apply_epilogue<float>(context.exec(), {bias, activation}, y);
   }
 
   void linear_backward_input(Context& context, ConstMatrix<float> dy, ConstMatrix<float> W, Matrix<float> dx) override {
     plain(context, W, false, dy, false, dx);
   }
 
-  void linear_backward_weights(Context& context, ConstMatrix<float> x, ConstMatrix<float> dy, Matrix<float> dW,
-                               Vector<float> db) override {
-    if (multiply(context, x, false, dy, true, dW, CUBLASLT_EPILOGUE_BGRADB, db.data())) return;
-    plain(context, x, false, dy, true, dW);
-    column_sum<float>(context.exec(), dy, db);
+  void linear_backward_weights(Context& context, Store store, ConstMatrix<float> x, ConstMatrix<float> dy,
+                               Matrix<float> dW, Vector<float> db) override {
+    const bool adds = store == Store::accumulate, bias = db.extent(0) > 0;  // the epilogue cannot add to db
+    if (bias && !adds && multiply(context, x, false, dy, true, dW, CUBLASLT_EPILOGUE_BGRADB, db.data())) return;
+    plain(context, x, false, dy, true, dW, adds ? 1.0f : 0.0f);
+    if (bias) column_sum<float>(context, {}, store, dy, db);
   }
 
   void gemm(Context& context, const GemmOptions& o, const MatrixBatch<const float>& A,
@@ -187,7 +189,8 @@ class CublasLt final : public Vendor {
   }
 
   bool multiply(Context& context, const ConstMatrix<float>& left, bool left_transposed, const ConstMatrix<float>& right,
-                bool right_transposed, const Matrix<float>& result, cublasLtEpilogue_t epilogue, const float* bias) {
+                bool right_transposed, const Matrix<float>& result, cublasLtEpilogue_t epilogue, const float* bias,
+                float beta = 0) {
     const Problem problem{stored(left),
                           stored(right),
                           stored(result),
@@ -197,13 +200,14 @@ class CublasLt final : public Vendor {
                           1,
                           {alignment_of(left.data()), alignment_of(right.data()), alignment_of(result.data())}};
     Product& found = product(context, problem);
-    if (found.available()) found.run(context, handle_, left.data(), right.data(), result.data(), bias);
+    if (found.available()) found.run(context, handle_, left.data(), right.data(), result.data(), bias, 1, beta);
     return found.available();
   }
 
   void plain(Context& context, const ConstMatrix<float>& left, bool left_transposed, const ConstMatrix<float>& right,
-             bool right_transposed, const Matrix<float>& result) {
-    if (!multiply(context, left, left_transposed, right, right_transposed, result, CUBLASLT_EPILOGUE_DEFAULT, nullptr))
+             bool right_transposed, const Matrix<float>& result, float beta = 0) {
+    if (!multiply(context, left, left_transposed, right, right_transposed, result, CUBLASLT_EPILOGUE_DEFAULT, nullptr,
+                  beta))
       throw Error("cuBLASLt: no algorithm for a plain fp32 product");
   }
 

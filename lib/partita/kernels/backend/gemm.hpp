@@ -6,7 +6,9 @@
 #include <partita/core/float16.hpp>
 #include <partita/core/types.hpp>
 #include <partita/kernels/activation.hpp>
+#include <partita/kernels/backend/tree.hpp>
 #include <partita/kernels/context.hpp>
+#include <partita/kernels/store.hpp>
 
 namespace partita::kernels::backend {
 
@@ -30,9 +32,11 @@ struct Epilogue {
   const Scalar* bias = nullptr;
   Activation activation = Activation::identity;
   Sum alpha = 1, beta = 0;
+  bool continues = false;  ///< the chain starts at C, an earlier product's, instead of 0. C is of Sum, and beta 0.
 
   /// `before` is read only if beta is not 0.
-  KOKKOS_INLINE_FUNCTION Sum operator()(Sum sum, index_t column, const Scalar& before) const {
+  template <class Out>
+  KOKKOS_INLINE_FUNCTION Sum operator()(Sum sum, index_t column, const Out& before) const {
     Sum value = alpha * sum;
     if (beta != Sum(0)) value = Kokkos::fma(beta, Sum(before), value);
     return activate(activation, bias == nullptr ? value : value + Sum(bias[column]));
@@ -47,25 +51,36 @@ struct GemmLabels {
   explicit GemmLabels(const std::string& caller) : pack(caller + "::pack"), multiply(caller + "::multiply") {}
 };
 
-/// C = epilogue(A B), overwritten.
+/// C = epilogue(A B), overwritten. Out is Scalar, or accumulate_t<Scalar>: sums that are not rounded.
 ///
 /// Shapes   A (M, K)   B (K, N)   ->   C (M, N), row-major with rows `leading` apart; any extent may be 0.
 /// Runs     enqueued on context.exec(), scratch from context; no fence.
 /// Bits     C(i, j) = epilogue(fma(a(i, K-1), b(K-1, j), ... fma(a(i, 0), b(0, j), 0))): one chain over
 ///          ascending k, in accumulate_t<Scalar>, whatever the extents, strides, alignment and threads. Blocks over k
 ///          store and reload the chain's value; C is rounded to 16 bits once.
-template <class Scalar>
+template <class Scalar, class Out>
 void portable_gemm(Context& context, const GemmLabels& labels, index_t M, index_t N, index_t K, Operand<Scalar> A,
-                   Operand<Scalar> B, Epilogue<Scalar> epilogue, Scalar* C, index_t leading);
+                   Operand<Scalar> B, Epilogue<Scalar> epilogue, Out* C, index_t leading);
 
-/// c(i, j) = epilogue(c(i, j)) without alpha and beta, for a vendor's GEMM that cannot fuse it. Enqueued; no fence, no
-/// allocation.
-template <class Scalar>
-void apply_epilogue(const Exec& exec, Epilogue<Scalar> epilogue, Matrix<Scalar> c);
+/// The same, but the sum over k is cut: each leaf is such a chain, the tree's root goes through the epilogue.
+template <class Scalar, class Out>
+void blocked_gemm(Context& context, const GemmLabels& labels, index_t M, index_t N, index_t K, Operand<Scalar> A,
+                  Operand<Scalar> B, const Blocks& blocks, Epilogue<Scalar> epilogue, Out* C, index_t leading);
 
-/// sum(j) = a(0, j) + a(1, j) + ..., rows in ascending order; overwritten, zeros for no rows.
-/// Enqueued; no fence, no allocation.
+/// c(i, j) = epilogue(sums(i, j)), with beta c(i, j). Enqueued; no fence, no allocation.
+template <class Scalar, class Out>
+void apply_epilogue(const Exec& exec, Epilogue<Scalar> epilogue, ConstMatrix<accumulate_t<Scalar>> sums, Matrix<Out> c);
+
+/// In place, for a vendor's GEMM that cannot fuse it.
 template <class Scalar>
-void column_sum(const Exec& exec, ConstMatrix<Scalar> a, Vector<Scalar> sum);
+void apply_epilogue(const Exec& exec, Epilogue<Scalar> epilogue, Matrix<Scalar> c) {
+  apply_epilogue<Scalar, Scalar>(exec, epilogue, c, c);
+}
+
+/// sum(j) = a(0, j) + a(1, j) + ..., [+ sum(j)]: rows in ascending order, or a tree of such chains.
+/// Enqueued, scratch from context if there is a tree; no fence.
+template <class Scalar>
+void column_sum(Context& context, const Blocks& blocks, Store store, ConstMatrix<Scalar> a,
+                Vector<accumulate_t<Scalar>> sum);
 
 }  // namespace partita::kernels::backend

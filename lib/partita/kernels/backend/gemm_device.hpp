@@ -18,7 +18,7 @@ struct Shape {
   static_assert(tile_rows % grid_rows == 0 && tile_columns % grid_columns == 0);
 };
 
-template <class Scalar, class Shape>
+template <class Scalar, class Out, class Shape>
 struct Multiply {
   using Policy = Kokkos::TeamPolicy<Exec>;
   using Team = typename Policy::member_type;
@@ -28,7 +28,7 @@ struct Multiply {
   index_t M, N, K;
   Operand<Scalar> A, B;
   Epilogue<Scalar> epilogue;
-  Scalar* C;
+  Out* C;
   index_t leading;
 
   static constexpr std::size_t scratch_bytes() { return sizeof(Sum) * Shape::slab * (a_pitch + b_pitch); }
@@ -54,6 +54,12 @@ struct Multiply {
     Sum* const b = static_cast<Sum*>(team.team_shmem().get_shmem(sizeof(Sum) * Shape::slab * b_pitch));
 
     Sum sum[Shape::rows][Shape::columns] = {};
+    if (epilogue.continues)
+      for (int i = 0; i < Shape::rows; ++i)
+        for (int j = 0; j < Shape::columns; ++j) {
+          const index_t row = i0 + grid_row + i * Shape::grid_rows, column = j0 + grid_column + j * Shape::grid_columns;
+          if (row < M && column < N) sum[i][j] = Sum(C[row * leading + column]);
+        }
     for (index_t k0 = 0; k0 < K; k0 += Shape::slab) {
       const int depth = int(K - k0 < Shape::slab ? K - k0 : Shape::slab);
       load(team, A.data + i0 * A.row_stride + k0 * A.column_stride, A.row_stride, A.column_stride, M - i0,
@@ -72,17 +78,17 @@ struct Multiply {
       for (int j = 0; j < Shape::columns; ++j) {
         const index_t row = i0 + grid_row + i * Shape::grid_rows, column = j0 + grid_column + j * Shape::grid_columns;
         if (row >= M || column >= N) continue;
-        Scalar& c = C[row * leading + column];
-        c = Scalar(epilogue(sum[i][j], column, c));
+        Out& c = C[row * leading + column];
+        c = Out(epilogue(sum[i][j], column, c));
       }
   }
 };
 
 /// Shape::threads must be a team size that Exec can run.
-template <class Shape, class Scalar>
+template <class Shape, class Scalar, class Out>
 void gemm(const Exec& exec, const std::string& label, index_t M, index_t N, index_t K, Operand<Scalar> A,
-          Operand<Scalar> B, Epilogue<Scalar> epilogue, Scalar* C, index_t leading) {
-  using Kernel = Multiply<Scalar, Shape>;
+          Operand<Scalar> B, Epilogue<Scalar> epilogue, Out* C, index_t leading) {
+  using Kernel = Multiply<Scalar, Out, Shape>;
   const Kernel kernel{M, N, K, A, B, epilogue, C, leading};
   typename Kernel::Policy policy(exec, int(kernel.tiles()), Shape::threads);
   Kokkos::parallel_for(label, policy.set_scratch_size(0, Kokkos::PerTeam(int(Kernel::scratch_bytes()) + 64)), kernel);

@@ -67,10 +67,10 @@ void activate_row(Activation activation, Sum* row, index_t columns) {
 }
 
 /// Where C is, and its chains between two blocks over k: in C itself if `chain` is null.
-template <class Scalar>
+template <class Out>
 struct Target {
-  using Sum = accumulate_t<Scalar>;
-  Scalar* C;
+  using Sum = accumulate_t<Out>;
+  Out* C;
   index_t leading;
   Sum* chain;
   index_t pitch;
@@ -79,16 +79,16 @@ struct Target {
     return {C + i * leading + j, leading, chain == nullptr ? chain : chain + i * pitch + j, pitch};
   }
   Sum* chain_row(index_t i) const {
-    if constexpr (std::is_same_v<Scalar, Sum>)
+    if constexpr (std::is_same_v<Out, Sum>)
       if (chain == nullptr) return C + i * leading;
     return chain + i * pitch;
   }
 };
 
 /// One register tile of C: continue the chains unless `first`, finish them if `last`.
-template <class Scalar, class Sum>
+template <class Scalar, class Out, class Sum>
 void multiply_tile(index_t depth, const Sum* a, const Sum* b, index_t rows, index_t columns, bool first, bool last,
-                   const Epilogue<Scalar>& epilogue, index_t column, const Target<Scalar>& target) {
+                   const Epilogue<Scalar>& epilogue, index_t column, const Target<Out>& target) {
   constexpr index_t width = RegisterTile<Sum>::columns;
   alignas(64) Sum tile[RegisterTile<Sum>::rows * width] = {};
   if (!first)
@@ -100,7 +100,7 @@ void multiply_tile(index_t depth, const Sum* a, const Sum* b, index_t rows, inde
       std::copy_n(row, columns, target.chain_row(i));
       continue;
     }
-    Scalar* const to = target.C + i * target.leading;
+    Out* const to = target.C + i * target.leading;
     if (epilogue.alpha != Sum(1))
       for (index_t j = 0; j < columns; ++j) row[j] *= epilogue.alpha;
     if (epilogue.beta != Sum(0))
@@ -108,7 +108,7 @@ void multiply_tile(index_t depth, const Sum* a, const Sum* b, index_t rows, inde
     if (epilogue.bias != nullptr)
       for (index_t j = 0; j < columns; ++j) row[j] += Sum(epilogue.bias[column + j]);
     activate_row(epilogue.activation, row, columns);
-    for (index_t j = 0; j < columns; ++j) to[j] = Scalar(row[j]);
+    for (index_t j = 0; j < columns; ++j) to[j] = Out(row[j]);
   }
 }
 
@@ -124,34 +124,47 @@ struct Plan {
   }
 };
 
-template <class Scalar>
-void gemm(Context& context, const GemmLabels& labels, index_t M, index_t N, index_t K, Operand<Scalar> A,
-          Operand<Scalar> B, Epilogue<Scalar> epilogue, Scalar* C, index_t leading) {
+/// The scratch of a product: panels of A and of B, and the chains where C cannot keep them.
+template <class Scalar, class Out>
+struct Workspace {
+  using Sum = accumulate_t<Scalar>;
+  index_t a_size, b_size, chain_size, pitch;
+  bool apart;
+
+  Workspace(index_t M, index_t N, index_t K, Sum beta) {
+    const index_t most_depth = std::min(K, depth_block);
+    a_size = round_up(round_up(std::min(M, packed_rows), RegisterTile<Sum>::rows) * most_depth, 64);
+    b_size = round_up(std::min(N, packed_columns), RegisterTile<Sum>::columns) * most_depth;
+    // Between blocks over k C cannot keep the chains if it is rounded to 16 bits, or read in the end.
+    apart = K > depth_block && (!std::is_same_v<Out, Sum> || beta != Sum(0));
+    pitch = std::min(N, packed_columns);
+    chain_size = apart ? std::min(M, packed_rows) * pitch : 0;
+  }
+  std::size_t bytes() const { return std::size_t(a_size + b_size + chain_size) * sizeof(Sum); }
+};
+
+/// `scratch` as Workspace says.
+template <class Scalar, class Out>
+void gemm(const Exec& exec, const GemmLabels& labels, index_t M, index_t N, index_t K, Operand<Scalar> A,
+          Operand<Scalar> B, Epilogue<Scalar> epilogue, Out* C, index_t leading, void* scratch) {
   using Sum = accumulate_t<Scalar>;
   constexpr index_t tile_rows = RegisterTile<Sum>::rows;
   constexpr index_t tile_columns = RegisterTile<Sum>::columns;
-  const index_t most_depth = std::min(K, depth_block);
-  const index_t a_size = round_up(round_up(std::min(M, packed_rows), tile_rows) * most_depth, 64);
-  const index_t b_size = round_up(std::min(N, packed_columns), tile_columns) * most_depth;
-  // Between blocks over k C cannot keep the chains if it is rounded to 16 bits, or read in the end.
-  const bool apart = K > depth_block && (!std::is_same_v<Scalar, Sum> || epilogue.beta != Sum(0));
-  const index_t pitch = std::min(N, packed_columns);
-  const index_t chain_size = apart ? std::min(M, packed_rows) * pitch : 0;
-  Sum* const packed_a = static_cast<Sum*>(context.scratch((a_size + b_size + chain_size) * sizeof(Sum)));
-  Sum* const packed_b = packed_a + a_size;
-  Sum* const chain = apart ? packed_b + b_size : nullptr;
+  const Workspace<Scalar, Out> space(M, N, K, epilogue.beta);
+  Sum* const packed_a = static_cast<Sum*>(scratch);
+  Sum* const packed_b = packed_a + space.a_size;
+  Sum* const chain = space.apart ? packed_b + space.b_size : nullptr;
   using Dynamic = Kokkos::Schedule<Kokkos::Dynamic>;
-  const Exec& exec = context.exec();
 
   for (index_t j0 = 0; j0 < N; j0 += packed_columns) {
     const index_t n = std::min(packed_columns, N - j0);
     for (index_t i0 = 0; i0 < M; i0 += packed_rows) {
       const index_t m = std::min(packed_rows, M - i0);
-      const Target<Scalar> target{C + i0 * leading + j0, leading, chain, pitch};
+      const Target<Out> target{C + i0 * leading + j0, leading, chain, space.pitch};
       const Plan plan(m, n, tile_rows, tile_columns, threads_of(exec));
       for (index_t k0 = 0; k0 == 0 || k0 < K; k0 += depth_block) {
         const index_t depth = std::min(depth_block, K - k0);
-        const bool first = k0 == 0, last = k0 + depth >= K;
+        const bool first = k0 == 0 && !epilogue.continues, last = k0 + depth >= K;
 
         const index_t b_panels = blocks(n, tile_columns), a_panels = blocks(m, tile_rows);
         Kokkos::parallel_for(labels.pack, range_policy<Dynamic>(exec, a_panels + b_panels), [=](index_t panel) {

@@ -97,7 +97,7 @@ class Product {
 class OneDnn final : public Vendor {
  public:
   void linear_forward(Context& context, Activation activation, ConstMatrix<float> x, ConstMatrix<float> W,
-                      ConstVector<float> b, Matrix<float> y) override {
+                      const float* bias, Matrix<float> y) override {
     multiply(context,
              {.M = index_t(x.extent(0)),
               .N = index_t(W.extent(0)),
@@ -105,9 +105,9 @@ class OneDnn final : public Vendor {
               .a_strides = {index_t(x.stride(0)), 1},
               .b_strides = {1, index_t(W.stride(0))},
               .leading = index_t(y.stride(0)),
-              .bias = true,
+              .bias = bias != nullptr,
               .activation = activation},
-             x.data(), W.data(), y.data(), b.data());
+             x.data(), W.data(), y.data(), bias);
   }
 
   void linear_backward_input(Context& context, ConstMatrix<float> dy, ConstMatrix<float> W, Matrix<float> dx) override {
@@ -127,17 +127,18 @@ class OneDnn final : public Vendor {
     multiply(context, problem, dy.data(), W.data(), dx.data(), nullptr);
   }
 
-  void linear_backward_weights(Context& context, ConstMatrix<float> x, ConstMatrix<float> dy, Matrix<float> dW,
-                               Vector<float> db) override {
+  void linear_backward_weights(Context& context, Store store, ConstMatrix<float> x, ConstMatrix<float> dy,
+                               Matrix<float> dW, Vector<float> db) override {
     multiply(context,
              {.M = index_t(dy.extent(1)),
               .N = index_t(x.extent(1)),
               .K = index_t(x.extent(0)),
               .a_strides = {1, index_t(dy.stride(0))},
               .b_strides = {index_t(x.stride(0)), 1},
-              .leading = index_t(dW.stride(0))},
+              .leading = index_t(dW.stride(0)),
+              .beta = store == Store::accumulate ? 1.0f : 0.0f},
              dy.data(), x.data(), dW.data(), nullptr);
-    column_sum<float>(context.exec(), dy, db);
+    if (db.extent(0) > 0) column_sum<float>(context, {}, store, dy, db);
   }
 
   void gemm(Context& context, const GemmOptions& o, const MatrixBatch<const float>& A,

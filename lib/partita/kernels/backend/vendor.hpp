@@ -8,6 +8,7 @@
 #include <partita/kernels/activation.hpp>
 #include <partita/kernels/context.hpp>
 #include <partita/kernels/gemm.hpp>
+#include <partita/kernels/store.hpp>
 
 namespace partita::kernels::backend {
 
@@ -18,10 +19,12 @@ namespace partita::kernels::backend {
 class Vendor {
  public:
   virtual ~Vendor() = default;
-  virtual void linear_forward(Context&, Activation, ConstMatrix<float> x, ConstMatrix<float> W, ConstVector<float> b,
+  /// `bias` may be null.
+  virtual void linear_forward(Context&, Activation, ConstMatrix<float> x, ConstMatrix<float> W, const float* bias,
                               Matrix<float> y) = 0;
   virtual void linear_backward_input(Context&, ConstMatrix<float> dy, ConstMatrix<float> W, Matrix<float> dx) = 0;
-  virtual void linear_backward_weights(Context&, ConstMatrix<float> x, ConstMatrix<float> dy, Matrix<float> dW,
+  /// `db` may be empty.
+  virtual void linear_backward_weights(Context&, Store, ConstMatrix<float> x, ConstMatrix<float> dy, Matrix<float> dW,
                                        Vector<float> db) = 0;
   virtual void gemm(Context&, const GemmOptions&, const MatrixBatch<const float>& A, const MatrixBatch<const float>& B,
                     const MatrixBatch<float>& C) = 0;

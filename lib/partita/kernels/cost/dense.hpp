@@ -23,9 +23,10 @@ constexpr Cost gemm(const GemmOptions& options, index_t M, index_t N, index_t K,
 
 /// y = act(x W^T + b): GEMM, N biases read, one addition and the activation an element.
 constexpr Cost linear_forward(index_t B, index_t N, index_t K, index_t element,
-                              Activation activation = Activation::identity) {
+                              Activation activation = Activation::identity, bool bias = true) {
   const double outputs = double(B) * double(N);
-  return gemm(B, N, K, element) + Cost{outputs * (1 + activation_flop(activation)), double(element) * double(N)};
+  return gemm(B, N, K, element) +
+         Cost{outputs * ((bias ? 1 : 0) + activation_flop(activation)), bias ? double(element) * double(N) : 0};
 }
 
 constexpr Cost linear_backward_input(index_t B, index_t N, index_t K, index_t element) {
@@ -33,8 +34,11 @@ constexpr Cost linear_backward_input(index_t B, index_t N, index_t K, index_t el
 }
 
 /// dW by GEMM; db adds B numbers a column, and dy was read already.
-constexpr Cost linear_backward_weights(index_t B, index_t N, index_t K, index_t element) {
-  return gemm(N, K, B, element) + Cost{double(B) * double(N), double(element) * double(N)};
+constexpr Cost linear_backward_weights(index_t B, index_t N, index_t K, index_t element, Store store = Store::overwrite,
+                                       bool bias = true) {
+  const double b = double(B), n = double(N), k = double(K);
+  return Cost{2 * b * n * k + (bias ? b * n : 0), double(element) * (b * k + b * n)} +
+         stored_sums(store, n * k + (bias ? n : 0), element);
 }
 
 }  // namespace partita::kernels::cost

@@ -29,9 +29,11 @@ constexpr Cost layernorm_backward_input(index_t B, index_t C, index_t element, i
   return {11 * numbers + 2 * rows, double(element) * (3 * numbers + double(C)) + 2 * rows * double(statistic)};
 }
 /// Reads x, mean, rstd, dy, writes dgamma, dbeta. A number: normalised (2), multiply-add (2), addition (1).
-constexpr Cost layernorm_backward_weights(index_t B, index_t C, index_t element, index_t statistic) {
+constexpr Cost layernorm_backward_weights(index_t B, index_t C, index_t element, index_t statistic,
+                                          Store store = Store::overwrite) {
   const double rows = double(B), numbers = rows * double(C);
-  return {5 * numbers, double(element) * (2 * numbers + 2 * double(C)) + 2 * rows * double(statistic)};
+  return Cost{5 * numbers, double(element) * 2 * numbers + 2 * rows * double(statistic)} +
+         stored_sums(store, 2 * double(C), element);
 }
 
 /// As layernorm without mean and beta. A number: squares (2), scaled (2); a row: division, + epsilon, root, reciprocal.
@@ -44,9 +46,11 @@ constexpr Cost rmsnorm_backward_input(index_t B, index_t C, index_t element, ind
   const double rows = double(B), numbers = rows * double(C);
   return {7 * numbers + rows, double(element) * (3 * numbers + double(C)) + rows * double(statistic)};
 }
-constexpr Cost rmsnorm_backward_weights(index_t B, index_t C, index_t element, index_t statistic) {
+constexpr Cost rmsnorm_backward_weights(index_t B, index_t C, index_t element, index_t statistic,
+                                        Store store = Store::overwrite) {
   const double rows = double(B), numbers = rows * double(C);
-  return {3 * numbers, double(element) * (2 * numbers + double(C)) + rows * double(statistic)};
+  return Cost{3 * numbers, double(element) * 2 * numbers + rows * double(statistic)} +
+         stored_sums(store, double(C), element);
 }
 
 /// Pairs of a query and a key that it sees, over all samples and heads.
@@ -81,10 +85,11 @@ constexpr Cost embedding_forward(index_t rows, index_t C, bool positions, index_
 
 /// Reads tokens and dy (once for dW, once for dP), writes dW (V, C) and dP (T, C).
 constexpr Cost embedding_backward_weights(index_t rows, index_t T, index_t V, index_t C, bool positions,
-                                          index_t element) {
+                                          index_t element, Store store = Store::overwrite) {
   const double times = positions ? 2 : 1, numbers = double(rows) * double(C);
   const double written = double(C) * (double(V) + (positions ? double(T) : 0));
-  return {times * numbers, double(element) * (times * numbers + written) + 4 * double(rows)};
+  return Cost{times * numbers, double(element) * times * numbers + 4 * double(rows)} +
+         stored_sums(store, written, element);
 }
 
 }  // namespace partita::kernels::cost

@@ -1,0 +1,68 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#pragma once
+
+#include <string>
+
+#include <partita/core/error.hpp>
+#include <partita/core/partition.hpp>
+#include <partita/core/tree.hpp>
+#include <partita/kernels/blocks.hpp>
+#include <partita/kernels/elementwise.hpp>
+
+// Sums in fixed blocks, for kernels whose leaves are arrays: each leaf is the ordinary kernel on its own elements.
+
+namespace partita::kernels::backend {
+
+/// Throws unless `n`, what the sum is over, can be cut so.
+inline void require_blocks(const char* function, const char* what, const Blocks& blocks, index_t n) {
+  if (blocks.leaves < 1 || blocks.outer < 1 || n % blocks.outer != 0)
+    throw ShapeError(std::string(function) + ": a sum over " + std::to_string(n) + " " + what + " cannot be cut into " +
+                     std::to_string(blocks.leaves) + " blocks of (" + std::to_string(blocks.outer) + ", " + what +
+                     " / " + std::to_string(blocks.outer) + "): expected at least 1 of each, and a divisor");
+}
+
+/// Rows (samples, tokens) as a sum over them is cut. Throws as require_blocks.
+inline Blocks blocks_of_rows(const char* function, const TokenBlocks& options, index_t rows) {
+  if (options.token_blocks == 1) return {};
+  if (options.tokens < 1 || rows % options.tokens != 0)
+    throw ShapeError(std::string(function) + ": " + std::to_string(rows) + " rows, tokens is " +
+                     std::to_string(options.tokens) + ": expected rows (B T)");
+  const Blocks blocks{options.token_blocks, rows == 0 ? 1 : rows / options.tokens};
+  require_blocks(function, "rows", blocks, rows);
+  return blocks;
+}
+
+/// The elements of a leaf: `outer` times `extent` of them, the first of them at `first`, then one `pitch` on.
+struct Leaf {
+  index_t outer, pitch, first, extent;
+
+  KOKKOS_INLINE_FUNCTION index_t size() const { return outer * extent; }
+};
+
+inline Leaf whole_leaf(index_t n) { return {1, n, 0, n}; }
+
+inline Leaf leaf_of(const Blocks& blocks, index_t n, index_t leaf) {
+  if (blocks.leaves == 1) return whole_leaf(n);
+  const index_t pitch = n / blocks.outer;
+  const Slice slice = partition(pitch, blocks.leaves, leaf);
+  return {blocks.outer, pitch, slice.offset, slice.extent};
+}
+
+template <class Real>
+std::size_t leaves_bytes(index_t leaves, index_t n) {
+  return std::size_t(tree_buffers(leaves) * n) * sizeof(Real);
+}
+
+/// The tree over leaves of n numbers each, in buffers of leaves_bytes; the root is in the first. fill(leaf, to) must
+/// enqueue what overwrites to[0, n).
+template <class Real, class Fill>
+void sum_leaves(const Exec& exec, index_t leaves, index_t n, Real* buffers, const Fill& fill) {
+  tree_walk(
+      {0, leaves}, [&](index_t leaf, index_t place) { fill(leaf, buffers + place * n); },
+      [&](index_t from, index_t into) {
+        add<Real>(exec, ConstVector<Real>(buffers + from * n, std::size_t(n)),
+                  Vector<Real>(buffers + into * n, std::size_t(n)));
+      });
+}
+
+}  // namespace partita::kernels::backend
