@@ -79,15 +79,24 @@ inline dnnl::convolution_backward_data::primitive_desc convolution_backward_data
 #endif
 }
 
-inline dnnl::convolution_backward_weights::primitive_desc convolution_backward_weights(
+/// The first implementation that `refuse(name)` does not refuse; none where it refuses all: see is_empty.
+template <class Refuse>
+dnnl::convolution_backward_weights::primitive_desc convolution_backward_weights(
     const dnnl::engine& engine, const Convolution& c, const dnnl::primitive_attr& attributes,
-    const dnnl::convolution_forward::primitive_desc& hint) {
+    const dnnl::convolution_forward::primitive_desc& hint, const Refuse& refuse) {
+  using Description = dnnl::convolution_backward_weights::primitive_desc;
   constexpr auto algorithm = dnnl::algorithm::convolution_direct;
 #if DNNL_VERSION_MAJOR >= 3
-  return {engine, algorithm, c.src, c.weights, c.dst, c.strides, c.padding, c.padding, hint, attributes};
+  Description chosen(engine, algorithm, c.src, c.weights, c.dst, c.strides, c.padding, c.padding, hint, attributes);
 #else
-  return {{algorithm, c.src, c.weights, c.dst, c.strides, c.padding, c.padding}, attributes, engine, hint};
+  // Lives as long as next_impl is called: the description keeps a pointer to it.
+  const dnnl::convolution_backward_weights::desc operation(algorithm, c.src, c.weights, c.dst, c.strides, c.padding,
+                                                           c.padding);
+  Description chosen(operation, attributes, engine, hint);
 #endif
+  while (refuse(std::string_view(chosen.impl_info_str())))
+    if (!chosen.next_impl()) return {};
+  return chosen;
 }
 
 }  // namespace partita::kernels::backend::onednn

@@ -6,6 +6,7 @@
 #include <partita/kernels/backend/onednn_api.hpp>
 #include <partita/kernels/backend/onednn_threads.hpp>
 #include <partita/kernels/backend/range.hpp>
+#include <string_view>
 
 // Images stay channels-last; weights change at every step, so each call reorders them to or from the layout that
 // oneDNN's kernel wants, in our scratch.
@@ -41,6 +42,13 @@ memory::desc weights(const Conv2dShape& s, memory::format_tag layout) {
 /// were seen at 1.1 to 1.4 times their rate (2.6.3, AVX-512, channels-last, 1 to 32 channels); with 64 and more they
 /// are no better.
 const char* preferred(const Conv2dShape& s) { return s.channels <= 32 && s.filters <= 32 ? "jit:avx512" : ""; }
+
+/// oneDNN 2.6.3's backward-weights of strided 1x1 convolutions copies the pixels that it needs into a scratchpad that
+/// it asks too little of: for channels that are no multiple of 8 (jit_1x1:avx2, whose numbers are wrong then) or when
+/// threads share an image (jit_1x1:avx512_core) it writes beyond. The next one is as fast with AVX-512.
+bool writes_beyond(const Conv2dShape& s, std::string_view implementation) {
+  return s.stride > 1 && implementation.starts_with("jit_1x1");
+}
 
 /// A primitive with its memory objects, whose pointers are set at each call, and its arguments: we allocate nothing
 /// then. The C interface: the C++ one copies the arguments into a vector.
@@ -93,7 +101,9 @@ class Convolution {
            chosen.weights_desc(), DNNL_ARG_DIFF_SRC, c.src, chosen.scratchpad_desc());
       reorder(engine, ours, chosen.weights_desc());
     } else if (pass_ == Pass::backward_weights) {
-      const auto chosen = onednn::convolution_backward_weights(engine, c, attributes, forward);
+      const auto chosen = onednn::convolution_backward_weights(
+          engine, c, attributes, forward, [&](std::string_view name) { return writes_beyond(s, name); });
+      if (!chosen) return;
       make(dnnl::convolution_backward_weights(chosen), engine, DNNL_ARG_SRC, c.src, DNNL_ARG_DIFF_DST, c.dst,
            DNNL_ARG_DIFF_WEIGHTS, chosen.diff_weights_desc(), chosen.scratchpad_desc());
       reorder(engine, chosen.diff_weights_desc(), ours);
@@ -105,18 +115,21 @@ class Convolution {
     }
   }
 
+  /// Whether oneDNN has an implementation that we take.
+  bool available() const { return bool(convolution_); }
+
   /// Operands in the order of `make`; `bias` or null.
   void run(Context& context, const dnnl::stream& stream, const float* first, const float* second, float* result,
            const float* bias) {
-    auto* const scratch =
-        static_cast<std::byte*>(context.scratch(scratchpad_bytes_ + weights_bytes_ + reorder_scratchpad_bytes_));
-    void* const blocked = scratch + scratchpad_bytes_;
-    void* const reorder_scratchpad = scratch + scratchpad_bytes_ + weights_bytes_;
+    auto* const blocked =
+        static_cast<std::byte*>(context.scratch(weights_bytes_ + reorder_scratchpad_bytes_ + scratchpad_bytes_));
+    void* const reorder_scratchpad = blocked + weights_bytes_;
+    void* const scratchpad = blocked + weights_bytes_ + reorder_scratchpad_bytes_;  // last: tests see what lies behind
     const bool gradient = pass_ == Pass::backward_weights;
     if (reorder_ && !gradient) reorder_.run(stream, {second, blocked, reorder_scratchpad}, "reorder");
-    const void* const inner = !reorder_ || gradient ? second : blocked;
-    const void* const outer = reorder_ && gradient ? blocked : result;
-    convolution_.run(stream, {first, inner, outer, scratch, bias}, "convolution");
+    const void* const inner = !reorder_ || gradient ? static_cast<const void*>(second) : blocked;
+    const void* const outer = reorder_ && gradient ? static_cast<const void*>(blocked) : result;
+    convolution_.run(stream, {first, inner, outer, scratchpad, bias}, "convolution");
     if (reorder_ && gradient) reorder_.run(stream, {blocked, result, reorder_scratchpad}, "reorder");
   }
 
@@ -175,8 +188,8 @@ class OneDnnConv final : public ConvVendor {
     const Problem problem{pass, B, shape, threads};
     auto at = convolutions_.find(problem);
     if (at == convolutions_.end()) at = convolutions_.try_emplace(problem, engine_, problem).first;
-    at->second.run(context, stream_, first, second, result, bias);
-    return true;
+    if (at->second.available()) at->second.run(context, stream_, first, second, result, bias);
+    return at->second.available();
   }
 
   dnnl::engine engine_{dnnl::engine::kind::cpu, 0};
