@@ -43,8 +43,7 @@ std::vector<double> time_gemm(const Exec& exec, index_t n, int repeats) {
   const Vector<float> b("partita::driver::calibrate::b", n);
   kernels::fill<float>(exec, 0.5F, Vector<float>(x.data(), static_cast<std::size_t>(n * n)));
   kernels::fill<float>(exec, 0.25F, Vector<float>(W.data(), static_cast<std::size_t>(n * n)));
-  return time_calls(exec, repeats,
-                    [&] { kernels::linear_forward<float>(context, {}, x, W, b, y); });
+  return time_calls(exec, repeats, [&] { kernels::linear_forward<float>(context, {}, x, W, b, y); });
 }
 
 double triad_rate(const Exec& exec) {

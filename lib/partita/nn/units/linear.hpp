@@ -15,7 +15,8 @@ struct LinearShape {
   kernels::Activation activation = kernels::Activation::identity;  ///< fused; its slope must follow from y
   bool bias = true;
   Initial weight = {.value = 0};  ///< value 0: uniform in +-1/sqrt(K), as torch.nn.Linear draws weight and bias
-  std::string tied = {};  ///< the weight is this tensor, such as an embedding's (V, C) as a head, and not the unit's own
+  std::string tied =
+      {};  ///< the weight is this tensor, such as an embedding's (V, C) as a head, and not the unit's own
 };
 
 /// y = act(x W^T + b) with W (N, K) and b (N): a fully connected layer with its activation fused.
