@@ -228,7 +228,7 @@ miscompiles_constants() {
 }
 
 kokkos_flavour() {
-  case $1 in dev) echo debug ;; cuda) echo cuda ;; *) echo host ;; esac
+  case $1 in dev) echo debug ;; cuda*) echo cuda ;; *) echo host ;; esac
 }
 
 kokkos_hint() { echo "$root/build/deps/kokkos-$(kokkos_flavour "$1").cmake"; }
