@@ -10,7 +10,7 @@ template <class Scalar>
 BatchNorm2d<Scalar>::BatchNorm2d(Tables& tables, std::string name, const Image& image, bool relu)
     : Unit<Scalar>(std::move(name), image.size(), image.size()), C_(image.channels), pixels_(image.pixels()) {
   options_.relu = relu;
-  options_.image_rows = image.rows;
+  options_.pixels = image.pixels();
   options_.rows = {.leaves = tables.blocks_of_their_own(image.rows)};
   gamma_ = this->own(tables.parameters.add(this->name() + ".weight", {C_}, Initial::constant(1)));
   beta_ = this->own(tables.parameters.add(this->name() + ".bias", {C_}, Initial::constant(0)));

@@ -58,7 +58,7 @@ PassFlop GlobalAveragePool<Scalar>::flop(index_t B) const {
 
 template <class Scalar>
 void GlobalAveragePool<Scalar>::compute(const Call<Scalar>& call, ConstMatrix<Scalar> x, Matrix<Scalar> y) const {
-  kernels::global_average_pool2d_forward<Scalar>(call.context, image_.pixels(), rows_, x, y);
+  kernels::global_average_pool2d_forward<Scalar>(call.context.exec(), image_.pixels(), rows_, x, y);
 }
 
 template <class Scalar>
