@@ -23,7 +23,7 @@ PassFlop Conv2d<Scalar>::flop(index_t B) const {
   const bool bias = bias_.extent > 0;
   return {cost::conv2d_forward(shape_, B, sizeof(Scalar), bias).flop,
           cost::conv2d_backward_input(shape_, B, sizeof(Scalar)).flop,
-          cost::conv2d_backward_weights(shape_, B, sizeof(Scalar), bias).flop};
+          cost::conv2d_backward_weights(shape_, B, sizeof(Scalar), kernels::Store::overwrite, bias).flop};
 }
 
 template <class Scalar>
