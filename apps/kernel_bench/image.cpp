@@ -38,7 +38,7 @@ void add_convolution(Suite& suite, index_t B, index_t side, index_t channels, in
             [=](Context& context) -> Call {
               return [=, &context, x = matrix(B, shape.inputs()), dy = matrix(B, shape.outputs()),
                       dW = matrix(filters, shape.kernel())] {
-                kernels::conv2d_backward_weights<float>(context, shape, x, dy, dW, {});
+                kernels::conv2d_backward_weights<float>(context, shape, {}, kernels::Store::overwrite, x, dy, dW, {});
               };
             });
 }
@@ -48,9 +48,8 @@ void add_batchnorm(Suite& suite, index_t R, index_t C) {
   const std::string size = fmt::format("relu/{}x{}", R, C);
   suite.add("batchnorm_forward/" + size, cost::batchnorm_forward(options, R, C, 4), [=](Context& context) -> Call {
     return [=, &context, x = matrix(R, C), gamma = vector(C), beta = vector(C), y = matrix(R, C), mean = vector(C),
-            rstd = vector(C), running_mean = vector(C), running_variance = vector(C)] {
-      kernels::batchnorm_forward<float>(context, options, x, gamma, beta, y, mean, rstd, running_mean,
-                                        running_variance);
+            variance = vector(C), rstd = vector(C)] {
+      kernels::batchnorm_forward<float>(context, options, x, gamma, beta, y, mean, variance, rstd);
     };
   });
   suite.add("batchnorm_backward_sums/" + size, cost::batchnorm_backward_sums(options, R, C, 4),
@@ -91,7 +90,8 @@ void add_groupnorm(Suite& suite, index_t B, index_t pixels, index_t C, index_t g
             [=](Context& context) -> Call {
               return [=, &context, x = matrix(B, pixels * C), mean = matrix(B, groups), rstd = matrix(B, groups),
                       dy = matrix(B, pixels * C), dgamma = vector(C), dbeta = vector(C)] {
-                kernels::groupnorm_backward_weights<float>(context, options, x, mean, rstd, dy, dgamma, dbeta);
+                kernels::groupnorm_backward_weights<float>(context, options, kernels::Store::overwrite, x, mean, rstd,
+                                                           dy, dgamma, dbeta);
               };
             });
 }
@@ -115,7 +115,7 @@ void add_pools(Suite& suite, index_t B, index_t side, index_t channels) {
   suite.add("global_average_pool2d_forward/" + size, cost::global_average_pool2d_forward(B, pixels, channels, 4),
             [=](Context& context) -> Call {
               return [=, &context, x = matrix(B, pixels * channels), y = matrix(B, channels)] {
-                kernels::global_average_pool2d_forward<float>(context.exec(), pixels, x, y);
+                kernels::global_average_pool2d_forward<float>(context.exec(), pixels, {}, x, y);
               };
             });
   suite.add("max_pool2d_backward/" + size, cost::max_pool2d_backward(shape, B, 4), [=](Context& context) -> Call {

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include <partita/kernels/backend/check.hpp>
+#include <partita/kernels/backend/image_sums.hpp>
 #include <partita/kernels/backend/pack.hpp>
+#include <partita/kernels/backend/tree.hpp>
 #include <partita/kernels/batchnorm.hpp>
 #include <string>
 
@@ -65,20 +67,42 @@ struct FinishMoments {
   }
 };
 
+/// The mean from the sums of blocks, and unrounded.
 template <class Real>
-struct Finish {
-  double count, epsilon, momentum;
-  const Real *mean, *squares;
-  Real *rstd, *running_mean, *running_variance;
+struct FinishMean {
+  const double* partial;  // (leaves, columns)
+  index_t rows, columns, leaves;
+  double* unrounded;
+  Real* mean;
 
   KOKKOS_FUNCTION void operator()(index_t c) const {
-    const double variance = count > 0 ? double(squares[c]) / count : 0.0;
-    if (running_mean != nullptr && count > 0) {
-      const double unbiased = count > 1 ? double(squares[c]) / (count - 1) : variance;
-      running_mean[c] = Real((1 - momentum) * double(running_mean[c]) + momentum * double(mean[c]));
-      running_variance[c] = Real((1 - momentum) * double(running_variance[c]) + momentum * unbiased);
-    }
-    rstd[c] = Real(1 / Kokkos::sqrt(variance + epsilon));
+    const double sum = backend::tree_of<double>(leaves, [&](index_t leaf) { return partial[leaf * columns + c]; });
+    unrounded[c] = rows > 0 ? sum / double(rows) : 0.0;
+    mean[c] = Real(unrounded[c]);
+  }
+};
+
+template <class Real>
+struct FinishSquares {
+  const double* partial;  // (leaves, columns)
+  index_t columns, leaves;
+  Real* squares;
+
+  KOKKOS_FUNCTION void operator()(index_t c) const {
+    squares[c] = Real(backend::tree_of<double>(leaves, [&](index_t leaf) { return partial[leaf * columns + c]; }));
+  }
+};
+
+template <class Real>
+struct Finish {
+  double count, epsilon;
+  const Real* squares;
+  Real *variance, *rstd;
+
+  KOKKOS_FUNCTION void operator()(index_t c) const {
+    const double sum = double(squares[c]), biased = count > 0 ? sum / count : 0.0;
+    variance[c] = Real(count > 1 ? sum / (count - 1) : biased);
+    rstd[c] = Real(1 / Kokkos::sqrt(biased + epsilon));
   }
 };
 
@@ -132,17 +156,38 @@ void apply(const Exec& exec, const std::string& label, bool relu, ConstMatrix<Sc
                              y.data(), stride_of(y)});
 }
 
+/// Mean and squares as trees over blocks of pixels.
+template <class Scalar>
+void stats_in_blocks(Context& context, index_t leaves, index_t pixels, ConstMatrix<Scalar> x,
+                     accumulate_t<Scalar>* mean, accumulate_t<Scalar>* squares) {
+  using Real = accumulate_t<Scalar>;
+  static const std::string sums_label = "partita::kernels::batchnorm_stats::leaves";
+  static const std::string label = "partita::kernels::batchnorm_stats";
+  const index_t R = index_t(x.extent(0)), C = index_t(x.extent(1)), images = R / pixels;
+  const Exec& exec = context.exec();
+  double* const partial = static_cast<double*>(context.scratch(std::size_t((leaves + 1) * C) * sizeof(double)));
+  double* const unrounded = partial + leaves * C;
+  const backend::PixelAt<Scalar> at{x.data(), pixels * stride_of(x), stride_of(x)};
+  backend::leaf_sums(exec, sums_label, 1, images, pixels, leaves, C, backend::SumOfPixels<Scalar>{at}, partial);
+  Kokkos::parallel_for(label, backend::range_policy(exec, C), FinishMean<Real>{partial, R, C, leaves, unrounded, mean});
+  backend::leaf_sums(exec, sums_label, 1, images, pixels, leaves, C,
+                     backend::SquaresOfPixels<Scalar>{at, {unrounded, 0, 1}}, partial);
+  Kokkos::parallel_for(label, backend::range_policy(exec, C), FinishSquares<Real>{partial, C, leaves, squares});
+}
+
 }  // namespace
 
 template <class Scalar>
-void batchnorm_stats(Context& context, std::type_identity_t<ConstMatrix<Scalar>> x, Vector<accumulate_t<Scalar>> mean,
-                     Vector<accumulate_t<Scalar>> squares) {
+void batchnorm_stats(Context& context, const BatchnormOptions& options, std::type_identity_t<ConstMatrix<Scalar>> x,
+                     Vector<accumulate_t<Scalar>> mean, Vector<accumulate_t<Scalar>> squares) {
   using Real = accumulate_t<Scalar>;
   static const std::string chunks_label = "partita::kernels::batchnorm_stats::chunks";
   static const std::string label = "partita::kernels::batchnorm_stats";
   const index_t R = index_t(x.extent(0)), C = index_t(x.extent(1));
   require_elements("batchnorm_stats", "mean", mean, C, as_columns);
   require_elements("batchnorm_stats", "squares", squares, C, as_columns);
+  const index_t leaves = backend::leaves_of_images("batchnorm_stats", options.rows, options.pixels, R);
+  if (leaves > 1) return stats_in_blocks<Scalar>(context, leaves, options.pixels, x, mean.data(), squares.data());
   const index_t chunks = (R + batchnorm_chunk - 1) / batchnorm_chunk;
   Real* const partial = static_cast<Real*>(context.scratch(std::size_t(2 * chunks * C) * sizeof(Real)));
   backend::for_columns<Real>(context.exec(), chunks_label, R, C, batchnorm_chunk,
@@ -152,22 +197,16 @@ void batchnorm_stats(Context& context, std::type_identity_t<ConstMatrix<Scalar>>
 }
 
 template <class Real>
-void batchnorm_finish(const Exec& exec, const BatchnormOptions& options, std::type_identity_t<ConstVector<Real>> mean,
-                      std::type_identity_t<ConstVector<Real>> squares, Vector<Real> rstd, Vector<Real> running_mean,
-                      Vector<Real> running_variance) {
+void batchnorm_finish(const Exec& exec, const BatchnormOptions& options,
+                      std::type_identity_t<ConstVector<Real>> squares, Vector<Real> variance, Vector<Real> rstd) {
   static const std::string label = "partita::kernels::batchnorm_finish";
-  const std::size_t C = mean.extent(0);
-  require_elements("batchnorm_finish", "squares", squares, C, as_columns);
-  require_elements("batchnorm_finish", "rstd", rstd, C, as_columns);
-  const bool running = running_mean.extent(0) > 0 || running_variance.extent(0) > 0;
-  if (running) {
-    require_elements("batchnorm_finish", "running_mean", running_mean, C, as_columns);
-    require_elements("batchnorm_finish", "running_variance", running_variance, C, as_columns);
-  }
+  const std::size_t C = squares.extent(0);
+  constexpr const char* as_squares = "the elements of squares";
+  require_elements("batchnorm_finish", "variance", variance, C, as_squares);
+  require_elements("batchnorm_finish", "rstd", rstd, C, as_squares);
   Kokkos::parallel_for(
       label, backend::range_policy(exec, index_t(C)),
-      Finish<Real>{double(options.count), options.epsilon, options.momentum, mean.data(), squares.data(), rstd.data(),
-                   running ? running_mean.data() : nullptr, running ? running_variance.data() : nullptr});
+      Finish<Real>{double(options.count), options.epsilon, squares.data(), variance.data(), rstd.data()});
 }
 
 template <class Scalar>
@@ -188,12 +227,12 @@ void batchnorm_apply(const Exec& exec, const BatchnormOptions& options, std::typ
 template <class Scalar>
 void batchnorm_forward(Context& context, const BatchnormOptions& options, std::type_identity_t<ConstMatrix<Scalar>> x,
                        std::type_identity_t<ConstVector<Scalar>> gamma, std::type_identity_t<ConstVector<Scalar>> beta,
-                       Matrix<Scalar> y, Vector<accumulate_t<Scalar>> mean, Vector<accumulate_t<Scalar>> rstd,
-                       Vector<accumulate_t<Scalar>> running_mean, Vector<accumulate_t<Scalar>> running_variance) {
+                       Matrix<Scalar> y, Vector<accumulate_t<Scalar>> mean, Vector<accumulate_t<Scalar>> variance,
+                       Vector<accumulate_t<Scalar>> rstd) {
   BatchnormOptions local = options;
   local.count = index_t(x.extent(0));
-  batchnorm_stats<Scalar>(context, x, mean, rstd);
-  batchnorm_finish<accumulate_t<Scalar>>(context.exec(), local, mean, rstd, rstd, running_mean, running_variance);
+  batchnorm_stats<Scalar>(context, local, x, mean, variance);
+  batchnorm_finish<accumulate_t<Scalar>>(context.exec(), local, variance, variance, rstd);
   batchnorm_apply<Scalar>(context.exec(), local, x, gamma, beta, mean, rstd, y);
 }
 
@@ -213,11 +252,11 @@ void batchnorm_infer(const Exec& exec, const BatchnormOptions& options, std::typ
 }
 
 #define PARTITA_INSTANTIATE(S, R)                                                                            \
-  template void batchnorm_stats<S>(Context&, ConstMatrix<S>, Vector<R>, Vector<R>);                          \
+  template void batchnorm_stats<S>(Context&, const BatchnormOptions&, ConstMatrix<S>, Vector<R>, Vector<R>); \
   template void batchnorm_apply<S>(const Exec&, const BatchnormOptions&, ConstMatrix<S>, ConstVector<S>,     \
                                    ConstVector<S>, ConstVector<R>, ConstVector<R>, Matrix<S>);               \
   template void batchnorm_forward<S>(Context&, const BatchnormOptions&, ConstMatrix<S>, ConstVector<S>,      \
-                                     ConstVector<S>, Matrix<S>, Vector<R>, Vector<R>, Vector<R>, Vector<R>); \
+                                     ConstVector<S>, Matrix<S>, Vector<R>, Vector<R>, Vector<R>);            \
   template void batchnorm_infer<S>(const Exec&, const BatchnormOptions&, ConstMatrix<S>, ConstVector<S>,     \
                                    ConstVector<S>, ConstVector<R>, ConstVector<R>, Matrix<S>);
 PARTITA_INSTANTIATE(float, float)
@@ -225,9 +264,9 @@ PARTITA_INSTANTIATE(double, double)
 PARTITA_INSTANTIATE(bfloat16, float)
 PARTITA_INSTANTIATE(float16, float)
 #undef PARTITA_INSTANTIATE
-template void batchnorm_finish<float>(const Exec&, const BatchnormOptions&, ConstVector<float>, ConstVector<float>,
-                                      Vector<float>, Vector<float>, Vector<float>);
-template void batchnorm_finish<double>(const Exec&, const BatchnormOptions&, ConstVector<double>, ConstVector<double>,
-                                       Vector<double>, Vector<double>, Vector<double>);
+template void batchnorm_finish<float>(const Exec&, const BatchnormOptions&, ConstVector<float>, Vector<float>,
+                                      Vector<float>);
+template void batchnorm_finish<double>(const Exec&, const BatchnormOptions&, ConstVector<double>, Vector<double>,
+                                       Vector<double>);
 
 }  // namespace partita::kernels

@@ -5,10 +5,12 @@
 
 #include <partita/core/float16.hpp>
 #include <partita/core/types.hpp>
+#include <partita/kernels/blocks.hpp>
 #include <partita/kernels/context.hpp>
 
 // Batch normalisation over x (R, C): for images R = B rows columns, channels last. Rows may be padded. Scalar is float,
-// double, bfloat16 or float16, told by the output; statistics are accumulate_t<Scalar>.
+// double, bfloat16 or float16, told by the output; statistics are accumulate_t<Scalar>. Running statistics are their
+// owner's: forward says what this batch's are.
 //
 // All are enqueued on the context's or the given instance, without a fence or an allocation, scratch from the context;
 // operands of other shapes: ShapeError naming the operand and both extents.
@@ -17,9 +19,10 @@ namespace partita::kernels {
 
 struct BatchnormOptions {
   double epsilon = 1e-5;
-  double momentum = 0.1;  ///< weight of this batch in the running statistics
-  bool relu = false;      ///< y = max(0, normalised x)
-  index_t count = 0;      ///< rows behind the statistics, of all ranks; 0: the rows of x
+  bool relu = false;   ///< y = max(0, normalised x)
+  index_t count = 0;   ///< rows behind the statistics, of all ranks; 0: the rows of x
+  index_t pixels = 1;  ///< of an image, where rows.leaves > 1: R is (images, pixels)
+  Blocks rows = {};    ///< sums over R are trees over blocks of pixels, of image rows: {rows of an image}
 };
 
 /// Rows whose sums are chains of their own.
@@ -30,22 +33,24 @@ inline constexpr index_t batchnorm_chunk = 256;
 /// Ranks that share a batch add: mean = sum R_i mean_i / sum R_i, squares = sum squares_i + R_i (mean_i - mean)^2.
 ///
 /// Cost     cost::batchnorm_stats.
+/// Throws   ShapeError also for rows that are not (images, pixels), or that cannot be cut as options.rows says.
 /// Bits     per chunk of batchnorm_chunk rows a chain of additions, then one of (x - the chunk's mean)^2, both over
-///          ascending rows; chunks are put together in order, in double. Column c depends on x(:, c) alone.
+///          ascending rows; chunks are put together in order, in double. With options.rows.leaves > 1, all in double:
+///          the tree over blocks of pixels, a block the chain over images and its pixels, over R is the mean, and
+///          squares is the tree of (x - mean)^2, the mean not rounded. Column c depends on x(:, c) alone.
 /// Source   Chan, Golub and LeVeque 1983, "Algorithms for computing the sample variance".
 template <class Scalar>
-void batchnorm_stats(Context& context, std::type_identity_t<ConstMatrix<Scalar>> x, Vector<accumulate_t<Scalar>> mean,
-                     Vector<accumulate_t<Scalar>> squares);
+void batchnorm_stats(Context& context, const BatchnormOptions& options, std::type_identity_t<ConstMatrix<Scalar>> x,
+                     Vector<accumulate_t<Scalar>> mean, Vector<accumulate_t<Scalar>> squares);
 
-/// rstd = 1 / sqrt(squares / count + epsilon), and the running statistics move towards the batch's by momentum:
-/// its mean and its unbiased variance squares / (count - 1) (the biased one for a count of 1, nothing for 0).
+/// rstd = 1 / sqrt(squares / count + epsilon), and the unbiased variance squares / (count - 1): what running statistics
+/// move towards (the biased one, 0, for a count of 1; 0 for none).
 ///
-/// Shapes   all (C); rstd may be squares itself. running_mean and running_variance are both read and written, or empty.
+/// Shapes   squares   ->   variance, rstd, all (C); either may be squares itself.
 /// Cost     cost::batchnorm_finish.
 template <class Real>
-void batchnorm_finish(const Exec& exec, const BatchnormOptions& options, std::type_identity_t<ConstVector<Real>> mean,
-                      std::type_identity_t<ConstVector<Real>> squares, Vector<Real> rstd, Vector<Real> running_mean,
-                      Vector<Real> running_variance);
+void batchnorm_finish(const Exec& exec, const BatchnormOptions& options,
+                      std::type_identity_t<ConstVector<Real>> squares, Vector<Real> variance, Vector<Real> rstd);
 
 /// y = act((x - mean) (gamma rstd) + beta), act the identity or max(0, .) as options.relu says.
 ///
@@ -58,17 +63,16 @@ void batchnorm_apply(const Exec& exec, const BatchnormOptions& options, std::typ
                      std::type_identity_t<ConstVector<accumulate_t<Scalar>>> mean,
                      std::type_identity_t<ConstVector<accumulate_t<Scalar>>> rstd, Matrix<Scalar> y);
 
-/// Statistics of this batch, kept for backward; running statistics; then y from the former: stats, finish, apply.
+/// Statistics of this batch, mean and rstd kept for backward, mean and variance what running ones move towards; then y:
+/// stats, finish, apply.
 ///
-/// Shapes   x (R, C)   gamma, beta (C)   ->   y (R, C), mean, rstd (C), overwritten; running_mean, running_variance
-/// (C),
-///          updated, or empty.
+/// Shapes   x (R, C)   gamma, beta (C)   ->   y (R, C), mean, variance, rstd (C), overwritten.
 /// Cost     cost::batchnorm_forward.
 template <class Scalar>
 void batchnorm_forward(Context& context, const BatchnormOptions& options, std::type_identity_t<ConstMatrix<Scalar>> x,
                        std::type_identity_t<ConstVector<Scalar>> gamma, std::type_identity_t<ConstVector<Scalar>> beta,
-                       Matrix<Scalar> y, Vector<accumulate_t<Scalar>> mean, Vector<accumulate_t<Scalar>> rstd,
-                       Vector<accumulate_t<Scalar>> running_mean, Vector<accumulate_t<Scalar>> running_variance);
+                       Matrix<Scalar> y, Vector<accumulate_t<Scalar>> mean, Vector<accumulate_t<Scalar>> variance,
+                       Vector<accumulate_t<Scalar>> rstd);
 
 /// y from the running statistics.
 ///
@@ -85,7 +89,8 @@ void batchnorm_infer(const Exec& exec, const BatchnormOptions& options, std::typ
 ///
 /// Shapes   x, y, dy (R, C)   mean, rstd (C)   ->   dgamma, dbeta (C), overwritten. y is read with relu only.
 /// Cost     cost::batchnorm_backward_sums.
-/// Bits     chains over the ascending rows of a chunk, chunks added in order, in double. Ranks add their sums.
+/// Bits     chains over the ascending rows of a chunk, chunks added in order, in double. With options.rows.leaves > 1,
+///          all in double: the tree over blocks as in batchnorm_stats. Ranks add their sums.
 template <class Scalar>
 void batchnorm_backward_sums(Context& context, const BatchnormOptions& options,
                              std::type_identity_t<ConstMatrix<Scalar>> x, std::type_identity_t<ConstMatrix<Scalar>> y,

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include <partita/kernels/backend/check.hpp>
+#include <partita/kernels/backend/image_sums.hpp>
 #include <partita/kernels/backend/pack.hpp>
+#include <partita/kernels/backend/tree.hpp>
 #include <partita/kernels/batchnorm.hpp>
 #include <string>
 
@@ -64,6 +66,23 @@ struct FinishSlopes {
   }
 };
 
+/// The same from sums of blocks.
+template <class Real>
+struct FinishBlocks {
+  const double* partial;  // (leaves, 2, columns)
+  index_t columns, leaves;
+  const Real* rstd;
+  Real *dgamma, *dbeta;
+
+  KOKKOS_FUNCTION void operator()(index_t c) const {
+    const auto tree = [&](index_t s) {
+      return backend::tree_of<double>(leaves, [&](index_t leaf) { return partial[(2 * leaf + s) * columns + c]; });
+    };
+    dgamma[c] = Real(tree(1) * double(rstd[c]));
+    dbeta[c] = Real(tree(0));
+  }
+};
+
 template <class Scalar, bool relu>
 struct Slopes {
   using Real = accumulate_t<Scalar>;
@@ -114,6 +133,26 @@ void batchnorm_backward_sums(Context& context, const BatchnormOptions& options,
   require_elements("batchnorm_backward_sums", "rstd", rstd, C, as_columns);
   require_elements("batchnorm_backward_sums", "dgamma", dgamma, C, as_columns);
   require_elements("batchnorm_backward_sums", "dbeta", dbeta, C, as_columns);
+  const index_t leaves = backend::leaves_of_images("batchnorm_backward_sums", options.rows, options.pixels, R);
+  if (leaves > 1) {
+    const index_t pixels = options.pixels;
+    double* const partial = static_cast<double*>(context.scratch(std::size_t(2 * leaves * C) * sizeof(double)));
+    const auto at = [pixels](const Scalar* data, index_t stride) -> backend::PixelAt<Scalar> {
+      return {data, pixels * stride, stride};
+    };
+    const auto x_at = at(x.data(), stride_of(x)), dy_at = at(dy.data(), stride_of(dy));
+    const backend::StatisticAt<Real> mean_at{mean.data(), 0, 1};
+    const auto sums = [&](const auto& body) {
+      backend::leaf_sums(context.exec(), chunks_label, 1, R / pixels, pixels, leaves, C, body, partial);
+    };
+    if (options.relu)
+      sums(backend::SlopesOfPixels<Scalar, true>{x_at, at(y.data(), stride_of(y)), dy_at, mean_at});
+    else
+      sums(backend::SlopesOfPixels<Scalar, false>{x_at, {}, dy_at, mean_at});
+    Kokkos::parallel_for(label, backend::range_policy(context.exec(), C),
+                         FinishBlocks<Real>{partial, C, leaves, rstd.data(), dgamma.data(), dbeta.data()});
+    return;
+  }
   const index_t chunks = (R + batchnorm_chunk - 1) / batchnorm_chunk;
   Real* const partial = static_cast<Real*>(context.scratch(std::size_t(2 * chunks * C) * sizeof(Real)));
   const auto run = [&](auto kernel) {

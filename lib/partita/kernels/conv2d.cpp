@@ -1,8 +1,11 @@
 // SPDX-License-Identifier: BSD-3-Clause
+#include <algorithm>
+#include <cstddef>
 #include <partita/kernels/backend/check.hpp>
 #include <partita/kernels/backend/conv_device.hpp>
 #include <partita/kernels/backend/conv_host_weights.hpp>
 #include <partita/kernels/backend/conv_vendor.hpp>
+#include <partita/kernels/backend/tree.hpp>
 #include <partita/kernels/conv2d.hpp>
 #include <string>
 
@@ -85,30 +88,98 @@ struct SumChunk {
   }
 };
 
-template <class Scalar>
+template <class Sum>
 struct AddChunks {
-  const accumulate_t<Scalar>* partial;
+  const Sum* partial;
   index_t chunks, F;
-  Scalar* db;
+  bool adds;
+  Sum* db;
 
   KOKKOS_FUNCTION void operator()(index_t f) const {
-    accumulate_t<Scalar> sum = 0;
+    Sum sum = 0;
     for (index_t chunk = 0; chunk < chunks; ++chunk) sum += partial[chunk * F + f];
-    db[f] = Scalar(sum);
+    db[f] = adds ? db[f] + sum : sum;
   }
 };
 
+/// to(f, e) = from(f, e), or added.
+template <class Sum>
+struct StoreSums {
+  const Sum* from;
+  index_t columns;
+  bool adds;
+  Sum* to;
+  index_t stride;
+
+  KOKKOS_FUNCTION void operator()(index_t at) const {
+    Sum& into = to[at / columns * stride + at % columns];
+    into = adds ? into + from[at] : from[at];
+  }
+};
+
+using backend::OutputRows;
+
+/// The portable sums over some rows of the outputs, in scratch that they are given.
 template <class Scalar>
-void bias_gradient(Context& context, const std::string& label, const Conv2dShape& s, ConstMatrix<Scalar> dy,
-                   Vector<Scalar> db) {
-  const index_t B = index_t(dy.extent(0)), chunks = backend::weight_chunks(B), F = s.filters;
-  auto* const partial = static_cast<accumulate_t<Scalar>*>(context.scratch(chunks * F * sizeof(accumulate_t<Scalar>)));
-  const index_t tasks = chunks * ((F + bias_width - 1) / bias_width);
-  Kokkos::parallel_for(
-      label, backend::range_policy(context.exec(), tasks),
-      SumChunk<Scalar>{dy.data(), index_t(dy.stride(0)), B, chunks, s.out_rows() * s.out_columns(), F, partial});
-  Kokkos::parallel_for(label, backend::range_policy(context.exec(), F),
-                       AddChunks<Scalar>{partial, chunks, F, db.data()});
+struct WeightSums {
+  using Sum = accumulate_t<Scalar>;
+  const Exec& exec;
+  const ConvLabels& labels;
+  index_t B;
+  const Conv2dShape& s;
+  Images<const Scalar> x, dy;
+
+  std::size_t bias_bytes() const { return std::size_t(backend::weight_chunks(B) * s.filters) * sizeof(Sum); }
+  std::size_t weights_bytes(OutputRows rows) const {
+    if constexpr (backend::runs_on_host)
+      return std::size_t(backend::host::weights_scratch<Scalar>(exec, B, s, rows)) * sizeof(Sum);
+    else
+      return std::size_t(backend::device::weights_scratch<Scalar>(exec, B, s, rows)) * sizeof(Sum);
+  }
+  void bias(OutputRows rows, Store store, void* scratch, Sum* db) const {
+    const index_t chunks = backend::weight_chunks(B), F = s.filters, blocks = (F + bias_width - 1) / bias_width;
+    Sum* const partial = static_cast<Sum*>(scratch);
+    Kokkos::parallel_for(labels.sum, backend::range_policy(exec, chunks * blocks),
+                         SumChunk<Scalar>{dy.data + rows.first * s.out_columns() * F, dy.stride, B, chunks,
+                                          rows.count * s.out_columns(), F, partial});
+    Kokkos::parallel_for(labels.sum, backend::range_policy(exec, F),
+                         AddChunks<Sum>{partial, chunks, F, store == Store::accumulate, db});
+  }
+  void weights(OutputRows rows, Store store, void* scratch, Sum* dW, index_t stride) const {
+    if constexpr (backend::runs_on_host)
+      backend::host::correlate_weights<Scalar>(exec, labels, B, s, rows, store, x, dy, static_cast<Sum*>(scratch), dW,
+                                               stride);
+    else
+      backend::device::correlate_weights<Scalar>(exec, labels, B, s, rows, store, x, dy, static_cast<Sum*>(scratch), dW,
+                                                 stride);
+  }
+};
+
+/// dW and db as trees over blocks of the outputs' rows.
+template <class Scalar>
+void weights_in_blocks(Context& context, const WeightSums<Scalar>& sums, const Blocks& rows, Store store,
+                       Matrix<accumulate_t<Scalar>> dW, Vector<accumulate_t<Scalar>> db) {
+  using Sum = accumulate_t<Scalar>;
+  static const std::string label = "partita::kernels::conv2d_backward_weights::store";
+  const index_t F = sums.s.filters, kernel = sums.s.kernel(), n = F * kernel + index_t(db.extent(0));
+  const auto of_leaf = [&](index_t leaf) -> OutputRows {
+    const backend::Leaf part = backend::leaf_of(rows, sums.s.out_rows(), leaf);
+    return {part.first, part.extent};
+  };
+  std::size_t work = sums.bias_bytes();
+  for (index_t leaf = 0; leaf < rows.leaves; ++leaf) work = std::max(work, sums.weights_bytes(of_leaf(leaf)));
+  work = (work + 63) / 64 * 64;
+  auto* const scratch = static_cast<std::byte*>(context.scratch(work + backend::leaves_bytes<Sum>(rows.leaves, n)));
+  Sum* const root = static_cast<Sum*>(static_cast<void*>(scratch + work));
+  backend::sum_leaves<Sum>(context.exec(), rows.leaves, n, root, [&](index_t leaf, Sum* to) {
+    sums.weights(of_leaf(leaf), Store::overwrite, scratch, to, kernel);
+    if (db.extent(0) > 0) sums.bias(of_leaf(leaf), Store::overwrite, scratch, to + F * kernel);
+  });
+  const bool adds = store == Store::accumulate;
+  Kokkos::parallel_for(label, backend::range_policy(context.exec(), F * kernel),
+                       StoreSums<Sum>{root, kernel, adds, dW.data(), index_t(dW.stride(0))});
+  Kokkos::parallel_for(label, backend::range_policy(context.exec(), index_t(db.extent(0))),
+                       StoreSums<Sum>{root + F * kernel, 1, adds, db.data(), 1});
 }
 
 }  // namespace
@@ -151,23 +222,29 @@ void conv2d_backward_input(Context& context, const Conv2dShape& s, std::type_ide
 }
 
 template <class Scalar>
-void conv2d_backward_weights(Context& context, const Conv2dShape& s, std::type_identity_t<ConstMatrix<Scalar>> x,
-                             std::type_identity_t<ConstMatrix<Scalar>> dy, Matrix<Scalar> dW, Vector<Scalar> db) {
+void conv2d_backward_weights(Context& context, const Conv2dShape& s, const Blocks& rows, Store store,
+                             std::type_identity_t<ConstMatrix<Scalar>> x, std::type_identity_t<ConstMatrix<Scalar>> dy,
+                             std::type_identity_t<Matrix<accumulate_t<Scalar>>> dW,
+                             std::type_identity_t<Vector<accumulate_t<Scalar>>> db) {
   static const ConvLabels labels("partita::kernels::conv2d_backward_weights");
   require_images("conv2d_backward_weights", s, "x", x, "dy", dy);
   require_weights("conv2d_backward_weights", s, "dW", dW);
-  if (db.extent(0) > 0) {
+  if (db.extent(0) > 0)
     backend::require_elements("conv2d_backward_weights", "db", db, s.filters, "the filters, or none");
-    bias_gradient<Scalar>(context, labels.sum, s, dy, db);
-  }
+  backend::require_rows("conv2d_backward_weights", rows);
+  const WeightSums<Scalar> sums{context.exec(),
+                                labels,
+                                index_t(x.extent(0)),
+                                s,
+                                images(x.data(), x.stride(0), s.rows, s.columns, s.channels),
+                                images(dy.data(), dy.stride(0), s.out_rows(), s.out_columns(), s.filters)};
+  if (rows.leaves > 1) return weights_in_blocks<Scalar>(context, sums, rows, store, dW, db);
+  const OutputRows all{0, s.out_rows()};
+  if (db.extent(0) > 0) sums.bias(all, store, context.scratch(sums.bias_bytes()), db.data());
   if constexpr (std::is_same_v<Scalar, float>)
-    if (use_vendor(context, s, x, dy, dW) && context.conv_vendor().backward_weights(context, s, x, dy, dW)) return;
-  const auto x_images = images(x.data(), x.stride(0), s.rows, s.columns, s.channels);
-  const auto dy_images = images(dy.data(), dy.stride(0), s.out_rows(), s.out_columns(), s.filters);
-  if constexpr (backend::runs_on_host)
-    backend::host::correlate_weights<Scalar>(context, labels, index_t(x.extent(0)), s, x_images, dy_images, dW);
-  else
-    backend::device::correlate_weights<Scalar>(context, labels, index_t(x.extent(0)), s, x_images, dy_images, dW);
+    if (use_vendor(context, s, x, dy, dW) && context.conv_vendor().backward_weights(context, s, store, x, dy, dW))
+      return;
+  sums.weights(all, store, context.scratch(sums.weights_bytes(all)), dW.data(), index_t(dW.stride(0)));
 }
 
 #define PARTITA_INSTANTIATE(Scalar)                                                                                   \
@@ -175,8 +252,9 @@ void conv2d_backward_weights(Context& context, const Conv2dShape& s, std::type_i
                                        ConstVector<Scalar>, Matrix<Scalar>);                                          \
   template void conv2d_backward_input<Scalar>(Context&, const Conv2dShape&, ConstMatrix<Scalar>, ConstMatrix<Scalar>, \
                                               Matrix<Scalar>);                                                        \
-  template void conv2d_backward_weights<Scalar>(Context&, const Conv2dShape&, ConstMatrix<Scalar>,                    \
-                                                ConstMatrix<Scalar>, Matrix<Scalar>, Vector<Scalar>);
+  template void conv2d_backward_weights<Scalar>(Context&, const Conv2dShape&, const Blocks&, Store,                   \
+                                                ConstMatrix<Scalar>, ConstMatrix<Scalar>,                             \
+                                                Matrix<accumulate_t<Scalar>>, Vector<accumulate_t<Scalar>>);
 PARTITA_INSTANTIATE(float)
 PARTITA_INSTANTIATE(double)
 PARTITA_INSTANTIATE(bfloat16)

@@ -5,13 +5,16 @@
 
 #include <partita/core/float16.hpp>
 #include <partita/core/types.hpp>
+#include <partita/kernels/blocks.hpp>
 #include <partita/kernels/context.hpp>
 #include <partita/kernels/conv2d_shape.hpp>
+#include <partita/kernels/store.hpp>
 
 // Two-dimensional convolution (cross-correlation, as the field has it) of channels-last images. A row of a matrix is an
 // image: (rows, columns, channels) one after the other; rows may be padded. W (F, kernel_rows kernel_columns C) holds
-// F filters, channels-last too. Scalar is float, double, bfloat16 or float16, told by the outputs; sums are in
-// accumulate_t<Scalar> and rounded once. Pixels beyond the edge are zeros.
+// F filters, channels-last too. Scalar is float, double, bfloat16 or float16, told by the outputs of that type, or
+// named, conv2d_backward_weights<float>(...); sums are in accumulate_t<Scalar>, and outputs of Scalar rounded once.
+// Pixels beyond the edge are zeros.
 
 namespace partita::kernels {
 
@@ -44,16 +47,22 @@ void conv2d_backward_input(Context& context, const Conv2dShape& shape, std::type
                            std::type_identity_t<ConstMatrix<Scalar>> W, Matrix<Scalar> dx);
 
 /// dW(f, i, j, k) = sum_{b, r, c} dy(b, r, c, f) x(b, r s - p + i, c s - p + j, k),  db(f) = sum_{b, r, c} dy(b, r, c,
-/// f).
+/// f); with Store::accumulate what was there and these.
 ///
-/// Shapes   x (B, inputs)   dy (B, outputs)   ->   dW (F, kernel)   db (F) or empty, overwritten (zeros for B = 0).
-/// Runs     as conv2d_forward.
+/// Shapes   x (B, inputs)   dy (B, outputs)   ->   dW (F, kernel)   db (F) or empty: left out; accumulate_t<Scalar>;
+///          overwritten (zeros for B = 0), or added to.
+/// Runs     as conv2d_forward. With rows.leaves > 1 portable, whatever the context says.
+/// Throws   as conv2d_forward, and for rows that cannot be cut so (rows.outer is 1: a leaf is the chain over images).
 /// Cost     cost::conv2d_backward_weights.
 /// Bits     portable: the batch is cut into n = min(B, conv2d_chunks) chunks at images floor(i B / n); in each a chain
 ///          of fused multiply-adds (db: of additions) over ascending (b, r, c) from 0; then the chunks' sums are added
-///          in order. An element depends on its own f, i, j, k of x and dy alone. db's are the same in any backend.
+///          in order. Or the tree over `rows` of the outputs' images, each leaf of which is that over its rows. What
+///          was there is added to the sum: one rounding. An element depends on its own f, i, j, k of x and dy alone.
+///          db's are the same in any backend.
 template <class Scalar>
-void conv2d_backward_weights(Context& context, const Conv2dShape& shape, std::type_identity_t<ConstMatrix<Scalar>> x,
-                             std::type_identity_t<ConstMatrix<Scalar>> dy, Matrix<Scalar> dW, Vector<Scalar> db);
+void conv2d_backward_weights(Context& context, const Conv2dShape& shape, const Blocks& rows, Store store,
+                             std::type_identity_t<ConstMatrix<Scalar>> x, std::type_identity_t<ConstMatrix<Scalar>> dy,
+                             std::type_identity_t<Matrix<accumulate_t<Scalar>>> dW,
+                             std::type_identity_t<Vector<accumulate_t<Scalar>>> db);
 
 }  // namespace partita::kernels

@@ -47,6 +47,18 @@ struct Scale {
   KOKKOS_FUNCTION void operator()(index_t i) const { a[i] = Scalar(accumulate_t<Scalar>(a[i]) * factor); }
 };
 
+template <class Scalar, bool adds>
+struct ScaleInto {
+  double factor;
+  const Scalar* x;
+  Scalar* y;
+  KOKKOS_FUNCTION ScaleInto prepare() const { return *this; }
+  KOKKOS_FUNCTION void operator()(index_t i) const {
+    const double scaled = factor * double(x[i]);
+    y[i] = Scalar(adds ? double(y[i]) + scaled : scaled);
+  }
+};
+
 template <class Scalar>
 struct Copy {
   const Scalar* a;
@@ -68,10 +80,12 @@ struct Triad {
   }
 };
 
-void require_same(const char* function, std::size_t a, std::size_t b, const std::string& b_name = "b") {
+void require_same(const char* function, std::size_t a, std::size_t b, const std::string& b_name = "b",
+                  const std::string& a_name = "a") {
   if (a != b)
-    throw ShapeError(std::string(function) + ": a has " + std::to_string(a) + " elements, " + b_name + " has " +
-                     std::to_string(b) + ": expected a (n) and " + b_name + " (n) with the same n");
+    throw ShapeError(std::string(function) + ": " + a_name + " has " + std::to_string(a) + " elements, " + b_name +
+                     " has " + std::to_string(b) + ": expected " + a_name + " (n) and " + b_name +
+                     " (n) with the same n");
 }
 
 }  // namespace
@@ -114,6 +128,18 @@ void scale(const Exec& exec, accumulate_t<Scalar> factor, Vector<Scalar> a) {
 }
 
 template <class Scalar>
+void scale(const Exec& exec, Store store, double factor, std::type_identity_t<ConstVector<Scalar>> x,
+           Vector<Scalar> y) {
+  static const std::string label = "partita::kernels::scale";
+  require_same("scale", x.extent(0), y.extent(0), "y", "x");
+  const index_t n = index_t(y.extent(0));
+  if (store == Store::accumulate)
+    backend::for_range(exec, label, n, ScaleInto<Scalar, true>{factor, x.data(), y.data()});
+  else
+    backend::for_range(exec, label, n, ScaleInto<Scalar, false>{factor, x.data(), y.data()});
+}
+
+template <class Scalar>
 void copy(const Exec& exec, std::type_identity_t<ConstVector<Scalar>> a, Vector<Scalar> b) {
   static const std::string label = "partita::kernels::copy";
   require_same("copy", a.extent(0), b.extent(0));
@@ -143,5 +169,7 @@ PARTITA_INSTANTIATE(double)
 PARTITA_INSTANTIATE(bfloat16)
 PARTITA_INSTANTIATE(float16)
 #undef PARTITA_INSTANTIATE
+template void scale<float>(const Exec&, Store, double, ConstVector<float>, Vector<float>);
+template void scale<double>(const Exec&, Store, double, ConstVector<double>, Vector<double>);
 
 }  // namespace partita::kernels

@@ -5,6 +5,7 @@
 
 #include <partita/core/float16.hpp>
 #include <partita/core/types.hpp>
+#include <partita/kernels/store.hpp>
 
 // Over flat ranges. All are enqueued on exec, without a fence or an allocation; each element depends on its own inputs
 // alone. Two operands of different lengths: ShapeError. Scalar is float, double, bfloat16 or float16, computed in
@@ -34,6 +35,10 @@ void fill(const Exec& exec, std::type_identity_t<Scalar> value, Vector<Scalar> a
 /// a *= factor.
 template <class Scalar>
 void scale(const Exec& exec, accumulate_t<Scalar> factor, Vector<Scalar> a);
+
+/// y = factor x, or with Store::accumulate y += factor x: in double, rounded once. y may be x. float and double.
+template <class Scalar>
+void scale(const Exec& exec, Store store, double factor, std::type_identity_t<ConstVector<Scalar>> x, Vector<Scalar> y);
 
 /// b = a. Copies bits.
 template <class Scalar>

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include <partita/kernels/backend/check.hpp>
+#include <partita/kernels/backend/image_sums.hpp>
 #include <partita/kernels/backend/pack.hpp>
+#include <partita/kernels/backend/tree.hpp>
 #include <partita/kernels/groupnorm.hpp>
 #include <string>
 
@@ -88,6 +90,54 @@ struct FinishMoments {
   }
 };
 
+/// total(b, g) = the tree over blocks of the sums of a group's channels.
+struct GroupTree {
+  Extents e;
+  index_t leaves;
+  const double* partial;  // (B, leaves, C)
+
+  KOKKOS_FUNCTION double operator()(index_t b, index_t g) const {
+    const index_t first = g * e.group_channels(), end = first + e.group_channels();
+    return backend::tree_of<double>(leaves, [&](index_t leaf) {
+      const double* const sums = partial + (b * leaves + leaf) * e.channels;
+      double sum = 0;
+      for (index_t c = first; c < end; ++c) sum += sums[c];
+      return sum;
+    });
+  }
+};
+
+/// The mean, and unrounded.
+template <class Real>
+struct FinishMean {
+  GroupTree tree;
+  double* unrounded;  // (B, groups)
+  Real* mean;
+  index_t mean_stride;
+
+  KOKKOS_FUNCTION void operator()(index_t task) const {
+    const Extents& e = tree.e;
+    const index_t b = task / e.groups, g = task % e.groups, n = e.pixels * e.group_channels();
+    unrounded[task] = n > 0 ? tree(b, g) / double(n) : 0.0;
+    mean[b * mean_stride + g] = Real(unrounded[task]);
+  }
+};
+
+template <class Real>
+struct FinishSquares {
+  GroupTree tree;
+  double epsilon;
+  Real* rstd;
+  index_t rstd_stride;
+
+  KOKKOS_FUNCTION void operator()(index_t task) const {
+    const Extents& e = tree.e;
+    const index_t b = task / e.groups, g = task % e.groups, n = e.pixels * e.group_channels();
+    const double variance = n > 0 ? tree(b, g) / double(n) : 0.0;
+    rstd[b * rstd_stride + g] = Real(1 / Kokkos::sqrt(variance + epsilon));
+  }
+};
+
 template <class Scalar>
 struct Apply {
   using Real = accumulate_t<Scalar>;
@@ -139,11 +189,12 @@ struct SlopeSums {
 };
 
 /// What is taken from gamma dy in a group: shift = s1 / n and tilt = rstd s2 / n, which (x - mean) multiplies.
-template <class Scalar>
+template <class Scalar, class Partial>
 struct FinishGroups {
   using Real = accumulate_t<Scalar>;
   Extents e;
-  const Real* partial;
+  index_t leaves;
+  const Partial* partial;  // (B, leaves, 2, C)
   const Scalar* gamma;
   PerGroup<Real> rstd;
   Real *shift, *tilt;  // (B, groups)
@@ -151,17 +202,18 @@ struct FinishGroups {
   KOKKOS_FUNCTION void operator()(index_t task) const {
     const index_t b = task / e.groups, g = task % e.groups;
     const index_t first = g * e.group_channels(), end = first + e.group_channels();
-    const Real *const sums = partial + 2 * b * e.channels, *const products = sums + e.channels;
     const double n = double(e.pixels) * double(end - first);
     const double s = double(rstd.data[b * rstd.stride + g]);
-    double sum = 0, product = 0;
-    for (index_t c = first; c < end; ++c) {
-      const double weight = double(accumulate_t<Scalar>(gamma[c]));
-      sum += weight * double(sums[c]);
-      product += weight * double(products[c]);
-    }
-    shift[task] = n > 0 ? Real(sum / n) : Real(0);
-    tilt[task] = n > 0 ? Real(s * s * product / n) : Real(0);
+    const auto tree = [&](index_t of) {
+      return backend::tree_of<double>(leaves, [&](index_t leaf) {
+        const Partial* const sums = partial + ((b * leaves + leaf) * 2 + of) * e.channels;
+        double sum = 0;
+        for (index_t c = first; c < end; ++c) sum += double(accumulate_t<Scalar>(gamma[c])) * double(sums[c]);
+        return sum;
+      });
+    };
+    shift[task] = n > 0 ? Real(tree(0) / n) : Real(0);
+    tilt[task] = n > 0 ? Real(s * s * tree(1) / n) : Real(0);
   }
 };
 
@@ -192,21 +244,28 @@ struct Slopes {
   }
 };
 
-template <class Real>
+template <class Real, class Partial>
 struct FinishWeights {
   Extents e;
-  const Real* partial;
+  index_t leaves;
+  const Partial* partial;  // (B, leaves, 2, C)
   PerGroup<Real> rstd;
+  bool adds;
   Real *dgamma, *dbeta;
 
   KOKKOS_FUNCTION void operator()(index_t c) const {
-    double sum = 0, product = 0;
-    for (index_t b = 0; b < e.B; ++b) {
-      sum += double(partial[2 * b * e.channels + c]);
-      product += double(partial[(2 * b + 1) * e.channels + c]) * double(rstd.data[b * rstd.stride + e.group(c)]);
-    }
-    dgamma[c] = Real(product);
-    dbeta[c] = Real(sum);
+    const auto tree = [&](index_t of, auto weight) {
+      return backend::tree_of<double>(leaves, [&](index_t leaf) {
+        double sum = 0;
+        for (index_t b = 0; b < e.B; ++b)
+          sum += double(partial[((b * leaves + leaf) * 2 + of) * e.channels + c]) * weight(b);
+        return sum;
+      });
+    };
+    const double sum = tree(0, [](index_t) { return 1.0; });
+    const double product = tree(1, [&](index_t b) { return double(rstd.data[b * rstd.stride + e.group(c)]); });
+    dgamma[c] = Real(adds ? double(dgamma[c]) + product : product);
+    dbeta[c] = Real(adds ? double(dbeta[c]) + sum : sum);
   }
 };
 
@@ -220,6 +279,7 @@ Extents extents_of(const char* function, const GroupnormOptions& options, const 
   if (C == 0 ? columns != 0 : columns % C != 0)
     throw ShapeError(std::string(function) + ": x has " + std::to_string(columns) +
                      " columns, expected a multiple of " + std::to_string(C) + ", the channels");
+  backend::require_rows(function, options.rows);
   backend::require_matrix(function, "mean", mean, x.extent(0), "the rows of x", std::size_t(options.groups),
                           "the groups");
   backend::require_matrix(function, "rstd", rstd, x.extent(0), "the rows of x", std::size_t(options.groups),
@@ -233,15 +293,57 @@ void for_images(const Exec& exec, const std::string& label, const Extents& e, co
   if (e.pixels > 0) backend::for_columns<Real>(exec, label, e.B * e.pixels, e.channels, e.pixels, body);
 }
 
+template <class Scalar, class X>
+backend::PixelAt<Scalar> pixels_of(const Extents& e, const X& x) {
+  return {x.data(), stride_of(x), e.channels};
+}
+
+/// Mean and rstd as trees over blocks of pixels.
+template <class Scalar>
+void stats_in_blocks(Context& context, const std::string& sums_label, const std::string& finish_label,
+                     const GroupnormOptions& options, const Extents& e, ConstMatrix<Scalar> x,
+                     Matrix<accumulate_t<Scalar>> mean, Matrix<accumulate_t<Scalar>> rstd) {
+  using Real = accumulate_t<Scalar>;
+  const Exec& exec = context.exec();
+  const index_t leaves = options.rows.leaves, statistics = e.B * e.groups;
+  double* const partial =
+      static_cast<double*>(context.scratch(std::size_t(e.B * leaves * e.channels + statistics) * sizeof(double)));
+  double* const unrounded = partial + e.B * leaves * e.channels;
+  const backend::PixelAt<Scalar> at = pixels_of<Scalar>(e, x);
+  const GroupTree tree{e, leaves, partial};
+  const index_t group_channels = e.channels > 0 ? e.group_channels() : 1;
+  backend::leaf_sums(exec, sums_label, e.B, 1, e.pixels, leaves, e.channels, backend::SumOfPixels<Scalar>{at}, partial);
+  Kokkos::parallel_for(finish_label, backend::range_policy(exec, statistics),
+                       FinishMean<Real>{tree, unrounded, mean.data(), stride_of(mean)});
+  backend::leaf_sums(exec, sums_label, e.B, 1, e.pixels, leaves, e.channels,
+                     backend::SquaresOfPixels<Scalar>{at, {unrounded, e.groups, group_channels}}, partial);
+  Kokkos::parallel_for(finish_label, backend::range_policy(exec, statistics),
+                       FinishSquares<Real>{tree, options.epsilon, rstd.data(), stride_of(rstd)});
+}
+
+/// Sums of dy and dy (x - mean) of blocks of pixels: (B, leaves, 2, C).
+template <class Scalar>
+void slopes_in_blocks(const Exec& exec, const std::string& label, index_t leaves, const Extents& e,
+                      ConstMatrix<Scalar> x, ConstMatrix<accumulate_t<Scalar>> mean, ConstMatrix<Scalar> dy,
+                      double* partial) {
+  const index_t group_channels = e.channels > 0 ? e.group_channels() : 1;
+  backend::leaf_sums(
+      exec, label, e.B, 1, e.pixels, leaves, e.channels,
+      backend::SlopesOfPixels<Scalar, false>{
+          pixels_of<Scalar>(e, x), {}, pixels_of<Scalar>(e, dy), {mean.data(), stride_of(mean), group_channels}},
+      partial);
+}
+
 template <class View>
 auto per_group(const View& a) {
   return PerGroup<typename View::non_const_value_type>{a.data(), stride_of(a)};
 }
 
-/// For two sums per image and channel and two numbers per image and group.
-template <class Real>
-Real* partial_sums(Context& context, const Extents& e) {
-  return static_cast<Real*>(context.scratch(std::size_t(2 * e.B * (e.channels + e.groups)) * sizeof(Real)));
+/// For two sums per image, block and channel and two numbers per image and group.
+template <class Number>
+Number* partial_sums(Context& context, const Extents& e, index_t leaves = 1) {
+  return static_cast<Number*>(
+      context.scratch(std::size_t(2 * e.B * (leaves * e.channels + e.groups)) * sizeof(Number)));
 }
 
 }  // namespace
@@ -258,11 +360,15 @@ void groupnorm_forward(Context& context, const GroupnormOptions& options, std::t
   backend::require_like_x("groupnorm_forward", "y", y, x);
   backend::require_elements("groupnorm_forward", "beta", beta, gamma.extent(0), "the elements of gamma");
   const Exec& exec = context.exec();
-  Real* const partial = partial_sums<Real>(context, e);
-  for_images<Real>(exec, sums_label, e, Moments<Scalar>{e, x.data(), stride_of(x), partial});
-  Kokkos::parallel_for(
-      finish_label, backend::range_policy(exec, e.B * e.groups),
-      FinishMoments<Real>{e, options.epsilon, partial, mean.data(), stride_of(mean), rstd.data(), stride_of(rstd)});
+  if (options.rows.leaves > 1) {
+    stats_in_blocks<Scalar>(context, sums_label, finish_label, options, e, x, mean, rstd);
+  } else {
+    Real* const partial = partial_sums<Real>(context, e);
+    for_images<Real>(exec, sums_label, e, Moments<Scalar>{e, x.data(), stride_of(x), partial});
+    Kokkos::parallel_for(
+        finish_label, backend::range_policy(exec, e.B * e.groups),
+        FinishMoments<Real>{e, options.epsilon, partial, mean.data(), stride_of(mean), rstd.data(), stride_of(rstd)});
+  }
   for_images<Real>(exec, label, e,
                    Apply<Scalar>{e, x.data(), stride_of(x), gamma.data(), beta.data(), per_group(mean), per_group(rstd),
                                  y.data(), stride_of(y)});
@@ -283,13 +389,26 @@ void groupnorm_backward_input(Context& context, const GroupnormOptions& options,
   backend::require_like_x("groupnorm_backward_input", "dy", dy, x);
   backend::require_like_x("groupnorm_backward_input", "dx", dx, x);
   const Exec& exec = context.exec();
-  Real* const partial = partial_sums<Real>(context, e);
-  Real* const shift = partial + 2 * e.B * e.channels;
-  Real* const tilt = shift + e.B * e.groups;
-  for_images<Real>(exec, sums_label, e,
-                   SlopeSums<Scalar>{e, x.data(), stride_of(x), per_group(mean), dy.data(), stride_of(dy), partial});
-  Kokkos::parallel_for(finish_label, backend::range_policy(exec, e.pixels > 0 ? e.B * e.groups : 0),
-                       FinishGroups<Scalar>{e, partial, gamma.data(), per_group(rstd), shift, tilt});
+  const index_t leaves = options.rows.leaves, tasks = e.pixels > 0 ? e.B * e.groups : 0;
+  Real* shift = nullptr;  // (2, B, groups), tilt behind it
+  const auto finish = [&](auto* partial) {
+    using Partial = std::remove_pointer_t<decltype(partial)>;
+    Kokkos::parallel_for(finish_label, backend::range_policy(exec, tasks),
+                         FinishGroups<Scalar, Partial>{e, leaves, partial, gamma.data(), per_group(rstd), shift,
+                                                       shift + e.B * e.groups});
+  };
+  if (leaves > 1) {
+    double* const partial = partial_sums<double>(context, e, leaves);
+    shift = reinterpret_cast<Real*>(partial + 2 * e.B * leaves * e.channels);
+    slopes_in_blocks<Scalar>(exec, sums_label, leaves, e, x, mean, dy, partial);
+    finish(partial);
+  } else {
+    Real* const partial = partial_sums<Real>(context, e);
+    shift = partial + 2 * e.B * e.channels;
+    for_images<Real>(exec, sums_label, e,
+                     SlopeSums<Scalar>{e, x.data(), stride_of(x), per_group(mean), dy.data(), stride_of(dy), partial});
+    finish(partial);
+  }
   for_images<Real>(exec, label, e,
                    Slopes<Scalar>{e,
                                   x.data(),
@@ -298,7 +417,7 @@ void groupnorm_backward_input(Context& context, const GroupnormOptions& options,
                                   per_group(mean),
                                   per_group(rstd),
                                   {shift, e.groups},
-                                  {tilt, e.groups},
+                                  {shift + e.B * e.groups, e.groups},
                                   dy.data(),
                                   stride_of(dy),
                                   dx.data(),
@@ -306,7 +425,7 @@ void groupnorm_backward_input(Context& context, const GroupnormOptions& options,
 }
 
 template <class Scalar>
-void groupnorm_backward_weights(Context& context, const GroupnormOptions& options,
+void groupnorm_backward_weights(Context& context, const GroupnormOptions& options, Store store,
                                 std::type_identity_t<ConstMatrix<Scalar>> x,
                                 std::type_identity_t<ConstMatrix<accumulate_t<Scalar>>> mean,
                                 std::type_identity_t<ConstMatrix<accumulate_t<Scalar>>> rstd,
@@ -319,21 +438,33 @@ void groupnorm_backward_weights(Context& context, const GroupnormOptions& option
   backend::require_like_x("groupnorm_backward_weights", "dy", dy, x);
   backend::require_elements("groupnorm_backward_weights", "dbeta", dbeta, dgamma.extent(0), "the elements of dgamma");
   const Exec& exec = context.exec();
-  Real* const partial = partial_sums<Real>(context, e);
-  for_images<Real>(exec, sums_label, e,
-                   SlopeSums<Scalar>{e, x.data(), stride_of(x), per_group(mean), dy.data(), stride_of(dy), partial});
   if (e.pixels == 0) e.B = 0;
-  Kokkos::parallel_for(label, backend::range_policy(exec, e.channels),
-                       FinishWeights<Real>{e, partial, per_group(rstd), dgamma.data(), dbeta.data()});
+  const index_t leaves = options.rows.leaves;
+  const auto finish = [&](auto* partial) {
+    using Partial = std::remove_pointer_t<decltype(partial)>;
+    Kokkos::parallel_for(label, backend::range_policy(exec, e.channels),
+                         FinishWeights<Real, Partial>{e, leaves, partial, per_group(rstd), store == Store::accumulate,
+                                                      dgamma.data(), dbeta.data()});
+  };
+  if (leaves > 1) {
+    double* const partial = partial_sums<double>(context, e, leaves);
+    slopes_in_blocks<Scalar>(exec, sums_label, leaves, e, x, mean, dy, partial);
+    finish(partial);
+  } else {
+    Real* const partial = partial_sums<Real>(context, e);
+    for_images<Real>(exec, sums_label, e,
+                     SlopeSums<Scalar>{e, x.data(), stride_of(x), per_group(mean), dy.data(), stride_of(dy), partial});
+    finish(partial);
+  }
 }
 
-#define PARTITA_INSTANTIATE(S, R)                                                                                \
-  template void groupnorm_forward<S>(Context&, const GroupnormOptions&, ConstMatrix<S>, ConstVector<S>,          \
-                                     ConstVector<S>, Matrix<S>, Matrix<R>, Matrix<R>);                           \
-  template void groupnorm_backward_input<S>(Context&, const GroupnormOptions&, ConstMatrix<S>, ConstVector<S>,   \
-                                            ConstMatrix<R>, ConstMatrix<R>, ConstMatrix<S>, Matrix<S>);          \
-  template void groupnorm_backward_weights<S>(Context&, const GroupnormOptions&, ConstMatrix<S>, ConstMatrix<R>, \
-                                              ConstMatrix<R>, ConstMatrix<S>, Vector<R>, Vector<R>);
+#define PARTITA_INSTANTIATE(S, R)                                                                              \
+  template void groupnorm_forward<S>(Context&, const GroupnormOptions&, ConstMatrix<S>, ConstVector<S>,        \
+                                     ConstVector<S>, Matrix<S>, Matrix<R>, Matrix<R>);                         \
+  template void groupnorm_backward_input<S>(Context&, const GroupnormOptions&, ConstMatrix<S>, ConstVector<S>, \
+                                            ConstMatrix<R>, ConstMatrix<R>, ConstMatrix<S>, Matrix<S>);        \
+  template void groupnorm_backward_weights<S>(Context&, const GroupnormOptions&, Store, ConstMatrix<S>,        \
+                                              ConstMatrix<R>, ConstMatrix<R>, ConstMatrix<S>, Vector<R>, Vector<R>);
 PARTITA_INSTANTIATE(float, float)
 PARTITA_INSTANTIATE(double, double)
 PARTITA_INSTANTIATE(bfloat16, float)

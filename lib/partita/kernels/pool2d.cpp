@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include <partita/kernels/backend/check.hpp>
+#include <partita/kernels/backend/image_sums.hpp>
 #include <partita/kernels/backend/range.hpp>
+#include <partita/kernels/backend/tree.hpp>
 #include <partita/kernels/pool2d.hpp>
 #include <string>
 
@@ -185,6 +187,28 @@ struct GlobalForward {
   }
 };
 
+/// The same as a tree over blocks of pixels.
+template <class Scalar>
+struct GlobalForwardBlocks {
+  using Real = accumulate_t<Scalar>;
+  index_t pixels, leaves;
+  Pixels<const Scalar> x;
+  Pixels<Scalar> y;
+
+  KOKKOS_FUNCTION void pixel(index_t b, index_t, index_t, index_t first, index_t end) const {
+    const Real area = Real(pixels > 0 ? pixels : 1);
+    for (index_t k = first; k < end; ++k) {
+      const Real sum = backend::tree_of<Real>(leaves, [&](index_t leaf) {
+        Real of_leaf = 0;
+        const index_t last = backend::first_pixel(pixels, leaves, leaf + 1);
+        for (index_t p = backend::first_pixel(pixels, leaves, leaf); p < last; ++p) of_leaf += Real(x.at(b, 0, p)[k]);
+        return of_leaf;
+      });
+      y.at(b, 0, 0)[k] = Scalar(sum / area);
+    }
+  }
+};
+
 template <class Scalar>
 struct GlobalBackward {
   using Real = accumulate_t<Scalar>;
@@ -264,14 +288,19 @@ void average_pool2d_backward(const Exec& exec, const Pool2dShape& s, std::type_i
 }
 
 template <class Scalar>
-void global_average_pool2d_forward(const Exec& exec, index_t pixels, std::type_identity_t<ConstMatrix<Scalar>> x,
-                                   Matrix<Scalar> y) {
+void global_average_pool2d_forward(const Exec& exec, index_t pixels, const Blocks& rows,
+                                   std::type_identity_t<ConstMatrix<Scalar>> x, Matrix<Scalar> y) {
   static const std::string label = "partita::kernels::global_average_pool2d_forward";
   const index_t B = index_t(y.extent(0)), C = index_t(y.extent(1));
   backend::require_matrix("global_average_pool2d_forward", "x", x, B, "the rows of y", pixels * C,
                           "pixels x the columns of y");
-  for_pixels(exec, label, B, 1, 1, C,
-             GlobalForward<Scalar>{pixels, {x.data(), stride_of(x), pixels, C}, {y.data(), stride_of(y), 1, C}});
+  backend::require_rows("global_average_pool2d_forward", rows);
+  const Pixels<const Scalar> in{x.data(), stride_of(x), pixels, C};
+  const Pixels<Scalar> out{y.data(), stride_of(y), 1, C};
+  if (rows.leaves > 1)
+    for_pixels(exec, label, B, 1, 1, C, GlobalForwardBlocks<Scalar>{pixels, rows.leaves, in, out});
+  else
+    for_pixels(exec, label, B, 1, 1, C, GlobalForward<Scalar>{pixels, in, out});
 }
 
 template <class Scalar>
@@ -292,7 +321,7 @@ void global_average_pool2d_backward(const Exec& exec, index_t pixels, std::type_
                                        Matrix<S>);                                                                 \
   template void average_pool2d_forward<S>(const Exec&, const Pool2dShape&, ConstMatrix<S>, Matrix<S>);             \
   template void average_pool2d_backward<S>(const Exec&, const Pool2dShape&, ConstMatrix<S>, Matrix<S>);            \
-  template void global_average_pool2d_forward<S>(const Exec&, index_t, ConstMatrix<S>, Matrix<S>);                 \
+  template void global_average_pool2d_forward<S>(const Exec&, index_t, const Blocks&, ConstMatrix<S>, Matrix<S>);  \
   template void global_average_pool2d_backward<S>(const Exec&, index_t, ConstMatrix<S>, Matrix<S>);
 PARTITA_INSTANTIATE(float)
 PARTITA_INSTANTIATE(double)

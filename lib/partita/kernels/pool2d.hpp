@@ -6,6 +6,7 @@
 
 #include <partita/core/float16.hpp>
 #include <partita/core/types.hpp>
+#include <partita/kernels/blocks.hpp>
 
 // Pooling of channels-last images. A row of a matrix is an image, (rows, columns, channels); rows may be padded. Scalar
 // is float, double, bfloat16 or float16, told by the output; sums are in accumulate_t<Scalar>. PyTorch's rules: windows
@@ -68,13 +69,14 @@ template <class Scalar>
 void average_pool2d_backward(const Exec& exec, const Pool2dShape& shape, std::type_identity_t<ConstMatrix<Scalar>> dy,
                              Matrix<Scalar> dx);
 
-/// y(b, k) = sum of x(b, p, k) over the pixels p, in ascending order, / pixels.
+/// y(b, k) = sum of x(b, p, k) over the pixels p, in ascending order, / pixels; with rows.leaves > 1 the tree over
+/// blocks of pixels, of image rows: {rows of an image}.
 ///
 /// Shapes   x (B, pixels C)   ->   y (B, C), overwritten; zeros without a pixel.
 /// Cost     cost::global_average_pool2d_forward.
 template <class Scalar>
-void global_average_pool2d_forward(const Exec& exec, index_t pixels, std::type_identity_t<ConstMatrix<Scalar>> x,
-                                   Matrix<Scalar> y);
+void global_average_pool2d_forward(const Exec& exec, index_t pixels, const Blocks& rows,
+                                   std::type_identity_t<ConstMatrix<Scalar>> x, Matrix<Scalar> y);
 
 /// dx(b, p, k) = dy(b, k) / pixels.
 ///

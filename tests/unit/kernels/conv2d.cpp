@@ -74,20 +74,22 @@ std::vector<double> bound(const std::vector<Scalar>& sums, index_t n) {
 template <class Scalar>
 void check(Context& context, const Sizes& z, Placement p) {
   SCOPED_TRACE(text(z, p));
+  using Sum = accumulate_t<Scalar>;
   const Case<Scalar> c(z);
   const Conv2dShape& s = z.s;
   const Placed<Scalar> x(c.x, z.B, s.inputs(), p), W(c.W, s.filters, s.kernel(), p), dy(c.dy, z.B, s.outputs(), p),
-      y(z.B, s.outputs(), p), y_biased(z.B, s.outputs(), p), dx(z.B, s.inputs(), p), dW(s.filters, s.kernel(), p),
-      dW_alone(s.filters, s.kernel(), p);
-  const Vector<Scalar> b = to_device(c.b, p.offset), none,
-                       db = to_device(std::vector<Scalar>(s.filters, Scalar(7)), p.offset);
+      y(z.B, s.outputs(), p), y_biased(z.B, s.outputs(), p), dx(z.B, s.inputs(), p);
+  const Placed<Sum> dW(s.filters, s.kernel(), p), dW_alone(s.filters, s.kernel(), p);
+  const Vector<Scalar> b = to_device(c.b, p.offset), none;
+  const Vector<Sum> db = to_device(std::vector<Sum>(s.filters, Sum(7)), p.offset);
   conv2d_forward(context, s, x.matrix(), W.matrix(), none, y.matrix());
   conv2d_forward(context, s, x.matrix(), W.matrix(), b, y_biased.matrix());
   conv2d_backward_input(context, s, dy.matrix(), W.matrix(), dx.matrix());
-  conv2d_backward_weights(context, s, x.matrix(), dy.matrix(), dW.matrix(), db);
-  conv2d_backward_weights(context, s, x.matrix(), dy.matrix(), dW_alone.matrix(), none);
+  conv2d_backward_weights<Scalar>(context, s, {}, Store::overwrite, x.matrix(), dy.matrix(), dW.matrix(), db);
+  conv2d_backward_weights<Scalar>(context, s, {}, Store::overwrite, x.matrix(), dy.matrix(), dW_alone.matrix(), {});
   context.exec().fence();
-  for (const auto* written : {&y, &y_biased, &dx, &dW, &dW_alone}) EXPECT_TRUE(written->surroundings_untouched());
+  for (const auto* written : {&y, &y_biased, &dx}) EXPECT_TRUE(written->surroundings_untouched());
+  for (const auto* written : {&dW, &dW_alone}) EXPECT_TRUE(written->surroundings_untouched());
   const std::vector<Scalar> no_bias;
   const auto y_expected = reference::conv2d_forward(s, c.x, c.W, no_bias, z.B);
   const auto y_biased_expected = reference::conv2d_forward(s, c.x, c.W, c.b, z.B);
@@ -150,7 +152,7 @@ TEST(conv2d, bits_depend_on_own_inputs_alone) {
     const Vector<float> db = to_device(c.b);
     conv2d_forward(context, s, x.matrix(), W.matrix(), to_device(c.b), y.matrix());
     conv2d_backward_input(context, s, dy.matrix(), W.matrix(), dx.matrix());
-    conv2d_backward_weights(context, s, x.matrix(), dy.matrix(), dW.matrix(), db);
+    conv2d_backward_weights<float>(context, s, {}, Store::overwrite, x.matrix(), dy.matrix(), dW.matrix(), db);
     exec.fence();
     return std::tuple(y.values(), dx.values(), dW.values(), to_host(db));
   };
@@ -174,7 +176,7 @@ TEST(conv2d, gradients_are_the_slopes_of_the_outputs) {
     const Vector<double> db = to_device(c.b);
     Context context;
     conv2d_backward_input(context, s, dy.matrix(), W.matrix(), dx.matrix());
-    conv2d_backward_weights(context, s, x.matrix(), dy.matrix(), dW.matrix(), db);
+    conv2d_backward_weights<double>(context, s, {}, Store::overwrite, x.matrix(), dy.matrix(), dW.matrix(), db);
     const auto value = [&](const Case<double>& at) {
       const Placed<double> y(2, s.outputs());
       conv2d_forward(context, s, Placed<double>(at.x, 2, s.inputs()).matrix(),
@@ -200,6 +202,42 @@ TEST(conv2d, gradients_are_the_slopes_of_the_outputs) {
   }
 }
 
+/// What was there and the sum, in any backend: the sum that overwrites, added.
+template <class Scalar>
+void check_accumulated(Backend backend) {
+  using Sum = accumulate_t<Scalar>;
+  for (const Sizes& z :
+       {Sizes{3, {9, 8, 5, 21, 3, 3, 2, 1}}, Sizes{2, {8, 8, 16, 8, 1, 1, 2, 0}}, Sizes{0, {4, 4, 3, 5}}})
+    for (Placement p : placements) {
+      SCOPED_TRACE(text(z, p));
+      const Case<Scalar> c(z);
+      const Conv2dShape& s = z.s;
+      const Placed<Scalar> x(c.x, z.B, s.inputs(), p), dy(c.dy, z.B, s.outputs(), p);
+      const auto there = random_values<Sum>(5, s.filters * s.kernel()), there_b = random_values<Sum>(6, s.filters);
+      Context context(Exec(), {.backend = backend, .deterministic = false, .per_kernel = {}});
+      const auto run = [&](Store store) {
+        const Placed<Sum> dW(there, s.filters, s.kernel(), p);
+        const auto db = to_device(there_b, p.offset);
+        conv2d_backward_weights<Scalar>(context, s, {}, store, x.matrix(), dy.matrix(), dW.matrix(), db);
+        context.exec().fence();
+        EXPECT_TRUE(dW.surroundings_untouched());
+        return std::pair(dW.values(), to_host(db));
+      };
+      auto [dW, db] = run(Store::overwrite);
+      for (std::size_t i = 0; i < dW.size(); ++i) dW[i] = there[i] + dW[i];
+      for (std::size_t i = 0; i < db.size(); ++i) db[i] = there_b[i] + db[i];
+      const auto added = run(Store::accumulate);
+      EXPECT_TRUE(same_bits(added.first, dW));
+      EXPECT_TRUE(same_bits(added.second, db));
+    }
+}
+
+TEST(conv2d, weight_gradients_are_added_to_what_is_there) {
+  for (Backend backend : backends()) check_accumulated<float>(backend);
+  check_accumulated<double>(Backend::portable);
+  check_accumulated<bfloat16>(Backend::portable);
+}
+
 TEST(conv2d, shape_errors_name_operand_and_extents) {
   Context context;
   const Conv2dShape s{4, 4, 3, 5, 3, 3, 1, 1};
@@ -221,7 +259,7 @@ TEST(conv2d, shape_errors_name_operand_and_extents) {
             "conv2d_forward: b has 4 elements, expected 5, the filters, or none");
   EXPECT_EQ(message([&] { conv2d_backward_input(context, s, y, W, other); }),
             "conv2d_backward_input: dy has 2 rows, expected 3, images of the input");
-  EXPECT_EQ(message([&] { conv2d_backward_weights(context, s, x, y, x, b); }),
+  EXPECT_EQ(message([&] { conv2d_backward_weights<float>(context, s, {}, Store::overwrite, x, y, x, b); }),
             "conv2d_backward_weights: dW has 2 rows, expected 5, the filters");
   Conv2dShape large = s;
   large.kernel_rows = 7;

@@ -27,7 +27,8 @@ void check(index_t B, const Conv2dShape& s) {
              b = random_values<Scalar>(3, s.filters), dy = random_values<Scalar>(4, B * s.outputs());
   const auto x_at = to_device(x), W_at = to_device(W), b_at = to_device(b), dy_at = to_device(dy);
   const Vector<Scalar> y("y", dy.size()), dx("dx", x.size());
-  const Matrix<Scalar> dW("dW", s.filters, s.kernel());
+  using Sum = accumulate_t<Scalar>;
+  const Matrix<Sum> dW("dW", s.filters, s.kernel());
   Context context;
   const auto in = [&](const auto& v) { return images<const Scalar>(v.data(), s.rows, s.columns, s.channels); };
   const auto out = [&](const auto& v) {
@@ -44,11 +45,23 @@ void check(index_t B, const Conv2dShape& s) {
         backend::backward_taps<Scalar>(s, row, column, W_at.data(), s.kernel()), static_cast<const Scalar*>(nullptr),
         images(dx.data(), s.rows, s.columns, s.channels));
   }
-  backend::device::correlate_weights<Scalar, grid>(context, labels, B, s, in(x_at), out(dy_at), dW);
+  const backend::OutputRows all{0, s.out_rows()}, some{s.out_rows() / 2, s.out_rows() - s.out_rows() / 2};
+  const auto weights = [&](backend::OutputRows rows, Store store) {
+    auto* const scratch = static_cast<Sum*>(
+        context.scratch(std::size_t(backend::device::weights_scratch<Scalar>(Exec(), B, s, rows)) * sizeof(Sum)));
+    backend::device::correlate_weights<Scalar, grid>(context.exec(), labels, B, s, rows, store, in(x_at), out(dy_at),
+                                                     scratch, dW.data(), s.kernel());
+    context.exec().fence();
+    return to_host(dW);
+  };
+  auto whole = weights(all, Store::overwrite);
+  EXPECT_TRUE(same_bits(whole, reference::conv2d_backward_weights(s, x, dy, B).first));
+  const auto part = reference::conv2d_backward_weights(s, x, dy, B, some.first, s.out_rows()).first;
+  for (std::size_t i = 0; i < whole.size(); ++i) whole[i] += part[i];
+  EXPECT_TRUE(same_bits(weights(some, Store::accumulate), whole));
   context.exec().fence();
   EXPECT_TRUE(same_bits(to_host(y), reference::conv2d_forward(s, x, W, b, B)));
   EXPECT_TRUE(same_bits(to_host(dx), reference::conv2d_backward_input(s, dy, W, B)));
-  EXPECT_TRUE(same_bits(to_host(dW), reference::conv2d_backward_weights(s, x, dy, B).first));
 }
 
 TEST(conv2d_device, is_the_reference_bit_for_bit) {

@@ -20,7 +20,11 @@ TEST(cost_image, convolution) {
   EXPECT_EQ(cost::conv2d_backward_input(layer, 128, 4), (Cost{products, bytes}));
   EXPECT_EQ(cost::conv2d_backward_weights(layer, 128, 4), (Cost{products, bytes}));
   EXPECT_EQ(cost::conv2d_forward(layer, 128, 4, true), (Cost{products + 128 * 6272, bytes + 4 * 32}));
-  EXPECT_EQ(cost::conv2d_backward_weights(layer, 128, 4, true).flop, products + 128 * 6272);
+  EXPECT_EQ(cost::conv2d_backward_weights(layer, 128, 4, Store::overwrite, true),
+            (Cost{products + 128 * 6272, bytes + 4 * 32}));
+  EXPECT_EQ(cost::conv2d_backward_weights(layer, 128, 4, Store::accumulate),
+            (Cost{products + 32 * 144, bytes + 4 * 32 * 144}));
+  EXPECT_EQ(cost::conv2d_backward_weights(layer, 128, 2).byte, (bytes + 4 * 32 * 144) / 2);  // sums are of 4 bytes
   EXPECT_EQ(cost::conv2d_forward(layer, 128, 2).byte, bytes / 2);
   EXPECT_EQ(cost::conv2d_forward(layer, 0, 4).flop, 0);
 }
@@ -31,7 +35,7 @@ TEST(cost_image, batch_norm) {
   EXPECT_EQ(cost::batchnorm_stats(1000, 16, 4), (Cost{4 * n, 4 * n + 2 * 4 * 16}));
   EXPECT_EQ(cost::batchnorm_apply(plain, 1000, 16, 4), (Cost{3 * n + 16, 8 * n + 4 * 4 * 16}));
   EXPECT_EQ(cost::batchnorm_apply(relu, 1000, 16, 2), (Cost{4 * n + 16, 4 * n + (2 * 2 + 2 * 4) * 16}));
-  EXPECT_EQ(cost::batchnorm_finish(16, 4), (Cost{11 * 16, 7 * 4 * 16}));
+  EXPECT_EQ(cost::batchnorm_finish(16, 4), (Cost{5 * 16, 3 * 4 * 16}));
   EXPECT_EQ(
       cost::batchnorm_forward(plain, 1000, 16, 4),
       cost::batchnorm_stats(1000, 16, 4) + cost::batchnorm_finish(16, 4) + cost::batchnorm_apply(plain, 1000, 16, 4));
@@ -47,6 +51,8 @@ TEST(cost_image, group_norm) {
   EXPECT_EQ(cost::groupnorm_forward(two, 3, 49, 8, 4), (Cost{7 * n + 5 * 24 + 5 * 6, 8 * (n + 8) + 8 * 6}));
   EXPECT_EQ(cost::groupnorm_backward_input(two, 3, 49, 8, 4), (Cost{10 * n + 4 * 24 + 5 * 6, 4 * (3 * n + 8) + 8 * 6}));
   EXPECT_EQ(cost::groupnorm_backward_weights(two, 3, 49, 8, 4), (Cost{4 * n + 3 * 24, 8 * n + 8 * (6 + 8)}));
+  EXPECT_EQ(cost::groupnorm_backward_weights(two, 3, 49, 8, 4, Store::accumulate),
+            (Cost{4 * n + 3 * 24 + 16, 8 * n + 8 * (6 + 16)}));
 }
 
 TEST(cost_image, pooling) {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include <partita/kernels/batchnorm.hpp>
 #include <partita/kernels/conv2d.hpp>
+#include <partita/kernels/elementwise.hpp>
 #include <partita/kernels/groupnorm.hpp>
 #include <partita/kernels/pool2d.hpp>
 #include <support/discipline.hpp>
@@ -19,14 +20,13 @@ struct Step {
   static constexpr Pool2dShape pool{9, 8, 16, 3, 3, 2, 1};
   static constexpr index_t pixels = s.rows * s.columns, C = s.channels;
   Context context;
-  BatchnormOptions batch{.relu = true};
+  BatchnormOptions batch{.relu = true, .pixels = pixels};
   GroupnormOptions group{.groups = 4};
   Matrix<float> x{"x", B, s.inputs()}, dx{"dx", B, s.inputs()}, y{"y", B, s.outputs()}, W{"W", s.filters, s.kernel()},
       dW{"dW", s.filters, s.kernel()}, pooled{"pooled", B, pool.outputs()}, mean_of_all{"all", B, C},
       group_mean{"group_mean", B, 4}, group_rstd{"group_rstd", B, 4};
   Vector<float> b{"b", s.filters}, db{"db", s.filters}, gamma{"gamma", C}, beta{"beta", C}, mean{"mean", C},
-      rstd{"rstd", C}, running_mean{"running_mean", C}, running_variance{"running_variance", C}, dgamma{"dgamma", C},
-      dbeta{"dbeta", C};
+      variance{"variance", C}, rstd{"rstd", C}, running_mean{"running_mean", C}, dgamma{"dgamma", C}, dbeta{"dbeta", C};
   Matrix<std::int32_t> winner{"winner", B, pool.outputs()};
 
   explicit Step(const Exec& exec, Backend backend)
@@ -37,20 +37,27 @@ struct Step {
     conv2d_forward(context, s, x, W, b, y);
     conv2d_forward<float>(context, s, x, W, {}, y);
     conv2d_backward_input(context, s, y, W, dx);
-    conv2d_backward_weights(context, s, x, y, dW, db);
+    for (Store store : {Store::overwrite, Store::accumulate})
+      for (Blocks blocks : {Blocks{}, Blocks{s.out_rows()}})
+        conv2d_backward_weights<float>(context, s, blocks, store, x, y, dW, db);
     const Matrix<float> rows(x.data(), B * pixels, C), drows(dx.data(), B * pixels, C);
-    batchnorm_forward(context, batch, rows, gamma, beta, drows, mean, rstd, running_mean, running_variance);
-    batchnorm_infer(exec, batch, rows, gamma, beta, running_mean, running_variance, drows);
-    batchnorm_backward_sums<float>(context, batch, rows, drows, mean, rstd, drows, dgamma, dbeta);
-    batchnorm_backward_input(exec, batch, rows, drows, gamma, mean, rstd, dgamma, dbeta, drows, drows);
-    groupnorm_forward(context, group, x, gamma, beta, dx, group_mean, group_rstd);
-    groupnorm_backward_input(context, group, x, gamma, group_mean, group_rstd, x, dx);
-    groupnorm_backward_weights<float>(context, group, x, group_mean, group_rstd, x, dgamma, dbeta);
+    for (Blocks blocks : {Blocks{}, Blocks{s.rows}}) {
+      batch.rows = group.rows = blocks;
+      batchnorm_forward(context, batch, rows, gamma, beta, drows, mean, variance, rstd);
+      batchnorm_infer(exec, batch, rows, gamma, beta, mean, variance, drows);
+      batchnorm_backward_sums<float>(context, batch, rows, drows, mean, rstd, drows, dgamma, dbeta);
+      batchnorm_backward_input(exec, batch, rows, drows, gamma, mean, rstd, dgamma, dbeta, drows, drows);
+      groupnorm_forward(context, group, x, gamma, beta, dx, group_mean, group_rstd);
+      groupnorm_backward_input(context, group, x, gamma, group_mean, group_rstd, x, dx);
+      groupnorm_backward_weights<float>(context, group, Store::accumulate, x, group_mean, group_rstd, x, dgamma, dbeta);
+      global_average_pool2d_forward(exec, pixels, blocks, x, mean_of_all);
+    }
+    scale(exec, Store::overwrite, 0.5, mean, running_mean);
+    scale(exec, Store::accumulate, 0.5, dgamma, dbeta);
     max_pool2d_forward(exec, pool, x, pooled, winner);
     max_pool2d_backward(exec, pool, pooled, winner, dx);
     average_pool2d_forward(exec, pool, x, pooled);
     average_pool2d_backward(exec, pool, pooled, dx);
-    global_average_pool2d_forward(exec, pixels, x, mean_of_all);
     global_average_pool2d_backward(exec, pixels, mean_of_all, dx);
   }
 };

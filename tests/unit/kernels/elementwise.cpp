@@ -62,10 +62,36 @@ TYPED_TEST(elementwise, neighbours_stay_as_they_were) {
   for (index_t i = 0; i < 100; ++i) EXPECT_EQ(values[i], Scalar(i < 7 || i >= 90 ? 1 : 0)) << i;
 }
 
+template <class Scalar>
+void check_scaled() {
+  for (index_t n : lengths)
+    for (index_t offset : {0, 1, 3}) {
+      const auto x = random_values<Scalar>(1, n), there = random_values<Scalar>(2, n);
+      std::vector<Scalar> scaled, added;
+      for (index_t i = 0; i < n; ++i) {
+        scaled.push_back(Scalar(0.3 * double(x[i])));
+        added.push_back(Scalar(double(there[i]) + 0.3 * double(x[i])));
+      }
+      const auto x_at = to_device(x, offset), overwritten = to_device(there, offset), sum = to_device(there, offset);
+      scale(Exec(), Store::overwrite, 0.3, x_at, overwritten);
+      scale(Exec(), Store::accumulate, 0.3, x_at, sum);
+      scale(Exec(), Store::overwrite, 0.3, x_at, x_at);
+      Kokkos::fence();
+      EXPECT_TRUE(same_bits(to_host(overwritten), scaled));
+      EXPECT_TRUE(same_bits(to_host(sum), added));
+      EXPECT_TRUE(same_bits(to_host(x_at), scaled));
+    }
+}
+TEST(elementwise_scale, is_stored_or_added) {
+  check_scaled<float>();
+  check_scaled<double>();
+}
+
 TEST(elementwise_shapes, different_lengths_are_an_error) {
   const Vector<float> a("a", 3), b("b", 4);
   EXPECT_THROW(add(Exec(), a, b), ShapeError);
   EXPECT_THROW(copy(Exec(), a, b), ShapeError);
+  EXPECT_THROW(scale(Exec(), Store::accumulate, 2, a, b), ShapeError);
   EXPECT_THROW(add(Exec(), a, b, b), ShapeError);
   EXPECT_THROW(add(Exec(), a, a, b), ShapeError);
   EXPECT_THROW(add_relu(Exec(), a, b, b), ShapeError);

@@ -38,8 +38,8 @@ struct Layer {
                       rstd_at.matrix());
     groupnorm_backward_input(context, options, x_at.matrix(), gamma_at, mean_at.matrix(), rstd_at.matrix(),
                              dy_at.matrix(), dx_at.matrix());
-    groupnorm_backward_weights<Scalar>(context, options, x_at.matrix(), mean_at.matrix(), rstd_at.matrix(),
-                                       dy_at.matrix(), dgamma_at, dbeta_at);
+    groupnorm_backward_weights<Scalar>(context, options, Store::overwrite, x_at.matrix(), mean_at.matrix(),
+                                       rstd_at.matrix(), dy_at.matrix(), dgamma_at, dbeta_at);
     exec.fence();
     untouched = y_at.surroundings_untouched() && dx_at.surroundings_untouched() && mean_at.surroundings_untouched() &&
                 rstd_at.surroundings_untouched();
@@ -178,10 +178,14 @@ TEST(groupnorm_shapes, errors_name_operand_and_extents) {
   } catch (const ShapeError& error) {
     EXPECT_STREQ(error.what(), "groupnorm_forward: 4 channels cannot be cut into 3 groups");
   }
+  EXPECT_THROW(groupnorm_forward(context, {.groups = 2, .rows = {0}}, x, gamma, gamma, x, two, two), ShapeError);
+  EXPECT_THROW(groupnorm_forward(context, {.groups = 2, .rows = {3, 2}}, x, gamma, gamma, x, two, two), ShapeError);
   EXPECT_THROW(groupnorm_forward(context, {.groups = 2}, x, gamma, wrong, x, two, two), ShapeError);
   EXPECT_THROW(groupnorm_forward(context, {.groups = 2}, x, gamma, gamma, x, two, three), ShapeError);
   EXPECT_THROW(groupnorm_backward_input(context, {.groups = 2}, x, gamma, two, two, two, x), ShapeError);
-  EXPECT_THROW(groupnorm_backward_weights<float>(context, {.groups = 2}, x, two, two, x, gamma, wrong), ShapeError);
+  EXPECT_THROW(
+      groupnorm_backward_weights<float>(context, {.groups = 2}, Store::overwrite, x, two, two, x, gamma, wrong),
+      ShapeError);
 }
 
 }  // namespace

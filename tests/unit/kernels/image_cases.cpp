@@ -3,6 +3,7 @@
 #include <nlohmann/json.hpp>
 #include <partita/kernels/batchnorm.hpp>
 #include <partita/kernels/conv2d.hpp>
+#include <partita/kernels/elementwise.hpp>
 #include <partita/kernels/groupnorm.hpp>
 #include <partita/kernels/pool2d.hpp>
 
@@ -58,7 +59,7 @@ TYPED_TEST(image_cases, conv2d) {
       const Vector<Scalar> db("db", s.filters);
       conv2d_forward(context, s, x.matrix(), W.matrix(), b, y.matrix());
       conv2d_backward_input(context, s, dy.matrix(), W.matrix(), dx.matrix());
-      conv2d_backward_weights(context, s, x.matrix(), dy.matrix(), dW.matrix(), db);
+      conv2d_backward_weights<Scalar>(context, s, {}, Store::overwrite, x.matrix(), dy.matrix(), dW.matrix(), db);
       context.exec().fence();
       EXPECT_TRUE(agrees(y.values(), c, "y"));
       EXPECT_TRUE(agrees(dx.values(), c, "dx"));
@@ -72,7 +73,7 @@ TYPED_TEST(image_cases, batchnorm) {
   for (const auto& c : stored()["batchnorm"]) {
     Context context;
     const index_t R = c["R"], C = c["C"];
-    const BatchnormOptions options{.epsilon = c["epsilon"], .momentum = c["momentum"], .relu = c["relu"], .count = 0};
+    const BatchnormOptions options{.epsilon = c["epsilon"], .relu = c["relu"]};
     const Placed<Scalar> x(read<Scalar>(c, "x"), R, C), y(R, C), dx(R, C);
     const auto gamma = to_device(read<Scalar>(c, "gamma")), beta = to_device(read<Scalar>(c, "beta")),
                running_mean = to_device(read<Scalar>(c, "running_mean")),
@@ -84,9 +85,14 @@ TYPED_TEST(image_cases, batchnorm) {
       continue;
     }
     const Placed<Scalar> dy(read<Scalar>(c, "dy"), R, C);
-    const Vector<Scalar> mean("mean", C), rstd("rstd", C), dgamma("dgamma", C), dbeta("dbeta", C);
-    batchnorm_forward(context, options, x.matrix(), gamma, beta, y.matrix(), mean, rstd, running_mean,
-                      running_variance);
+    const Vector<Scalar> mean("mean", C), variance("variance", C), rstd("rstd", C), dgamma("dgamma", C),
+        dbeta("dbeta", C);
+    batchnorm_forward(context, options, x.matrix(), gamma, beta, y.matrix(), mean, variance, rstd);
+    const double momentum = c["momentum"];
+    for (const auto& [running, batch] : {std::pair(running_mean, mean), std::pair(running_variance, variance)}) {
+      scale(context.exec(), Store::overwrite, 1 - momentum, running, running);
+      scale(context.exec(), Store::accumulate, momentum, batch, running);
+    }
     batchnorm_backward_sums<Scalar>(context, options, x.matrix(), y.matrix(), mean, rstd, dy.matrix(), dgamma, dbeta);
     batchnorm_backward_input(context.exec(), options, x.matrix(), y.matrix(), gamma, mean, rstd, dgamma, dbeta,
                              dy.matrix(), dx.matrix());
@@ -113,8 +119,8 @@ TYPED_TEST(image_cases, groupnorm) {
     groupnorm_forward(context, options, x.matrix(), gamma, beta, y.matrix(), mean.matrix(), rstd.matrix());
     groupnorm_backward_input(context, options, x.matrix(), gamma, mean.matrix(), rstd.matrix(), dy.matrix(),
                              dx.matrix());
-    groupnorm_backward_weights<Scalar>(context, options, x.matrix(), mean.matrix(), rstd.matrix(), dy.matrix(), dgamma,
-                                       dbeta);
+    groupnorm_backward_weights<Scalar>(context, options, Store::overwrite, x.matrix(), mean.matrix(), rstd.matrix(),
+                                       dy.matrix(), dgamma, dbeta);
     context.exec().fence();
     EXPECT_TRUE(agrees(y.values(), c, "y"));
     EXPECT_TRUE(agrees(dx.values(), c, "dx"));

@@ -71,7 +71,7 @@ TYPED_TEST(pool2d, global_average_is_the_reference_bit_for_bit) {
           const Placement p = placements[std::size_t(B + C) % placements.size()];
           const auto x = random_values<Scalar>(1, B * pixels * C), dy = random_values<Scalar>(2, B * C);
           const Placed<Scalar> x_at(x, B, pixels * C, p), y(B, C, p), dy_at(dy, B, C, p), dx(B, pixels * C, p);
-          global_average_pool2d_forward(exec, pixels, x_at.matrix(), y.matrix());
+          global_average_pool2d_forward(exec, pixels, {}, x_at.matrix(), y.matrix());
           global_average_pool2d_backward(exec, pixels, dy_at.matrix(), dx.matrix());
           exec.fence();
           EXPECT_TRUE(same_bits(y.values(), reference::global_average_pool2d_forward(x, B, pixels, C)));
@@ -140,7 +140,7 @@ TEST(pool2d_shapes, errors_name_operand_and_extents) {
   EXPECT_THROW(max_pool2d_forward(Exec(), s, four, one, winners), ShapeError);
   EXPECT_THROW(max_pool2d_backward(Exec(), s, four, winner, four), ShapeError);
   EXPECT_THROW(average_pool2d_backward(Exec(), {2, 2, 1, 2, 2, 2, 2}, one, four), ShapeError);
-  EXPECT_THROW(global_average_pool2d_forward(Exec(), 3, four, one), ShapeError);
+  EXPECT_THROW(global_average_pool2d_forward(Exec(), 3, {}, four, one), ShapeError);
   EXPECT_THROW(global_average_pool2d_backward(Exec(), 3, one, four), ShapeError);
 }
 

@@ -86,18 +86,19 @@ void compare_conv2d(const Exec& exec, index_t B, const Conv2dShape& s) {
   compare(exec, s.filters * s.kernel_rows * s.kernel_columns, y, W, x,
           [&](Context& context, auto a, auto b, auto out) { conv2d_backward_input(context, s, a, b, out); });
   compare(exec, B * s.out_rows() * s.out_columns(), x, y, W, [&](Context& context, auto a, auto b, auto out) {
-    conv2d_backward_weights(context, s, a, b, out, Vector<float>());
+    conv2d_backward_weights<float>(context, s, {}, Store::overwrite, a, b, out, {});
   });
 }
 
 void compare_linear(const Exec& exec, index_t B, index_t N, index_t K) {
   const Vector<float> b = to_device(std::vector<float>(N, 0.5f)), db("db", N);
   compare(exec, K + 1, {B, K}, {N, K}, {B, N},
-          [&](Context& context, auto x, auto W, auto y) { linear_forward(context, Activation::identity, x, W, b, y); });
+          [&](Context& context, auto x, auto W, auto y) { linear_forward(context, {}, x, W, b, y); });
   compare(exec, N, {B, N}, {N, K}, {B, K},
-          [&](Context& context, auto dy, auto W, auto dx) { linear_backward_input(context, dy, W, dx); });
-  compare(exec, B, {B, K}, {B, N}, {N, K},
-          [&](Context& context, auto x, auto dy, auto dW) { linear_backward_weights(context, x, dy, dW, db); });
+          [&](Context& context, auto dy, auto W, auto dx) { linear_backward_input(context, {}, dy, W, dx); });
+  compare(exec, B, {B, K}, {B, N}, {N, K}, [&](Context& context, auto x, auto dy, auto dW) {
+    linear_backward_weights<float>(context, {}, Store::overwrite, x, dy, dW, db);
+  });
 }
 
 void compare_gemm(const Exec& exec, index_t M, index_t N, index_t K, bool transpose_a, bool transpose_b, double beta) {

@@ -101,6 +101,11 @@ inline Correlation backward_correlation(const Conv2dShape& s, const Phase& row, 
 /// The chunks of a weight gradient's sum.
 inline index_t weight_chunks(index_t B) { return B < conv2d_chunks ? B : conv2d_chunks; }
 
+/// Rows of the outputs that a weight gradient sums over.
+struct OutputRows {
+  index_t first, count;
+};
+
 /// The labels of one caller's kernels.
 struct ConvLabels {
   std::string pack, multiply, sum;

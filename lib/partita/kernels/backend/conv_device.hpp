@@ -4,6 +4,7 @@
 #include <partita/kernels/backend/conv.hpp>
 #include <partita/kernels/backend/range.hpp>
 #include <partita/kernels/context.hpp>
+#include <partita/kernels/store.hpp>
 
 // Convolution on devices as implicit matrix products: a team computes a tile of the result from slabs of both operands
 // in its scratch memory, gathered from the images as they are loaded. The chains are those of the host.
@@ -110,7 +111,7 @@ void correlate(Context& context, const ConvLabels& labels, index_t B, const Corr
                   Correlate<Scalar>{g, in, taps, bias, out, B * g.out_rows * g.out_columns, out.channels});
 }
 
-/// Weight gradients of the chunks: rows are filters, columns their elements.
+/// Weight gradients of the chunks over some rows of the outputs: rows are filters, columns their elements.
 template <class Scalar>
 struct CorrelateWeights {
   using Sum = accumulate_t<Scalar>;
@@ -118,7 +119,7 @@ struct CorrelateWeights {
 
   Conv2dShape s;
   Images<const Scalar> x, dy;
-  index_t B, chunks, out_columns, per_image;
+  index_t B, chunks, out_columns, first_pixel, per_image;  // of the outputs
   Sum* partial;
   index_t rows, columns;
 
@@ -127,10 +128,11 @@ struct CorrelateWeights {
   }
   KOKKOS_FUNCTION Sum a(index_t chunk, index_t f, index_t k) const {
     const index_t image = chunk * B / chunks + k / per_image;
-    return Sum(dy.data[image * dy.stride + k % per_image * s.filters + f]);
+    return Sum(dy.data[image * dy.stride + (first_pixel + k % per_image) * s.filters + f]);
   }
   KOKKOS_FUNCTION Sum b(index_t chunk, index_t k, index_t element) const {
-    const index_t tap = element / s.channels, image = chunk * B / chunks + k / per_image, pixel = k % per_image;
+    const index_t tap = element / s.channels, image = chunk * B / chunks + k / per_image;
+    const index_t pixel = first_pixel + k % per_image;
     const index_t row = pixel / out_columns * s.stride - s.padding + tap / s.kernel_columns;
     const index_t column = pixel % out_columns * s.stride - s.padding + tap % s.kernel_columns;
     const bool inside = row >= 0 && row < s.rows && column >= 0 && column < s.columns;
@@ -142,33 +144,41 @@ struct CorrelateWeights {
   }
 };
 
-template <class Scalar, class Sum>
+template <class Sum>
 struct AddChunks {
   const Sum* partial;
   index_t chunks, rows, columns;
-  Scalar* dW;
+  bool adds;
+  Sum* dW;
   index_t dW_stride;
 
   KOKKOS_FUNCTION void operator()(index_t at) const {
     const index_t f = at / columns, element = at % columns;
     Sum sum = 0;
     for (index_t chunk = 0; chunk < chunks; ++chunk) sum += partial[chunk * rows * columns + at];
-    dW[f * dW_stride + element] = Scalar(sum);
+    Sum& to = dW[f * dW_stride + element];
+    to = adds ? to + sum : sum;
   }
 };
 
+template <class Scalar>
+index_t weights_scratch(const Exec&, index_t B, const Conv2dShape& s, OutputRows) {
+  return weight_chunks(B) * s.filters * s.kernel();
+}
+
+/// dW over some rows of the outputs; scratch of weights_scratch numbers.
 template <class Scalar, int grid_ = grid>
-void correlate_weights(Context& context, const ConvLabels& labels, index_t B, const Conv2dShape& s,
-                       Images<const Scalar> x, Images<const Scalar> dy, Matrix<Scalar> dW) {
-  using Sum = accumulate_t<Scalar>;
-  const index_t per_image = s.out_rows() * s.out_columns(), chunks = per_image == 0 ? 0 : weight_chunks(B);
+void correlate_weights(const Exec& exec, const ConvLabels& labels, index_t B, const Conv2dShape& s, OutputRows out,
+                       Store store, Images<const Scalar> x, Images<const Scalar> dy, accumulate_t<Scalar>* scratch,
+                       accumulate_t<Scalar>* dW, index_t dW_stride) {
+  const index_t per_image = out.count * s.out_columns(), chunks = per_image == 0 ? 0 : weight_chunks(B);
   const index_t columns = s.kernel();
-  Sum* const partial = static_cast<Sum*>(context.scratch(chunks * s.filters * columns * sizeof(Sum)));
-  multiply<grid_>(
-      context.exec(), labels.multiply, chunks,
-      CorrelateWeights<Scalar>{s, x, dy, B, chunks, s.out_columns(), per_image, partial, s.filters, columns});
-  Kokkos::parallel_for(labels.sum, range_policy(context.exec(), s.filters * columns),
-                       AddChunks<Scalar, Sum>{partial, chunks, s.filters, columns, dW.data(), index_t(dW.stride(0))});
+  multiply<grid_>(exec, labels.multiply, chunks,
+                  CorrelateWeights<Scalar>{s, x, dy, B, chunks, s.out_columns(), out.first * s.out_columns(), per_image,
+                                           scratch, s.filters, columns});
+  Kokkos::parallel_for(
+      labels.sum, range_policy(exec, s.filters * columns),
+      AddChunks<accumulate_t<Scalar>>{scratch, chunks, s.filters, columns, store == Store::accumulate, dW, dW_stride});
 }
 
 }  // namespace partita::kernels::backend::device

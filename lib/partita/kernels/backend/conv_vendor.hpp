@@ -7,6 +7,7 @@
 #include <partita/core/types.hpp>
 #include <partita/kernels/context.hpp>
 #include <partita/kernels/conv2d_shape.hpp>
+#include <partita/kernels/store.hpp>
 
 namespace partita::kernels::backend {
 
@@ -25,7 +26,7 @@ class ConvVendor {
   virtual bool backward_input(Context&, const Conv2dShape&, ConstMatrix<float> dy, ConstMatrix<float> W,
                               Matrix<float> dx) = 0;
   /// dW alone.
-  virtual bool backward_weights(Context&, const Conv2dShape&, ConstMatrix<float> x, ConstMatrix<float> dy,
+  virtual bool backward_weights(Context&, const Conv2dShape&, Store, ConstMatrix<float> x, ConstMatrix<float> dy,
                                 Matrix<float> dW) = 0;
 };
 

@@ -75,9 +75,11 @@ class Convolution {
                                        context.scratch(bytes_), bytes_, &zero, x_, dx),
           "backward-input");
   }
-  void backward_weights(Context& context, cudnnHandle_t handle, const float* x, const float* dy, float* dW) const {
+  void backward_weights(Context& context, cudnnHandle_t handle, Store store, const float* x, const float* dy,
+                        float* dW) const {
+    const float* const beta = store == Store::accumulate ? &one : &zero;
     check(cudnnConvolutionBackwardFilter(handle, &one, x_, x, y_, dy, convolution_, backward_weights_.algo,
-                                         context.scratch(bytes_), bytes_, &zero, W_, dW),
+                                         context.scratch(bytes_), bytes_, beta, W_, dW),
           "backward-weights");
   }
 
@@ -147,10 +149,10 @@ class CudnnConv final : public ConvVendor {
     if (convolution.available()) convolution.backward_input(context, handle_, dy.data(), W.data(), dx.data());
     return convolution.available();
   }
-  bool backward_weights(Context& context, const Conv2dShape& shape, ConstMatrix<float> x, ConstMatrix<float> dy,
-                        Matrix<float> dW) override {
+  bool backward_weights(Context& context, const Conv2dShape& shape, Store store, ConstMatrix<float> x,
+                        ConstMatrix<float> dy, Matrix<float> dW) override {
     const Convolution& convolution = find(context, {Pass::backward_weights, index_t(x.extent(0)), shape});
-    if (convolution.available()) convolution.backward_weights(context, handle_, x.data(), dy.data(), dW.data());
+    if (convolution.available()) convolution.backward_weights(context, handle_, store, x.data(), dy.data(), dW.data());
     return convolution.available();
   }
 

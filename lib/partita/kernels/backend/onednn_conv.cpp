@@ -6,6 +6,7 @@
 #include <partita/kernels/backend/onednn_api.hpp>
 #include <partita/kernels/backend/onednn_threads.hpp>
 #include <partita/kernels/backend/range.hpp>
+#include <partita/kernels/elementwise.hpp>
 #include <string_view>
 
 // Images stay channels-last; weights change at every step, so each call reorders them to or from the layout that
@@ -80,7 +81,8 @@ constexpr std::size_t aligned(std::size_t bytes) { return (bytes + 63) / 64 * 64
 /// A convolution and the reorder of its weights, if oneDNN wants them in blocks.
 class Convolution {
  public:
-  Convolution(const dnnl::engine& engine, const Problem& problem) : pass_(problem.pass) {
+  Convolution(const dnnl::engine& engine, const Problem& problem)
+      : pass_(problem.pass), filters_size_(problem.shape.filters * problem.shape.kernel()) {
     const Conv2dShape& s = problem.shape;
     const memory::desc ours = weights(s, memory::format_tag::ohwi);
     const bool biased = pass_ == Pass::forward_bias;
@@ -118,19 +120,27 @@ class Convolution {
   /// Whether oneDNN has an implementation that we take.
   bool available() const { return bool(convolution_); }
 
-  /// Operands in the order of `make`; `bias` or null.
-  void run(Context& context, const dnnl::stream& stream, const float* first, const float* second, float* result,
-           const float* bias) {
-    auto* const blocked =
-        static_cast<std::byte*>(context.scratch(weights_bytes_ + reorder_scratchpad_bytes_ + scratchpad_bytes_));
-    void* const reorder_scratchpad = blocked + weights_bytes_;
-    void* const scratchpad = blocked + weights_bytes_ + reorder_scratchpad_bytes_;  // last: tests see what lies behind
-    const bool gradient = pass_ == Pass::backward_weights;
+  /// Operands in the order of `make`; `bias` or null. oneDNN's backward-weights cannot add: what is accumulated goes
+  /// into scratch first.
+  void run(Context& context, const dnnl::stream& stream, Store store, const float* first, const float* second,
+           float* result, const float* bias) {
+    const bool adds = store == Store::accumulate, gradient = pass_ == Pass::backward_weights;
+    const std::size_t sums_bytes = adds ? aligned(std::size_t(filters_size_) * sizeof(float)) : 0;
+    auto* const blocked = static_cast<std::byte*>(
+        context.scratch(weights_bytes_ + reorder_scratchpad_bytes_ + sums_bytes + scratchpad_bytes_));
+    std::byte* const reorder_scratchpad = blocked + weights_bytes_;
+    std::byte* const sums = reorder_scratchpad + reorder_scratchpad_bytes_;
+    std::byte* const scratchpad = sums + sums_bytes;  // last: tests see what lies behind
+    const void* const into = adds ? static_cast<const void*>(sums) : result;
     if (reorder_ && !gradient) reorder_.run(stream, {second, blocked, reorder_scratchpad}, "reorder");
     const void* const inner = !reorder_ || gradient ? static_cast<const void*>(second) : blocked;
-    const void* const outer = reorder_ && gradient ? static_cast<const void*>(blocked) : result;
+    const void* const outer = reorder_ && gradient ? static_cast<const void*>(blocked) : into;
     convolution_.run(stream, {first, inner, outer, scratchpad, bias}, "convolution");
-    if (reorder_ && gradient) reorder_.run(stream, {blocked, result, reorder_scratchpad}, "reorder");
+    if (reorder_ && gradient) reorder_.run(stream, {blocked, into, reorder_scratchpad}, "reorder");
+    const auto size = std::size_t(filters_size_);
+    if (adds)
+      add<float>(context.exec(), ConstVector<float>(static_cast<const float*>(into), size),
+                 Vector<float>(result, size));
   }
 
  private:
@@ -159,6 +169,7 @@ class Convolution {
   }
 
   Pass pass_;
+  index_t filters_size_;
   Call convolution_, reorder_;
   std::size_t scratchpad_bytes_ = 0, weights_bytes_ = 0, reorder_scratchpad_bytes_ = 0;
 };
@@ -175,20 +186,21 @@ class OneDnnConv final : public ConvVendor {
                       Matrix<float> dx) override {
     return run(context, Pass::backward_input, index_t(dy.extent(0)), shape, dy.data(), W.data(), dx.data(), nullptr);
   }
-  bool backward_weights(Context& context, const Conv2dShape& shape, ConstMatrix<float> x, ConstMatrix<float> dy,
-                        Matrix<float> dW) override {
-    return run(context, Pass::backward_weights, index_t(x.extent(0)), shape, x.data(), dy.data(), dW.data(), nullptr);
+  bool backward_weights(Context& context, const Conv2dShape& shape, Store store, ConstMatrix<float> x,
+                        ConstMatrix<float> dy, Matrix<float> dW) override {
+    return run(context, Pass::backward_weights, index_t(x.extent(0)), shape, x.data(), dy.data(), dW.data(), nullptr,
+               store);
   }
 
  private:
   bool run(Context& context, Pass pass, index_t B, const Conv2dShape& shape, const float* first, const float* second,
-           float* result, const float* bias) {
+           float* result, const float* bias, Store store = Store::overwrite) {
     const int threads = threads_of(context.exec());
     const onednn::ThreadGuard guard(threads);
     const Problem problem{pass, B, shape, threads};
     auto at = convolutions_.find(problem);
     if (at == convolutions_.end()) at = convolutions_.try_emplace(problem, engine_, problem).first;
-    if (at->second.available()) at->second.run(context, stream_, first, second, result, bias);
+    if (at->second.available()) at->second.run(context, stream_, store, first, second, result, bias);
     return at->second.available();
   }
 

@@ -32,6 +32,23 @@ inline Blocks blocks_of_rows(const char* function, const TokenBlocks& options, i
   return blocks;
 }
 
+/// Throws unless rows of an image can be cut so: images are what is outside of them, without being told.
+inline void require_rows(const char* function, const Blocks& rows) {
+  if (rows.leaves < 1 || rows.outer != 1)
+    throw ShapeError(std::string(function) + ": a sum over the rows of images cannot be cut into " +
+                     std::to_string(rows.leaves) + " blocks of (" + std::to_string(rows.outer) +
+                     ", rows): expected at least 1, and 1");
+}
+
+/// Leaves of a sum over `rows` that are (images, pixels). Throws as require_rows.
+inline index_t leaves_of_images(const char* function, const Blocks& blocks, index_t pixels, index_t rows) {
+  require_rows(function, blocks);
+  if (blocks.leaves > 1 && (pixels < 1 || rows % pixels != 0))
+    throw ShapeError(std::string(function) + ": " + std::to_string(rows) + " rows, an image has " +
+                     std::to_string(pixels) + " pixels: expected rows (images, pixels)");
+  return blocks.leaves;
+}
+
 /// The elements of a leaf: `outer` times `extent` of them, the first of them at `first`, then one `pitch` on.
 struct Leaf {
   index_t outer, pitch, first, extent;

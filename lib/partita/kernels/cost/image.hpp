@@ -29,9 +29,12 @@ constexpr Cost conv2d_backward_input(const Conv2dShape& s, index_t B, index_t el
   return conv2d_forward(s, B, element);
 }
 
-/// Reads x and dy, writes dW; with a bias dy's numbers are added, and it was read already.
-constexpr Cost conv2d_backward_weights(const Conv2dShape& s, index_t B, index_t element, bool bias = false) {
-  return conv2d_forward(s, B, element, bias);
+/// Reads x and dy, stores dW; with a bias dy's numbers are added, and it was read already.
+constexpr Cost conv2d_backward_weights(const Conv2dShape& s, index_t B, index_t element, Store store = Store::overwrite,
+                                       bool bias = false) {
+  const double in = double(B) * double(s.inputs()), out = double(B) * double(s.outputs());
+  return Cost{conv2d_flop(s, B) + (bias ? out : 0), double(element) * (in + out)} +
+         stored_sums(store, double(s.filters) * (double(s.kernel()) + (bias ? 1 : 0)), element);
 }
 
 constexpr double statistic_bytes(index_t element) { return element < 8 ? 4 : 8; }
@@ -42,9 +45,9 @@ constexpr Cost batchnorm_stats(index_t R, index_t C, index_t element) {
           double(element) * double(R) * double(C) + 2 * statistic_bytes(element) * double(C)};
 }
 
-/// Variance, + epsilon, root, division; with running statistics 3 flop for each and the unbiased variance.
-constexpr Cost batchnorm_finish(index_t C, index_t element, bool running = true) {
-  return Cost{running ? 11.0 : 4.0, (running ? 7 : 2) * statistic_bytes(element)} * double(C);
+/// Variance, + epsilon, root, division, the unbiased variance. Reads squares, writes two.
+constexpr Cost batchnorm_finish(index_t C, index_t element) {
+  return Cost{5, 3 * statistic_bytes(element)} * double(C);
 }
 
 /// Reads x and four numbers a column, writes y. Subtraction, multiplication, addition and relu's comparison.
@@ -89,12 +92,13 @@ constexpr Cost groupnorm_backward_input(const GroupnormOptions& options, index_t
           double(element) * (3 * numbers + double(C)) + 2 * statistic_bytes(element) * statistics};
 }
 
-/// Reads x and dy, writes dgamma and dbeta. 4 flop a number, 3 per image and channel.
+/// Reads x and dy, stores dgamma and dbeta. 4 flop a number, 3 per image and channel.
 constexpr Cost groupnorm_backward_weights(const GroupnormOptions& options, index_t B, index_t P, index_t C,
-                                          index_t element) {
+                                          index_t element, Store store = Store::overwrite) {
   const double numbers = double(B) * double(P) * double(C), statistics = double(B) * double(options.groups);
-  return {4 * numbers + 3 * double(B) * double(C),
-          2 * double(element) * numbers + 2 * statistic_bytes(element) * (statistics + double(C))};
+  return Cost{4 * numbers + 3 * double(B) * double(C),
+              2 * double(element) * numbers + 2 * statistic_bytes(element) * statistics} +
+         stored_sums(store, 2 * double(C), element);
 }
 
 /// Taps of all windows, those in the padding included.

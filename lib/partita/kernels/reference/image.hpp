@@ -70,18 +70,19 @@ std::vector<Scalar> conv2d_backward_input(const Conv2dShape& s, const std::vecto
   return dx;
 }
 
-/// dW (F, kernel_rows, kernel_columns, C) and db (F), each the sum of the sums of at most conv2d_chunks chunks.
-template <class Scalar>
-std::pair<std::vector<Scalar>, std::vector<Scalar>> conv2d_backward_weights(const Conv2dShape& s,
-                                                                            const std::vector<Scalar>& x,
-                                                                            const std::vector<Scalar>& dy, index_t B) {
-  using Sum = accumulate_t<Scalar>;
+/// dW (F, kernel_rows, kernel_columns, C) and db (F), each the sum of the sums of at most conv2d_chunks chunks, over
+/// some rows of the outputs.
+template <class Scalar, class Sum = accumulate_t<Scalar>>
+std::pair<std::vector<Sum>, std::vector<Sum>> conv2d_backward_weights(const Conv2dShape& s,
+                                                                      const std::vector<Scalar>& x,
+                                                                      const std::vector<Scalar>& dy, index_t B,
+                                                                      index_t first_row, index_t end_row) {
   const index_t chunks = std::min(B, conv2d_chunks), kernel = s.kernel();
   std::vector<Sum> dW(s.filters * kernel), db(s.filters);
   for (index_t chunk = 0; chunk < chunks; ++chunk) {
     std::vector<Sum> dW_part(dW.size()), db_part(db.size());
     for (index_t image = chunk * B / chunks; image < (chunk + 1) * B / chunks; ++image)
-      for (index_t r = 0; r < s.out_rows(); ++r)
+      for (index_t r = first_row; r < end_row; ++r)
         for (index_t c = 0; c < s.out_columns(); ++c)
           for (index_t f = 0; f < s.filters; ++f) {
             const Sum slope = pixel(dy, s.out_rows(), s.out_columns(), s.filters, image, r, c, f);
@@ -99,10 +100,14 @@ std::pair<std::vector<Scalar>, std::vector<Scalar>> conv2d_backward_weights(cons
     for (std::size_t e = 0; e < dW.size(); ++e) dW[e] += dW_part[e];
     for (std::size_t f = 0; f < db.size(); ++f) db[f] += db_part[f];
   }
-  std::vector<Scalar> dW_rounded, db_rounded;
-  for (Sum sum : dW) dW_rounded.push_back(Scalar(sum));
-  for (Sum sum : db) db_rounded.push_back(Scalar(sum));
-  return {dW_rounded, db_rounded};
+  return {dW, db};
+}
+
+/// Over all rows.
+template <class Scalar>
+auto conv2d_backward_weights(const Conv2dShape& s, const std::vector<Scalar>& x, const std::vector<Scalar>& dy,
+                             index_t B) {
+  return conv2d_backward_weights(s, x, dy, B, 0, s.out_rows());
 }
 
 /// Calls visit(output, input, tap) with the indices of output (b, r, c, k), of the pixel x(b, ., ., k) below a tap of
