@@ -82,20 +82,21 @@ struct RunSums {
   template <int columns>
   KOKKOS_INLINE_FUNCTION void block(index_t run, index_t first, int inside) const {
     A along[columns] = {}, plain[columns] = {};
-    const index_t begin = run * rows.size() / runs, end = (run + 1) * rows.size() / runs;
-    index_t inner = begin == end ? 0 : begin % rows.extent;  // b is row `inner` of the leaf's in its sample
-    index_t b = begin == end ? 0 : begin / rows.extent * rows.pitch + rows.first + inner;
-    for (index_t i = begin; i < end; ++i) {
-      const Scalar *const value = x + b * x_leading + first, *const gradient = dy + b * dy_leading + first;
-      const A middle = centred ? mean[b] : A(0), factor = rstd[b];
+    const index_t end = (run + 1) * rows.size() / runs;
+    for (index_t i = run * rows.size() / runs; i < end;) {  // rows of one sample after another
+      const index_t inner = i % rows.extent, left = end - i, more = rows.extent - inner, n = left < more ? left : more;
+      const index_t begin = i / rows.extent * rows.pitch + rows.first + inner;
+      for (index_t b = begin; b < begin + n; ++b) {
+        const Scalar *const value = x + b * x_leading + first, *const gradient = dy + b * dy_leading + first;
+        const A middle = centred ? mean[b] : A(0), factor = rstd[b];
 #pragma GCC ivdep
-      for (int j = 0; j < (columns == width ? columns : inside); ++j) {
-        const A g = A(gradient[j]);
-        along[j] += g * ((A(value[j]) - middle) * factor);
-        if constexpr (centred) plain[j] += g;
+        for (int j = 0; j < (columns == width ? columns : inside); ++j) {
+          const A g = A(gradient[j]);
+          along[j] += g * ((A(value[j]) - middle) * factor);
+          if constexpr (centred) plain[j] += g;
+        }
       }
-      ++b;
-      if (++inner == rows.extent) inner = 0, b += rows.pitch - rows.extent;
+      i += n;
     }
     A* const to = sums + run * 2 * C + first;
     for (int j = 0; j < inside; ++j) {

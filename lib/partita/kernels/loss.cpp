@@ -30,12 +30,12 @@ struct Rows {
   RowResult* result;
 
   template <class Row>
-  KOKKOS_INLINE_FUNCTION void operator()(const Row& row, index_t b) const {
+  KOKKOS_FORCEINLINE_FUNCTION void operator()(const Row& row, index_t b) const {
     const Scalar* const z = logits + b * leading;
     Scalar* const gradient = dlogits == nullptr ? nullptr : dlogits + b * d_leading;
     const index_t V_ = V, target = index_t(label[b]);
-    RowResult* const to = result + b;
-    if (target == ignore_index) {
+    if (target == ignore_index) [[unlikely]] {
+      RowResult* const to = result + b;
       if (gradient != nullptr) row.each(V_, [=](index_t v) { gradient[v] = Scalar(Number(0)); });
       row.each(1, [=](index_t) { *to = {0, 0}; });
       return;
@@ -58,13 +58,14 @@ struct Rows {
       value = cross_entropy(row, z, V_, leaves, known ? target : -1, at_target, top, by, gradient);
     else
       value = mse(row, z, V_, leaves, known ? target : -1, by, gradient);
+    RowResult* const to = result + b;
     row.each(1, [=](index_t) { *to = {value, correct}; });
   }
 
   template <class Row>
-  KOKKOS_INLINE_FUNCTION static double cross_entropy(const Row& row, const Scalar* z, index_t V, index_t leaves,
-                                                     index_t target, double at_target, Number top, double scale,
-                                                     Scalar* gradient) {
+  KOKKOS_FORCEINLINE_FUNCTION static double cross_entropy(const Row& row, const Scalar* z, index_t V, index_t leaves,
+                                                          index_t target, double at_target, Number top, double scale,
+                                                          Scalar* gradient) {
     constexpr bool keeps = std::is_same_v<Number, Scalar>;  // the exponentials, until their sum is known
     double sum;
     if (keeps && gradient != nullptr)
@@ -89,8 +90,8 @@ struct Rows {
   }
 
   template <class Row>
-  KOKKOS_INLINE_FUNCTION static double mse(const Row& row, const Scalar* z, index_t V, index_t leaves, index_t target,
-                                           double scale, Scalar* gradient) {
+  KOKKOS_FORCEINLINE_FUNCTION static double mse(const Row& row, const Scalar* z, index_t V, index_t leaves,
+                                                index_t target, double scale, Scalar* gradient) {
     const double sum = backend::sum_of_leaves<double>(row, V, leaves, [=](index_t v) {
       const double difference = double(z[v]) - (v == target ? 1.0 : 0.0);
       return difference * difference;

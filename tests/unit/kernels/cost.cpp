@@ -42,6 +42,23 @@ TEST(cost, optimizers_stream_each_operand_once) {
   EXPECT_EQ(cost::optimizer_update({.kind = Optimizer::adam, .weight_decay = 0.1}, n, 4), (Cost{15000, 7 * 4000}));
 }
 
+TEST(cost, gradients_of_weights_are_sums_of_four_bytes_or_more_and_adding_reads_them) {
+  const cost::Cost wide = cost::linear_backward_weights(5, 7, 9, 4), narrow = cost::linear_backward_weights(5, 7, 9, 2);
+  EXPECT_EQ(narrow.flop, wide.flop);
+  EXPECT_EQ(wide.byte - narrow.byte, 2.0 * (5 * 7 + 5 * 9));
+  const cost::Cost added = cost::linear_backward_weights(5, 7, 9, 2, Store::accumulate);
+  EXPECT_EQ(added, (narrow + cost::Cost{7 * 9 + 7, 4 * (7 * 9 + 7)}));
+  EXPECT_EQ(cost::linear_backward_weights(5, 7, 9, 2, Store::overwrite, false),
+            (cost::Cost{2 * 5 * 7 * 9, 2 * (5 * 7 + 5 * 9) + 4 * 7 * 9}));
+  EXPECT_EQ(cost::linear_forward(5, 7, 9, 4, Activation::identity, false), cost::gemm(5, 7, 9, 4));
+  EXPECT_EQ(cost::layernorm_backward_weights(2, 10, 2, 4, Store::accumulate),
+            (cost::layernorm_backward_weights(2, 10, 2, 4) + cost::Cost{20, 80}));
+  EXPECT_EQ(cost::rmsnorm_backward_weights(2, 10, 8, 8, Store::accumulate),
+            (cost::rmsnorm_backward_weights(2, 10, 8, 8) + cost::Cost{10, 80}));
+  EXPECT_EQ(cost::embedding_backward_weights(6, 3, 7, 10, true, 4, Store::accumulate),
+            (cost::embedding_backward_weights(6, 3, 7, 10, true, 4) + cost::Cost{100, 400}));
+}
+
 TEST(cost, activation_and_loss_move_their_operands) {
   EXPECT_EQ(cost::activation_backward(Activation::identity, 100, 4), Cost{});
   EXPECT_EQ(cost::activation_backward(Activation::relu, 100, 4), (Cost{100, 1200}));

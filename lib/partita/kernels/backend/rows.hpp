@@ -106,15 +106,19 @@ struct TeamRow {
   }
 };
 
-/// The sum of f(i) for i < n as a tree over `leaves` of them, cut as partition() does and added as core/tree.hpp says;
-/// each is the row's ordinary sum. One leaf: that of all.
+#if defined(__CUDA_ARCH__) || defined(__HIP_DEVICE_COMPILE__)
+#define PARTITA_COLD
+#else
+#define PARTITA_COLD __attribute__((noinline, cold))
+#endif
+
+/// sum_of_leaves of more than one. Apart, so that it does not weigh on the loops of one.
 template <class A, class Row, class Function>
-KOKKOS_INLINE_FUNCTION A sum_of_leaves(const Row& row, index_t n, index_t leaves, const Function& f) {
-  if (leaves == 1) return row.template sum<A>(n, f);
+PARTITA_COLD KOKKOS_FUNCTION A tree_of_leaves(const Row& row, index_t n, index_t leaves, const Function& f) {
+  const index_t longer = n % leaves, each = n / leaves;
   A node[64];  // what is complete, from the left: no deeper than the tree
   int nodes = 0;
   for (index_t leaf = 0; leaf < leaves; ++leaf) {
-    const index_t longer = n % leaves, each = n / leaves;
     const index_t first = leaf * each + (leaf < longer ? leaf : longer);
     node[nodes++] = row.template sum<A>(each + (leaf < longer ? 1 : 0), [=](index_t i) { return f(first + i); });
     int ends = 0;  // nodes whose last leaf this is: the steps to the right that the way down to it ends with
@@ -126,6 +130,14 @@ KOKKOS_INLINE_FUNCTION A sum_of_leaves(const Row& row, index_t n, index_t leaves
     for (; ends > 0; --ends, --nodes) node[nodes - 2] += node[nodes - 1];
   }
   return node[0];
+}
+#undef PARTITA_COLD
+
+/// The sum of f(i) for i < n as a tree over `leaves` of them, cut as partition() does and added as core/tree.hpp says;
+/// each is the row's ordinary sum. One leaf: that of all.
+template <class A, class Row, class Function>
+KOKKOS_INLINE_FUNCTION A sum_of_leaves(const Row& row, index_t n, index_t leaves, const Function& f) {
+  return leaves == 1 ? row.template sum<A>(n, f) : tree_of_leaves<A>(row, n, leaves, f);
 }
 
 /// A team of one thread: how a host tests what a device runs.
