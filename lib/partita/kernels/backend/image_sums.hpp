@@ -5,9 +5,11 @@
 
 #include <partita/core/float16.hpp>
 #include <partita/kernels/backend/range.hpp>
+#include <partita/kernels/math.hpp>
 
 // Sums over the pixels of channels-last images in blocks of rows, the leaves of a tree: chains in double, channel by
-// channel, over a set of images and within each over the pixels of the block. The pixels are cut as partition() does.
+// channel, over a set of images and within each over the pixels of the block; products are fused into them. The pixels
+// are cut as partition() does.
 
 namespace partita::kernels::backend {
 
@@ -79,7 +81,7 @@ struct SquaresOfPixels {
   KOKKOS_FUNCTION double centre(index_t image, index_t c) const { return mean(image, c); }
   KOKKOS_FUNCTION void add(index_t image, index_t pixel, index_t c, double centre, double* sum) const {
     const double d = x(image, pixel, c) - centre;
-    *sum += d * d;
+    *sum = math::fused(d, d, *sum);
   }
 };
 
@@ -97,7 +99,7 @@ struct SlopesOfPixels {
     double dz = dy(image, pixel, c);
     if constexpr (relu) dz = y(image, pixel, c) > 0 ? dz : 0;
     sum[0] += dz;
-    sum[image_width] += dz * (x(image, pixel, c) - centre);
+    sum[image_width] = math::fused(dz, x(image, pixel, c) - centre, sum[image_width]);
   }
 };
 
