@@ -185,8 +185,7 @@ void GradientPass<Scalar>::run(const Call<Scalar>& call, const Batch<Scalar>& ba
                              .training = call.training,
                              .replay = call.replay,
                              .seed = call.seed,
-                             .step = call.step,
-                             .token_slice = call.token_slice};
+                             .step = call.step};
   const Run shared{watched, batch, result, factor, folding};
   for (const Action& action : actions_) {
     const Range pieces = division_.micro_batches[static_cast<std::size_t>(action.micro_batch)];

@@ -17,7 +17,8 @@ struct Moment {
   index_t micro_batch = -1;
   index_t piece = -1;  ///< of the rank's rows, counted over all micro-batches
   int peer = -1;
-  index_t bytes = 0;  ///< that are moved
+  index_t bytes = 0;    ///< that are moved
+  bool replay = false;  ///< a forward pass done again for its outputs
 };
 
 /// What a step tells of its progress: the one place where timing, gradient buckets, parameter gathering and event

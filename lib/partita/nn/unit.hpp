@@ -105,6 +105,7 @@ class Unit {
     Moment moment = call.at;
     moment.part = part;
     moment.unit = number_;
+    moment.replay = call.replay;
     call.observer.before(moment, part == Part::backward_weights ? std::span<const Range>() : reads_,
                          call.context.exec());
     work();

@@ -50,6 +50,14 @@ class Update {
   static constexpr bool scales_loss = std::is_same_v<Scalar, float16>;  // bfloat16 has the exponents of float
   static constexpr bool has_master = !std::is_same_v<Sum<Scalar>, Scalar>;
 
+  // Consecutive cells and the weights that they cover.
+  struct Block {
+    Range cells, weights;
+  };
+  void plan_blocks(const std::vector<kernels::NormCell>& cells);
+  void square(kernels::Context& context, ConstVector<Sum<Scalar>> gradients, Range cells) const;
+  void optimize(const Exec& exec, ConstVector<Sum<Scalar>> gradients, Range weights) const;
+
   UpdateOptions options_;
   NormSum norm_sum_;
   Vector<Scalar> parameters_;
@@ -58,7 +66,8 @@ class Update {
   kernels::LossScaleView loss_scale_;
   Vector<Sum<Scalar>> m_, v_, master_;
   Kokkos::View<kernels::NormCell*, Memory> cells_;
-  Vector<double> squares_;  // of the cells
+  Vector<double> squares_;     // of the cells
+  std::vector<Block> blocks_;  // all weights, in order
   Kokkos::View<double, Memory> sum_;
 };
 
