@@ -52,7 +52,7 @@ Kokkos::View<const double, Memory> Update<Scalar>::loss_scale() const {
 // Only cells that are adjacent pieces of the buffer can be cut so.
 template <class Scalar>
 void Update<Scalar>::plan_blocks(const std::vector<kernels::NormCell>& cells) {
-  constexpr index_t most = std::is_same_v<Exec, HostExec> ? 128 : std::numeric_limits<index_t>::max();
+  constexpr index_t most = std::is_same_v<Exec, HostExec> ? 1024 : std::numeric_limits<index_t>::max();
   index_t next = 0;
   const bool adjacent = std::all_of(cells.begin(), cells.end(), [&](const kernels::NormCell& cell) {
     const bool follows = cell.offset == next && cell.rows == 1;
