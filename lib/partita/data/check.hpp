@@ -9,6 +9,9 @@
 
 namespace partita::data::detail {
 
+/// Held-out samples of what is made up have indices from here on, which no training set reaches.
+inline constexpr index_t held_out_origin = index_t{1} << 40;
+
 struct PickFromSampler {
   Sampler sampler;
   index_t step;

@@ -8,8 +8,6 @@
 namespace partita::data {
 namespace {
 
-constexpr index_t held_out_origin = index_t{1} << 40;
-
 // Sum of the two halves of a word, centred, with deviation 1. A half is uniform on [0, 65535]: variance (65536^2 - 1)
 // / 12.
 KOKKOS_INLINE_FUNCTION double triangle(std::uint32_t word) {
@@ -92,7 +90,7 @@ void synthetic_rows(const Exec& exec, const SyntheticOptions& options, Split spl
                     const Matrix<Scalar>& x, const Vector<std::int32_t>& label) {
   detail::check_labels("synthetic_rows", x.extent(0), label.extent(0));
   check_features("synthetic_rows", options, x.extent(1));
-  const index_t origin = split == Split::held_out ? held_out_origin : 0;
+  const index_t origin = split == Split::held_out ? detail::held_out_origin : 0;
   generate(exec, "partita::data::synthetic_rows", Generator(options), detail::PickInOrder{origin + first}, x, label);
 }
 

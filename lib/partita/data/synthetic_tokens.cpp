@@ -9,8 +9,6 @@
 namespace partita::data {
 namespace {
 
-constexpr index_t held_out_origin = index_t{1} << 40;
-
 struct Speaker {
   SyntheticTokensOptions options;
   index_t T;
@@ -66,7 +64,7 @@ void synthetic_tokens_batch(const Exec& exec, const SyntheticTokensOptions& opti
 void synthetic_tokens_rows(const Exec& exec, const SyntheticTokensOptions& options, Split split, index_t first,
                            const Matrix<std::int32_t>& tokens, const Vector<std::int32_t>& label) {
   check("synthetic_tokens_rows", options, tokens, label);
-  const index_t origin = split == Split::held_out ? held_out_origin : 0;
+  const index_t origin = split == Split::held_out ? detail::held_out_origin : 0;
   generate(exec, "partita::data::synthetic_tokens_rows", Speaker{options, static_cast<index_t>(tokens.extent(1))},
            detail::PickInOrder{origin + first}, tokens, label);
 }

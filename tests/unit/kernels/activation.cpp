@@ -7,7 +7,7 @@
 
 #include "support.hpp"
 
-namespace partita::kernels::test {
+namespace partita::kernels::test::activation_tests {
 namespace {
 
 constexpr Activation activations[] = {Activation::identity, Activation::relu, Activation::tanh,
@@ -180,4 +180,4 @@ TEST(activation_kinds, errors_name_both_shapes_or_the_way_out) {
 }
 
 }  // namespace
-}  // namespace partita::kernels::test
+}  // namespace partita::kernels::test::activation_tests

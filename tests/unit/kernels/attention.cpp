@@ -5,7 +5,7 @@
 
 #include "numbers.hpp"
 
-namespace partita::kernels::test {
+namespace partita::kernels::test::attention_tests {
 namespace {
 
 using reference::AttentionShape;
@@ -248,4 +248,4 @@ TEST(attention_shapes, errors_name_operand_and_extents) {
 }
 
 }  // namespace
-}  // namespace partita::kernels::test
+}  // namespace partita::kernels::test::attention_tests

@@ -6,7 +6,7 @@
 
 #include "support.hpp"
 
-namespace partita::kernels::test {
+namespace partita::kernels::test::batchnorm_tests {
 namespace {
 
 /// Everything that a layer computes, forward and backward.
@@ -225,4 +225,4 @@ TEST(batchnorm_shapes, errors_name_operand_and_extents) {
 }
 
 }  // namespace
-}  // namespace partita::kernels::test
+}  // namespace partita::kernels::test::batchnorm_tests

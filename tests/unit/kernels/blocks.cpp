@@ -12,7 +12,7 @@
 // Sums in fixed blocks, as deterministic mode wants them: the tree over leaves, each the ordinary sum over its
 // elements. Expected here from the definition: a recursion over lists of elements.
 
-namespace partita::kernels::test {
+namespace partita::kernels::test::blocks_tests {
 namespace {
 
 /// The value of (low, high) of the tree: leaf(i) gives numbers.
@@ -357,4 +357,4 @@ TEST(blocks_shapes, errors_say_what_cannot_be_cut) {
 }
 
 }  // namespace
-}  // namespace partita::kernels::test
+}  // namespace partita::kernels::test::blocks_tests

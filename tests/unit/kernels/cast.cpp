@@ -5,7 +5,7 @@
 
 #include "support.hpp"
 
-namespace partita::kernels::test {
+namespace partita::kernels::test::cast_tests {
 namespace {
 
 template <class Pair>
@@ -64,4 +64,4 @@ TEST(cast, different_lengths_are_an_error) {
 }
 
 }  // namespace
-}  // namespace partita::kernels::test
+}  // namespace partita::kernels::test::cast_tests

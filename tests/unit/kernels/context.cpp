@@ -3,7 +3,7 @@
 
 #include "support.hpp"
 
-namespace partita::kernels::test {
+namespace partita::kernels::test::context_tests {
 namespace {
 
 Options with(Backend backend) { return {.backend = backend, .deterministic = false, .per_kernel = {}}; }
@@ -64,4 +64,4 @@ TEST(context, moves) {
 }
 
 }  // namespace
-}  // namespace partita::kernels::test
+}  // namespace partita::kernels::test::context_tests

@@ -7,7 +7,7 @@
 
 #include "support.hpp"
 
-namespace partita::kernels::test {
+namespace partita::kernels::test::conv2d_tests {
 namespace {
 
 struct Sizes {
@@ -271,4 +271,4 @@ TEST(conv2d, shape_errors_name_operand_and_extents) {
 }
 
 }  // namespace
-}  // namespace partita::kernels::test
+}  // namespace partita::kernels::test::conv2d_tests

@@ -7,7 +7,7 @@
 // The convolutions made for devices, run wherever Exec is, with teams of one thread on hosts: any grid of threads gives
 // the same bits.
 
-namespace partita::kernels::test {
+namespace partita::kernels::test::conv2d_device_tests {
 namespace {
 
 constexpr int grid = backend::runs_on_host ? 1 : backend::device::grid;
@@ -75,4 +75,4 @@ TEST(conv2d_device, is_the_reference_bit_for_bit) {
 }
 
 }  // namespace
-}  // namespace partita::kernels::test
+}  // namespace partita::kernels::test::conv2d_device_tests

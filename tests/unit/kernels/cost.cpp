@@ -5,7 +5,7 @@
 
 // Known by counting by hand; the checks of the closed forms against each other hold for any size.
 
-namespace partita::kernels::test {
+namespace partita::kernels::test::cost_tests {
 namespace {
 
 using cost::Cost;
@@ -92,4 +92,4 @@ TEST(cost, training_in_16_bits_moves_half_the_gradient) {
 TEST(cost, sums_and_multiples) { EXPECT_EQ((Cost{1, 2} + Cost{3, 4}) * 2, (Cost{8, 12})); }
 
 }  // namespace
-}  // namespace partita::kernels::test
+}  // namespace partita::kernels::test::cost_tests

@@ -5,7 +5,7 @@
 
 // Known by counting by hand.
 
-namespace partita::kernels::test {
+namespace partita::kernels::test::cost_image_tests {
 namespace {
 
 using cost::Cost;
@@ -66,4 +66,4 @@ TEST(cost_image, pooling) {
 }
 
 }  // namespace
-}  // namespace partita::kernels::test
+}  // namespace partita::kernels::test::cost_image_tests

@@ -5,7 +5,7 @@
 
 // Hand-counted small cases, and what must hold for any size.
 
-namespace partita::kernels::test {
+namespace partita::kernels::test::cost_sequence_tests {
 namespace {
 
 using cost::Cost;
@@ -54,4 +54,4 @@ TEST(cost_sequence, nothing_costs_no_flop) {
 }
 
 }  // namespace
-}  // namespace partita::kernels::test
+}  // namespace partita::kernels::test::cost_sequence_tests

@@ -10,7 +10,7 @@
 // or how many threads there are. Every part below is computed on another instance and at another placement than the
 // whole, and must have the whole's bits.
 
-namespace partita::kernels::test {
+namespace partita::kernels::test::determinism_tests {
 namespace {
 
 /// [begin, end) pieces of n: single ones, uneven ones, all of it.
@@ -214,4 +214,4 @@ TYPED_TEST(determinism_ranges, optimizer_update_of_a_part_is_the_part) {
 }
 
 }  // namespace
-}  // namespace partita::kernels::test
+}  // namespace partita::kernels::test::determinism_tests

@@ -10,7 +10,7 @@
 // Kernels over flat ranges: an element depends on its own inputs alone. Every part is computed on another instance and
 // at another place than the whole, and must have the whole's bits.
 
-namespace partita::kernels::test {
+namespace partita::kernels::test::determinism_elementwise_tests {
 namespace {
 
 template <class Scalar>
@@ -73,4 +73,4 @@ TYPED_TEST(determinism_elementwise, a_part_is_the_part) {
 }
 
 }  // namespace
-}  // namespace partita::kernels::test
+}  // namespace partita::kernels::test::determinism_elementwise_tests

@@ -11,7 +11,7 @@
 // A training step, as the apps make it: after the first one it allocates nothing, fences nothing, and every kernel has
 // Partita's label and runs on the context's instance.
 
-namespace partita::kernels::test {
+namespace partita::kernels::test::discipline_tests {
 namespace {
 
 struct Step {
@@ -85,4 +85,4 @@ INSTANTIATE_TEST_SUITE_P(all, discipline, ::testing::ValuesIn(backends()), [](co
 });
 
 }  // namespace
-}  // namespace partita::kernels::test
+}  // namespace partita::kernels::test::discipline_tests

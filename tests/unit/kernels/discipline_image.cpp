@@ -11,7 +11,7 @@
 // The kernels of images: after the first call they allocate nothing, fence nothing, and every kernel has Partita's
 // label and runs on the context's instance.
 
-namespace partita::kernels::test {
+namespace partita::kernels::test::discipline_image_tests {
 namespace {
 
 struct Step {
@@ -83,4 +83,4 @@ INSTANTIATE_TEST_SUITE_P(all, discipline_image, ::testing::ValuesIn(backends()),
 });
 
 }  // namespace
-}  // namespace partita::kernels::test
+}  // namespace partita::kernels::test::discipline_image_tests

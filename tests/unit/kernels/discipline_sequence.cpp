@@ -12,7 +12,7 @@
 // The kernels of a decoder block: after the first step they allocate nothing, fence nothing, and each has Partita's
 // label and runs on the context's instance.
 
-namespace partita::kernels::test {
+namespace partita::kernels::test::discipline_sequence_tests {
 namespace {
 
 template <class Scalar>
@@ -98,4 +98,4 @@ INSTANTIATE_TEST_SUITE_P(all, discipline_sequence, ::testing::ValuesIn(backends(
 });
 
 }  // namespace
-}  // namespace partita::kernels::test
+}  // namespace partita::kernels::test::discipline_sequence_tests

@@ -15,7 +15,7 @@
 // What a training step in 16 bits calls beside its layers: after the first time it allocates nothing, fences nothing,
 // and every kernel has Partita's label and runs on the context's instance.
 
-namespace partita::kernels::test {
+namespace partita::kernels::test::discipline_training_tests {
 namespace {
 
 template <class Storage>
@@ -85,4 +85,4 @@ TYPED_TEST(discipline_training, asks_the_heap_for_nothing) {
 }
 
 }  // namespace
-}  // namespace partita::kernels::test
+}  // namespace partita::kernels::test::discipline_training_tests

@@ -5,7 +5,7 @@
 
 #include "support.hpp"
 
-namespace partita::kernels::test {
+namespace partita::kernels::test::dropout_tests {
 namespace {
 
 template <class Scalar>
@@ -170,4 +170,4 @@ TEST(dropout, bad_arguments_are_errors) {
 }
 
 }  // namespace
-}  // namespace partita::kernels::test
+}  // namespace partita::kernels::test::dropout_tests

@@ -4,7 +4,7 @@
 
 #include "support.hpp"
 
-namespace partita::kernels::test {
+namespace partita::kernels::test::elementwise_tests {
 namespace {
 
 template <class Scalar>
@@ -110,4 +110,4 @@ TEST(elementwise_shapes, sums_may_overwrite_an_operand_and_relu_keeps_nan) {
 }
 
 }  // namespace
-}  // namespace partita::kernels::test
+}  // namespace partita::kernels::test::elementwise_tests

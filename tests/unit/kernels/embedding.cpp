@@ -3,7 +3,7 @@
 
 #include "numbers.hpp"
 
-namespace partita::kernels::test {
+namespace partita::kernels::test::embedding_tests {
 namespace {
 
 std::vector<std::int32_t> some_tokens(index_t n, index_t V) {
@@ -140,4 +140,4 @@ TEST(embedding_shapes, errors_name_operand_and_extents) {
 }
 
 }  // namespace
-}  // namespace partita::kernels::test
+}  // namespace partita::kernels::test::embedding_tests

@@ -9,7 +9,7 @@
 // The parts of the portable GEMM that linear layers do not reach: every transposition, the device's tiles on a host,
 // the epilogue.
 
-namespace partita::kernels::test {
+namespace partita::kernels::test::gemm_tests {
 namespace {
 
 using backend::Epilogue;
@@ -145,4 +145,4 @@ TEST(gemm_epilogue, alone_it_adds_the_bias_and_activates) {
 }
 
 }  // namespace
-}  // namespace partita::kernels::test
+}  // namespace partita::kernels::test::gemm_tests

@@ -7,7 +7,7 @@
 // gemm as callers see it: transpositions, alpha and beta, batches, 16 bits, on every backend. And linear layers of 16
 // bits, which are the same products.
 
-namespace partita::kernels::test {
+namespace partita::kernels::test::gemm_options_tests {
 namespace {
 
 struct Sizes {
@@ -200,4 +200,4 @@ TYPED_TEST(gemm_options_linear_16_bit, is_the_float_layer_rounded_once) {
 }
 
 }  // namespace
-}  // namespace partita::kernels::test
+}  // namespace partita::kernels::test::gemm_options_tests

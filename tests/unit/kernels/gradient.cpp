@@ -8,7 +8,7 @@
 
 // The chain linear + activation, linear, loss: analytic gradients against central differences, in double.
 
-namespace partita::kernels::test {
+namespace partita::kernels::test::gradient_tests {
 namespace {
 
 constexpr index_t B = 5, K = 7, F = 9, V = 4;
@@ -84,4 +84,4 @@ INSTANTIATE_TEST_SUITE_P(all, gradient,
                          });
 
 }  // namespace
-}  // namespace partita::kernels::test
+}  // namespace partita::kernels::test::gradient_tests

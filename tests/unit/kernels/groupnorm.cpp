@@ -6,7 +6,7 @@
 
 #include "support.hpp"
 
-namespace partita::kernels::test {
+namespace partita::kernels::test::groupnorm_tests {
 namespace {
 
 template <class Scalar>
@@ -189,4 +189,4 @@ TEST(groupnorm_shapes, errors_name_operand_and_extents) {
 }
 
 }  // namespace
-}  // namespace partita::kernels::test
+}  // namespace partita::kernels::test::groupnorm_tests

@@ -12,7 +12,7 @@
 // Sums over images cut into blocks of rows: each is the recursive tree of core/tree.hpp over plain chains, bit for bit,
 // on any number of threads and whatever backend is asked for.
 
-namespace partita::kernels::test {
+namespace partita::kernels::test::image_blocks_tests {
 namespace {
 
 /// value(lo, hi) = value(lo, mid) + value(mid, hi).
@@ -261,4 +261,4 @@ TYPED_TEST(image_blocks, global_average) {
 }
 
 }  // namespace
-}  // namespace partita::kernels::test
+}  // namespace partita::kernels::test::image_blocks_tests

@@ -11,7 +11,7 @@
 
 // What PyTorch made of the same images (data/make_image_cases.py), in every backend of this build.
 
-namespace partita::kernels::test {
+namespace partita::kernels::test::image_cases_tests {
 namespace {
 
 const nlohmann::json& stored() {
@@ -153,4 +153,4 @@ TYPED_TEST(image_cases, pool2d) {
 }
 
 }  // namespace
-}  // namespace partita::kernels::test
+}  // namespace partita::kernels::test::image_cases_tests

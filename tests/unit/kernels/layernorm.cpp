@@ -3,7 +3,7 @@
 
 #include "numbers.hpp"
 
-namespace partita::kernels::test {
+namespace partita::kernels::test::layernorm_tests {
 namespace {
 
 constexpr double epsilon = 1e-5;
@@ -197,4 +197,4 @@ TEST(layernorm_shapes, errors_name_operand_and_extents) {
 }
 
 }  // namespace
-}  // namespace partita::kernels::test
+}  // namespace partita::kernels::test::layernorm_tests

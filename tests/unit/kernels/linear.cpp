@@ -6,7 +6,7 @@
 
 #include "support.hpp"
 
-namespace partita::kernels::test {
+namespace partita::kernels::test::linear_tests {
 namespace {
 
 const std::vector<Activation> activations = {Activation::identity, Activation::relu, Activation::tanh,
@@ -230,4 +230,4 @@ TEST(linear, shape_errors_name_operand_and_extents) {
 }
 
 }  // namespace
-}  // namespace partita::kernels::test
+}  // namespace partita::kernels::test::linear_tests

@@ -6,7 +6,7 @@
 
 #include "support.hpp"
 
-namespace partita::kernels::test {
+namespace partita::kernels::test::loss_tests {
 namespace {
 
 constexpr Loss losses[] = {Loss::cross_entropy, Loss::mse};
@@ -202,4 +202,4 @@ TEST(loss_labels, shape_error_names_operand_and_extents) {
 }
 
 }  // namespace
-}  // namespace partita::kernels::test
+}  // namespace partita::kernels::test::loss_tests

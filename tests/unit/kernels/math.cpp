@@ -6,7 +6,7 @@
 
 // float against the standard library in double over all of float's range; vector lanes against scalar calls.
 
-namespace partita::kernels::test {
+namespace partita::kernels::test::math_tests {
 namespace {
 
 /// Every `step`-th pattern of 32 bits, and the ones at which something changes.
@@ -82,4 +82,4 @@ TEST(math, double_is_the_standard_library) {
 }
 
 }  // namespace
-}  // namespace partita::kernels::test
+}  // namespace partita::kernels::test::math_tests

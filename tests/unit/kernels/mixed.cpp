@@ -9,7 +9,7 @@
 
 // Training in 16 bits: gradients summed in float, master weights, a loss scale and clipping in device memory.
 
-namespace partita::kernels::test {
+namespace partita::kernels::test::mixed_tests {
 namespace {
 
 constexpr OptimizerOptions rules[] = {{.kind = Optimizer::sgd},
@@ -224,4 +224,4 @@ TEST(mixed_norm, is_the_gradients_length_without_the_scale_and_shows_what_is_not
 }
 
 }  // namespace
-}  // namespace partita::kernels::test
+}  // namespace partita::kernels::test::mixed_tests

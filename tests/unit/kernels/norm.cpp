@@ -4,7 +4,7 @@
 
 #include "squared_norm.hpp"
 
-namespace partita::kernels::test {
+namespace partita::kernels::test::norm_tests {
 namespace {
 
 template <class Real>
@@ -150,4 +150,4 @@ TEST(norm_values, a_norm_that_is_nan_makes_the_gradient_nan) {
 }
 
 }  // namespace
-}  // namespace partita::kernels::test
+}  // namespace partita::kernels::test::norm_tests

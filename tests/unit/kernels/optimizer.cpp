@@ -8,7 +8,7 @@
 
 #include "support.hpp"
 
-namespace partita::kernels::test {
+namespace partita::kernels::test::optimizer_tests {
 namespace {
 
 /// A step is some ten roundings of numbers not larger than the parameter and its change.
@@ -151,4 +151,4 @@ TEST(optimizer_buffers, an_absent_one_is_a_shape_error) {
 }
 
 }  // namespace
-}  // namespace partita::kernels::test
+}  // namespace partita::kernels::test::optimizer_tests

@@ -5,7 +5,7 @@
 
 #include "support.hpp"
 
-namespace partita::kernels::test {
+namespace partita::kernels::test::pool2d_tests {
 namespace {
 
 /// Windows that overlap, touch and leave gaps, with and without padding; channels at odd sizes and beyond a block.
@@ -145,4 +145,4 @@ TEST(pool2d_shapes, errors_name_operand_and_extents) {
 }
 
 }  // namespace
-}  // namespace partita::kernels::test
+}  // namespace partita::kernels::test::pool2d_tests

@@ -10,7 +10,7 @@
 
 // Against PyTorch: data/make_sequence_cases.py.
 
-namespace partita::kernels::test {
+namespace partita::kernels::test::sequence_oracle_tests {
 namespace {
 
 using Json = nlohmann::json;
@@ -121,4 +121,4 @@ TYPED_TEST(sequence_oracle, cross_entropy) {
 }
 
 }  // namespace
-}  // namespace partita::kernels::test
+}  // namespace partita::kernels::test::sequence_oracle_tests

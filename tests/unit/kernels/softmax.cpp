@@ -4,7 +4,7 @@
 
 #include "numbers.hpp"
 
-namespace partita::kernels::test {
+namespace partita::kernels::test::softmax_tests {
 namespace {
 
 template <class Scalar>
@@ -139,4 +139,4 @@ TYPED_TEST(softmax_row_tools, a_team_gives_the_bits_of_a_host_row) {
 }
 
 }  // namespace
-}  // namespace partita::kernels::test
+}  // namespace partita::kernels::test::softmax_tests

@@ -5,7 +5,7 @@
 
 #include "support.hpp"
 
-namespace partita::kernels::test {
+namespace partita::kernels::test::statistics_tests {
 namespace {
 
 template <class Real>
@@ -57,4 +57,4 @@ TEST(statistics_errors, lengths_must_agree) {
 }
 
 }  // namespace
-}  // namespace partita::kernels::test
+}  // namespace partita::kernels::test::statistics_tests

@@ -9,7 +9,7 @@
 // backward-weights of strided 1x1 convolutions did): a part of all combinations, which odd steps through the lists
 // pick, on one thread and on two. Output and scratch lie between guards: a stray write shows.
 
-namespace partita::kernels::test {
+namespace partita::kernels::test::vendor_sweep_tests {
 namespace {
 
 constexpr index_t guard = 4096;  // bytes, and elements
@@ -151,4 +151,4 @@ TEST(vendor_sweep, linear_and_gemm) {
 }
 
 }  // namespace
-}  // namespace partita::kernels::test
+}  // namespace partita::kernels::test::vendor_sweep_tests

@@ -5,7 +5,7 @@
 #include <partita/nn/actions.hpp>
 #include <support/caught.hpp>
 
-namespace partita::nn {
+namespace partita::nn::actions_tests {
 namespace {
 
 using Kind = Action::Kind;
@@ -63,4 +63,4 @@ TEST(actions, lists_that_cannot_run_are_refused) {
 }
 
 }  // namespace
-}  // namespace partita::nn
+}  // namespace partita::nn::actions_tests

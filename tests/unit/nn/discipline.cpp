@@ -11,7 +11,7 @@
 // Whole training steps: after the first one they allocate nothing, fence nothing, launch nothing without our label, and
 // they learn.
 
-namespace partita::nn {
+namespace partita::nn::discipline_tests {
 namespace {
 
 struct Case {
@@ -89,4 +89,4 @@ INSTANTIATE_TEST_SUITE_P(
     [](const auto& at) { return std::string(at.param.name) + (at.param.chunks > 0 ? "_deterministic" : ""); });
 
 }  // namespace
-}  // namespace partita::nn
+}  // namespace partita::nn::discipline_tests

@@ -5,7 +5,7 @@
 #include <partita/nn/division.hpp>
 #include <support/caught.hpp>
 
-namespace partita::nn {
+namespace partita::nn::division_tests {
 namespace {
 
 using ::partita::testing::caught;
@@ -51,4 +51,4 @@ TEST(division, refuses_what_cannot_be_shared_with_the_number_that_would_do) {
 }
 
 }  // namespace
-}  // namespace partita::nn
+}  // namespace partita::nn::division_tests

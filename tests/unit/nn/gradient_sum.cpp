@@ -6,7 +6,7 @@
 
 #include "problem.hpp"
 
-namespace partita::nn {
+namespace partita::nn::gradient_sum_tests {
 namespace {
 
 constexpr index_t n = 5;
@@ -64,4 +64,4 @@ TEST(gradient_sum, tree_leaves_the_nodes_of_the_cover) {
 }
 
 }  // namespace
-}  // namespace partita::nn
+}  // namespace partita::nn::gradient_sum_tests

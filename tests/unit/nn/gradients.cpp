@@ -11,7 +11,7 @@
 // Whole models in double: analytic gradients of every parameter against central differences; halves of backward apart,
 // micro-batches, and stages give the same.
 
-namespace partita::nn::test {
+namespace partita::nn::test::gradients_tests {
 namespace {
 
 using kernels::Activation;
@@ -184,4 +184,4 @@ TEST(gradients, of_the_input_agree_with_central_differences) {
 }
 
 }  // namespace
-}  // namespace partita::nn::test
+}  // namespace partita::nn::test::gradients_tests

@@ -6,7 +6,7 @@
 #include <partita/nn/init.hpp>
 #include <vector>
 
-namespace partita::nn {
+namespace partita::nn::init_tests {
 namespace {
 
 std::vector<double> values(const ParameterTable& table, std::uint64_t seed) {
@@ -79,4 +79,4 @@ TEST(init, refuses_two_tensors_of_one_name_and_parts_outside_the_whole) {
 }
 
 }  // namespace
-}  // namespace partita::nn
+}  // namespace partita::nn::init_tests

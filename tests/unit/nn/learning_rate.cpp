@@ -3,7 +3,7 @@
 
 #include <partita/nn/learning_rate.hpp>
 
-namespace partita::nn {
+namespace partita::nn::learning_rate_tests {
 namespace {
 
 TEST(learning_rate, constant_stays) { EXPECT_EQ(learning_rate_factor(LearningRate::constant, 7, 10), 1); }
@@ -17,4 +17,4 @@ TEST(learning_rate, cosine_falls_from_one_through_a_half_to_zero) {
 }
 
 }  // namespace
-}  // namespace partita::nn
+}  // namespace partita::nn::learning_rate_tests

@@ -10,7 +10,7 @@
 
 // What a slot and a model cost in bytes is a function; what Kokkos hands out is held to it.
 
-namespace partita::nn {
+namespace partita::nn::memory_tests {
 namespace {
 
 std::size_t allocated = 0;  // between start() and stop(), by Views of ours that begin so
@@ -101,4 +101,4 @@ TEST(memory, a_gpts_slot_and_gradient_buffers_are_at_most_60_percent_of_activati
 }
 
 }  // namespace
-}  // namespace partita::nn
+}  // namespace partita::nn::memory_tests

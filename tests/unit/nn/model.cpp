@@ -10,7 +10,7 @@
 
 #include "problem.hpp"
 
-namespace partita::nn {
+namespace partita::nn::model_tests {
 namespace {
 
 using kernels::Activation;
@@ -133,4 +133,4 @@ TEST(model, describes_itself_a_unit_a_line) {
 }
 
 }  // namespace
-}  // namespace partita::nn
+}  // namespace partita::nn::model_tests

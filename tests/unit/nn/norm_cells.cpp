@@ -5,7 +5,7 @@
 #include <partita/nn/norm_cells.hpp>
 #include <set>
 
-namespace partita::nn {
+namespace partita::nn::norm_cells_tests {
 namespace {
 
 // Elements of a cell, in order, as indices of the flat buffer.
@@ -60,4 +60,4 @@ TEST(norm_cells, of_parts_are_those_of_the_whole) {
 }
 
 }  // namespace
-}  // namespace partita::nn
+}  // namespace partita::nn::norm_cells_tests

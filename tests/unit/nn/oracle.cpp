@@ -11,7 +11,7 @@
 // One training step of a whole model against PyTorch's (data/make_model_cases.py): loss, scores, every gradient, every
 // parameter after AdamW, running statistics.
 
-namespace partita::nn {
+namespace partita::nn::oracle_tests {
 namespace {
 
 using nlohmann::json;
@@ -148,4 +148,4 @@ TEST_P(oracle, cnn_step_is_pytorchs) {
 INSTANTIATE_TEST_SUITE_P(backends, oracle, ::testing::Values(kernels::Backend::automatic, kernels::Backend::portable));
 
 }  // namespace
-}  // namespace partita::nn
+}  // namespace partita::nn::oracle_tests

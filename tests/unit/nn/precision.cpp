@@ -10,7 +10,7 @@
 
 // Models stored in 16 bits, with fp32 master weights: they learn what fp32 learns, and fp16 outlives an overflow.
 
-namespace partita::nn {
+namespace partita::nn::precision_tests {
 namespace {
 
 constexpr index_t B = 8, T = 6, V = 7, classes = 4;
@@ -135,4 +135,4 @@ TEST(precision_clipping, keeps_a_step_of_sgd_within_rate_times_norm) {
 }
 
 }  // namespace
-}  // namespace partita::nn
+}  // namespace partita::nn::precision_tests

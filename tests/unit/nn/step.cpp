@@ -13,7 +13,7 @@
 
 // One training step, its parts together: dropout, statistics, norms, deterministic mode, labels, slices.
 
-namespace partita::nn {
+namespace partita::nn::step_tests {
 namespace {
 
 using kernels::Activation;
@@ -239,4 +239,4 @@ TEST(step, observer_hears_every_leaf_and_loss_exchange_and_update) {
 }
 
 }  // namespace
-}  // namespace partita::nn
+}  // namespace partita::nn::step_tests

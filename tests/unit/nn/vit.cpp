@@ -9,7 +9,7 @@
 // without class token. Patches are a convolution with its kernel as stride; its output (rows, columns, C) is the
 // tokens.
 
-namespace partita::nn::test {
+namespace partita::nn::test::vit_tests {
 namespace {
 
 Model<double> vision_transformer(index_t side, index_t patch, index_t C, index_t H, index_t blocks, index_t classes) {
@@ -52,4 +52,4 @@ TEST(vit, trains) {
 }
 
 }  // namespace
-}  // namespace partita::nn::test
+}  // namespace partita::nn::test::vit_tests

@@ -5,7 +5,7 @@
 #include <partita/nn/window.hpp>
 #include <support/caught.hpp>
 
-namespace partita::nn {
+namespace partita::nn::window_tests {
 namespace {
 
 using ::partita::testing::caught;
@@ -27,4 +27,4 @@ TEST(window, refuses_what_it_does_not_cover) {
 }
 
 }  // namespace
-}  // namespace partita::nn
+}  // namespace partita::nn::window_tests
