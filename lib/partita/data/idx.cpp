@@ -15,15 +15,11 @@
 namespace partita::data {
 namespace {
 
-[[noreturn]] void complain(const std::string& path, const std::string& what) {
-  throw UsageError(path + ": " + what + "; " + data_remedy());
-}
-
 // zlib's file reader passes plain files through and inflates gzip.
 class ByteReader {
  public:
   explicit ByteReader(const std::string& path) : path_(path), file_(gzopen(path.c_str(), "rb")) {
-    if (!file_) complain(path, std::string("cannot be opened: ") + (errno ? std::strerror(errno) : "out of memory"));
+    if (!file_) refuse_file(path, std::string("cannot be opened: ") + (errno ? std::strerror(errno) : "out of memory"));
     gzbuffer(file_.get(), 1 << 17);
   }
 
@@ -37,12 +33,12 @@ class ByteReader {
       int code = Z_OK;
       const char* message = gzerror(file_.get(), &code);
       if (code == Z_ERRNO || (got < 0 && errno != 0))
-        complain(path_, std::string("cannot be read: ") + std::strerror(errno));
-      if (got < 0) complain(path_, damaged(message));
+        refuse_file(path_, std::string("cannot be read: ") + std::strerror(errno));
+      if (got < 0) refuse_file(path_, damaged(message));
       total += got;
       position_ += got;
       if (code == Z_BUF_ERROR)
-        complain(path_, "truncated: the gzip stream breaks off after " + std::to_string(position_) + " bytes");
+        refuse_file(path_, "truncated: the gzip stream breaks off after " + std::to_string(position_) + " bytes");
       if (got == 0) break;
     }
     return total;
@@ -89,6 +85,10 @@ std::string shape_name(const std::vector<index_t>& shape) {
 
 }  // namespace
 
+void refuse_file(const std::string& path, const std::string& what) {
+  throw UsageError(path + ": " + what + "; " + data_remedy());
+}
+
 std::string data_remedy() {
   return "apt install dataset-fashion-mnist, or set data.path to a folder with train-images-idx3-ubyte[.gz], "
          "train-labels-idx1-ubyte[.gz], t10k-images-idx3-ubyte[.gz] and t10k-labels-idx1-ubyte[.gz]";
@@ -98,14 +98,14 @@ IdxArray read_idx(const std::string& path) {
   ByteReader file(path);
   std::array<std::uint8_t, 4> word{};
   const auto read_word = [&] {
-    if (file.read(word.data(), 4) < 4) complain(path, "too short for the header of an IDX file");
+    if (file.read(word.data(), 4) < 4) refuse_file(path, "too short for the header of an IDX file");
   };
   read_word();
   // Magic: two zero bytes, the element type (0x08: unsigned byte), the number of dimensions.
   if (word[0] != 0 || word[1] != 0)
-    complain(path, "not an IDX file: it begins with " + hexadecimal(word) + ", not with 0000");
-  if (word[2] != 0x08) complain(path, "IDX magic " + hexadecimal(word) + ": expected unsigned bytes, 000008nn");
-  if (word[3] < 1 || word[3] > 4) complain(path, "IDX magic " + hexadecimal(word) + ": expected 1 to 4 dimensions");
+    refuse_file(path, "not an IDX file: it begins with " + hexadecimal(word) + ", not with 0000");
+  if (word[2] != 0x08) refuse_file(path, "IDX magic " + hexadecimal(word) + ": expected unsigned bytes, 000008nn");
+  if (word[3] < 1 || word[3] > 4) refuse_file(path, "IDX magic " + hexadecimal(word) + ": expected 1 to 4 dimensions");
 
   IdxArray array;
   array.shape.resize(word[3]);
@@ -123,14 +123,14 @@ IdxArray read_idx(const std::string& path) {
     const index_t got = file.read(array.bytes.data() + held, room);
     held += got;
     if (got < room) {
-      complain(path, "truncated: the header promises " + shape_name(array.shape) + " = " + std::to_string(promised) +
-                         " bytes, the file holds " + std::to_string(held));
+      refuse_file(path, "truncated: the header promises " + shape_name(array.shape) + " = " + std::to_string(promised) +
+                            " bytes, the file holds " + std::to_string(held));
     }
   }
   std::uint8_t more = 0;
   if (file.read(&more, 1) != 0) {
-    complain(path, "goes on after the " + shape_name(array.shape) + " = " + std::to_string(promised) +
-                       " bytes that the header promises");
+    refuse_file(path, "goes on after the " + shape_name(array.shape) + " = " + std::to_string(promised) +
+                          " bytes that the header promises");
   }
   return array;
 }

@@ -26,4 +26,7 @@ IdxArray read_idx(const std::string& path);
 /// "apt install ..., or set data.path to ...": what helps when files are missing or damaged.
 std::string data_remedy();
 
+/// Throws  UsageError "<path>: <what>; <data_remedy>".
+[[noreturn]] void refuse_file(const std::string& path, const std::string& what);
+
 }  // namespace partita::data

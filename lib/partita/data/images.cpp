@@ -13,10 +13,6 @@ namespace fs = std::filesystem;
 
 constexpr const char* package_folder = "/usr/share/datasets/fashion-mnist";  // Debian's dataset-fashion-mnist
 
-[[noreturn]] void complain(const std::string& path, const std::string& what) {
-  throw UsageError(path + ": " + what + "; " + data_remedy());
-}
-
 // Answers without throwing: a folder that may not be entered is as good as none.
 bool is_file(const fs::path& path) {
   std::error_code ignored;
@@ -27,14 +23,14 @@ std::string file_in(const std::string& folder, const std::string& name) {
   for (const std::string& candidate : {name, name + ".gz"}) {
     if (is_file(fs::path(folder) / candidate)) return (fs::path(folder) / candidate).string();
   }
-  complain(folder, "holds neither " + name + " nor " + name + ".gz");
+  refuse_file(folder, "holds neither " + name + " nor " + name + ".gz");
 }
 
 IdxArray read_dimensions(const std::string& path, std::size_t dimensions, const std::string& what) {
   IdxArray array = read_idx(path);
   if (array.shape.size() != dimensions) {
-    complain(path, "holds " + std::to_string(array.shape.size()) + " dimensions; expected " +
-                       std::to_string(dimensions) + ", " + what);
+    refuse_file(path, "holds " + std::to_string(array.shape.size()) + " dimensions; expected " +
+                          std::to_string(dimensions) + ", " + what);
   }
   return array;
 }
@@ -44,22 +40,22 @@ IdxArray read_dimensions(const std::string& path, std::size_t dimensions, const 
 ImageSet load_idx_folder(const std::string& folder, bool train, index_t classes) {
   std::error_code ignored;
   if (!fs::is_directory(folder, ignored))
-    complain(folder, fs::exists(folder, ignored) ? "is not a folder" : "no such folder");
+    refuse_file(folder, fs::exists(folder, ignored) ? "is not a folder" : "no such folder");
   const std::string prefix = train ? "train" : "t10k";
   const std::string image_path = file_in(folder, prefix + "-images-idx3-ubyte");
   const std::string label_path = file_in(folder, prefix + "-labels-idx1-ubyte");
   IdxArray images = read_dimensions(image_path, 3, "(image, row, column)");
   IdxArray labels = read_dimensions(label_path, 1, "(image)");
 
-  if (images.bytes.empty()) complain(image_path, "holds no pixels");
+  if (images.bytes.empty()) refuse_file(image_path, "holds no pixels");
   if (labels.shape[0] != images.shape[0]) {
-    complain(label_path, "holds " + std::to_string(labels.shape[0]) + " labels for the " +
-                             std::to_string(images.shape[0]) + " images of " + image_path);
+    refuse_file(label_path, "holds " + std::to_string(labels.shape[0]) + " labels for the " +
+                                std::to_string(images.shape[0]) + " images of " + image_path);
   }
   for (std::size_t i = 0; i < labels.bytes.size(); ++i) {
     if (labels.bytes[i] >= classes) {
-      complain(label_path, "label " + std::to_string(labels.bytes[i]) + " of image " + std::to_string(i) +
-                               " is not below " + std::to_string(classes) + ", the number of classes");
+      refuse_file(label_path, "label " + std::to_string(labels.bytes[i]) + " of image " + std::to_string(i) +
+                                  " is not below " + std::to_string(classes) + ", the number of classes");
     }
   }
   return {
@@ -74,9 +70,9 @@ ImageSet load_fashion_mnist(const std::string& folder, bool train) {
   constexpr index_t edge = 28;
   ImageSet images = load_idx_folder(folder.empty() ? package_folder : folder, train);
   if (images.height != edge || images.width != edge) {
-    complain(folder.empty() ? package_folder : folder, "images are " + std::to_string(images.height) + " x " +
-                                                           std::to_string(images.width) +
-                                                           "; expected 28 x 28, Fashion-MNIST");
+    refuse_file(folder.empty() ? package_folder : folder, "images are " + std::to_string(images.height) + " x " +
+                                                              std::to_string(images.width) +
+                                                              "; expected 28 x 28, Fashion-MNIST");
   }
   return images;
 }
