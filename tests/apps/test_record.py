@@ -100,8 +100,9 @@ def test_events_of_chosen_steps_are_whole_and_in_order(run):
     path = run(2, "record.events=[7, 9]", "train.micro_batches=2", deck="inputs/mlp_dp/tiny_gpt.toml")
     with xarray.open_dataset(path, group="events") as events:
         used = events.where(events["rank"] >= 0, drop=True)
-        parts = [text(name) for name in events.part_name.values] if "part_name" in events else None
-        rows = {name: used[name].values for name in ("rank", "step", "part", "unit", "micro_batch", "start_ns", "end_ns")}
+        parts = [text(name) for name in events.part_name.values]
+        names = ("rank", "step", "part", "unit", "micro_batch", "bytes", "start_ns", "end_ns")
+        rows = {name: used[name].values for name in names}
     with h5py.File(path) as file:
         start, end = file["steps/start_ns"][:], file["steps/end_ns"][:]
     assert set(rows["rank"]) == {0, 1} and set(rows["step"]) == {7, 8, 9}
@@ -117,4 +118,6 @@ def test_events_of_chosen_steps_are_whole_and_in_order(run):
             forward = mine & (rows["part"] == 0)
             assert sorted(set(rows["micro_batch"][forward])) == [0, 1]
     assert len(counts) == 1
-    assert parts is None or parts[0] == "forward"
+    assert parts[0] == "forward"
+    exchanged = rows["bytes"][rows["part"] == parts.index("exchange")]
+    assert (exchanged == 15072 * 4).all() and len(exchanged) == 6  # the flat gradient, once a step and rank

@@ -200,8 +200,8 @@ struct GlobalForwardBlocks {
     for (index_t k = first; k < end; ++k) {
       const Real sum = backend::tree_of<Real>(leaves, [&](index_t leaf) {
         Real of_leaf = 0;
-        const index_t last = backend::first_pixel(pixels, leaves, leaf + 1);
-        for (index_t p = backend::first_pixel(pixels, leaves, leaf); p < last; ++p) of_leaf += Real(x.at(b, 0, p)[k]);
+        const index_t last = backend::leaf_begin(pixels, leaves, leaf + 1);
+        for (index_t p = backend::leaf_begin(pixels, leaves, leaf); p < last; ++p) of_leaf += Real(x.at(b, 0, p)[k]);
         return of_leaf;
       });
       y.at(b, 0, 0)[k] = Scalar(sum / area);

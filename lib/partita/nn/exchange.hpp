@@ -17,6 +17,8 @@ class Exchange : public Progress {
   virtual const Window<const Scalar>& weights(const Exec& exec, index_t step) = 0;
   /// After the pass: sees to it that gradients() are those of the global batch. Collective where ranks share it.
   virtual void finish(const Exec& exec, Observer& observer) = 0;
+  /// Bytes that finish() hands in: what its moment says.
+  virtual index_t bytes() const { return 0; }
   /// Summed gradients, and behind them the batch's statistics; complete after finish on the owned ranges.
   virtual ConstVector<Sum<Scalar>> gradients() const = 0;
   /// After the update: what others must learn of it.

@@ -6,8 +6,6 @@
 namespace partita::nn {
 namespace {
 
-constexpr index_t most = kernels::norm_cell_limit;
-
 // rows x columns elements, rows `stride` apart, in row-major order.
 void cut(index_t offset, index_t rows, index_t columns, index_t stride, std::vector<kernels::NormCell>& cells) {
   if (rows <= 0 || columns <= 0) return;
@@ -15,15 +13,15 @@ void cut(index_t offset, index_t rows, index_t columns, index_t stride, std::vec
     columns *= rows;
     rows = 1;
   }
-  if (columns >= most) {
-    for (index_t r = 0; r < rows; ++r)
-      for (index_t c = 0; c < columns; c += most)
-        cells.push_back({offset + r * stride + c, 1, std::min(most, columns - c), std::min(most, columns - c)});
-    return;
+  const index_t at_once = rows == 1 ? 1 : kernels::norm_cell_limit / columns;
+  for (index_t r = 0; r < rows; r += std::max<index_t>(at_once, 1)) {
+    if (at_once > 1) {
+      cells.push_back({offset + r * stride, std::min(at_once, rows - r), columns, stride});
+    } else {
+      const std::vector<kernels::NormCell> row = kernels::norm_cells({offset + r * stride, columns});
+      cells.insert(cells.end(), row.begin(), row.end());
+    }
   }
-  const index_t at_once = most / columns;
-  for (index_t r = 0; r < rows; r += at_once)
-    cells.push_back({offset + r * stride, std::min(at_once, rows - r), columns, rows == 1 ? columns : stride});
 }
 
 // My part of block b of a dimension, counted from the first element that I hold.

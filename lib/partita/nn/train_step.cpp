@@ -7,10 +7,10 @@ template <class Scalar>
 void TrainStep<Scalar>::run(const Batch<Scalar>& batch, index_t step, Vector<double> losses,
                             Kokkos::View<double, Memory> norm, Observer& observer) {
   const Exec& exec = context_.exec();
-  const auto observed = [&](Part part, const auto& work) {
-    observer.before({.part = part}, {}, exec);
+  const auto observed = [&](const Moment& moment, const auto& work) {
+    observer.before(moment, {}, exec);
     work();
-    observer.after({.part = part}, {}, exec);
+    observer.after(moment, {}, exec);
   };
 
   Call<Scalar> call{.context = context_,
@@ -21,8 +21,9 @@ void TrainStep<Scalar>::run(const Batch<Scalar>& batch, index_t step, Vector<dou
   call.step = static_cast<std::uint64_t>(step);
   pass_.run(call, batch, exchange_, {losses},
             update_ == nullptr ? Kokkos::View<const double, Memory>() : update_->loss_scale());
-  observed(Part::exchange, [&] { exchange_.finish(exec, observer); });
-  if (update_ != nullptr) observed(Part::update, [&] { update_->run(context_, exchange_.gradients(), norm); });
+  observed({.part = Part::exchange, .bytes = exchange_.bytes()}, [&] { exchange_.finish(exec, observer); });
+  if (update_ != nullptr)
+    observed({.part = Part::update}, [&] { update_->run(context_, exchange_.gradients(), norm); });
   exchange_.publish(exec, observer);
 }
 

@@ -4,6 +4,7 @@
 #include <string>
 
 #include <partita/core/float16.hpp>
+#include <partita/kernels/backend/leaf_sums.hpp>
 #include <partita/kernels/backend/range.hpp>
 #include <partita/kernels/math.hpp>
 
@@ -12,31 +13,6 @@
 // are cut as partition() does.
 
 namespace partita::kernels::backend {
-
-/// The tree of core/tree.hpp over leaf(0), leaf(1), ...
-template <class Number, class Leaf>
-KOKKOS_INLINE_FUNCTION Number tree_of(index_t leaves, const Leaf& leaf) {
-  Number node[64];  // what is complete, from the left: no deeper than the tree
-  node[0] = 0;
-  int nodes = 0;
-  for (index_t l = 0; l < leaves; ++l) {
-    node[nodes++] = leaf(l);
-    int ends = 0;  // nodes whose last leaf this is: the steps to the right that the way down to it ends with
-    for (index_t low = 0, high = leaves; high - low > 1;) {
-      const index_t middle = low + (high - low + 1) / 2;
-      ends = l < middle ? 0 : ends + 1;
-      (l < middle ? high : low) = middle;
-    }
-    for (; ends > 0; --ends, --nodes) node[nodes - 2] += node[nodes - 1];
-  }
-  return node[0];
-}
-
-/// The first of a block's pixels, or for `leaf` + 1 their end.
-KOKKOS_INLINE_FUNCTION index_t first_pixel(index_t pixels, index_t leaves, index_t leaf) {
-  const index_t longer = pixels % leaves;
-  return leaf * (pixels / leaves) + (leaf < longer ? leaf : longer);
-}
 
 /// Where the number (image, pixel, channel) lies: rows of a matrix are images, or pixels of images.
 template <class Scalar>
@@ -114,7 +90,7 @@ struct LeafSums {
     const index_t blocks = (C + image_width - 1) / image_width, first = task % blocks * image_width;
     const index_t leaf = task / blocks % leaves, set = task / blocks / leaves;
     const int inside = int(C - first < image_width ? C - first : image_width);
-    const index_t begin = first_pixel(pixels, leaves, leaf), end = first_pixel(pixels, leaves, leaf + 1);
+    const index_t begin = leaf_begin(pixels, leaves, leaf), end = leaf_begin(pixels, leaves, leaf + 1);
     double sum[Body::sums * image_width] = {};
     for (index_t image = set * images; image < (set + 1) * images; ++image) {
       double centre[image_width];

@@ -3,6 +3,7 @@
 
 #include <partita/core/float16.hpp>
 #include <partita/core/types.hpp>
+#include <partita/kernels/backend/leaf_sums.hpp>
 #include <partita/kernels/backend/range.hpp>
 
 // Kernels that reduce along a row, written once: a thread of a host has a row and its vectors, a team of a device has
@@ -115,21 +116,10 @@ struct TeamRow {
 /// sum_of_leaves of more than one. Apart, so that it does not weigh on the loops of one.
 template <class A, class Row, class Function>
 PARTITA_COLD KOKKOS_FUNCTION A tree_of_leaves(const Row& row, index_t n, index_t leaves, const Function& f) {
-  const index_t longer = n % leaves, each = n / leaves;
-  A node[64];  // what is complete, from the left: no deeper than the tree
-  int nodes = 0;
-  for (index_t leaf = 0; leaf < leaves; ++leaf) {
-    const index_t first = leaf * each + (leaf < longer ? leaf : longer);
-    node[nodes++] = row.template sum<A>(each + (leaf < longer ? 1 : 0), [=](index_t i) { return f(first + i); });
-    int ends = 0;  // nodes whose last leaf this is: the steps to the right that the way down to it ends with
-    for (index_t low = 0, high = leaves; high - low > 1;) {
-      const index_t middle = low + (high - low + 1) / 2;
-      ends = leaf < middle ? 0 : ends + 1;
-      (leaf < middle ? high : low) = middle;
-    }
-    for (; ends > 0; --ends, --nodes) node[nodes - 2] += node[nodes - 1];
-  }
-  return node[0];
+  return tree_of<A>(leaves, [&](index_t leaf) {
+    const index_t first = leaf_begin(n, leaves, leaf);
+    return row.template sum<A>(leaf_begin(n, leaves, leaf + 1) - first, [=](index_t i) { return f(first + i); });
+  });
 }
 #undef PARTITA_COLD
 

@@ -29,6 +29,9 @@ class AllreduceExchange final : public nn::Exchange<Scalar> {
 
   const nn::Window<const Scalar>& weights(const Exec&, index_t) override { return weights_; }
   void finish(const Exec& exec, nn::Observer& observer) override;
+  index_t bytes() const override {
+    return (tree_ ? sum_.nodes() : 1) * sum_.size() * static_cast<index_t>(sizeof(Real));
+  }
   ConstVector<nn::Sum<Scalar>> gradients() const override;
 
  private:
