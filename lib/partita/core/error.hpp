@@ -3,6 +3,7 @@
 
 #include <stdexcept>
 #include <string>
+#include <string_view>
 
 namespace partita {
 
@@ -56,6 +57,14 @@ class IncompleteError : public Error {
  public:
   explicit IncompleteError(const std::string& message) : Error(message, ExitCode::incomplete) {}
 };
+
+/// Throws E with "<where>: <found>: expected <expected>", the grammar of all errors about what was given: `where` is the
+/// function, unit or place (file:line: key) that refuses, `found` names each operand with its extent or value ("x has 3
+/// columns, W has 4"), `expected` what is allowed.
+template <class E>
+[[noreturn]] void refuse(std::string_view where, std::string_view found, std::string_view expected) {
+  throw E(std::string(where).append(": ").append(found).append(": expected ").append(expected));
+}
 
 /// Throws the class that belongs to a code: how ranks share the exception of one of them. run_failed throws Error.
 [[noreturn]] void rethrow_as(ExitCode code, const std::string& message);
