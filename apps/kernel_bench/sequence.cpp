@@ -68,17 +68,17 @@ void add_softmax(Suite& suite, index_t B, index_t C) {
 }
 
 void add_attention(Suite& suite, index_t B, index_t D, const kernels::AttentionOptions& options) {
-  const auto [T, H, causal, algorithm] = options;
+  const auto [T, H, causal, algorithm, queries] = options;
   const index_t rows = B * T, C = H * D;
   const std::string size =
       fmt::format("{}/{}/B{}_T{}_H{}_D{}", name(algorithm), causal ? "causal" : "full", B, T, H, D);
-  suite.add("attention_forward/" + size, kernels::cost::attention_forward(B, T, H, D, causal, 4, 4),
+  suite.add("attention_forward/" + size, kernels::cost::attention_forward(B, whole(T), H, D, causal, 4, 4),
             [=](Context& context) -> Call {
               return
                   [=, &context, q = matrix(rows, C), k = matrix(rows, C), v = matrix(rows, C), y = matrix(rows, C),
                    lse = vector(B * H * T)] { kernels::attention_forward<float>(context, options, q, k, v, y, lse); };
             });
-  suite.add("attention_backward/" + size, kernels::cost::attention_backward(B, T, H, D, causal, 4, 4),
+  suite.add("attention_backward/" + size, kernels::cost::attention_backward(B, whole(T), H, D, causal, 4, 4),
             [=](Context& context) -> Call {
               const auto q = matrix(rows, C), k = matrix(rows, C), v = matrix(rows, C), y = matrix(rows, C);
               const auto lse = vector(B * H * T);

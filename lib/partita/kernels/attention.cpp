@@ -1,21 +1,31 @@
 // SPDX-License-Identifier: BSD-3-Clause
-#include <cmath>
-#include <partita/core/error.hpp>
 #include <partita/kernels/attention.hpp>
+
+#include <cmath>
+#include <string>
+
+#include <partita/core/error.hpp>
 #include <partita/kernels/backend/attention_host.hpp>
 #include <partita/kernels/backend/attention_host_backward.hpp>
 #include <partita/kernels/backend/attention_rows.hpp>
-#include <string>
 
 namespace partita::kernels {
 namespace {
 
+constexpr std::string_view of_tokens = "(B T, H D)", of_queries = "(B Q, H D)";
+
+std::string extents(index_t rows, index_t columns) {
+  return "(" + std::to_string(rows) + ", " + std::to_string(columns) + ")";
+}
+
 template <class View>
-void require_like_q(const char* function, const char* name, const View& a, std::size_t rows, std::size_t columns) {
-  if (a.extent(0) == rows && a.extent(1) == columns) return;
-  throw ShapeError(std::string(function) + ": " + name + " is (" + std::to_string(a.extent(0)) + ", " +
-                   std::to_string(a.extent(1)) + "), q is (" + std::to_string(rows) + ", " + std::to_string(columns) +
-                   "): expected the same shape (B T, H D)");
+void require_shape(const char* function, const char* name, const View& a, index_t rows, index_t columns,
+                   std::string_view expected) {
+  if (index_t(a.extent(0)) == rows && index_t(a.extent(1)) == columns) return;
+  refuse<ShapeError>(function,
+                     std::string(name) + " is " + extents(index_t(a.extent(0)), index_t(a.extent(1))) +
+                         ", q and the queries ask for " + extents(rows, columns),
+                     std::string(name) + " " + std::string(expected));
 }
 
 template <class View>
@@ -29,19 +39,23 @@ backend::Attention<Scalar> describe(const char* function, const AttentionOptions
                                     const ConstMatrix<Scalar>& k, const ConstMatrix<Scalar>& v, std::size_t lse) {
   const index_t rows = index_t(q.extent(0)), columns = index_t(q.extent(1)), T = options.T, H = options.H;
   if (T < 1 || rows % T != 0)
-    throw ShapeError(std::string(function) + ": q has " + std::to_string(rows) + " rows, T is " + std::to_string(T) +
-                     ": expected q (B T, H D)");
+    refuse<ShapeError>(function, "q has " + std::to_string(rows) + " rows, T is " + std::to_string(T), "q (B T, H D)");
   if (H < 1 || columns % H != 0)
-    throw ShapeError(std::string(function) + ": q has " + std::to_string(columns) + " columns, H is " +
-                     std::to_string(H) + ": expected q (B T, H D)");
-  require_like_q(function, "k", k, q.extent(0), q.extent(1));
-  require_like_q(function, "v", v, q.extent(0), q.extent(1));
-  if (index_t(lse) != rows * H)
-    throw ShapeError(std::string(function) + ": lse has " + std::to_string(lse) + " elements, q has " +
-                     std::to_string(rows) + " rows and H is " + std::to_string(H) + ": expected lse (B H T)");
-  const index_t D = columns / H;
+    refuse<ShapeError>(function, "q has " + std::to_string(columns) + " columns, H is " + std::to_string(H),
+                       "q (B T, H D)");
+  require_shape(function, "k", k, rows, columns, of_tokens);
+  require_shape(function, "v", v, rows, columns, of_tokens);
+  const Slice queries = queries_of(options);
+  const index_t B = rows / T, D = columns / H;
+  if (index_t(lse) != B * H * queries.extent)
+    refuse<ShapeError>(function,
+                       "lse has " + std::to_string(lse) + " elements, q has " + std::to_string(rows) + " rows, H is " +
+                           std::to_string(H) + " and " + std::to_string(queries.extent) + " of " + std::to_string(T) +
+                           " tokens are queries",
+                       "lse (B H Q)");
   using A = accumulate_t<Scalar>;
-  return {rows / T, T, H, D, options.causal, D == 0 ? A(1) : A(1 / std::sqrt(double(D))), heads(q), heads(k), heads(v)};
+  const A scale = D == 0 ? A(1) : A(1 / std::sqrt(double(D)));
+  return {B, T, H, D, queries.offset, queries.extent, options.causal, scale, heads(q), heads(k), heads(v)};
 }
 
 bool by_rows(const AttentionOptions& options) {
@@ -49,6 +63,17 @@ bool by_rows(const AttentionOptions& options) {
 }
 
 }  // namespace
+
+Slice queries_of(const AttentionOptions& options) {
+  const Slice& queries = options.queries;
+  if (queries == Slice{}) return whole(options.T);
+  if (queries.offset < 0 || queries.extent < 0 || queries.end() > options.T || queries.global != options.T)
+    refuse<ShapeError>("attention",
+                       "queries are tokens [" + std::to_string(queries.offset) + ", " + std::to_string(queries.end()) +
+                           ") of " + std::to_string(queries.global) + ", T is " + std::to_string(options.T),
+                       "a part of the T tokens");
+  return queries;
+}
 
 std::string_view name(AttentionAlgorithm algorithm) {
   return algorithm == AttentionAlgorithm::blockwise ? "blockwise" : "plain";
@@ -60,8 +85,8 @@ void attention_forward(Context& context, const AttentionOptions& options, std::t
                        Matrix<Scalar> y, Vector<accumulate_t<Scalar>> lse) {
   static const std::string label = "partita::kernels::attention_forward";
   const auto in = describe<Scalar>("attention_forward", options, q, k, v, lse.extent(0));
-  require_like_q("attention_forward", "y", y, q.extent(0), q.extent(1));
-  if (in.B == 0) return;
+  require_shape("attention_forward", "y", y, in.B * in.Q, in.H * in.D, of_queries);
+  if (in.B * in.Q == 0) return;
   const backend::AttentionResult<Scalar> out{heads(y), lse.data()};
   if (by_rows(options))
     return backend::rows::attention_forward(context, label, in, out, options.algorithm == AttentionAlgorithm::plain);
@@ -78,11 +103,12 @@ void attention_backward(Context& context, const AttentionOptions& options, std::
   static const std::string label = "partita::kernels::attention_backward";
   static const std::string query_label = label + "::query", key_label = label + "::key";
   const auto in = describe<Scalar>("attention_backward", options, q, k, v, lse.extent(0));
-  require_like_q("attention_backward", "y", y, q.extent(0), q.extent(1));
-  require_like_q("attention_backward", "dy", dy, q.extent(0), q.extent(1));
-  require_like_q("attention_backward", "dq", dq, q.extent(0), q.extent(1));
-  require_like_q("attention_backward", "dk", dk, q.extent(0), q.extent(1));
-  require_like_q("attention_backward", "dv", dv, q.extent(0), q.extent(1));
+  const index_t rows = in.B * in.T, queries = in.B * in.Q, columns = in.H * in.D;
+  require_shape("attention_backward", "y", y, queries, columns, of_queries);
+  require_shape("attention_backward", "dy", dy, queries, columns, of_queries);
+  require_shape("attention_backward", "dq", dq, rows, columns, of_tokens);
+  require_shape("attention_backward", "dk", dk, rows, columns, of_tokens);
+  require_shape("attention_backward", "dv", dv, rows, columns, of_tokens);
   if (in.B == 0) return;
   const backend::AttentionGradient<Scalar> out{heads(y), heads(dy), lse.data(), heads(dq), heads(dk), heads(dv)};
   if (by_rows(options))

@@ -5,6 +5,7 @@
 #include <type_traits>
 
 #include <partita/core/float16.hpp>
+#include <partita/core/index.hpp>
 #include <partita/core/types.hpp>
 #include <partita/kernels/context.hpp>
 
@@ -28,17 +29,23 @@ struct AttentionOptions {
   index_t H = 1;       ///< heads
   bool causal = true;  ///< token t sees keys 0..t only
   AttentionAlgorithm algorithm = AttentionAlgorithm::blockwise;
+  Slice queries = {};  ///< tokens whose y is computed, Q of T; {} means all of them
 };
+
+/// The tokens whose y is computed. Throws ShapeError if they are no part of the T tokens.
+Slice queries_of(const AttentionOptions& options);
 
 /// y(t) = sum_s p(t, s) v(s),   p(t, s) = exp(z(t, s) - lse(t)),   z(t, s) = q(t) . k(s) / sqrt(D),
 /// lse(t) = log sum_s exp(z(t, s)), for every sample and head; s runs over all keys, or over s <= t if causal.
 ///
-/// Shapes   q, k, v (B T, H D)   ->   y (B T, H D)   lse (B H T), the token fastest; both overwritten. B T may be 0.
+/// Shapes   q, k, v (B T, H D)   ->   y (B Q, H D)   lse (B H Q), the token fastest; both overwritten. B T may be 0.
+///          Rows of q that are no queries are not read.
 /// Runs     enqueued on context.exec(), scratch from context; no fence.
 /// Throws   ShapeError naming the operand and both extents.
 /// Cost     cost::attention_forward.
 /// Bits     on any backend there is only this one; y(t) and lse(t) depend on q(t) and on the keys and values that t
-///          sees, in chains over ascending d and s, rescaled once a block of 64 keys. Each head and sample is alone.
+///          sees, in chains over ascending d and s, rescaled once a block of 64 keys. Each head, sample and query is
+///          alone; NaN and infinities reach who sees them and nobody else.
 template <class Scalar>
 void attention_forward(Context& context, const AttentionOptions& options, std::type_identity_t<ConstMatrix<Scalar>> q,
                        std::type_identity_t<ConstMatrix<Scalar>> k, std::type_identity_t<ConstMatrix<Scalar>> v,
@@ -49,7 +56,9 @@ void attention_forward(Context& context, const AttentionOptions& options, std::t
 ///   dv(s) = sum_t p(t, s) dy(t)   dz(t, s) = p(t, s) (dy(t) . v(s) - dy(t) . y(t))
 ///   dq(t) = sum_s dz(t, s) k(s) / sqrt(D)   dk(s) = sum_t dz(t, s) q(t) / sqrt(D)
 ///
-/// Shapes   q, k, v, y, dy (B T, H D)   lse (B H T)   ->   dq, dk, dv (B T, H D), overwritten.
+/// t runs over the queries; dq of other tokens is 0.
+///
+/// Shapes   q, k, v (B T, H D)   y, dy (B Q, H D)   lse (B H Q)   ->   dq, dk, dv (B T, H D), overwritten.
 /// Runs     as attention_forward; parallel over samples and heads.
 /// Cost     cost::attention_backward.
 /// Bits     dq(t) as y(t); dk(s) and dv(s) are chains over the ascending t that see s.

@@ -2,6 +2,7 @@
 #include <partita/core/error.hpp>
 #include <partita/kernels/attention.hpp>
 #include <partita/kernels/backend/attention_rows.hpp>
+#include <support/caught.hpp>
 
 #include "numbers.hpp"
 
@@ -19,6 +20,7 @@ template <class Scalar>
 struct Operands {
   AttentionShape a;
   std::vector<Scalar> q, k, v, dy;
+  Slice queries = {};  // those of all that are computed
 
   explicit Operands(const AttentionShape& shape) : a(shape) {
     const index_t n = a.B * a.T * a.H * a.D;
@@ -26,7 +28,16 @@ struct Operands {
     dy = random_values<Scalar>(4, n);
   }
   AttentionOptions options(AttentionAlgorithm algorithm) const {
-    return {.T = a.T, .H = a.H, .causal = a.causal, .algorithm = algorithm};
+    return {.T = a.T, .H = a.H, .causal = a.causal, .algorithm = algorithm, .queries = queries};
+  }
+  /// Rows of the queries, of one with a row for each token.
+  std::vector<Scalar> rows_of_queries(const std::vector<Scalar>& all) const {
+    const Slice of = queries == Slice{} ? whole(a.T) : queries;
+    std::vector<Scalar> rows;
+    for (index_t b = 0; b < a.B; ++b)
+      for (index_t t = of.offset; t < of.end(); ++t)
+        for (index_t j = 0; j < a.H * a.D; ++j) rows.push_back(all[(b * a.T + t) * a.H * a.D + j]);
+    return rows;
   }
 };
 
@@ -55,12 +66,13 @@ Results<Scalar> run(Context& context, AttentionAlgorithm algorithm, const Operan
       joined[(3 * i + 1) * columns + j] = o.k[i * columns + j];
       joined[(3 * i + 2) * columns + j] = o.v[i * columns + j];
     }
-  const Placed<Scalar> qkv(joined, rows, 3 * columns, p), dy(o.dy, rows, columns, p), y(rows, columns, p),
-      dqkv(rows, 3 * columns, p);
+  const index_t queries = o.a.B * queries_of(o.options(algorithm)).extent;
+  const Placed<Scalar> qkv(joined, rows, 3 * columns, p), dy(o.rows_of_queries(o.dy), queries, columns, p),
+      y(queries, columns, p), dqkv(rows, 3 * columns, p);
   const auto third = [&](const Placed<Scalar>& of, index_t i) {
     return Matrix<Scalar>(Kokkos::subview(of.matrix(), Kokkos::ALL, Kokkos::pair(i * columns, (i + 1) * columns)));
   };
-  const auto lse = to_device(std::vector<accumulate_t<Scalar>>(o.a.B * o.a.H * o.a.T), p.offset);
+  const auto lse = to_device(std::vector<accumulate_t<Scalar>>(queries * o.a.H), p.offset);
   const auto options = o.options(algorithm);
   attention_forward<Scalar>(context, options, third(qkv, 0), third(qkv, 1), third(qkv, 2), y.matrix(), lse);
   attention_backward<Scalar>(context, options, third(qkv, 0), third(qkv, 1), third(qkv, 2), y.matrix(), lse,
@@ -179,6 +191,75 @@ TYPED_TEST(attention, of_a_head_is_its_own_whatever_heads_are_beside_it) {
       }
 }
 
+/// Queries may be split over ranks: y, lse and dq are those of the whole, and dk and dv what those queries give.
+TYPED_TEST(attention, of_some_queries_is_a_part_of_the_whole) {
+  using Scalar = TypeParam;
+  Context context;
+  for (AttentionAlgorithm algorithm : algorithms)
+    for (bool causal : {false, true}) {
+      Operands<Scalar> o({2, 83, 3, 19, causal});
+      const auto all = run(context, algorithm, o);
+      for (const Slice& part : {Slice{0, 37, 83}, Slice{37, 30, 83}, Slice{82, 1, 83}, Slice{5, 0, 83}}) {
+        o.queries = part;
+        const auto got = run(context, algorithm, o, {1, 3});
+        EXPECT_TRUE(same_bits(got.y, o.rows_of_queries(all.y)));
+        Operands<Scalar> masked = o;  // dy = 0 elsewhere is what others' queries give
+        std::vector<Scalar> dq = all.dq;
+        for (index_t i = 0; i < index_t(dq.size()); ++i)
+          if (!part.contains(i / (3 * 19) % 83)) dq[i] = masked.dy[i] = Scalar(0);
+        EXPECT_TRUE(same_bits(got.dq, dq));
+        for (index_t head = 0; head < 2 * 3; ++head)
+          for (index_t t = 0; t < part.extent; ++t)
+            EXPECT_EQ(got.lse[head * part.extent + t], all.lse[head * 83 + part.offset + t]);
+        masked.queries = {};
+        const auto expected = run(context, algorithm, masked);
+        EXPECT_TRUE(close(got.dk, in_double(expected.dk), 0)) << part.offset;
+        EXPECT_TRUE(close(got.dv, in_double(expected.dv), 0)) << part.offset;
+      }
+    }
+}
+
+/// A diverged token must show where it is seen, and nowhere else.
+TYPED_TEST(attention, nan_and_infinity_reach_those_alone_who_see_them) {
+  using Scalar = TypeParam;
+  Context context;
+  const index_t T = 90, H = 2, D = 19;
+  const Operands<Scalar> clean({1, T, H, D, true});
+  for (AttentionAlgorithm algorithm : algorithms) {
+    const auto expected = run(context, algorithm, clean);
+    for (const float bad : {std::numeric_limits<float>::quiet_NaN(), std::numeric_limits<float>::infinity()})
+      for (index_t at : {0, 20, 70}) {
+        SCOPED_TRACE(std::to_string(bad) + " at " + std::to_string(at));
+        const auto spoiled = [&](std::vector<Scalar> Operands<Scalar>::*operand) {
+          Operands<Scalar> o = clean;
+          (o.*operand)[at * H * D + 3] = Scalar(bad);
+          return run(context, algorithm, o);
+        };
+        const auto same = [&](const std::vector<Scalar>& a, const std::vector<Scalar>& b, index_t from, index_t to) {
+          const index_t row = H * D;
+          return same_bits(std::vector<Scalar>(a.begin() + from * row, a.begin() + to * row),
+                           std::vector<Scalar>(b.begin() + from * row, b.begin() + to * row));
+        };
+        for (auto operand : {&Operands<Scalar>::k, &Operands<Scalar>::v}) {
+          const auto got = spoiled(operand);
+          EXPECT_TRUE(same(got.y, expected.y, 0, at));
+          EXPECT_TRUE(same(got.dq, expected.dq, 0, at));
+          EXPECT_TRUE(operand == &Operands<Scalar>::k || !std::isfinite(double(got.y[(T - 1) * H * D + 3])));
+        }
+        for (auto operand : {&Operands<Scalar>::q, &Operands<Scalar>::dy}) {
+          const auto got = spoiled(operand);
+          EXPECT_TRUE(same(got.y, expected.y, 0, at));
+          EXPECT_TRUE(same(got.y, expected.y, at + 1, T));
+          EXPECT_TRUE(same(got.dq, expected.dq, 0, at));
+          EXPECT_TRUE(same(got.dq, expected.dq, at + 1, T));
+          EXPECT_TRUE(same(got.dk, expected.dk, at + 1, T));
+          EXPECT_TRUE(same(got.dv, expected.dv, at + 1, T));
+          EXPECT_FALSE(std::isfinite(double(got.dk[at * H * D + 3])));
+        }
+      }
+  }
+}
+
 /// The device's algorithm, in teams of one thread, against the host's.
 TYPED_TEST(attention, blocks_by_rows_give_the_same_bits) {
   using Scalar = TypeParam;
@@ -192,7 +273,7 @@ TYPED_TEST(attention, blocks_by_rows_give_the_same_bits) {
     const Vector<Scalar> y("y", T * D), dq("dq", T * D), dk("dk", T * D), dv("dv", T * D);
     const Vector<A> lse("lse", T);
     const backend::Attention<Scalar> in{
-        1, T, 1, D, causal, A(1 / std::sqrt(double(D))), {q.data(), D}, {k.data(), D}, {v.data(), D}};
+        1, T, 1, D, 0, T, causal, A(1 / std::sqrt(double(D))), {q.data(), D}, {k.data(), D}, {v.data(), D}};
     backend::rows::attention_forward<Scalar>(context, "partita::kernels::test", in, {{y.data(), D}, lse.data()}, false);
     backend::rows::attention_backward<Scalar>(
         context, "partita::kernels::test", "partita::kernels::test", in,
@@ -229,22 +310,23 @@ TEST(attention_gradient, is_the_slope_in_double) {
 TEST(attention_shapes, errors_name_operand_and_extents) {
   Context context;
   const auto m = [](index_t rows, index_t columns) { return Matrix<float>("m", rows, columns); };
-  const auto forward = [&](AttentionOptions options, Matrix<float> q, Matrix<float> v, index_t lse) -> std::string {
-    try {
-      attention_forward<float>(context, options, q, q, v, q, Vector<float>("lse", lse));
-    } catch (const ShapeError& error) {
-      return error.what();
-    }
-    return "no ShapeError";
+  const auto forward = [&](AttentionOptions options, Matrix<float> q, Matrix<float> v, index_t lse) {
+    return partita::testing::caught<ShapeError>(
+        [&] { attention_forward<float>(context, options, q, q, v, q, Vector<float>("lse", lse)); });
   };
   EXPECT_EQ(forward({.T = 4, .H = 2}, m(10, 8), m(10, 8), 20),
             "attention_forward: q has 10 rows, T is 4: expected q (B T, H D)");
   EXPECT_EQ(forward({.T = 5, .H = 3}, m(10, 8), m(10, 8), 30),
             "attention_forward: q has 8 columns, H is 3: expected q (B T, H D)");
   EXPECT_EQ(forward({.T = 5, .H = 2}, m(10, 8), m(10, 6), 20),
-            "attention_forward: v is (10, 6), q is (10, 8): expected the same shape (B T, H D)");
+            "attention_forward: v is (10, 6), q and the queries ask for (10, 8): expected v (B T, H D)");
   EXPECT_EQ(forward({.T = 5, .H = 2}, m(10, 8), m(10, 8), 10),
-            "attention_forward: lse has 10 elements, q has 10 rows and H is 2: expected lse (B H T)");
+            "attention_forward: lse has 10 elements, q has 10 rows, H is 2 and 5 of 5 tokens are queries: expected lse "
+            "(B H Q)");
+  EXPECT_EQ(forward({.T = 5, .H = 2, .queries = {2, 3, 5}}, m(10, 8), m(10, 8), 12),
+            "attention_forward: y is (10, 8), q and the queries ask for (6, 8): expected y (B Q, H D)");
+  EXPECT_EQ(forward({.T = 5, .H = 2, .queries = {3, 3, 5}}, m(10, 8), m(10, 8), 20),
+            "attention: queries are tokens [3, 6) of 5, T is 5: expected a part of the T tokens");
 }
 
 }  // namespace

@@ -18,14 +18,16 @@ TEST(cost_sequence, gemm_options_add_what_they_read_and_compute) {
 }
 
 TEST(cost_sequence, attention_counts_the_pairs_that_are_seen) {
-  EXPECT_EQ(cost::attention_pairs(2, 3, 5, false), 2 * 5 * 9);
-  EXPECT_EQ(cost::attention_pairs(2, 3, 5, true), 2 * 5 * 6);
+  EXPECT_EQ(cost::attention_pairs(2, whole(3), 5, false), 2 * 5 * 9);
+  EXPECT_EQ(cost::attention_pairs(2, whole(3), 5, true), 2 * 5 * 6);
+  EXPECT_EQ(cost::attention_pairs(2, {1, 2, 4}, 5, false), 2 * 5 * 8);
+  EXPECT_EQ(cost::attention_pairs(2, {1, 2, 4}, 5, true), 2 * 5 * (2 + 3));
   // One token: q . k and p v are 2 D each, 5 for the weight; y is divided once an element.
-  EXPECT_EQ(cost::attention_forward(1, 1, 1, 8, true, 4, 4), (Cost{4 * 8 + 5 + 8, 4 * 8 * 4 + 4}));
-  EXPECT_EQ(cost::attention_backward(1, 1, 1, 8, true, 4, 4), (Cost{10 * 8 + 5 + 3 * 8, 8 * 8 * 4 + 4}));
+  EXPECT_EQ(cost::attention_forward(1, whole(1), 1, 8, true, 4, 4), (Cost{4 * 8 + 5 + 8, 4 * 8 * 4 + 4}));
+  EXPECT_EQ(cost::attention_backward(1, whole(1), 1, 8, true, 4, 4), (Cost{10 * 8 + 5 + 3 * 8, 8 * 8 * 4 + 4}));
   // The reference GPT: 2.5 times the products backward.
-  const double forward = cost::attention_forward(8, 256, 4, 64, true, 4, 4).flop;
-  const double backward = cost::attention_backward(8, 256, 4, 64, true, 4, 4).flop;
+  const double forward = cost::attention_forward(8, whole(256), 4, 64, true, 4, 4).flop;
+  const double backward = cost::attention_backward(8, whole(256), 4, 64, true, 4, 4).flop;
   EXPECT_NEAR(backward / forward, 2.5, 0.05);
 }
 
@@ -48,7 +50,7 @@ TEST(cost_sequence, embedding_moves_rows) {
 }
 
 TEST(cost_sequence, nothing_costs_no_flop) {
-  EXPECT_EQ(cost::attention_forward(0, 5, 2, 3, true, 4, 4), Cost{});
+  EXPECT_EQ(cost::attention_forward(0, whole(5), 2, 3, true, 4, 4), Cost{});
   EXPECT_EQ(cost::softmax_forward(0, 5, 4), Cost{});
   EXPECT_EQ(cost::layernorm_backward_weights(0, 5, 4, 4).flop, 0);
 }

@@ -56,6 +56,17 @@ const Case cases[] = {
      },
      {4, 5},
      2},
+    // A rank's share of the queries, with keys and values of all tokens before it.
+    {"slice_of_queries",
+     [] {
+       using L = Layers<double>;
+       return LayerList<double>{L::linear("qkv", {.K = whole(2), .N = {3, 2, 3}, .tokens = whole(5)}),
+                                L::attention("attention", {.T = 5, .H = 2, .queries = {2, 2, 5}}, 3),
+                                L::activation("tanh", 2 * 6, Activation::tanh),
+                                L::linear("head", {.K = whole(6), .N = {4}, .tokens = whole(2)})};
+     },
+     {2, 4},
+     3},
     {"vgg_group_norm",
      [] {
        CnnShape shape = small_cnn(CnnKind::vgg);

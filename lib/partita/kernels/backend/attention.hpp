@@ -13,19 +13,28 @@ struct Heads {
   index_t leading;
 };
 
-/// Extents of an attention, and what both directions read. `scale` is 1 / sqrt(D).
+/// Extents of an attention, and what both directions read: q, k, v have a row for each token; y, dy and lse have one
+/// for each query, the tokens [first, first + Q). `scale` is 1 / sqrt(D), t a token among all T.
 template <class Scalar>
 struct Attention {
-  index_t B, T, H, D;
+  index_t B, T, H, D, first, Q;
   bool causal;
   accumulate_t<Scalar> scale;
   Heads<const Scalar> q, k, v;
 
-  /// Row `t` of head `head` = b H + h.
+  /// Row t of head `head` = b H + h, of a matrix (B T, H D).
   template <class Number>
   KOKKOS_FUNCTION Number* row(const Heads<Number>& of, index_t head, index_t t) const {
     return of.data + (head / H * T + t) * of.leading + head % H * D;
   }
+  /// Row of query t, of a matrix (B Q, H D).
+  template <class Number>
+  KOKKOS_FUNCTION Number* query_row(const Heads<Number>& of, index_t head, index_t t) const {
+    return of.data + (head / H * Q + t - first) * of.leading + head % H * D;
+  }
+  /// Place of query t among B H Q numbers.
+  KOKKOS_FUNCTION index_t query(index_t head, index_t t) const { return head * Q + t - first; }
+  KOKKOS_FUNCTION bool is_query(index_t t) const { return t >= first && t < first + Q; }
   /// How many keys token t sees.
   KOKKOS_FUNCTION index_t seen(index_t t) const { return causal ? t + 1 : T; }
 };

@@ -64,8 +64,9 @@ struct AttentionForward : AttentionPanel<Scalar> {
       for (int w = 0; w < W; ++w) s.output[d * W + w] *= factor[w];
   }
 
+  /// The queries from token q0 on.
   void operator()(index_t head, index_t q0, const Scratch& s) const {
-    const index_t D = in.D, n = std::min<index_t>(W, in.T - q0), limit = in.seen(q0 + n - 1);
+    const index_t D = in.D, n = std::min<index_t>(W, in.first + in.Q - q0), limit = in.seen(q0 + n - 1);
     Panel::load(in.row(in.q, head, q0), in.q.leading, n, D, in.scale, s.query);
     std::fill_n(s.top, W, -Panel::infinity);
     for (index_t k0 = 0; k0 < limit; k0 += key_block) {
@@ -76,16 +77,19 @@ struct AttentionForward : AttentionPanel<Scalar> {
                      index_t(W));
       if (in.causal && k0 + keys - 1 > q0) Panel::mask(q0, k0, keys, -Panel::infinity, s.score);
       weigh(keys, D, k0 == 0, s);
-      multiply_panel(D, keys, v.data, Left<Constant<1>, index_t>{{}, v.step}, s.score, index_t(W), k0 > 0, s.output,
-                     index_t(W));
+      const index_t open = Panel::seen_by_all(in.causal, q0, k0, keys);
+      const bool careful = open < keys && !Panel::finite(v.data + open * v.step, v.step, keys - open, D);
+      if (!careful || open > 0)
+        multiply_panel(D, careful ? open : keys, v.data, Left<Constant<1>, index_t>{{}, v.step}, s.score, index_t(W),
+                       k0 > 0, s.output, index_t(W));
+      if (careful) Panel::add_seen(q0, k0, open, keys, D, v, s.score, s.output);
     }
-    A* const lse = out.lse + head * in.T + q0;
+    A* const lse = out.lse + in.query(head, q0);
     for (index_t w = 0; w < n; ++w) lse[w] = s.top[w] + Kokkos::log(s.sum[w]);
 #pragma GCC unroll 1
     for (int w = 0; w < W; ++w) s.sum[w] = A(1) / s.sum[w];
-    Panel::store(s.output, s.sum, n, D, in_row(head, q0), out.y.leading);
+    Panel::store(s.output, s.sum, n, D, in.query_row(out.y, head, q0), out.y.leading);
   }
-  Scalar* in_row(index_t head, index_t t) const { return in.row(out.y, head, t); }
 };
 
 template <class Scalar>
@@ -95,10 +99,10 @@ void attention_forward(Context& context, const std::string& label, const Attenti
   using A = accumulate_t<Scalar>;
   const index_t size = typename Kernel::Scratch(nullptr, in.D).size, threads = threads_of(context.exec());
   A* const scratch = static_cast<A*>(context.scratch(std::size_t(size * threads) * sizeof(A)));
-  const index_t panels = (in.T + Kernel::W - 1) / Kernel::W;
+  const index_t panels = (in.Q + Kernel::W - 1) / Kernel::W;
   const Kernel kernel{{}, in, out};
   for_tasks(context.exec(), label, in.B * in.H * panels, [&](index_t slot, index_t task) {
-    kernel(task / panels, task % panels * Kernel::W, typename Kernel::Scratch(scratch + slot * size, in.D));
+    kernel(task / panels, in.first + task % panels * Kernel::W, typename Kernel::Scratch(scratch + slot * size, in.D));
   });
 }
 

@@ -46,19 +46,32 @@ struct AttentionBackward : AttentionPanel<Scalar> {
   }
 
   void load_queries(index_t head, index_t q0, index_t n, const Scratch& s) const {
-    const Scalar *const q = in.row(in.q, head, q0), *const dy = in.row(out.dy, head, q0);
+    const Scalar *const q = in.row(in.q, head, q0), *const dy = in.query_row(out.dy, head, q0);
     Panel::load(q, in.q.leading, n, in.D, in.scale, s.query);
     Panel::load(dy, out.dy.leading, n, in.D, A(1), s.dy);
     load_rows(q, in.q.leading, n, in.D, in.scale, s.query_rows, s.pitch);
     load_rows(dy, out.dy.leading, n, in.D, A(1), s.dy_rows, s.pitch);
     // y is needed for dy . y alone; its panel lies where dq's will.
-    Panel::load(in.row(out.y, head, q0), out.y.leading, n, in.D, A(1), s.dq);
+    Panel::load(in.query_row(out.y, head, q0), out.y.leading, n, in.D, A(1), s.dq);
     std::fill_n(s.product, W, A(0));
     for (index_t d = 0; d < in.D; ++d)
 #pragma GCC unroll 1
       for (int w = 0; w < W; ++w) s.product[w] = math::fused(s.dy[d * W + w], s.dq[d * W + w], s.product[w]);
     std::fill_n(s.lse, W, A(0));
-    std::copy_n(out.lse + head * in.T + q0, n, s.lse);
+    std::copy_n(out.lse + in.query(head, q0), n, s.lse);
+  }
+
+  /// dv and dk of keys [k0 + j, k0 + j + keys) += what queries [w, n) of the panel give.
+  void add_to_keys(index_t keys, index_t w, index_t n, index_t k0, index_t j, const Scratch& s) const {
+    if (keys == 0 || w >= n) return;
+    const Left<index_t, Constant<1>> row_major{unknown(W), {}};
+    const index_t from = j * W + w, query = w * s.pitch, key = (k0 + j) * s.pitch;
+    for (index_t d = 0; d < in.D; d += W) {
+      multiply_panel(keys, n - w, s.weight + from, row_major, s.dy_rows + query + d, s.pitch, true, s.dv + key + d,
+                     s.pitch);
+      multiply_panel(keys, n - w, s.slope + from, row_major, s.query_rows + query + d, s.pitch, true, s.dk + key + d,
+                     s.pitch);
+    }
   }
 
   void operator()(index_t head, const Scratch& s) const {
@@ -66,9 +79,12 @@ struct AttentionBackward : AttentionPanel<Scalar> {
     std::fill_n(s.dk, T * s.pitch, A(0));
     std::fill_n(s.dv, T * s.pitch, A(0));
     alignas(64) A lse[W], product[W];
-    for (index_t q0 = 0; q0 < T; q0 += W) {
-      const index_t n = std::min<index_t>(W, T - q0), limit = in.seen(q0 + n - 1);
+    for (index_t t = 0; t < T; ++t)
+      if (!in.is_query(t)) std::fill_n(in.row(out.dq, head, t), D, Scalar(0));
+    for (index_t q0 = in.first; q0 < in.first + in.Q; q0 += W) {
+      const index_t n = std::min<index_t>(W, in.first + in.Q - q0), limit = in.seen(q0 + n - 1);
       load_queries(head, q0, n, s);
+      const bool finite = Panel::finite(s.query_rows, s.pitch, n, D) && Panel::finite(s.dy_rows, s.pitch, n, D);
       std::copy_n(s.lse, W, lse);
       std::copy_n(s.product, W, product);
       for (index_t k0 = 0; k0 < limit; k0 += key_block) {
@@ -90,14 +106,19 @@ struct AttentionBackward : AttentionPanel<Scalar> {
             slope[w] = p * (slope[w] - product[w]);
           }
         }
-        for (index_t d = 0; d < D; d += W) {
-          const Left<index_t, Constant<1>> row_major{unknown(W), {}};
-          multiply_panel(keys, n, s.weight, row_major, s.dy_rows + d, s.pitch, true, s.dv + k0 * s.pitch + d, s.pitch);
-          multiply_panel(keys, n, s.slope, row_major, s.query_rows + d, s.pitch, true, s.dk + k0 * s.pitch + d,
-                         s.pitch);
+        const index_t open = Panel::seen_by_all(in.causal, q0, k0, keys);
+        if (open < keys) {  // an infinity or NaN of one query must not become its neighbour's
+          Panel::mask(q0, k0, keys, A(0), s.weight);
+          Panel::mask(q0, k0, keys, A(0), s.slope);
         }
-        multiply_panel(D, keys, k.data, Left<Constant<1>, index_t>{{}, k.step}, s.slope, index_t(W), k0 > 0, s.dq,
-                       index_t(W));
+        const index_t together = open == keys || finite ? keys : open;
+        add_to_keys(together, 0, n, k0, 0, s);
+        for (index_t j = together; j < keys; ++j) add_to_keys(1, k0 + j - q0, n, k0, j, s);
+        const bool careful = open < keys && !Panel::finite(k.data + open * k.step, k.step, keys - open, D);
+        if (!careful || open > 0)
+          multiply_panel(D, careful ? open : keys, k.data, Left<Constant<1>, index_t>{{}, k.step}, s.slope, index_t(W),
+                         k0 > 0, s.dq, index_t(W));
+        if (careful) Panel::add_seen(q0, k0, open, keys, D, k, s.slope, s.dq);
       }
       std::fill_n(s.product, W, in.scale);
       Panel::store(s.dq, s.product, n, D, in.row(out.dq, head, q0), out.dq.leading);

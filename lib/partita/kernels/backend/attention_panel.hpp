@@ -2,6 +2,7 @@
 #pragma once
 
 #include <algorithm>
+#include <cmath>
 #include <limits>
 
 #include <partita/kernels/backend/attention.hpp>
@@ -79,6 +80,28 @@ struct AttentionPanel {
 #pragma GCC unroll 1
       for (int w = 0; w < W; ++w) panel[d * W + w] *= factor[w];
     transpose(D, n, panel, index_t(W), rows, leading);
+  }
+  /// No infinity and no NaN among `rows` of `columns` numbers.
+  static bool finite(const A* from, index_t leading, index_t rows, index_t columns) {
+    bool all = true;
+    for (index_t i = 0; i < rows; ++i)
+      for (index_t j = 0; j < columns; ++j) all &= std::abs(from[i * leading + j]) <= std::numeric_limits<A>::max();
+    return all;
+  }
+  /// How many of the keys [k0, k0 + keys) every query from q0 on sees.
+  static index_t seen_by_all(bool causal, index_t q0, index_t k0, index_t keys) {
+    return causal ? std::clamp<index_t>(q0 + 1 - k0, 0, keys) : keys;
+  }
+  /// output(:, w) += sum over j of values(j, :) score(j, w), key j = [k0 + from, k0 + keys) only for the queries w that
+  /// see it: elsewhere the weight is 0, and 0 times an infinity would be NaN.
+  static void add_seen(index_t q0, index_t k0, index_t from, index_t keys, index_t D, Block<A> values, const A* score,
+                       A* output) {
+    for (index_t d = 0; d < D; ++d)
+      for (index_t j = from; j < keys; ++j) {
+        const A value = values.data[j * values.step + d];
+        for (index_t w = k0 + j - q0; w < W; ++w)
+          output[d * W + w] = math::fused(value, score[j * W + w], output[d * W + w]);
+      }
   }
   /// Scores of keys [k0, k0 + keys) that queries from q0 on do not see become `value`.
   static void mask(index_t q0, index_t k0, index_t keys, A value, A* score) {

@@ -39,7 +39,7 @@ struct Forward {
 
   template <class Team>
   KOKKOS_FUNCTION void operator()(const Team& team, index_t row, A* shared) const {
-    const index_t head = row / in.T, t = row % in.T, limit = in.seen(t), D = in.D;
+    const index_t head = row / in.Q, t = in.first + row % in.Q, limit = in.seen(t), D = in.D;
     A *const weight = shared, *const output = shared + block;
     const Scalar* const q = in.row(in.q, head, t);
     A top = -Kokkos::Experimental::infinity_v<A>, sum = 0;
@@ -67,12 +67,12 @@ struct Forward {
     }
     const A share = A(1) / sum;
     for (index_t d = team.team_rank(); d < D; d += team.team_size())
-      in.row(out.y, head, t)[d] = Scalar(output[d] * share);
+      in.query_row(out.y, head, t)[d] = Scalar(output[d] * share);
     if (team.team_rank() == 0) out.lse[row] = top + Kokkos::log(sum);
   }
 };
 
-/// dq of one query, and dy . y for BackwardKey.
+/// dq of one token, 0 where it is no query, and dy . y for BackwardKey.
 template <class Scalar>
 struct BackwardQuery {
   using A = accumulate_t<Scalar>;
@@ -86,15 +86,19 @@ struct BackwardQuery {
   template <class Team>
   KOKKOS_FUNCTION void operator()(const Team& team, index_t row, A* shared) const {
     const index_t head = row / in.T, t = row % in.T, limit = in.seen(t), D = in.D;
+    if (!in.is_query(t)) {
+      for (index_t d = team.team_rank(); d < D; d += team.team_size()) in.row(out.dq, head, t)[d] = Scalar(0);
+      return;
+    }
     A *const weight = shared, *const slope = shared + block, *const dq = shared + 2 * block;
-    const Scalar *const q = in.row(in.q, head, t), *const dy = in.row(out.dy, head, t);
-    const A along = dot(A(1), dy, in.row(out.y, head, t), D);
+    const Scalar *const q = in.row(in.q, head, t), *const dy = in.query_row(out.dy, head, t);
+    const A along = dot(A(1), dy, in.query_row(out.y, head, t), D), lse = out.lse[in.query(head, t)];
     if (team.team_rank() == 0) product[row] = along;
     for (index_t d = team.team_rank(); d < D; d += team.team_size()) dq[d] = 0;
     for (index_t k0 = 0; k0 < limit; k0 += block) {
       const index_t keys = limit - k0 < block ? limit - k0 : block;
       for (index_t s = team.team_rank(); s < keys; s += team.team_size()) {
-        weight[s] = math::exp(dot(in.scale, q, in.row(in.k, head, k0 + s), D) - out.lse[row]);
+        weight[s] = math::exp(dot(in.scale, q, in.row(in.k, head, k0 + s), D) - lse);
         slope[s] = weight[s] * (dot(A(1), dy, in.row(in.v, head, k0 + s), D) - along);
       }
       team.team_barrier();
@@ -127,8 +131,9 @@ struct BackwardKey {
     A *const weight = shared, *const slope = shared + block, *const dk = shared + 2 * block, *const dv = dk + D;
     const Scalar *const k = in.row(in.k, head, s), *const v = in.row(in.v, head, s);
     for (index_t d = team.team_rank(); d < D; d += team.team_size()) dk[d] = dv[d] = 0;
-    for (index_t t0 = in.causal ? s : 0; t0 < in.T; t0 += block) {
-      const index_t queries = in.T - t0 < block ? in.T - t0 : block;
+    const index_t end = in.first + in.Q;
+    for (index_t t0 = in.causal && s > in.first ? s : in.first; t0 < end; t0 += block) {
+      const index_t queries = end - t0 < block ? end - t0 : block;
       for (index_t i = team.team_rank(); i < queries; i += team.team_size()) {
         const index_t t = t0 + i, of = head * in.T + t;
         if (kept != nullptr) {
@@ -136,14 +141,14 @@ struct BackwardKey {
           slope[i] = kept[of * kept_pitch + in.T + s];
           continue;
         }
-        weight[i] = math::exp(dot(in.scale, in.row(in.q, head, t), k, D) - out.lse[of]);
-        slope[i] = weight[i] * (dot(A(1), in.row(out.dy, head, t), v, D) - product[of]);
+        weight[i] = math::exp(dot(in.scale, in.row(in.q, head, t), k, D) - out.lse[in.query(head, t)]);
+        slope[i] = weight[i] * (dot(A(1), in.query_row(out.dy, head, t), v, D) - product[of]);
       }
       team.team_barrier();
       for (index_t d = team.team_rank(); d < D; d += team.team_size())
         for (index_t i = 0; i < queries; ++i) {
           dk[d] = math::fused(slope[i], in.scale * A(in.row(in.q, head, t0 + i)[d]), dk[d]);
-          dv[d] = math::fused(weight[i], A(in.row(out.dy, head, t0 + i)[d]), dv[d]);
+          dv[d] = math::fused(weight[i], A(in.query_row(out.dy, head, t0 + i)[d]), dv[d]);
         }
       team.team_barrier();
     }
@@ -194,7 +199,7 @@ template <class Scalar>
 void attention_forward(Context& context, const std::string& label, const Attention<Scalar>& in,
                        const AttentionResult<Scalar>& out, bool plain) {
   using A = accumulate_t<Scalar>;
-  const index_t all = in.B * in.H * in.T;
+  const index_t all = in.B * in.H * in.Q;
   const Forward<Scalar> body{in, out, plain ? in.T : index_t(64)};
   const index_t global = global_numbers(all, body.numbers(), plain);
   A* const scratch = static_cast<A*>(context.scratch(std::size_t(global) * sizeof(A)));

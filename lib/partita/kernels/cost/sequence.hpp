@@ -54,27 +54,27 @@ constexpr Cost rmsnorm_backward_weights(index_t B, index_t C, index_t element, i
 }
 
 /// Pairs of a query and a key that it sees, over all samples and heads.
-constexpr double attention_pairs(index_t B, index_t T, index_t H, bool causal) {
-  const double t = double(T);
-  return double(B) * double(H) * (causal ? t * (t + 1) / 2 : t * t);
+constexpr double attention_pairs(index_t B, Slice queries, index_t H, bool causal) {
+  const double Q = double(queries.extent), first = double(queries.offset), T = double(queries.global);
+  return double(B) * double(H) * (causal ? Q * first + Q * (Q + 1) / 2 : Q * T);
 }
 
 /// Reads q, k, v, writes y, lse (`statistic` bytes each). A pair: two products of 2 D, scaling, maximum, subtraction,
 /// exp, addition. What masked pairs of a block, and rescaling, cost beyond that is the algorithm's own.
-constexpr Cost attention_forward(index_t B, index_t T, index_t H, index_t D, bool causal, index_t element,
+constexpr Cost attention_forward(index_t B, Slice queries, index_t H, index_t D, bool causal, index_t element,
                                  index_t statistic) {
-  const double numbers = double(B) * double(T) * double(H) * double(D);
-  return {attention_pairs(B, T, H, causal) * (4 * double(D) + 5) + numbers,
-          4 * numbers * double(element) + double(B) * double(H) * double(T) * double(statistic)};
+  const double heads = double(B) * double(H), Q = double(queries.extent), T = double(queries.global);
+  return {attention_pairs(B, queries, H, causal) * (4 * double(D) + 5) + heads * Q * double(D),
+          heads * (2 * (Q + T) * double(D) * double(element) + Q * double(statistic))};
 }
 
 /// Reads q, k, v, y, dy, lse, writes dq, dk, dv. A pair: five products of 2 D, scaling, two subtractions, exp,
 /// multiplication.
-constexpr Cost attention_backward(index_t B, index_t T, index_t H, index_t D, bool causal, index_t element,
+constexpr Cost attention_backward(index_t B, Slice queries, index_t H, index_t D, bool causal, index_t element,
                                   index_t statistic) {
-  const double numbers = double(B) * double(T) * double(H) * double(D);
-  return {attention_pairs(B, T, H, causal) * (10 * double(D) + 5) + 3 * numbers,
-          8 * numbers * double(element) + double(B) * double(H) * double(T) * double(statistic)};
+  const double heads = double(B) * double(H), Q = double(queries.extent), T = double(queries.global);
+  return {attention_pairs(B, queries, H, causal) * (10 * double(D) + 5) + 3 * heads * Q * double(D),
+          heads * ((3 * Q + 5 * T) * double(D) * double(element) + Q * double(statistic))};
 }
 
 /// Reads a token and its rows of W (and of P, if `positions`), writes y: `rows` = B T.

@@ -1,28 +1,32 @@
 // SPDX-License-Identifier: BSD-3-Clause
-#include <partita/kernels/cost.hpp>
 #include <partita/nn/units/attention.hpp>
+
 #include <utility>
+
+#include <partita/kernels/cost.hpp>
 
 namespace partita::nn {
 
 template <class Scalar>
 Attention<Scalar>::Attention(std::string name, const kernels::AttentionOptions& options, index_t D)
-    : Unit<Scalar>(std::move(name), options.T * 3 * options.H * D, options.T * options.H * D),
+    : Unit<Scalar>(std::move(name), options.T * 3 * options.H * D, queries_of(options).extent * options.H * D),
       options_(options),
-      D_(D) {}
+      D_(D) {
+  options_.queries = queries_of(options);
+}
 
 template <class Scalar>
 PassFlop Attention<Scalar>::flop(index_t B) const {
   namespace cost = kernels::cost;
-  const auto& [T, H, causal, algorithm] = options_;
-  return {cost::attention_forward(B, T, H, D_, causal, sizeof(Scalar), sizeof(Sum<Scalar>)).flop,
-          cost::attention_backward(B, T, H, D_, causal, sizeof(Scalar), sizeof(Sum<Scalar>)).flop};
+  const auto& [T, H, causal, algorithm, queries] = options_;
+  return {cost::attention_forward(B, queries, H, D_, causal, sizeof(Scalar), sizeof(Sum<Scalar>)).flop,
+          cost::attention_backward(B, queries, H, D_, causal, sizeof(Scalar), sizeof(Sum<Scalar>)).flop};
 }
 
 template <class Scalar>
 Footprint Attention<Scalar>::footprint(index_t B) const {
   Cutter cutter;
-  cutter.vector<Sum<Scalar>>(B * options_.H * options_.T);
+  cutter.vector<Sum<Scalar>>(B * options_.H * options_.queries.extent);
   return {.saved = cutter.used()};
 }
 

@@ -8,6 +8,7 @@ namespace partita::nn {
 
 /// Scaled dot-product attention of H heads of width D: x is [q | k | v] of each token (3, H, D), y the heads' outputs
 /// (H, D). No weights: the projections are Linear units around it. Heads are independent: here may be some of many.
+/// With options.queries y is that of some tokens, of x of all: a rank's share, whose dx others add to.
 template <class Scalar>
 class Attention final : public Unit<Scalar> {
  public:
@@ -30,7 +31,7 @@ class Attention final : public Unit<Scalar> {
     return M(Kokkos::subview(qkv, Kokkos::ALL, Kokkos::pair<index_t, index_t>(part * columns, (part + 1) * columns)));
   }
   Vector<Sum<Scalar>> lse(const Call<Scalar>& call, index_t B) const {
-    return Cutter(call.saved).vector<Sum<Scalar>>(B * options_.H * options_.T);
+    return Cutter(call.saved).vector<Sum<Scalar>>(B * options_.H * options_.queries.extent);
   }
 
   kernels::AttentionOptions options_;
