@@ -138,7 +138,60 @@ def suites(path, text):
             yield text.count("\n", 0, test.start()) + 1, f"suite {test[1]} is not named like its file ({stem} or {stem}_*)"
 
 
-RULES = {rule.__name__: rule for rule in (layers, state, labels, spdx, suites)}
+# What a doc block may say of a declaration, in one column of keys and one of text.
+KEYS = "Shapes|Units|Runs|Throws|Cost|Bits|Source|Memory|Traffic|Scratch|Needs|Returns|Writes|Prints|Locks|Errors|Failure|Hangs|Clock|How"
+COLUMN = 9
+WIDTH = 120
+
+
+def blocks(text):
+    """Runs of comment lines of one indentation, each as (number of its first line, indentation, texts without the marks)."""
+    start, margin, texts = 0, None, []
+    for number, line in enumerate([*text.splitlines(), ""], 1):
+        comment = re.match(r"(\s*)(///|//)(?: (.*)|$)", line)
+        here = (comment[1], comment[2]) if comment else None
+        if margin and here != margin:
+            yield start, margin, texts
+        if here and here != margin:
+            start, texts = number, []
+        if here:
+            texts.append((comment[3] or "").rstrip())
+        margin = here
+
+
+def docs(path, text):
+    """Doc blocks are whole: keys begin their lines, text stands in one column, no line was torn, none is too wide."""
+    if Path(path).suffix not in CODE:
+        return
+    for number, line in enumerate(text.splitlines(), 1):
+        if len(line) > WIDTH:
+            yield number, f"a line of {len(line)} columns: at most {WIDTH}"
+    for start, (indent, mark), texts in blocks(text):
+        margin = len(indent) + len(mark) + 1
+        keyed = False
+        for at, words in enumerate(texts):
+            number = start + at
+            key = re.match(rf"({KEYS})(:|  |(?= [a-z]+::| \w*Error\b| as | unless ))", words)
+            if key and not re.match(rf"{key[1]:<{COLUMN}}\S", words):
+                yield number, f"the text of {key[1]} begins in column {COLUMN + 1} of the block"
+            inside = re.search(rf"\S +({KEYS})  +\S|[.;)] ({KEYS}):? (\w*Error\b|cost::|as |\w+ \()", words)
+            if inside:
+                yield number, f"{inside[1] or inside[2]} belongs at the beginning of a line"
+            entry = re.match(r"\w+   *\S", words) is not None
+            if keyed and words and not key and not entry and not words.startswith(" " * COLUMN):
+                yield number, f"torn, or a paragraph without an empty line ahead: text of a key begins in column {COLUMN + 1}"
+            keyed = bool(words) and (keyed or key is not None)
+            # A short rest between a full line and a deeper one is what a reflow leaves.
+            before = texts[at - 1] if at else ""
+            after = texts[at + 1] if at + 1 < len(texts) else ""
+            rest = re.match(r" *(\S+(?: \S+){0,2})$", words)
+            full = before and margin + len(before) + 1 + len(words.split(" ")[0]) > WIDTH - 10
+            depth = len(words) - len(words.lstrip())
+            if rest and full and not words.endswith((":", ".")) and after.startswith(" " * (depth + 2)):
+                yield number, "torn: these words belong to the next line"
+
+
+RULES = {rule.__name__: rule for rule in (layers, state, labels, spdx, suites, docs)}
 
 
 def tree(root):
@@ -188,6 +241,14 @@ def self_test():
         (labels, "lib/partita/data/a.cpp", '  auto a = Kokkos::view_alloc(exec, "x");'),
         (spdx, "lib/partita/core/a.hpp", None),
         (suites, "tests/unit/core/tree.cpp", "TEST(forest, grows) {"),
+        (docs, "lib/partita/nn/a.hpp", "/// Throws  ShapeError unless it fits."),
+        (docs, "lib/partita/nn/a.hpp", "/// Throws ShapeError unless it fits."),
+        (docs, "lib/partita/nn/a.hpp", "/// Cost: cost::linear_forward."),
+        (docs, "lib/partita/nn/a.hpp", "/// Shapes   x (B), left as it was. Runs     enqueued on exec."),
+        (docs, "lib/partita/nn/a.hpp", "/// The count. Throws Error when it does not fit."),
+        (docs, "lib/partita/nn/a.hpp", "/// Shapes   x (B, K)   ->   y (B, N),\n/// overwritten."),
+        (docs, "lib/partita/nn/a.hpp", f"/// plain   {'words ' * 17}{'x' * 8}\n/// per\n///         thread"),
+        (docs, "lib/partita/nn/a.hpp", f"int a;  ///< {'x' * WIDTH}"),
     ]
     fine = [
         (layers, "lib/partita/nn/a.hpp", "#include <partita/kernels/linear.hpp>"),
@@ -202,6 +263,9 @@ def self_test():
         (state, "lib/partita/driver/a.cpp", "volatile std::sig_atomic_t seen = 0;"),
         (spdx, "lib/partita/core/a.hpp", ""),
         (suites, "tests/unit/core/tree.cpp", "TEST(tree_sum, is_exact) {"),
+        (docs, "lib/partita/nn/a.hpp", "/// y = x.\n///\n/// Shapes   x (B),\n///          overwritten.\n/// Throws   Error.\n///\n/// More."),
+        (docs, "lib/partita/nn/a.hpp", f"/// {'word ' * 22}that\n/// ends.\n///\n///     f(x)"),
+        (docs, "lib/partita/nn/a.hpp", "/// Runs f on root alone. Bits are those of the units. Shapes of x and y may differ."),
     ]
     wrong = 0
     for rule, path, line in broken:
