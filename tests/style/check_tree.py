@@ -141,13 +141,16 @@ def suites(path, text):
 
 
 # What a doc block may say of a declaration, in one column of keys and one of text.
-KEYS = "Shapes|Units|Runs|Throws|Cost|Bits|Source|Memory|Traffic|Scratch|Needs|Returns|Writes|Prints|Locks|Errors|Failure|Hangs|Clock|How"
+KEYS = (
+    "Shapes|Units|Runs|Throws|Cost|Bits|Source|Memory|Traffic|Scratch|Needs|Returns|Writes|Prints|Locks|Errors|Failure"
+    "|Hangs|Clock|How"
+)
 COLUMN = 9
 WIDTH = 120
 
 
 def blocks(text):
-    """Runs of comment lines of one indentation, each as (number of its first line, indentation, texts without the marks)."""
+    """Runs of comment lines of one indentation, each as (number of its first line, indentation, texts)."""
     start, margin, texts = 0, None, []
     for number, line in enumerate([*text.splitlines(), ""], 1):
         comment = re.match(r"(\s*)(///|//)(?: (.*)|$)", line)
@@ -181,7 +184,7 @@ def docs(path, text):
                 yield number, f"{inside[1] or inside[2]} belongs at the beginning of a line"
             entry = re.match(r"\w+   *\S", words) is not None
             if keyed and words and not key and not entry and not words.startswith(" " * COLUMN):
-                yield number, f"torn, or a paragraph without an empty line ahead: text of a key begins in column {COLUMN + 1}"
+                yield number, f"torn, or no empty line ahead: the text of a key begins in column {COLUMN + 1}"
             keyed = bool(words) and (keyed or key is not None)
             # A short rest between a full line and a deeper one is what a reflow leaves.
             before = texts[at - 1] if at else ""
@@ -194,7 +197,9 @@ def docs(path, text):
 
 
 # What is said of a file of ours; others' files, patterns (*, <>) and variables are not.
-CITED = re.compile(r"(?<![\w/.*<>{}$~+-])((?:[\w.-]+/)*[\w-]+\.(?:hpp|cpp|md|py|cmake|sh)|(?:[\w.-]+/)+[\w-]+\.toml)(?![\w*<>{}/])")
+CITED = re.compile(
+    r"(?<![\w/.*<>{}$~+-])((?:[\w.-]+/)*[\w-]+\.(?:hpp|cpp|md|py|cmake|sh)|(?:[\w.-]+/)+[\w-]+\.toml)(?![\w*<>{}/])"
+)
 FOREIGN = re.compile(r"Kokkos_\w+\.hpp$|^dnnl-config\.cmake$|(^|/)[a-z]\.\w+$")  # and x.cpp is anybody's
 
 
@@ -233,10 +238,12 @@ def cited(path, text, files, sections):
         if path.endswith(".md"):
             for target in re.findall(r"\]\(([^)#\s]+)", line):
                 goal = posixpath.normpath((here / target).as_posix())
-                if not re.match(r"https?:", target) and goal not in files and not any(f.startswith(goal + "/") for f in files):
+                inside = goal in files or any(file.startswith(goal + "/") for file in files)
+                if not inside and not re.match(r"https?:", target):
                     yield number, f"the link leads nowhere: {target}"
         for name in CITED.findall(re.sub(r"\]\([^)]*\)|https?://\S+", "", line)):
-            if not FOREIGN.search(name) and name not in files and not any(f.endswith("/" + name) for f in files):
+            inside = name in files or any(file.endswith("/" + name) for file in files)
+            if not inside and not FOREIGN.search(name):
                 yield number, f"there is no {name} in the tree"
 
 
