@@ -5,6 +5,7 @@ Every rule is a function of (path, text) that yields (line, message); self_test.
 """
 
 import functools
+import os
 import posixpath
 import re
 import shutil
@@ -263,9 +264,12 @@ def known(root):
     """What `cited` asks: the paths of all files, and the numbers of the sections of DESIGN.md."""
     design = root / "DESIGN.md"
     headings = re.findall(r"^## (\d+)\.", design.read_text(encoding="utf-8"), re.MULTILINE) if design.exists() else []
-    made = {"build", "runs"}  # not part of the tree
-    paths = (path.relative_to(root) for path in root.rglob("*"))
-    files = {path.as_posix() for path in paths if path.parts[0] not in made and not path.parts[0].startswith(".git")}
+    files = set()
+    for folder, below, names in os.walk(root):
+        here = Path(folder).relative_to(root)
+        if here == Path("."):
+            below[:] = [name for name in below if name not in {"build", "runs", ".git"}]  # not part of the tree
+        files.update((here / name).as_posix() for name in names)
     return files, {int(number) for number in headings}
 
 
