@@ -30,7 +30,7 @@ struct Config {
   std::vector<comm::Allreduce> algorithms() const;
 };
 
-/// Throws UsageError.
+/// Throws   UsageError.
 Config read_config(driver::Session& session);
 
 }  // namespace partita::comm_bench

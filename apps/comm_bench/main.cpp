@@ -4,9 +4,9 @@
 //     algbw = bytes / s        busbw = algbw x 2 (P-1) / P  (all-reduce over P ranks)
 //
 // Sample runs (each is a test; * only by hand):
-//     mpiexec -n 2 comm_bench inputs/comm_bench/tiny.toml
+//     mpiexec -n 2 comm_bench inputs/comm_bench/tiny.toml  # tiny
 //     mpiexec -n 3 comm_bench inputs/comm_bench/tiny.toml --set bench.operation=allreduce --set bench.min_bytes=100000
-//         --set parallel.chunk_kib=1
+//         --set parallel.chunk_kib=1  # small_chunks
 //   * mpiexec -n 2 comm_bench inputs/comm_bench/default.toml
 #include "config.hpp"
 #include "measure.hpp"

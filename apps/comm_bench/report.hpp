@@ -22,7 +22,8 @@ std::vector<metrics::SummaryRow> summary(const std::vector<Series>& all, int ran
 /// The record of a run: opened before the first measurement, so that an output that cannot be written is known then.
 class Report {
  public:
-  /// Describes run and machine, calibrates. Collective. Throws UsageError, EnvironmentError (run.oversubscribe).
+  /// Describes run and machine, calibrates. Collective.
+  /// Throws   UsageError, EnvironmentError (run.oversubscribe).
   Report(const comm::Environment& env, const comm::Mesh& mesh, const Config& config);
 
   /// Checks sums, counted bytes against their closed form and verify.least_speed; writes the record; prints the last

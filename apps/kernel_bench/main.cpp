@@ -4,9 +4,10 @@
 //     share of the peak = max(flop / GEMM rate, byte / triad rate) / time      (Williams et al. 2009)
 //
 // Sample runs (each is a test; * only by hand):
-//     kernel_bench inputs/kernel_bench/tiny.toml --benchmark_filter=gemm/128 --benchmark_min_time=0.01
-//     kernel_bench inputs/kernel_bench/tiny.toml --benchmark_filter=^add/ --set kernels.backend=portable
-//     kernel_bench --benchmark_list_tests
+//     kernel_bench inputs/kernel_bench/tiny.toml --benchmark_filter=gemm/128 --benchmark_min_time=0.001  # gemm
+//     kernel_bench inputs/kernel_bench/tiny.toml --benchmark_filter=^add/ --benchmark_min_time=0.001
+//         --set kernels.backend=portable  # portable
+//     kernel_bench --benchmark_list_tests  # list
 //   * kernel_bench --benchmark_repetitions=9 --output x.h5
 //   * kernel_bench --benchmark_filter=model/ --benchmark_out=x.json
 #include "config.hpp"

@@ -23,7 +23,7 @@ struct Measured {
 /// Runs those of the suite that the flags (--benchmark_filter, --benchmark_repetitions, ...) choose; Google Benchmark
 /// prints as they say. Counters: FLOP/s, byte/s and the share of the peak. Empty where the flags only ask for the list.
 ///
-/// Throws  UsageError for a flag that Google Benchmark does not know, or a filter that matches nothing.
+/// Throws   UsageError for a flag that Google Benchmark does not know, or a filter that matches nothing.
 std::vector<Measured> run(const Suite& suite, kernels::Context& context, const Peaks& peaks,
                           std::span<char* const> flags);
 
@@ -34,7 +34,8 @@ class Report {
       : bench_(env, mesh, config.run, "the kernels") {}
 
   /// Writes the record; prints the last line with the verdict on what the peaks computed (the unit tests see to the
-  /// rest). Throws UsageError when nothing was measured.
+  /// rest).
+  /// Throws   UsageError when nothing was measured.
   ExitCode finish(const std::vector<Measured>& all, const Peaks& peaks);
 
  private:

@@ -4,12 +4,13 @@
 //     loss(w) = 1/B sum_b cross_entropy(mlp(x_b; w), y_b),   w <- optimizer(w, all-reduce(dloss/dw))
 //
 // Sample runs (each is a test; * only by hand):
-//     mpiexec -n 2 mlp_dp inputs/mlp_dp/tiny.toml
-//     mpiexec -n 3 mlp_dp inputs/mlp_dp/tiny.toml --set parallel.allreduce=ring --set train.batch=50
-//     mpiexec -n 2 mlp_dp inputs/mlp_dp/tiny.toml --set train.deterministic=true
-//     mpiexec -n 2 mlp_dp inputs/mlp_dp/tiny.toml --set run.mode=infer
-//     mpiexec -n 2 mlp_dp inputs/mlp_dp/tiny_gpt.toml --set train.micro_batches=2 --set train.precision=bf16
-//     mpiexec -n 2 mlp_dp inputs/mlp_dp/tiny_cnn.toml
+//     mpiexec -n 2 mlp_dp inputs/mlp_dp/tiny.toml  # tiny
+//     mpiexec -n 3 mlp_dp inputs/mlp_dp/tiny.toml --set parallel.allreduce=ring --set train.batch=50  # ring_uneven
+//     mpiexec -n 2 mlp_dp inputs/mlp_dp/tiny.toml --set train.deterministic=true  # deterministic
+//     mpiexec -n 2 mlp_dp inputs/mlp_dp/tiny.toml --set run.mode=infer  # infer
+//     mpiexec -n 2 mlp_dp inputs/mlp_dp/tiny_gpt.toml --set train.micro_batches=2
+//         --set train.precision=bf16  # gpt_bf16
+//     mpiexec -n 2 mlp_dp inputs/mlp_dp/tiny_cnn.toml  # cnn
 //   * mpiexec -n 2 mlp_dp inputs/mlp_dp/fashion.toml
 #include <fmt/format.h>
 

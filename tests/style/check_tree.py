@@ -1,16 +1,19 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""Holds the tree to DESIGN.md sections 3 to 5: python3 check_tree.py ROOT RULE, where RULE is one of RULES below or self_test.
+"""Holds the tree to DESIGN.md sections 3 to 5: python3 check_tree.py ROOT RULE, where RULE is one of RULES below.
 
-Every rule is a function of (path, text) that yields (line, message); self_test breaks each rule once and sees it reported.
+Every rule is a function of (path, text) that yields (line, message); self_test.py breaks each and sees it reported.
 """
 
+import functools
+import os
+import posixpath
 import re
 import shutil
 import subprocess
 import sys
 from pathlib import Path
 
-FOLDERS = ("lib", "apps", "tests", "scripts", ".ci")
+FOLDERS = ("lib", "apps", "inputs", "tests", "scripts", ".ci")
 CODE = {".cpp", ".hpp"}
 SKIPPED = 77  # CTest's SKIP_RETURN_CODE
 
@@ -138,12 +141,141 @@ def suites(path, text):
             yield text.count("\n", 0, test.start()) + 1, f"suite {test[1]} is not named like its file ({stem} or {stem}_*)"
 
 
-RULES = {rule.__name__: rule for rule in (layers, state, labels, spdx, suites)}
+# What a doc block may say of a declaration, in one column of keys and one of text.
+KEYS = (
+    "Shapes|Units|Runs|Throws|Cost|Bits|Source|Memory|Traffic|Scratch|Needs|Returns|Writes|Prints|Locks|Errors|Failure"
+    "|Hangs|Clock|How"
+)
+COLUMN = 9
+WIDTH = 120
+
+
+def blocks(text):
+    """Runs of comment lines of one indentation, each as (number of its first line, indentation, texts)."""
+    start, margin, texts = 0, None, []
+    for number, line in enumerate([*text.splitlines(), ""], 1):
+        comment = re.match(r"(\s*)(///|//)(?: (.*)|$)", line)
+        here = (comment[1], comment[2]) if comment else None
+        if margin and here != margin:
+            yield start, margin, texts
+        if here and here != margin:
+            start, texts = number, []
+        if here:
+            texts.append((comment[3] or "").rstrip())
+        margin = here
+
+
+def docs(path, text):
+    """Doc blocks are whole: keys begin their lines, text stands in one column, no line was torn, none is too wide."""
+    if Path(path).suffix not in CODE:
+        return
+    for number, line in enumerate(text.splitlines(), 1):
+        if len(line) > WIDTH:
+            yield number, f"a line of {len(line)} columns: at most {WIDTH}"
+    for start, (indent, mark), texts in blocks(text):
+        margin = len(indent) + len(mark) + 1
+        keyed = False
+        for at, words in enumerate(texts):
+            number = start + at
+            key = re.match(rf"({KEYS})(:|  |(?= [a-z]+::| \w*Error\b| as | unless ))", words)
+            if key and not re.match(rf"{key[1]:<{COLUMN}}\S", words):
+                yield number, f"the text of {key[1]} begins in column {COLUMN + 1} of the block"
+            inside = re.search(rf"\S +({KEYS})  +\S|[.;)] ({KEYS}):? (\w*Error\b|cost::|as |\w+ \()", words)
+            if inside:
+                yield number, f"{inside[1] or inside[2]} belongs at the beginning of a line"
+            entry = re.match(r"\w+   *\S", words) is not None
+            if keyed and words and not key and not entry and not words.startswith(" " * COLUMN):
+                yield number, f"torn, or no empty line ahead: the text of a key begins in column {COLUMN + 1}"
+            keyed = bool(words) and (keyed or key is not None)
+            # A short rest between a full line and a deeper one is what a reflow leaves.
+            before = texts[at - 1] if at else ""
+            after = texts[at + 1] if at + 1 < len(texts) else ""
+            rest = re.match(r" *(\S+(?: \S+){0,2})$", words)
+            full = before and margin + len(before) + 1 + len(words.split(" ")[0]) > WIDTH - 10
+            depth = len(words) - len(words.lstrip())
+            if rest and full and not words.endswith((":", ".")) and after.startswith(" " * (depth + 2)):
+                yield number, "torn: these words belong to the next line"
+
+
+# What is said of a file of ours; others' files, patterns (*, <>) and variables are not.
+CITED = re.compile(
+    r"(?<![\w/.*<>{}$~+-])((?:[\w.-]+/)*[\w-]+\.(?:hpp|cpp|md|py|cmake|sh)|(?:[\w.-]+/)+[\w-]+\.toml)(?![\w*<>{}/])"
+)
+FOREIGN = re.compile(r"Kokkos_\w+\.hpp$|^dnnl-config\.cmake$|(^|/)[a-z]\.\w+$")  # and x.cpp is anybody's
+
+
+def words(path, text):
+    """Numbered lines of what is prose: all of a page, else comments and Python's docstrings."""
+    string = None  # where a line begins: within a docstring ("doc"), within another long string ("data")
+    for number, line in enumerate(text.splitlines(), 1):
+        if path.endswith(".md"):
+            yield number, line
+            continue
+        comment = re.search(r"(?:^|\s)//+ (.*)$" if Path(path).suffix in CODE else r"(?:^|\s)# (.*)$", line)
+        begins = path.endswith(".py") and string is None and re.match(r'(?=.*""")(\s*r?""")?', line)
+        kind = string or (("doc" if begins[1] else "data") if begins else None)
+        if kind == "doc":
+            yield number, line
+        elif comment and kind is None:
+            yield number, comment[1]
+        quotes = len(re.findall(r'(?<!\')"""(?!\')', line)) if path.endswith(".py") else 0
+        if quotes % 2:
+            string = None if string else kind
+
+
+def cited(path, text, files, sections):
+    """Every file and every section of DESIGN.md that is spoken of exists, and nothing lies outside of the tree."""
+    here = Path(path).parent
+    for number, line in enumerate(text.splitlines(), 1):
+        if re.search(r"\.\./shared\b", line):
+            yield number, "what is not in the tree is no source"
+    for number, line in words(path, text):
+        for first, last in re.findall(r"DESIGN\.md,? sections? (\d+)(?:(?: to |-)(\d+))?", line):
+            for section in range(int(first), int(last or first) + 1):
+                if section not in sections:
+                    yield number, f"DESIGN.md has no section {section}"
+        if re.search(r"DESIGN\.md,? \d", line):
+            yield number, "say `DESIGN.md section N`"
+        if path.endswith(".md"):
+            for target in re.findall(r"\]\(([^)#\s]+)", line):
+                goal = posixpath.normpath((here / target).as_posix())
+                inside = goal in files or any(file.startswith(goal + "/") for file in files)
+                if not inside and not re.match(r"https?:", target):
+                    yield number, f"the link leads nowhere: {target}"
+        for name in CITED.findall(re.sub(r"\]\([^)]*\)|https?://\S+", "", line)):
+            inside = name in files or any(file.endswith("/" + name) for file in files)
+            if not inside and not FOREIGN.search(name):
+                yield number, f"there is no {name} in the tree"
+
+
+def page(path, text):
+    """Pages are read in a terminal too: prose of at most 100 columns, tables and pictures as they come."""
+    if not path.endswith(".md") or path == "CHANGELOG.md":
+        return
+    for number, line in enumerate(text.splitlines(), 1):
+        if len(line) > 100 and not re.match(r"\||!\[|\[.*\]: ", line):
+            yield number, f"a line of {len(line)} columns: at most 100"
+
+
+RULES = {rule.__name__: rule for rule in (layers, state, labels, spdx, suites, docs, cited, page)}
+
+
+def known(root):
+    """What `cited` asks: the paths of all files, and the numbers of the sections of DESIGN.md."""
+    design = root / "DESIGN.md"
+    headings = re.findall(r"^## (\d+)\.", design.read_text(encoding="utf-8"), re.MULTILINE) if design.exists() else []
+    files = set()
+    for folder, below, names in os.walk(root):
+        here = Path(folder).relative_to(root)
+        if here == Path("."):
+            below[:] = [name for name in below if name not in {"build", "runs", ".git"}]  # not part of the tree
+        files.update((here / name).as_posix() for name in names)
+    return files, {int(number) for number in headings}
 
 
 def tree(root):
     """Every text file of the project's folders, as (path relative to root, text)."""
-    files = [root / "CMakeLists.txt"]
+    files = [root / "CMakeLists.txt", *sorted(root.glob("*.md")), *sorted((root / "results").rglob("*.md"))]
     for folder in FOLDERS:
         files += [path for path in sorted((root / folder).rglob("*")) if path.is_file() and "__pycache__" not in path.parts]
     for path in files:
@@ -164,64 +296,14 @@ def formatted(root):
     return subprocess.run([program, "--dry-run", "-Werror", *files]).returncode
 
 
-def self_test():
-    """Each rule reports what breaks it and nothing else."""
-    good = "// SPDX-License-Identifier: BSD-3-Clause\n"
-    broken = [
-        (layers, "lib/partita/kernels/a.hpp", "#include <partita/comm/mesh.hpp>"),
-        (layers, "lib/partita/nn/a.hpp", '#include "unit.hpp"'),
-        (layers, "lib/partita/kernels/a.hpp", "#include <partita/kernels/backend/onednn.hpp>"),
-        (layers, "lib/partita/nn/a.cpp", "#include <mpi.h>"),
-        (layers, "apps/mlp_dp/main.cpp", "  MPI_Barrier(MPI_COMM_WORLD);"),
-        (layers, "lib/partita/io/record_file.cpp", "#include <hdf5.h>"),
-        (layers, "lib/partita/kernels/linear.cpp", "#include <oneapi/dnnl/dnnl.hpp>"),
-        (layers, "lib/partita/nn/a.cpp", '  Kokkos::parallel_for("partita::nn::a", n, f);'),
-        (layers, "lib/partita/kernels/linear.cpp", "#ifdef KOKKOS_ENABLE_CUDA"),
-        (state, "lib/partita/comm/a.cpp", "int calls = 0;"),
-        (state, "lib/partita/comm/a.cpp", "static std::vector<int> seen;"),
-        (state, "lib/partita/comm/a.cpp", "  static int calls = 0;"),
-        (state, "lib/partita/comm/a.hpp", "#define CHECK(x) x"),
-        (labels, "lib/partita/kernels/a.cpp", "  Kokkos::parallel_for(Kokkos::RangePolicy<Exec>(exec, 0, n), f);"),
-        (labels, "lib/partita/kernels/a.cpp", '  Kokkos::parallel_for("axpy", n, f);'),
-        (labels, "lib/partita/kernels/a.cpp", '  Kokkos::parallel_for(\n      "partita::nn::axpy", n, f);'),
-        (labels, "lib/partita/data/a.cpp", '  Vector<float> x("x", n);'),
-        (labels, "lib/partita/data/a.cpp", '  auto a = Kokkos::view_alloc(exec, "x");'),
-        (spdx, "lib/partita/core/a.hpp", None),
-        (suites, "tests/unit/core/tree.cpp", "TEST(forest, grows) {"),
-    ]
-    fine = [
-        (layers, "lib/partita/nn/a.hpp", "#include <partita/kernels/linear.hpp>"),
-        (layers, "lib/partita/comm/a.cpp", "#include <mpi.h>"),
-        (layers, "lib/partita/nn/a.hpp", "// unlike MPI_Allreduce"),
-        (layers, "apps/mlp_dp/a.cpp", '  help("MPI_Allreduce or the ring");'),
-        (state, "lib/partita/comm/a.cpp", "constexpr int calls = 0;"),
-        (state, "lib/partita/comm/a.cpp", "  static const int calls = count();"),
-        (labels, "lib/partita/kernels/a.cpp", '  Kokkos::parallel_for("partita::kernels::axpy", n, f);'),
-        (labels, "lib/partita/kernels/a.cpp", "  Kokkos::parallel_for(Kokkos::TeamVectorRange(team, n), f);"),
-        (labels, "lib/partita/kernels/a.cpp", "  Kokkos::parallel_for(label, policy, f);"),
-        (state, "lib/partita/driver/a.cpp", "volatile std::sig_atomic_t seen = 0;"),
-        (spdx, "lib/partita/core/a.hpp", ""),
-        (suites, "tests/unit/core/tree.cpp", "TEST(tree_sum, is_exact) {"),
-    ]
-    wrong = 0
-    for rule, path, line in broken:
-        if not list(rule(path, "" if line is None else good + line + "\n")):
-            wrong += 1
-            print(f"{rule.__name__} does not see: {path}: {line}")
-    for rule, path, line in fine:
-        for _, message in rule(path, good + line + "\n"):
-            wrong += 1
-            print(f"{rule.__name__} is wrong about: {path}: {line}: {message}")
-    return 1 if wrong else 0
-
-
 def main():
     root, rule = Path(sys.argv[1]).resolve(), sys.argv[2]
-    if rule == "self_test":
-        return self_test()
     if rule == "formatted":
         return formatted(root)
-    found = [f"{path}:{line}: {message}" for path, text in tree(root) for line, message in RULES[rule](path, text)]
+    check = RULES[rule]
+    if check is cited:
+        check = functools.partial(cited, **dict(zip(("files", "sections"), known(root))))
+    found = [f"{path}:{line}: {message}" for path, text in tree(root) for line, message in check(path, text)]
     print("\n".join(found) or f"{rule}: nothing found")
     return 1 if found else 0
 

@@ -39,14 +39,14 @@ class Environment {
   /// MPI accepts pointers to memory of Exec.
   bool gpu_aware() const { return world_->gpu_aware(); }
 
-  /// Runs the body of main and returns the exit code of the process, the same on all ranks.
+  /// Runs the body of main and returns the exit code of the process, the same on all ranks. Collective over
+  /// the world.
   ///
   /// body     Takes nothing; returns nothing or an ExitCode (having said why, when it is not done).
   /// Failure  When a rank throws, one rank prints one line, `error: what`, with `(rank r)` unless all ranks failed
   ///          alike. Partita's errors carry their code; memory that ran out is 4, any other exception 1.
   /// Hangs    Never because a rank failed: ranks that do not come to agree within 1 s (10 s for codes 2, 3, 4, which
   ///          ranks find together) are taken along by MPI_Abort(code).
-  /// Collective over the world.
   template <class Body>
   int guard(Body&& body) {
     detail::Failure failure;

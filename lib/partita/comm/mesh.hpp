@@ -24,12 +24,12 @@ struct Axis {
 class Mesh {
  public:
   /// Collective over world, which must outlive the mesh.
-  /// Throws UsageError unless the extents are positive and multiply to world.size(), and the names differ.
+  /// Throws   UsageError unless the extents are positive and multiply to world.size(), and the names differ.
   Mesh(const Communicator& world, std::vector<Axis> axes);
 
   const Communicator& world() const { return *world_; }
   const std::vector<Axis>& axes() const { return axes_; }
-  /// Throws Error for a name that is no axis.
+  /// Throws   Error for a name that is no axis.
   const Communicator& operator[](std::string_view axis) const;
   int extent(std::string_view axis) const { return (*this)[axis].size(); }
   int coordinate(std::string_view axis) const { return (*this)[axis].rank(); }

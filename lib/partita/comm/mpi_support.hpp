@@ -19,14 +19,15 @@ enum class Op { sum, min, max };
 
 namespace detail {
 
-/// Throws Error naming the call, the axis and MPI's own words when code is not MPI_SUCCESS.
 /// The communicators of this library are set to MPI_ERRORS_RETURN: MPI reports, and guard() decides.
+/// Throws   Error naming the call, the axis and MPI's own words when code is not MPI_SUCCESS.
 void check(int code, const char* call, std::string_view axis = {});
 
 /// Counts of MPI 3 are int: bigger payloads go in pieces of this many elements.
 constexpr index_t max_count = INT_MAX;
 
-/// The count as MPI wants it. Throws Error naming the call when it does not fit.
+/// The count as MPI wants it.
+/// Throws   Error naming the call when it does not fit.
 int mpi_count(index_t count, const char* call);
 
 /// Calls f(offset, count) for the pieces of [0, n) that MPI can count; every rank cuts the same n alike.

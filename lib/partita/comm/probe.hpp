@@ -9,8 +9,8 @@ namespace partita::comm {
 
 /// Ping-pong of host memory between ranks a and b of comm.
 ///
-/// Returns     on a: for each repeat, seconds of one way (half of there and back); on other ranks nothing.
-/// Collective  over comm; ranks that take no part wait in a barrier at the end.
+/// Runs     collective over comm; ranks that take no part wait in a barrier at the end.
+/// Returns  on a: for each repeat, seconds of one way (half of there and back); on other ranks nothing.
 std::vector<double> ping_pong_s(const Communicator& comm, int a, int b, index_t bytes, index_t repeats,
                                 index_t warmup = 4);
 

@@ -23,9 +23,8 @@ struct CommandLine {
 
 /// Arguments that begin with --kokkos- are Kokkos's and are passed over.
 ///
-/// Throws  UsageError for an unknown flag, a flag without its value, two decks, or no deck where one is needed (never
-/// with --help or
-///         --version).
+/// Throws   UsageError for an unknown flag, a flag without its value, two decks, or no deck where one is needed (never
+///          with --help or --version).
 CommandLine parse_command_line(int argc, const char* const* argv, const std::string& app, const std::string& about,
                                bool deck_required = true);
 

@@ -46,18 +46,19 @@ struct RealRange {
   std::string text() const;  ///< " > 0 and <= 1"
 };
 
-/// The settings of a run: a TOML text, then overrides, then defaults. A getter declares a key and reads it, in one
-/// place:
+/// The settings of a run: a TOML text, then overrides, then defaults. A getter declares and reads a key in one place:
 ///
 ///     Deck deck = Deck::parse(text, "inputs/mlp_dp/tiny.toml", {"train.steps=20"}, "mlp_dp");
 ///     config.steps = deck.integer("train.steps", 100, IntRange::at_least(1), "gradient steps");
-///     config.allreduce = deck.choice("parallel.allreduce", Allreduce::mpi, {{"mpi", Allreduce::mpi}, {"ring",
-///     Allreduce::ring}}, "..."); deck.finish();
+///     config.allreduce = deck.choice("parallel.allreduce", Allreduce::mpi,
+///                                    {{"mpi", Allreduce::mpi}, {"ring", Allreduce::ring}}, "...");
+///     deck.finish();
 ///
 /// A key without default (nullopt) must be given. Asking twice for the same key gives the same answer.
-/// Throws  UsageError, one line: "<file>:<line>: <key>: <what was given>; expected <what is allowed>", or "--set
-/// <key>=<value>: ...".
-///         Error for a mistake of the program: the same key declared in two ways, or a key that is also a table.
+///
+/// Throws   UsageError, one line: "<file>:<line>: <key>: <what was given>; expected <what is allowed>", or
+///          "--set <key>=<value>: ...". Error for a mistake of the program: the same key declared in two ways, or a key
+///          that is also a table.
 class Deck {
  public:
   /// text       A TOML document; empty for defaults alone.
@@ -103,7 +104,8 @@ class Deck {
   /// For checks that involve more than one key: UsageError that points at this one.
   [[noreturn]] void reject(std::string_view key, const std::string& message) const;
 
-  /// After all keys are read. Throws UsageError for the first key that was given and that nobody asked for.
+  /// After all keys are read.
+  /// Throws   UsageError for the first key that was given and that nobody asked for.
   void finish() const;
 
   /// TOML text with every key that was read, table by table: as a deck it reproduces this one.

@@ -29,11 +29,13 @@ struct Given {
   bool empty_table = false;
 };
 
-/// All keys of a TOML document in the order of their lines. Throws UsageError "<name>:<line>: <what>".
+/// All keys of a TOML document in the order of their lines.
+/// Throws   UsageError "<name>:<line>: <what>".
 std::vector<Given> read_document(std::string_view text, const std::string& name);
 
 /// The key of an override "key=value" (several for an inline table). The value is TOML; a bare word that is not is a
-/// string. Throws UsageError "--set <text>: <what>".
+/// string.
+/// Throws   UsageError "--set <text>: <what>".
 std::vector<Given> read_override(const std::string& text);
 
 /// TOML text that reads back as exactly this value.

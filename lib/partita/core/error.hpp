@@ -59,8 +59,8 @@ class IncompleteError : public Error {
 };
 
 /// Throws E with "<where>: <found>: expected <expected>", the grammar of all errors about what was given: `where` is
-/// the function, unit or place (file:line: key) that refuses, `found` names each operand with its extent or value ("x
-/// has 3 columns, W has 4"), `expected` what is allowed.
+/// the function, unit or place (file:line: key) that refuses, `found` names each operand with its extent or value
+/// ("x has 3 columns, W has 4"), `expected` what is allowed.
 template <class E>
 [[noreturn]] void refuse(std::string_view where, std::string_view found, std::string_view expected) {
   throw E(std::string(where).append(": ").append(found).append(": expected ").append(expected));

@@ -107,10 +107,10 @@ KOKKOS_INLINE_FUNCTION double normal(std::uint64_t seed, Stream stream, std::uin
 
 /// Position i of a random order of [0, n): for every (seed, epoch) a bijection of [0, n), computed at random access.
 ///
-/// Needs   0 <= i < n <= 2^62.
-/// How     a balanced Feistel network over the smallest 4^h >= n whose round function is Philox, walked along its cycle
-/// until it falls
-///         into [0, n) (Black and Rogaway, CT-RSA 2002): fewer than 4 walks of 6 rounds on average.
+/// Needs    0 <= i < n <= 2^62.
+/// How      a balanced Feistel network over the smallest 4^h >= n whose round function is Philox, walked along its
+///          cycle until it falls into [0, n) (Black and Rogaway, CT-RSA 2002): fewer than 4 walks of 6 rounds on
+///          average.
 KOKKOS_INLINE_FUNCTION constexpr index_t permute(std::uint64_t seed, std::uint64_t epoch, index_t i, index_t n) {
   const PhiloxKey key = detail::philox_key(random_bits(seed, Stream::data_order, epoch));
   int half_bits = 0;

@@ -35,7 +35,7 @@ struct Merge {
 
 /// The largest nodes of the tree over C leaves that together cover [lo, hi), in order; at most 2 log2(C) of them.
 ///
-/// Throws  ShapeError unless 0 <= lo <= hi <= C. Nothing for an empty range.
+/// Throws   ShapeError unless 0 <= lo <= hi <= C. Nothing for an empty range.
 std::vector<Node> tree_cover(index_t C, index_t lo, index_t hi);
 
 /// The additions that merge a list of nodes as far as the tree over C leaves allows.

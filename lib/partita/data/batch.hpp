@@ -28,10 +28,10 @@ constexpr Normalisation fashion_mnist_normalisation{0.2860, 0.3530};
 /// My rows of the global batch of a step, normalised: x(i, f) = (pixel(s, f) / 255 - mean) / deviation with
 /// s = sampler.sample(step, rows.offset + i).
 ///
-/// Shapes  images (N, F)   ->   x (rows.extent, F), label (rows.extent), overwritten.
-/// Runs    enqueued on exec; no fence, no allocation.
-/// Throws  ShapeError unless rows.global = sampler.batch(), sampler.samples() = N and the extents fit.
-/// Cost    rows.extent x F x (1 + sizeof(Scalar)) byte.
+/// Shapes   images (N, F)   ->   x (rows.extent, F), label (rows.extent), overwritten.
+/// Runs     enqueued on exec; no fence, no allocation.
+/// Throws   ShapeError unless rows.global = sampler.batch(), sampler.samples() = N and the extents fit.
+/// Cost     rows.extent x F x (1 + sizeof(Scalar)) byte.
 template <class Scalar>
 void gather_batch(const Exec& exec, const Normalisation& normalisation, const DeviceImages& images,
                   const Sampler& sampler, index_t step, Slice rows, const Matrix<Scalar>& x,
@@ -39,8 +39,8 @@ void gather_batch(const Exec& exec, const Normalisation& normalisation, const De
 
 /// Samples first, first + 1, ... in the order of the set, for evaluation: otherwise like gather_batch.
 ///
-/// Shapes  images (N, F)   ->   x (B, F), label (B), overwritten; B of x says how many.
-/// Throws  ShapeError unless 0 <= first, first + B <= N and the extents fit.
+/// Shapes   images (N, F)   ->   x (B, F), label (B), overwritten; B of x says how many.
+/// Throws   ShapeError unless 0 <= first, first + B <= N and the extents fit.
 template <class Scalar>
 void gather_rows(const Exec& exec, const Normalisation& normalisation, const DeviceImages& images, index_t first,
                  const Matrix<Scalar>& x, const Vector<std::int32_t>& label);

@@ -27,10 +27,10 @@ struct PickInOrder {
 /// "(3, 784)".
 std::string extents(std::size_t rows, std::size_t columns);
 
-/// Throws ShapeError unless label has a row for each of x.
+/// Throws   ShapeError unless label has a row for each of x.
 void check_labels(const char* function, std::size_t x_rows, std::size_t label_rows);
 
-/// Throws ShapeError unless rows is a part of the sampler's batch and x and label have rows.extent rows.
+/// Throws   ShapeError unless rows is a part of the sampler's batch and x and label have rows.extent rows.
 void check_rows(const char* function, const Sampler& sampler, Slice rows, std::size_t x_rows, std::size_t label_rows);
 
 }  // namespace partita::data::detail

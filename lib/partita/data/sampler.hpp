@@ -13,7 +13,7 @@ namespace partita::data {
 /// that come last in that order sit the epoch out. Trivially copyable: kernels capture it.
 class Sampler {
  public:
-  /// Throws  UsageError with problem(samples, batch), if there is one.
+  /// Throws   UsageError with problem(samples, batch), if there is one.
   Sampler(std::uint64_t seed, index_t samples, index_t batch);
 
   /// Why these cannot be: for Deck::reject("train.batch", ...); empty when they can.

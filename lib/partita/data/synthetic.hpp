@@ -26,10 +26,10 @@ enum class Split { train, held_out };
 
 /// My rows of the global batch of a step: row r is sample i = sampler.sample(step, rows.offset + r).
 ///
-/// Shapes  -> x (rows.extent, options.features), label (rows.extent), overwritten.
-/// Runs    enqueued on exec; no fence, no allocation.
-/// Throws  ShapeError unless rows.global = sampler.batch() and the extents fit.
-/// Cost    half a Philox block a feature: 10 to 20 integer operations.
+/// Shapes   -> x (rows.extent, options.features), label (rows.extent), overwritten.
+/// Runs     enqueued on exec; no fence, no allocation.
+/// Throws   ShapeError unless rows.global = sampler.batch() and the extents fit.
+/// Cost     half a Philox block a feature: 10 to 20 integer operations.
 template <class Scalar>
 void synthetic_batch(const Exec& exec, const SyntheticOptions& options, const Sampler& sampler, index_t step,
                      Slice rows, const Matrix<Scalar>& x, const Vector<std::int32_t>& label);

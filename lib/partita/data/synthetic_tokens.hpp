@@ -20,9 +20,9 @@ struct SyntheticTokensOptions {
 
 /// My rows of the global batch of a step: row r is sample i = sampler.sample(step, rows.offset + r).
 ///
-/// Shapes  -> tokens (rows.extent, T), label (rows.extent T), overwritten.
-/// Runs    enqueued on exec; no fence, no allocation; a thread writes a sequence.
-/// Throws  ShapeError unless rows.global = sampler.batch() and the extents fit.
+/// Shapes   -> tokens (rows.extent, T), label (rows.extent T), overwritten.
+/// Runs     enqueued on exec; no fence, no allocation; a thread writes a sequence.
+/// Throws   ShapeError unless rows.global = sampler.batch() and the extents fit.
 void synthetic_tokens_batch(const Exec& exec, const SyntheticTokensOptions& options, const Sampler& sampler,
                             index_t step, Slice rows, const Matrix<std::int32_t>& tokens,
                             const Vector<std::int32_t>& label);

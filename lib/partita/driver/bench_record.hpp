@@ -18,7 +18,9 @@ namespace partita::driver {
 class BenchRecord {
  public:
   /// Describes run and machine, calibrates. Warns of more threads than cores: times then "say nothing about <subject>".
-  /// Collective. Throws UsageError, EnvironmentError (run.oversubscribe).
+  /// Collective.
+  ///
+  /// Throws   UsageError, EnvironmentError (run.oversubscribe).
   BenchRecord(const comm::Environment& env, const comm::Mesh& mesh, const RunOptions& run, const std::string& subject);
 
   /// What the run adds; on rank 0.

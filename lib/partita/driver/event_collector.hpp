@@ -20,8 +20,9 @@ class EventCollector {
     index_t dropped = 0;                  ///< of all ranks, of the whole run so far
   };
 
-  /// Takes all memory: the chosen steps times work.events_per_step. Collective. Throws UsageError, on all ranks alike,
-  /// where steps are chosen that the run does not have, that make no events, or more than a record should hold.
+  /// Takes all memory: the chosen steps times work.events_per_step. Collective.
+  /// Throws   UsageError, on all ranks alike, where steps are chosen that the run does not have, that make no events,
+  ///          or more than a record should hold.
   EventCollector(const comm::Communicator& world, const RunOptions& run, const Workload& work);
 
   metrics::EventLog& log() { return log_; }

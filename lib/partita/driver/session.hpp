@@ -20,7 +20,7 @@ enum class Describes { nothing, model };
 ///     ... the model is built ...
 ///     if (session.describe(model.describe())) return;                     // --describe
 ///
-/// Throws  UsageError on every rank alike.
+/// Throws   UsageError on every rank alike.
 class Session {
  public:
   Session(const comm::Environment& env, int argc, char** argv, const std::string& app, const std::string& about,

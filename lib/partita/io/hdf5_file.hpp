@@ -19,9 +19,9 @@ std::string hdf5_version();
 /// data alone: after one flush() a reader can open the file whatever becomes of this process.
 ///
 /// Locks    file locking is off (a killed writer must not keep others from reading, and some file systems have no
-/// locks). Errors   every failure throws Error with the operation, the object, the file and HDF5's or the system's
-/// reason; HDF5 itself
-///          prints nothing.
+///          locks).
+/// Errors   every failure throws Error with the operation, the object, the file and HDF5's or the system's reason; HDF5
+///          itself prints nothing.
 class File {
  public:
   enum class Type { float64, int64, int8, string };

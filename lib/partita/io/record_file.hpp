@@ -9,22 +9,19 @@
 
 namespace partita::io {
 
-/// The HDF5 file of one run, written by one process while the run goes on. Layout: docs of record_layout.hpp,
-/// DESIGN.md 9.
+/// The HDF5 file of one run, written by one process while the run goes on. What is in it: record_layout.hpp.
 ///
 /// Names, for output path `x.h5`:
 ///   x.h5.part   the run goes on, or was killed. It appears complete with its structure (under `x.h5.tmp` first, then
-///   renamed)
-///               and opens at any moment from then on; its first `/steps_written` rows are valid, later ones NaN and 0
-///               (of /events its first `events_written`, later ones have rank -1).
+///               renamed) and opens at any moment from then on; its first `/steps_written` rows are valid, later ones
+///               NaN and 0 (of /events its first `events_written`, later ones have rank -1).
 ///   x.h5        the run ended in an orderly way: done (complete = 1), or stopped by a signal or its time limit
 ///               (complete = 0, exit_reason says why). Its step axis ends at the last step written.
-/// A new run replaces files of these names; `x.h5` is replaced at the very end, by a rename, so that it is never half a
-/// file.
+/// A new run replaces files of these names; `x.h5` is replaced at the very end, by a rename, so that it is never half
+/// a file.
 ///
 /// Errors   an output path that cannot be written: UsageError naming output.path, from the constructor. Later failures
-/// (disk
-///          full): Error naming the file; what was written before stays readable in `.part`.
+///          (disk full): Error naming the file; what was written before stays readable in `.part`.
 class RecordFile {
  public:
   /// Creates parent folders and `.part` with room for header.steps steps, header.evaluations evaluations and

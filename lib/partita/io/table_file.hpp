@@ -10,8 +10,8 @@ namespace partita::io {
 ///
 /// A dimension is looked up in the group, then at the root. A scale of the root gets a second name (hard link) in the
 /// group, so that a reader that opens one group (xarray.open_dataset(file, group=...)) sees its coordinates. A column
-/// without data is reserved: created, allocated and filled. Group "/" is the root. Throws   ShapeError naming the
-/// column, when a dimension is unknown or the data do not fit.
+/// without data is reserved: created, allocated and filled. Group "/" is the root.
+/// Throws   ShapeError naming the column, when a dimension is unknown or the data do not fit.
 void write_table(File& file, const metrics::Table& table);
 
 }  // namespace partita::io

@@ -14,7 +14,9 @@ namespace partita::kernels {
 ///   relu       max(z, 0)                    gelu        z Phi(z), Phi(z) = (1 + erf(z / sqrt 2)) / 2
 ///   tanh       tanh z                       gelu_tanh   z sigmoid(2 u), u = sqrt(2 / pi) (z + 0.044715 z^3)
 ///   sigmoid    1 / (1 + e^-z)               silu        z sigmoid(z)
-/// Source: Hendrycks and Gimpel, "Gaussian error linear units", 2016. z sigmoid(2 u) is z (1 + tanh u) / 2.
+/// where z sigmoid(2 u) is z (1 + tanh u) / 2.
+///
+/// Source   Hendrycks and Gimpel, "Gaussian error linear units", 2016.
 enum class Activation { identity, relu, tanh, sigmoid, gelu, gelu_tanh, silu };
 
 std::string_view name(Activation activation);
@@ -108,7 +110,10 @@ KOKKOS_INLINE_FUNCTION Scalar activate_slope_from_input(Activation activation, S
 // Kernels. Scalar is float, double, bfloat16 or float16, computed in accumulate_t<Scalar> and rounded once. Rows of
 // every operand may be padded. Enqueued on exec; no fence, no allocation. Element by element.
 
-/// y = act(y), in place. Shapes y (B, N). Cost cost::activation_forward. Nothing at all for identity.
+/// y = act(y), in place: nothing at all for identity.
+///
+/// Shapes   y (B, N), overwritten.
+/// Cost     cost::activation_forward.
 template <class Scalar>
 void activation_forward(const Exec& exec, Activation activation, Matrix<Scalar> y);
 

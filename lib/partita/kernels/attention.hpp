@@ -17,8 +17,7 @@
 namespace partita::kernels {
 
 /// blockwise   online softmax over blocks of keys (Milakov and Gimelshein 2018; Dao et al. 2022): on a host, scratch
-/// per
-///             thread of O(block x (block + D)) numbers forward and O(T D) backward; on a device, none
+///             per thread of O(block x (block + D)) numbers forward and O(T D) backward; on a device, none
 /// plain       all scores of a head at once: scratch of B H T T numbers forward, twice that backward
 enum class AttentionAlgorithm { blockwise, plain };
 

@@ -35,7 +35,7 @@ struct Options {
 /// first call with a shape, then kept) and scratch memory.
 ///
 /// Kernels given one Context run in order on its instance and share its scratch. Move-only; not for two host threads.
-/// Throws  UsageError for an unknown kernel name; EnvironmentError for Backend::vendor in a build without a vendor.
+/// Throws   UsageError for an unknown kernel name; EnvironmentError for Backend::vendor in a build without a vendor.
 class Context {
  public:
   explicit Context(Exec exec = Exec(), Options options = {});

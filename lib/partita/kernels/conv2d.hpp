@@ -25,8 +25,7 @@ namespace partita::kernels {
 /// Throws   ShapeError naming the operand and both extents, or for a kernel larger than the padded image.
 /// Cost     cost::conv2d_forward.
 /// Bits     portable: a chain of fused multiply-adds over ascending (i, j, k) from 0, zeros beyond the edge included,
-/// then
-///          + b(f): it depends on the pixels below the kernel, W(f, :) and b(f) alone.
+///          then + b(f): it depends on the pixels below the kernel, W(f, :) and b(f) alone.
 /// Source   tiles that read the image in place: Georganas et al. 2018, "Anatomy of high-performance deep learning
 ///          convolutions on SIMD architectures".
 template <class Scalar>
@@ -40,14 +39,13 @@ void conv2d_forward(Context& context, const Conv2dShape& shape, std::type_identi
 /// Runs     as conv2d_forward.
 /// Cost     cost::conv2d_backward_input.
 /// Bits     portable: a chain of fused multiply-adds over ascending (r', c', f) from 0, zeros beyond dy's edge
-/// included; it
-///          depends on the pixels of dy that saw this one and on W(:, :, :, k) alone.
+///          included; it depends on the pixels of dy that saw this one and on W(:, :, :, k) alone.
 template <class Scalar>
 void conv2d_backward_input(Context& context, const Conv2dShape& shape, std::type_identity_t<ConstMatrix<Scalar>> dy,
                            std::type_identity_t<ConstMatrix<Scalar>> W, Matrix<Scalar> dx);
 
-/// dW(f, i, j, k) = sum_{b, r, c} dy(b, r, c, f) x(b, r s - p + i, c s - p + j, k),  db(f) = sum_{b, r, c} dy(b, r, c,
-/// f); with Store::accumulate what was there and these.
+/// dW(f, i, j, k) = sum_{b, r, c} dy(b, r, c, f) x(b, r s - p + i, c s - p + j, k),
+/// db(f) = sum_{b, r, c} dy(b, r, c, f); with Store::accumulate what was there and these.
 ///
 /// Shapes   x (B, inputs)   dy (B, outputs)   ->   dW (F, kernel)   db (F) or empty: left out; accumulate_t<Scalar>;
 ///          overwritten (zeros for B = 0), or added to.

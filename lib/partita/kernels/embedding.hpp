@@ -31,8 +31,7 @@ void embedding_forward(const Exec& exec, index_t T, ConstVector<std::int32_t> to
 /// T = options.tokens; with Store::accumulate what was there and these. A token outside [0, V) adds to dP alone.
 ///
 /// Shapes   tokens (B T)   dy (B T, C)   ->   dW (V, C)   dP (T, C) or empty; accumulate_t<Scalar>; overwritten or
-/// added
-///          to.
+///          added to.
 /// Runs     enqueued on context.exec(), scratch from context (V C numbers where a host adds, and for a tree); no fence.
 ///          On a device a row of dW looks at every token.
 /// Throws   ShapeError naming the operand and both extents.

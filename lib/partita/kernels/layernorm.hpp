@@ -27,10 +27,10 @@ void layernorm_forward(const Exec& exec, double epsilon, std::type_identity_t<Co
                        std::type_identity_t<ConstVector<Scalar>> gamma, std::type_identity_t<ConstVector<Scalar>> beta,
                        Matrix<Scalar> y, Vector<accumulate_t<Scalar>> mean, Vector<accumulate_t<Scalar>> rstd);
 
-/// dx = rstd (dy gamma - 1/C sum_c dy gamma - n 1/C sum_c dy gamma n).
+/// dx = rstd (dy gamma - 1/C sum_c dy gamma - n 1/C sum_c dy gamma n). All that is not said is as above.
 ///
 /// Shapes   x, dy (B, C)   gamma (C)   mean, rstd (B)   ->   dx (B, C), overwritten; may be dy.
-/// All else as above. Cost: cost::layernorm_backward_input.
+/// Cost     cost::layernorm_backward_input.
 template <class Scalar>
 void layernorm_backward_input(const Exec& exec, std::type_identity_t<ConstMatrix<Scalar>> x,
                               std::type_identity_t<ConstVector<Scalar>> gamma,
@@ -40,8 +40,8 @@ void layernorm_backward_input(const Exec& exec, std::type_identity_t<ConstMatrix
 
 /// dgamma = sum_b dy(b, :) n(b, :),   dbeta = sum_b dy(b, :); with Store::accumulate what was there and these.
 ///
-/// Shapes   x, dy (B, C)   mean, rstd (B)   ->   dgamma, dbeta (C) of accumulate_t<Scalar>, overwritten (zeros for B =
-///          0), or added to.
+/// Shapes   x, dy (B, C)   mean, rstd (B)   ->   dgamma, dbeta (C) of accumulate_t<Scalar>, overwritten (zeros for
+///          B = 0), or added to.
 /// Runs     enqueued on context.exec(), scratch from context; no fence.
 /// Throws   ShapeError naming the operand and both extents, or rows that are not (samples, tokens).
 /// Cost     cost::layernorm_backward_weights.
@@ -57,7 +57,9 @@ void layernorm_backward_weights(Context& context, const TokenBlocks& options, St
                                 std::type_identity_t<Vector<accumulate_t<Scalar>>> dbeta);
 
 /// n(b, c) = x(b, c) rstd(b),   y = n gamma,   rstd = 1 / sqrt(1/C sum_c x^2 + epsilon).
-/// As layer norm without mean and beta, in all else too. Cost: cost::rmsnorm_forward, ...
+/// As layer norm without mean and beta, in all else too.
+///
+/// Cost     cost::rmsnorm_forward, ...
 template <class Scalar>
 void rmsnorm_forward(const Exec& exec, double epsilon, std::type_identity_t<ConstMatrix<Scalar>> x,
                      std::type_identity_t<ConstVector<Scalar>> gamma, Matrix<Scalar> y,

@@ -45,8 +45,7 @@ void linear_forward(Context& context, const LinearOptions& options, std::type_id
 /// Runs     as linear_forward.
 /// Cost     cost::linear_backward_input.
 /// Bits     portable: dx(b, k) is an fma chain over ascending n from 0, or the tree that options.outputs says; it
-/// depends
-///          on dy(b, :) and W(:, k) alone.
+///          depends on dy(b, :) and W(:, k) alone.
 template <class Scalar>
 void linear_backward_input(Context& context, const LinearOptions& options, std::type_identity_t<ConstMatrix<Scalar>> dy,
                            std::type_identity_t<ConstMatrix<Scalar>> W, Matrix<Scalar> dx);
@@ -58,8 +57,7 @@ void linear_backward_input(Context& context, const LinearOptions& options, std::
 /// Runs     as linear_forward.
 /// Cost     cost::linear_backward_weights.
 /// Bits     portable: dW(n, k) is an fma chain, db(n) a chain of additions (in any backend), over ascending b from 0,
-/// or
-///          the tree that options.token_blocks says. What was there is added to the sum: one rounding.
+///          or the tree that options.token_blocks says. What was there is added to the sum: one rounding.
 template <class Scalar>
 void linear_backward_weights(Context& context, const LinearOptions& options, Store store,
                              std::type_identity_t<ConstMatrix<Scalar>> x, std::type_identity_t<ConstMatrix<Scalar>> dy,

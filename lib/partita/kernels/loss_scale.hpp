@@ -17,7 +17,7 @@
 //     gradient_norm                                              for the record
 //     optimizer_clip (optional), optimizer_advance, optimizer_update, statistics_update
 //
-// Source: Micikevicius et al., "Mixed precision training", ICLR 2018; names and defaults are torch.amp.GradScaler's.
+// Source   Micikevicius et al., "Mixed precision training", ICLR 2018; names and defaults are torch.amp.GradScaler's.
 
 namespace partita::kernels {
 

@@ -41,8 +41,8 @@ std::vector<NormCell> norm_cells(Range range);
 /// Throws   ShapeError when there are not as many sums as cells. What cells say is in device memory and not checked.
 /// Cost     cost::norm_squared.
 /// Bits     32 lanes over the cell's elements in row-major order (lane l adds l, l + 32, ...), joined by a binary tree:
-///          a function of these elements alone, whatever offset, stride and threads. An infinity or NaN shows;
-///          finite floats give a finite sum.
+///          a function of these elements alone, whatever offset, stride and threads. An infinity or NaN shows; finite
+///          floats give a finite sum.
 template <class Real>
 void norm_squared(Context& context, NormCells cells, std::type_identity_t<ConstVector<Real>> g, Vector<double> sums);
 

@@ -21,7 +21,8 @@ std::string_view name(Optimizer kind);
 ///   adam      m <- beta1 m + (1 - beta1) g;   v <- beta2 v + (1 - beta2) g^2;
 ///             p <- p - rate / (1 - beta1^t) m / (sqrt(v) / sqrt(1 - beta2^t) + epsilon),   t = 1 at the first step
 ///   adamw     p <- p - rate w p, then as adam with w = 0
-/// Sources: Duchi et al. 2011; Kingma and Ba 2015; Loshchilov and Hutter 2019; torch.optim documentation.
+///
+/// Source   Duchi et al. 2011; Kingma and Ba 2015; Loshchilov and Hutter 2019; torch.optim documentation.
 struct OptimizerOptions {
   Optimizer kind = Optimizer::sgd;
   double momentum = 0;      ///< sgd
@@ -58,15 +59,19 @@ void optimizer_set_learning_rate(const Exec& exec, double rate, OptimizerStateVi
 void optimizer_advance(const Exec& exec, const OptimizerOptions& options, OptimizerStateView state);
 
 /// state.clip = min(1, max_norm / (norm + 1e-6)), norm = state.unscale sqrt(sum): clipping as clip_by_norm does it, but
-/// in the optimizer's own pass over memory. Nothing in a step that is skipped. Shapes sum () = norm_total of all
-/// gradients, as they are in memory. After loss_scale_update, before optimizer_update; every step anew. Enqueued on
-/// exec; no fence, no allocation.
+/// in the optimizer's own pass over memory. Nothing in a step that is skipped. After loss_scale_update, before
+/// optimizer_update; every step anew.
+///
+/// Shapes   sum () = norm_total of all gradients, as they are in memory.
+/// Runs     enqueued on exec; no fence, no allocation.
 void optimizer_clip(const Exec& exec, double max_norm, Kokkos::View<const double, Memory> sum,
                     OptimizerStateView state);
 
 /// norm = state.unscale sqrt(sum): the gradient's length without loss scale, before clipping, for the record. What is
-/// not finite shows, in a step that is skipped too. Shapes sum () = norm_total of all gradients, as they are in memory.
-/// After loss_scale_update. Enqueued on exec; no fence, no allocation.
+/// not finite shows, in a step that is skipped too. After loss_scale_update.
+///
+/// Shapes   sum () = norm_total of all gradients, as they are in memory.
+/// Runs     enqueued on exec; no fence, no allocation.
 void gradient_norm(const Exec& exec, Kokkos::View<const double, Memory> sum,
                    Kokkos::View<const OptimizerState, Memory> state, Kokkos::View<double, Memory> norm);
 

@@ -20,10 +20,10 @@ namespace partita::kernels {
 template <class Scalar>
 void softmax_forward(const Exec& exec, std::type_identity_t<ConstMatrix<Scalar>> x, Matrix<Scalar> y);
 
-/// dx(b, c) = y(b, c) (dy(b, c) - sum_c y(b, c) dy(b, c)).
+/// dx(b, c) = y(b, c) (dy(b, c) - sum_c y(b, c) dy(b, c)). All that is not said is as above.
 ///
 /// Shapes   y, dy (B, C)   ->   dx (B, C), overwritten; may be dy.
-/// All else as above. Cost: cost::softmax_backward.
+/// Cost     cost::softmax_backward.
 template <class Scalar>
 void softmax_backward(const Exec& exec, std::type_identity_t<ConstMatrix<Scalar>> y,
                       std::type_identity_t<ConstMatrix<Scalar>> dy, Matrix<Scalar> dx);

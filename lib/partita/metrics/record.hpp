@@ -123,7 +123,7 @@ struct StepRows {
   std::vector<std::int8_t> warmup = {};     ///< (count) 1: not to be counted
   std::vector<std::int8_t> flushed = {};    ///< (count) 1: the record was flushed just before this step
 
-  /// Throws ShapeError naming the member whose size does not fit count, ranks and phases.
+  /// Throws   ShapeError naming the member whose size does not fit count, ranks and phases.
   void check(std::size_t ranks, std::size_t phases) const;
 };
 

@@ -31,7 +31,8 @@ double median_absolute_deviation(std::span<const double> samples);
 ///     P(X(k) <= true median <= X(n+1-k)) = 1 - 2 P(Binomial(n, 1/2) <= k-1) >= level
 ///
 /// allows: no assumption about the distribution. For level 0.95 the bounds are NaN below 6 samples; 6 give minimum ..
-/// maximum. Source   Hahn and Meeker, Statistical Intervals, 1991, section 5.3.
+/// maximum.
+/// Source   Hahn and Meeker, Statistical Intervals, 1991, section 5.3.
 Interval median_ci(std::span<const double> samples, double level = 0.95);
 
 /// The k above (counted from 1), or 0 when n samples are too few for the level.

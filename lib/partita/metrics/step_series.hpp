@@ -12,7 +12,7 @@ class StepSeries {
  public:
   StepSeries(std::vector<Phase> phases, index_t ranks);
 
-  /// Throws ShapeError when the rows do not fit.
+  /// Throws   ShapeError when the rows do not fit.
   void add(const StepRows& rows);
 
   /// Metrics, in this order, all "within run":

@@ -32,9 +32,9 @@ struct Peak {
   index_t pending = 0;
 };
 
-/// Throws  UsageError for a list that cannot run: a backward without its forward, backward-weights before
-///         backward-input, a pass done twice, a micro-batch left half done (unless no backward is in the list), or
-///         micro-batches of a stage whose gradients are not taken in ascending order.
+/// Throws   UsageError for a list that cannot run: a backward without its forward, backward-weights before
+///          backward-input, a pass done twice, a micro-batch left half done (unless no backward is in the list), or
+///          micro-batches of a stage whose gradients are not taken in ascending order.
 Peak peak(std::span<const Action> actions, int stage);
 
 }  // namespace partita::nn

@@ -11,7 +11,7 @@ namespace partita::nn {
 /// units save live in the slot's block that the call names; in a backward pass whose halves run together the gradients
 /// of these activations alternate between two buffers of the workspace, else each has its own among the pending.
 ///
-/// Throws  ShapeError where a unit does not take what the one before it gives.
+/// Throws   ShapeError where a unit does not take what the one before it gives.
 template <class Scalar>
 class Chain {
  public:

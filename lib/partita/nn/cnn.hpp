@@ -22,8 +22,8 @@ struct CnnShape {
 
 /// A convolutional classifier: images (B, rows columns channels) -> scores (B, classes).
 ///
-/// Throws  UsageError for an extent below 1, no group, a group whose images would have no pixel, or group norms whose
-///         groups do not divide the channels.
+/// Throws   UsageError for an extent below 1, no group, a group whose images would have no pixel, or group norms whose
+///          groups do not divide the channels.
 template <class Scalar>
 LayerList<Scalar> cnn_layers(const CnnShape& shape);
 

@@ -21,10 +21,9 @@ struct Division {
   index_t most_pieces() const;  ///< of a micro-batch
 };
 
-/// chunks  0: fast mode; else at most as many leaves as the batch has rows.
-/// Throws  UsageError when the rows (fast mode) or the chunks are fewer than ranks x micro-batches, with the least
-/// number
-///         that would do.
+/// chunks   0: fast mode; else at most as many leaves as the batch has rows.
+/// Throws   UsageError when the rows (fast mode) or the chunks are fewer than ranks x micro-batches, with the least
+///          number that would do.
 Division divide(index_t batch, index_t ranks, index_t rank, index_t micro_batches, index_t chunks);
 
 }  // namespace partita::nn

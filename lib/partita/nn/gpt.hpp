@@ -34,7 +34,7 @@ struct GptSlices {
 ///
 /// Weights are normal with deviation 0.02, those that end a branch 0.02 / sqrt(2 blocks), biases 0, norms 1.
 ///
-/// Throws  UsageError for an extent below 1, a width that the heads do not divide, a dropout outside [0, 1).
+/// Throws   UsageError for an extent below 1, a width that the heads do not divide, a dropout outside [0, 1).
 template <class Scalar>
 LayerList<Scalar> gpt_layers(const GptShape& shape, index_t chunks = 1, const GptSlices& slices = {});
 

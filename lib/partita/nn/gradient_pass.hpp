@@ -24,18 +24,18 @@ template <class Scalar>
 class GradientPass {
  public:
   /// Plans the stages' memory as the actions ask for it. All that is referred to must outlive the pass. `sum` is null
-  /// for forward-only actions, `links` where the model is one stage. Throws  UsageError for actions that cannot run
-  /// (peak).
+  /// for forward-only actions, `links` where the model is one stage.
+  /// Throws   UsageError for actions that cannot run (peak).
   GradientPass(Model<Scalar>& model, Division division, Actions actions, const LossHead<Scalar>& head,
                const GradientSum<Sum<Scalar>>* sum, Links<Scalar>* links = nullptr);
 
   const Division& division() const { return division_; }
   Model<Scalar>& model() const { return model_; }
 
-  /// factor  () in device memory: the loss scale; empty: 1.
-  /// Shapes  batch: division().rows rows   ->   result, overwritten.
-  /// Runs    enqueued on call.context.exec(); no allocation; no fence but what links and progress need.
-  /// Throws  ShapeError for a batch of other extents.
+  /// factor   () in device memory: the loss scale; empty: 1.
+  /// Shapes   batch: division().rows rows   ->   result, overwritten.
+  /// Runs     enqueued on call.context.exec(); no allocation; no fence but what links and progress need.
+  /// Throws   ShapeError for a batch of other extents.
   void run(const Call<Scalar>& call, const Batch<Scalar>& batch, Progress& progress, const PassResult& result,
            Kokkos::View<const double, Memory> factor = {}) const;
 

@@ -17,7 +17,7 @@ struct MlpShape {
 /// Multi-layer perceptron: features -> hidden... (each with the activation) -> classes (raw scores). Layers are called
 /// linear0, linear1, ..., whatever the activation.
 ///
-/// Throws  UsageError for an extent below 1.
+/// Throws   UsageError for an extent below 1.
 template <class Scalar>
 LayerList<Scalar> mlp_layers(const MlpShape& shape, index_t chunks = 1);
 

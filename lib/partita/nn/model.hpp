@@ -25,9 +25,9 @@ struct OutputShape {
 template <class Scalar>
 class Model {
  public:
-  /// cuts  First layers of the stages after the first one (empty layers are not counted): none, one stage.
+  /// cuts     First layers of the stages after the first one (empty layers are not counted): none, one stage.
   /// Initial values, drawn from the seed alone, are in parameters() and running() from the start.
-  /// Throws  UsageError for cuts that leave a stage without a unit; ShapeError when units or `output` do not fit.
+  /// Throws   UsageError for cuts that leave a stage without a unit; ShapeError when units or `output` do not fit.
   Model(const LayerList<Scalar>& layers, OutputShape output, const ModelOptions& options,
         const std::vector<index_t>& cuts = {});
 

@@ -45,13 +45,13 @@ struct Parameter {
 class ParameterTable {
  public:
   /// Appends a tensor and returns its range.
-  /// Throws  UsageError for a name that is there already, or a dimension that is negative or not inside its whole.
+  /// Throws   UsageError for a name that is there already, or a dimension that is negative or not inside its whole.
   Range add(std::string name, std::vector<Dimension> dimensions, Initial initial,
             std::vector<std::string> replicated_over = {"data"});
 
   const std::vector<Parameter>& parameters() const { return parameters_; }
   index_t size() const { return size_; }
-  /// Throws  UsageError for a name that is not there.
+  /// Throws   UsageError for a name that is not there.
   const Parameter& at(std::string_view name) const;
 
  private:

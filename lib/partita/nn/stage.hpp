@@ -18,7 +18,7 @@ struct StagePlan {
 template <class Scalar>
 class Stage {
  public:
-  /// ends_in_loss  Nobody reads the output after the loss: its gradient may take its place.
+  /// With ends_in_loss nobody reads the output after the loss: its gradient may take its place.
   Stage(Chain<Scalar> chain, int number, bool ends_in_loss);
 
   const Chain<Scalar>& chain() const { return chain_; }
@@ -33,11 +33,12 @@ class Stage {
   std::size_t bytes(const StagePlan& plan) const;
   const StagePlan& planned() const { return plan_; }
 
-  /// A call that works in this stage's memory for one piece of a micro-batch. Throws  Error unless it was planned.
+  /// A call that works in this stage's memory for one piece of a micro-batch.
+  /// Throws   Error unless it was planned.
   Call<Scalar> place(Call<Scalar> call, index_t micro_batch, index_t piece) const;
 
   /// y (B, outputs) for x (B, inputs) or call.tokens, call being a placed one: valid until the slot is used again.
-  /// Throws  ShapeError when x has other columns, padded rows, or more rows than were planned.
+  /// Throws   ShapeError when x has other columns, padded rows, or more rows than were planned.
   ConstMatrix<Scalar> forward(const Call<Scalar>& placed, ConstMatrix<Scalar> x) const;
   /// Output of the last forward, and where its gradient (B, outputs) is put before backward; the same memory where
   /// nobody reads the output again.

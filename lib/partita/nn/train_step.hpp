@@ -15,14 +15,14 @@ namespace partita::nn {
 template <class Scalar>
 class TrainStep {
  public:
-  /// update  null where somebody else updates the weights (a server).
+  /// update   null where somebody else updates the weights (a server).
   TrainStep(kernels::Context& context, const GradientPass<Scalar>& pass, Exchange<Scalar>& exchange,
             const Update<Scalar>* update, std::uint64_t seed = 1)
       : context_(context), pass_(pass), exchange_(exchange), update_(update), seed_(seed) {}
 
   /// Shapes   batch: this rank's rows   ->   losses (pieces), norm (), overwritten; norm is left alone without an
-  /// update. Runs     enqueued, but for what the exchange waits for; collective where the exchange is; allocates
-  /// nothing.
+  ///          update.
+  /// Runs     enqueued, but for what the exchange waits for; collective where the exchange is; allocates nothing.
   void run(const Batch<Scalar>& batch, index_t step, Vector<double> losses, Kokkos::View<double, Memory> norm,
            Observer& observer);
 

@@ -39,8 +39,7 @@ class Update {
   kernels::LossScaleView loss_scale_state() const { return loss_scale_; }
 
   /// Shapes   gradients (parameters + statistics): sums over the batch   ->   the model's weights and running
-  /// statistics,
-  ///          updated; norm (), overwritten: that of the gradient, unscaled, before clipping.
+  ///          statistics, updated; norm (), overwritten: that of the gradient, unscaled, before clipping.
   void run(kernels::Context& context, ConstVector<Sum<Scalar>> gradients, Kokkos::View<double, Memory> norm) const;
 
   /// Bytes that an update of `parameters` weights in `cells` cells allocates.

@@ -11,7 +11,7 @@ template <class Scalar>
 using Sum = accumulate_t<Scalar>;
 
 namespace detail {
-/// Throws ShapeError: `asked` is no part of `has`, or `rows` x `columns` are not its elements.
+/// Throws   ShapeError: `asked` is no part of `has`, or `rows` x `columns` are not its elements.
 void require_inside(Range asked, Range has);
 void require_extent(Range range, index_t rows, index_t columns);
 }  // namespace detail
@@ -29,7 +29,7 @@ struct Window {
   Window(Vector<Scalar> buffer)  // NOLINT(google-explicit-constructor): a buffer is its own widest window
       : data(buffer.data()), range{0, static_cast<index_t>(buffer.extent(0))} {}
 
-  /// Throws  ShapeError unless `part` lies inside.
+  /// Throws   ShapeError unless `part` lies inside.
   Window window(Range part) const { return {at(part), part}; }
   Vector<Scalar> vector(Range part) const { return {at(part), static_cast<std::size_t>(part.extent)}; }
   Matrix<Scalar> matrix(Range part, index_t rows, index_t columns) const {

@@ -36,7 +36,9 @@ struct Rows {
 /// synthetic samples are computed where they are needed.
 class Dataset {
  public:
-  /// Throws  UsageError on all ranks alike: files that are missing or damaged, a batch larger than the set. Collective.
+  /// Collective.
+  ///
+  /// Throws   UsageError on all ranks alike: files that are missing or damaged, a batch larger than the set.
   Dataset(const comm::Communicator& world, const DataOptions& options, std::uint64_t seed, index_t batch);
 
   const SampleShape& shape() const { return shape_; }

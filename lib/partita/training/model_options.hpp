@@ -24,7 +24,7 @@ struct ModelOptions {
 /// Declares and reads them; `kind` is the default.
 ModelOptions read_model_options(config::Deck& deck, ModelKind kind);
 
-/// Throws  UsageError where a model cannot be built for such samples, or its own shapes do not fit.
+/// Throws   UsageError where a model cannot be built for such samples, or its own shapes do not fit.
 template <class Scalar>
 nn::Model<Scalar> make_model(const ModelOptions& options, const SampleShape& sample, const nn::ModelOptions& how);
 

@@ -51,7 +51,8 @@ struct TrainOptions {
 /// Declares and reads them; checks that `ranks` replicas can share a batch.
 TrainOptions read_train_options(config::Deck& deck, index_t ranks);
 
-/// What depends on the keys of [data] and [train] together. Throws  UsageError, as reading a key does.
+/// What depends on the keys of [data] and [train] together.
+/// Throws   UsageError, as reading a key does.
 void check(const config::Deck& deck, const DataOptions& data, const TrainOptions& train);
 
 /// parallel.allreduce and parallel.separate_wait: how gradients are summed over replicas.

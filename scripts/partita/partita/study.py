@@ -164,7 +164,7 @@ def _shown(value: Any) -> str:
 
 
 def read_study(path: Path) -> Study:
-    """Read and check a study file; UsageError in the form of STYLE.md section 6."""
+    """Read and check a study file; UsageError in the form of DESIGN.md section 7."""
     try:
         text = path.read_text(encoding="utf-8")
         tree = tomllib.loads(text)

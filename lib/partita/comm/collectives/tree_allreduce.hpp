@@ -20,13 +20,15 @@ class TreeExchange;
 /// fill (`cover`), each a flat buffer of n elements. Communication only moves: slice q of every node goes to rank q,
 /// who adds in tree order; then the slices of the root go to everybody.
 ///
-/// Scratch   planned once: the result, and what arrives and leaves; a call allocates nothing.
-/// Traffic   operation "tree_allreduce", closed_forms::tree_allreduce_{mpi,ring}_bytes.
+/// Scratch  planned once: the result, and what arrives and leaves; a call allocates nothing.
+/// Traffic  operation "tree_allreduce", closed_forms::tree_allreduce_{mpi,ring}_bytes.
 template <class S>
 class TreeAllreduce {
  public:
-  /// how     mpi: MPI_Alltoallv and MPI_Allgatherv; ring: bundles travel hop by hop, then our all-gather.
-  /// Throws  ShapeError for chunks < 1, Error when MPI cannot count a message. comm must outlive this. Not collective.
+  /// comm must outlive this. Not collective.
+  ///
+  /// how      mpi: MPI_Alltoallv and MPI_Allgatherv; ring: bundles travel hop by hop, then our all-gather.
+  /// Throws   ShapeError for chunks < 1, Error when MPI cannot count a message.
   TreeAllreduce(const Communicator& comm, Allreduce how, index_t elements, index_t chunks, RingOptions options = {});
   ~TreeAllreduce();
   TreeAllreduce(TreeAllreduce&&) noexcept;
@@ -38,8 +40,9 @@ class TreeAllreduce {
   Vector<S> result() const { return result_; }
 
   /// Shapes   nodes (cover().size() elements), one after the other: the sums over the leaves of each; left as they
-  /// were. Runs     fences exec first, blocks until the result is there. Collective. Throws   ShapeError when nodes has
-  /// another extent.
+  ///          were.
+  /// Runs     fences exec first, blocks until the result is there. Collective.
+  /// Throws   ShapeError when nodes has another extent.
   void run(const Exec& exec, ConstVector<S> nodes);
 
  private:

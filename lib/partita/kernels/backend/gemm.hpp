@@ -55,9 +55,9 @@ struct GemmLabels {
 ///
 /// Shapes   A (M, K)   B (K, N)   ->   C (M, N), row-major with rows `leading` apart; any extent may be 0.
 /// Runs     enqueued on context.exec(), scratch from context; no fence.
-/// Bits     C(i, j) = epilogue(fma(a(i, K-1), b(K-1, j), ... fma(a(i, 0), b(0, j), 0))): one chain over
-///          ascending k, in accumulate_t<Scalar>, whatever the extents, strides, alignment and threads. Blocks over k
-///          store and reload the chain's value; C is rounded to 16 bits once.
+/// Bits     C(i, j) = epilogue(fma(a(i, K-1), b(K-1, j), ... fma(a(i, 0), b(0, j), 0))): one chain over ascending k, in
+///          accumulate_t<Scalar>, whatever the extents, strides, alignment and threads. Blocks over k store and reload
+///          the chain's value; C is rounded to 16 bits once.
 template <class Scalar, class Out>
 void portable_gemm(Context& context, const GemmLabels& labels, index_t M, index_t N, index_t K, Operand<Scalar> A,
                    Operand<Scalar> B, Epilogue<Scalar> epilogue, Out* C, index_t leading);

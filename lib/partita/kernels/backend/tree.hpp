@@ -13,7 +13,7 @@
 
 namespace partita::kernels::backend {
 
-/// Throws unless `n`, what the sum is over, can be cut so.
+/// Throws   unless `n`, what the sum is over, can be cut so.
 inline void require_blocks(const char* function, const char* what, const Blocks& blocks, index_t n) {
   if (blocks.leaves < 1 || blocks.outer < 1 || n % blocks.outer != 0)
     throw ShapeError(std::string(function) + ": a sum over " + std::to_string(n) + " " + what + " cannot be cut into " +
@@ -21,7 +21,8 @@ inline void require_blocks(const char* function, const char* what, const Blocks&
                      " / " + std::to_string(blocks.outer) + "): expected at least 1 of each, and a divisor");
 }
 
-/// Rows (samples, tokens) as a sum over them is cut. Throws as require_blocks.
+/// Rows (samples, tokens) as a sum over them is cut.
+/// Throws   as require_blocks.
 inline Blocks blocks_of_rows(const char* function, const TokenBlocks& options, index_t rows) {
   if (options.token_blocks == 1) return {};
   if (options.tokens < 1 || rows % options.tokens != 0)
@@ -32,7 +33,7 @@ inline Blocks blocks_of_rows(const char* function, const TokenBlocks& options, i
   return blocks;
 }
 
-/// Throws unless rows of an image can be cut so: images are what is outside of them, without being told.
+/// Throws   unless rows of an image can be cut so: images are what is outside of them, without being told.
 inline void require_rows(const char* function, const Blocks& rows) {
   if (rows.leaves < 1 || rows.outer != 1)
     throw ShapeError(std::string(function) + ": a sum over the rows of images cannot be cut into " +
@@ -40,7 +41,8 @@ inline void require_rows(const char* function, const Blocks& rows) {
                      ", rows): expected at least 1, and 1");
 }
 
-/// Leaves of a sum over `rows` that are (images, pixels). Throws as require_rows.
+/// Leaves of a sum over `rows` that are (images, pixels).
+/// Throws   as require_rows.
 inline index_t leaves_of_images(const char* function, const Blocks& blocks, index_t pixels, index_t rows) {
   require_rows(function, blocks);
   if (blocks.leaves > 1 && (pixels < 1 || rows % pixels != 0))

@@ -16,8 +16,7 @@ template <class Scalar>
 class BatchNorm2d final : public Unit<Scalar> {
  public:
   /// Declares gamma and beta under "<name>.weight" and "<name>.bias", and among the statistics "<name>.running_mean"
-  /// and
-  /// "<name>.running_variance".
+  /// and "<name>.running_variance".
   BatchNorm2d(Tables& tables, std::string name, const Image& image, bool relu);
 
   PassFlop flop(index_t B) const override;

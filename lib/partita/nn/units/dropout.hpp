@@ -12,7 +12,7 @@ namespace partita::nn {
 template <class Scalar>
 class Dropout final : public Unit<Scalar> {
  public:
-  /// columns  of the whole row that are here: those of a token slice, say.
+  /// columns  Of the whole row that are here: those of a token slice, say.
   /// Throws   UsageError unless 0 <= rate < 1.
   Dropout(std::string name, Slice columns, double rate);
 

@@ -13,7 +13,7 @@ template <class Scalar>
 class GroupNorm final : public Unit<Scalar> {
  public:
   /// Declares gamma and beta under "<name>.weight" and "<name>.bias".
-  /// Throws  UsageError for groups that do not divide the channels.
+  /// Throws   UsageError for groups that do not divide the channels.
   GroupNorm(Tables& tables, std::string name, const Image& image, index_t groups);
 
   PassFlop flop(index_t B) const override;

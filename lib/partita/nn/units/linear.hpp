@@ -25,8 +25,8 @@ class Linear final : public Unit<Scalar> {
  public:
   /// Declares W and b under "<name>.weight" and "<name>.bias". A tied weight is its owner's, who adds the two gradients
   /// up and says when they are complete.
-  /// Throws  UsageError for an activation whose slope needs x W^T + b (give it a unit of its own), or a tied weight of
-  ///         another shape.
+  /// Throws   UsageError for an activation whose slope needs x W^T + b (give it a unit of its own), or a tied weight of
+  ///          another shape.
   Linear(Tables& tables, std::string name, const LinearShape& shape);
 
   PassFlop flop(index_t B) const override;

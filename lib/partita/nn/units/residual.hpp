@@ -9,12 +9,13 @@ namespace partita::nn {
 /// y = s(x) + f(x), or relu(s(x) + f(x)): a composite of two chains of ordinary units. Without a shortcut s(x) = x.
 ///
 /// The observer is told of the parts, and of the residual itself around the sum. Stages of a pipeline cut between
-/// units, never inside one. Source   He et al. 2016.
+/// units, never inside one.
+/// Source   He et al. 2016.
 template <class Scalar>
 class Residual final : public Unit<Scalar> {
  public:
-  /// Throws  ShapeError when s(x) and f(x) differ in columns; UsageError when the last unit of f or s may not end a
-  /// branch.
+  /// Throws   ShapeError when s(x) and f(x) differ in columns; UsageError when the last unit of f or s may not end a
+  ///          branch.
   Residual(std::string name, Units<Scalar> branch, Units<Scalar> shortcut, bool relu);
 
   PassFlop flop(index_t B) const override;

@@ -21,7 +21,7 @@ namespace partita::parallel {
 template <class Scalar>
 class AllreduceExchange final : public nn::Exchange<Scalar> {
  public:
-  /// separate_wait  A barrier ahead of the all-reduce, so that waiting for ranks is not taken for transfer.
+  /// With separate_wait a barrier is ahead of the all-reduce, so that waiting for ranks is not taken for transfer.
   /// All that is referred to must outlive this. Not collective.
   AllreduceExchange(const comm::Communicator& axis, comm::Allreduce how, bool separate_wait,
                     ConstVector<Scalar> parameters, const nn::GradientSum<nn::Sum<Scalar>>& sum,

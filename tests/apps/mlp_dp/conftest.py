@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 APP = os.environ.get("PARTITA_MLP_DP", "")
 MPIEXEC = os.environ.get("PARTITA_MPIEXEC", "mpiexec")
 
