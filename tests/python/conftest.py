@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """A checkout in a temporary folder with an app and a launcher that only pretend."""
 
+import contextlib
 import os
 import stat
 import sys
@@ -17,12 +18,12 @@ for folder in (HERE, PACKAGE):
 
 # What the app does is told by `--set fake.do=WORD`, for all ranks alike; it notes every call in calls.txt.
 APP = """#!{python}
-import os, sys, time
+import os, signal, sys, time
 from pathlib import Path
 sys.path[:0] = [{here!r}]
 from synthetic import Synthetic
 
-arguments, settings, output = sys.argv[1:], {{}}, None
+arguments, settings, output = [a for a in sys.argv[1:] if a != "--validate"], {{}}, None
 deck = arguments.pop(0)
 while arguments:
     flag, value = arguments.pop(0), arguments.pop(0)
@@ -31,16 +32,30 @@ while arguments:
         settings[key] = text
     else:
         output = Path(value)
-ranks = int(os.environ["FAKE_RANKS"])
+ranks = int(os.environ.get("FAKE_RANKS") or os.environ["PMI_SIZE"])
+do = settings.get("fake.do", "run")
+if "--validate" in sys.argv:
+    with open("validations.txt", "a") as validations:
+        overrides = " ".join(f"{{k}}={{v}}" for k, v in settings.items() if not k.startswith("record."))
+        validations.write(f"{{ranks}} {{overrides}}\\n")
+    if do == "invalid" and settings["parallel.allreduce"] == "ring":
+        print(f"error: {{deck}}:2: train.stepz: unknown key: expected train.steps", file=sys.stderr)
+        sys.exit(2)
+    if do == "unfit":
+        sys.exit(4)
+    sys.exit(0)
 with open("calls.txt", "a") as calls:
     threads = os.environ["OMP_NUM_THREADS"]
     calls.write(f"{{settings['record.point']}} {{ranks}} {{threads}} {{os.environ['OMP_PROC_BIND']}}\\n")
 print(f"{{settings['record.study']}}: step 1, loss 2.3", flush=True)
-do = settings.get("fake.do", "run")
 if do == "fail" or do == "fail_at_2" and ranks == 2:
     print("error: the fake app was told to fail", file=sys.stderr)
     sys.exit(2)
-if do == "hang":
+if do in ("hang", "stubborn"):
+    if do == "stubborn":
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    with open("pids.txt", "a") as pids:
+        pids.write(f"{{os.getpid()}}\\n")
     time.sleep(600)
 if do == "no_record":
     sys.exit(0)
@@ -63,8 +78,6 @@ import os, subprocess, sys
 assert sys.argv[1] == "-n"
 environment = {{**os.environ, "FAKE_RANKS": sys.argv[2]}}
 app = subprocess.Popen(sys.argv[3:], env=environment, start_new_session=True)
-with open("pids.txt", "a") as pids:
-    pids.write(f"{{app.pid}}\\n")
 sys.exit(app.wait())
 """
 STUDY = """
@@ -111,10 +124,28 @@ class Checkout:
         path = self.root / "calls.txt"
         return [line.split() for line in path.read_text().splitlines()] if path.exists() else []
 
+    def validations(self) -> list[str]:
+        """What the app was asked to validate: ranks and overrides."""
+        path = self.root / "validations.txt"
+        return path.read_text().splitlines() if path.exists() else []
+
     def ranks_alive(self) -> list[int]:
-        """Processes that the launcher started and that still run."""
-        pids = [int(line) for line in (self.root / "pids.txt").read_text().split()]
-        return [pid for pid in pids if alive(pid)]
+        """Ranks that were told to hang and that still run."""
+        return [pid for pid in self.ranks_started() if alive(pid)]
+
+    def ranks_started(self) -> list[int]:
+        """Ranks that were told to hang, dead or alive."""
+        path = self.root / "pids.txt"
+        return [int(line) for line in path.read_text().split()] if path.exists() else []
+
+    def processes(self) -> list[str]:
+        """What runs in the checkout: launchers, their helpers, ranks."""
+        found = []
+        for process in Path("/proc").glob("[0-9]*"):
+            with contextlib.suppress(OSError):
+                if (process / "cwd").readlink() == self.root and alive(int(process.name)):
+                    found.append((process / "cmdline").read_text().replace("\0", " "))
+        return found
 
 
 def alive(pid: int) -> bool:

@@ -19,20 +19,50 @@ Command = Callable[..., tuple[int, str, str]]
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ([], "Missing command."),
-        (["shoe"], "No such command 'shoe'. Did you mean 'show'?"),
+        ([], "partita: Missing command: expected what `partita --help` lists"),
+        (["shoe"], "partita: No such command 'shoe'. Did you mean 'show'?: expected what"),
         (["show"], "Missing argument"),
         (["plot", "x", "--format", "pdf"], "'pdf' is not one of 'png', 'svg'"),
-        (["run", "x.toml", "--jobs", "2"], "No such option"),
-        (["run", "none.toml"], "none.toml: cannot read the study: No such file or directory"),
-        (["show", "none.h5"], "none.h5: no such file"),
-        (["plot", "none"], "none: no such folder"),
+        (
+            ["run", "x.toml", "--jobs", "2"],
+            "partita run: No such option: --jobs: expected what `partita run --help` lists",
+        ),
+        (
+            ["run", "none.toml"],
+            "none.toml: cannot be read (No such file or directory): expected the path of a study file",
+        ),
+        (["show", "none.h5"], "none.h5: no such file: expected a record"),
+        (["plot", "none"], "none: no such folder: expected the folder"),
     ],
 )
 def test_wrong_use_is_one_line_and_exit_2(partita: Command, arguments: list[str], message: str) -> None:
     code, out, err = partita(*arguments)
     assert (code, out) == (2, "")
-    assert err.startswith("error: ") and message in err and err.count("\n") == 1
+    assert err.startswith("error: ") and message in err and ": expected " in err and err.count("\n") == 1
+
+
+def test_an_output_that_is_a_file_is_one_line_and_exit_2(checkout: Checkout, partita: Command, tmp_path: Path) -> None:
+    (file := tmp_path / "file").write_text("not a folder")
+    Synthetic().write(tmp_path / "a.h5")
+    for arguments in (["run", checkout.study()], ["plot", tmp_path]):
+        for output in (file, file / "below"):
+            code, _, err = partita(*arguments, "--output", output)
+            assert code == 2 and err.startswith(f"error: {output}: ") and err.count("\n") == 1
+            assert ": expected a folder" in err
+    assert file.read_text() == "not a folder" and not checkout.calls()
+
+
+def test_odd_surroundings_are_no_traceback(tmp_path: Path, partita: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = Synthetic().write(tmp_path / "a.h5")
+    monkeypatch.setenv("COLUMNS", "wide")
+    assert partita("show", path)[0] == 0
+    monkeypatch.setattr("partita.style.save", _full_disk)
+    code, _, err = partita("plot", tmp_path)
+    assert code == 2 and "pictures cannot be written there (No space left on device)" in err and err.count("\n") == 1
+
+
+def _full_disk(*_: object) -> None:
+    raise OSError(28, "No space left on device")
 
 
 def test_help_and_version(partita: Command) -> None:

@@ -9,7 +9,7 @@ import h5py
 import pytest
 
 from conftest import Checkout, alive
-from partita import launch
+from partita import family, launch
 
 Command = Callable[..., tuple[int, str, str]]
 
@@ -106,7 +106,7 @@ def test_runs_without_a_good_record_fail(checkout: Checkout, partita: Command, d
 def test_time_out_ends_launcher_and_ranks(
     checkout: Checkout, partita: Command, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(launch, "GRACE_S", 0.5)
+    monkeypatch.setattr(family, "GRACE_S", 0.5)
     study = checkout.study(
         ("train.steps = 12", 'fake.do = "hang"'),
         ("seed = 7", "seed = 7\ntimeout_s = 1.0"),
@@ -121,9 +121,10 @@ def test_time_out_ends_launcher_and_ranks(
 
 
 def test_a_rank_that_ignores_sigterm_is_killed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(launch, "GRACE_S", 0.5)
+    monkeypatch.setattr(family, "GRACE_S", 0.5)
     script = "trap '' TERM; (trap '' TERM; exec setsid sh -c \"trap '' TERM; echo \\$\\$ > pid; sleep 60\") & wait"
-    ended = launch.run(["sh", "-c", script], tmp_path / "log", tmp_path, {"PATH": "/usr/bin:/bin"}, 1.0)
+    with family.guarded() as token:
+        ended = launch.run(["sh", "-c", script], tmp_path / "log", tmp_path, {"PATH": "/usr/bin:/bin"}, 1.0, token)
     assert ended.timed_out
     assert not alive(int((tmp_path / "pid").read_text()))
 
@@ -131,7 +132,7 @@ def test_a_rank_that_ignores_sigterm_is_killed(tmp_path: Path, monkeypatch: pyte
 def test_points_beyond_the_cores_run_but_are_flagged(
     checkout: Checkout, partita: Command, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("partita.execute.available_cores", lambda: 1)
+    monkeypatch.setattr("partita.plan.available_cores", lambda: 1)
     code, out, _ = partita("run", checkout.study(("repeats = 2", "repeats = 1")))
     assert code == 0 and len(checkout.calls()) == 3
     assert "note: 1 cores here: points at 2 ranks x 1 threads are oversubscribed" in out
@@ -164,7 +165,7 @@ def test_one_run_at_a_time_in_a_folder(checkout: Checkout, partita: Command) -> 
 def test_output_and_build_options(checkout: Checkout, partita: Command, tmp_path: Path) -> None:
     (checkout.root / "build" / "release").rename(checkout.root / "elsewhere")
     code, _, err = partita("run", checkout.study())
-    assert code == 4 and "app: no binary" in err and "give --build" in err
+    assert code == 4 and "app: no binary" in err and "or --build" in err
     code, _, _ = partita("run", checkout.study(), "--build", checkout.root / "elsewhere", "--output", tmp_path / "here")
     assert code == 0 and len(records(tmp_path / "here")) == 6 and not checkout.runs.exists()
 
@@ -179,3 +180,35 @@ def test_dry_run_prints_commands_and_runs_nothing(checkout: Checkout, partita: C
     assert code == 0 and not checkout.calls() and not checkout.runs.exists()
     assert out.count("to run   np") == 6 and "OMP_NUM_THREADS=1 OMP_PROC_BIND=false" in out
     assert "build/release/apps/mlp_dp/mlp_dp inputs/mlp_dp/deck.toml --set parallel.allreduce=ring" in out
+
+
+MPI, RING = (f"2 parallel.allreduce={how} train.steps=12" for how in ("mpi", "ring"))
+
+
+def test_each_distinct_deck_is_validated_once_before_the_first_point(checkout: Checkout, partita: Command) -> None:
+    assert partita("run", checkout.study())[0] == 0
+    assert sorted(checkout.validations()) == [MPI, RING]  # Six points; at the most ranks that have the deck.
+    assert partita("run", checkout.study())[0] == 0
+    assert len(checkout.validations()) == 2  # Nothing to run, nothing to validate.
+
+
+def test_a_dry_run_validates_too(checkout: Checkout, partita: Command) -> None:
+    code, out, _ = partita("run", checkout.study(), "--dry-run")
+    assert code == 0 and sorted(checkout.validations()) == [MPI, RING] and "mlp_dp accepts all 2 decks" in out
+    assert not checkout.calls() and not checkout.runs.exists()
+
+
+@pytest.mark.parametrize("arguments", [[], ["--dry-run"]])
+def test_a_deck_that_the_app_refuses_ends_the_study_before_the_first_point(
+    checkout: Checkout, partita: Command, arguments: list[str]
+) -> None:
+    study = checkout.study(("train.steps = 12", 'fake.do = "invalid"'))
+    code, _, err = partita("run", study, *arguments)
+    assert code == 2 and not checkout.calls() and err.count("\n") == 1
+    assert err.startswith(f"error: {study}: np2-ring-r") and "train.stepz: unknown key: expected train.steps" in err
+    assert err.endswith(": expected a deck that `mlp_dp --validate` accepts at 2 ranks\n")
+
+
+def test_an_app_that_cannot_validate_is_an_unfit_environment(checkout: Checkout, partita: Command) -> None:
+    code, _, err = partita("run", checkout.study(("train.steps = 12", 'fake.do = "unfit"')))
+    assert code == 4 and "refused by mlp_dp (exit code 4)" in err and not checkout.calls()

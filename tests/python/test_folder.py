@@ -73,13 +73,13 @@ def test_unusable_files_are_left_out_with_a_note(tmp_path: Path) -> None:
     Synthetic().write(tmp_path / "good.h5")
     Synthetic(complete=0, exit_reason="signal SIGTERM").write(tmp_path / "stopped.h5")
     Synthetic(complete=0).write(tmp_path / "killed.h5.part")
+    Synthetic(verified=0).write(tmp_path / "wrong.h5")
     (tmp_path / "bad.h5").write_text("no HDF5")
     (study,), _, notes = read_folder(tmp_path)
     assert [r.path.name for r in study.records] == ["good.h5"]
-    assert len(notes) == 3 and all(n.startswith("left out: ") for n in notes)
-    assert (
-        "bad.h5: damaged" in notes[0] and "incomplete (signal SIGTERM)" in notes[1] and "1 record of runs" in notes[2]
-    )
+    assert len(notes) == 4 and all(n.startswith("left out: ") for n in notes)
+    assert "bad.h5: damaged" in notes[0] and "incomplete (signal SIGTERM)" in notes[1]
+    assert "wrong.h5: its results failed the run's own check" in notes[2] and "1 record of runs" in notes[3]
 
 
 def test_two_studies_in_one_folder_stay_apart(tmp_path: Path) -> None:

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """Reading records: which steps count, what damage is called."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 import h5py
@@ -96,16 +97,54 @@ def _overrun(path: Path) -> None:
         file["steps_written"][()] = 99
 
 
+def _with(name: str, value: object) -> Callable[[Path], None]:
+    def damage(path: Path) -> None:
+        Synthetic().write(path)
+        with h5py.File(path, "r+") as file:
+            file.attrs[name] = value
+
+    return damage
+
+
+def _replaced(column: str, change: Callable[[np.ndarray], object]) -> Callable[[Path], None]:
+    def damage(path: Path) -> None:
+        Synthetic().write(path)
+        with h5py.File(path, "r+") as file:
+            values = file[column][()]
+            del file[column]
+            file[column] = change(values)
+
+    return damage
+
+
+def _texts(column: str) -> Callable[[Path], None]:
+    return _replaced(column, lambda values: ["x"] * len(values))
+
+
+def _flat(column: str) -> Callable[[Path], None]:
+    return _replaced(column, lambda values: values.reshape(-1))
+
+
 @pytest.mark.parametrize(
     ("damage", "message"),
     [
         (lambda path: path.write_text("no HDF5"), "damaged, or not a record of Partita: "),
         (lambda path: path.write_bytes(b""), "damaged, or not a record of Partita: "),
         (_truncated, "damaged, or not a record of Partita: "),
-        (_foreign, "Conventions: 'no such attribute' given"),
-        (_later, "Conventions: 'Partita-2' given, not a record of Partita; allowed is 'Partita-1'"),
+        (_foreign, "Conventions: no such attribute, so not a record of Partita: expected 'Partita-1'"),
+        (_later, "Conventions: 'Partita-2', so not a record of Partita: expected 'Partita-1'"),
         (_without_loss, "damaged, or not a record of Partita: "),
         (_overrun, "/steps_written is 99, /steps has 12 rows"),
+        (_with("schema_version", 99), "schema_version: 99, which a later Partita wrote: expected 1 to 2"),
+        (_with("schema_version", "two"), "schema_version: 'two' is no integer: expected one integer"),
+        (_with("ranks", "two"), "ranks: 'two' is no integer: expected one integer"),
+        (_with("ranks", [1, 2]), "ranks: array([1, 2]) is no integer: expected one integer"),
+        (_with("complete", 1.5), "complete: 1.5 is no integer: expected one integer"),
+        (_with("verified", h5py.Empty("i8")), "verified: "),
+        (_with("flop_per_step", "many"), "flop_per_step: 'many' is no number: expected one number"),
+        (_texts("steps/start_ns"), "/steps/start_ns holds no numbers"),
+        (_texts("evaluation/accuracy"), "/evaluation/accuracy holds no numbers"),
+        (_flat("steps/end_ns"), "damaged, or not a record of Partita: "),
         (lambda path: None, "no such file"),
     ],
 )
@@ -115,4 +154,5 @@ def test_damage_gives_one_line(tmp_path: Path, damage: object, message: str, nam
     damage(path)
     with pytest.raises(UsageError) as error:
         read_record(path)
-    assert str(error.value).startswith(f"{path}: ") and message in str(error.value) and "\n" not in str(error.value)
+    text = str(error.value)
+    assert text.startswith(f"{path}: ") and message in text and ": expected " in text and "\n" not in text

@@ -91,6 +91,13 @@ def test_oversubscribed_points_have_a_time_and_nothing_else(tmp_path: Path) -> N
     assert row["oversubscribed"] and math.isnan(row["efficiency"])
 
 
+def test_a_run_that_failed_its_check_is_in_no_speed_up(tmp_path: Path) -> None:
+    fast_but_wrong = Synthetic(ranks=2, step_s=lambda s: 0.01, verified=0)
+    result = scaling_of(tmp_path, Synthetic(ranks=1), Synthetic(ranks=2, step_s=lambda s: 0.02), fast_but_wrong)
+    entry = line_of(result, "data-parallel mpi")[2]
+    assert entry.runs == 1 and entry.speedup.value == pytest.approx(1.5, rel=1e-9)
+
+
 def test_an_oversubscribed_base_is_no_base(tmp_path: Path) -> None:
     times = {1: 0.05, 2: 0.04, 4: 0.025}
     runs = [Synthetic(ranks=p, step_s=lambda s, t=t: t, oversubscribed=int(p == 1)) for p, t in times.items()]

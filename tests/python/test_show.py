@@ -76,7 +76,8 @@ def test_events_are_counted(tmp_path: Path, partita: Command) -> None:
 
 
 # Phases are what builders call them; their number, names and order are the run's own.
-FREE = tuple((f"{name} {k}", "compute") for k in range(5) for name in ("attention", "feed-forward")) + (
+FREE = (
+    *((f"{name} {k}", "compute") for k in range(5) for name in ("attention", "feed-forward")),
     ("halo / exchange", "communication"), ("pull", "communication"), ("queue", "wait"), ("bubble", "other"),
 )  # fmt: skip
 
@@ -114,3 +115,25 @@ def test_damaged_file_is_one_error_and_exit_2(tmp_path: Path, partita: Command, 
     code, out, err = partita("show", path)
     assert (code, out) == (2, "")
     assert err.startswith(f"error: {path}: damaged, or not a record of Partita: ") and err.count("\n") == 1
+
+
+def test_a_table_of_odd_types_is_one_error_and_exit_2(tmp_path: Path, partita: Command) -> None:
+    import h5py
+
+    path = Synthetic(ranks=2).write(tmp_path / "a.h5")
+    with h5py.File(path, "r+") as file:
+        del file["traffic/seconds"]
+        file["traffic/seconds"] = ["soon"]
+    code, _, err = partita("show", path)
+    assert code == 2 and err.startswith(f"error: {path}: traffic: damaged") and err.count("\n") == 1
+
+
+def test_a_later_schema_is_refused(tmp_path: Path, partita: Command) -> None:
+    import h5py
+
+    path = Synthetic().write(tmp_path / "a.h5")
+    with h5py.File(path, "r+") as file:
+        file.attrs["schema_version"] = 99
+    code, out, err = partita("show", path)
+    assert (code, out) == (2, "")
+    assert err == f"error: {path}: schema_version: 99, which a later Partita wrote: expected 1 to 2\n"

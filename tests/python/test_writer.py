@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from partita.record import Timeline, is_finished, read_record
+from partita.record import SCHEMA, Timeline, is_finished, read_record
 
 WRITER = os.environ.get("PARTITA_RECORD_WRITER", "")
 pytestmark = pytest.mark.skipif(not Path(WRITER).is_file(), reason="PARTITA_RECORD_WRITER names no program")
@@ -32,6 +32,7 @@ def test_full_detail(tmp_path: Path) -> None:
     record = read_record(write(tmp_path / "a.h5", "--steps", "12", "--rows", "4", "--ranks", "3"))
     expected = counted(12, 4)
     assert is_finished(record.path) and record.ranks == 3
+    assert record.attributes["schema_version"] == SCHEMA  # A newer writer needs a newer reader.
     assert np.flatnonzero(record.counted).tolist() == expected
     assert np.allclose(record.step_s, 1e-3 + 2e-9, rtol=1e-12)  # Rank r takes 1 ms + r ns.
     phase_s = [[1e-6 * (100 * s + 10 + p) for p in range(3)] for s in expected]  # Mean over ranks 0, 1, 2.

@@ -8,8 +8,11 @@ Modules, lowest first; each uses only those above it:
     statistics  order statistics: medians and their intervals
     study       one study file -> Points, in the order they run
     record      one HDF5 record -> Record
+    family      all processes that a study started, ended with it
+    plan        one study -> what runs, where, and what is finished
     launch      one process group: start, wait, time out, stop
     progress    what `partita run` says while it runs
+    validate    each deck, read by the app before the first point
     execute     Points -> records
     folder      a folder of records -> series that differ in one strategy
     scaling     series -> time per step, speed-up, efficiency

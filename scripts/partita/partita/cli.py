@@ -5,14 +5,19 @@ import os
 import sys
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
 from rich.table import Table as RichTable
 
 from partita import __version__
-from partita.errors import ExitCode, PartitaError, UsageError
+from partita.errors import ExitCode, IncompleteError, PartitaError, UsageError, held_to_the_layout, reason
+
+if TYPE_CHECKING:  # A command imports what it needs when it runs: plotting takes a second to load.
+    from partita.folder import RecordedStudy
+    from partita.plan import Plan
+    from partita.scaling import Scaling
 
 LOG_WIDTH = 132  # Columns where no terminal says how many there are.
 
@@ -33,7 +38,10 @@ class Format(StrEnum):
 
 def _console() -> Console:
     console = Console(highlight=False, soft_wrap=False)
-    return console if console.is_terminal else Console(highlight=False, width=int(os.environ.get("COLUMNS", LOG_WIDTH)))
+    if console.is_terminal:
+        return console
+    columns = os.environ.get("COLUMNS", "")
+    return Console(highlight=False, width=int(columns) if columns.isdecimal() and int(columns) > 0 else LOG_WIDTH)
 
 
 @app.command()
@@ -43,23 +51,31 @@ def run(
     build: Annotated[
         Path | None, typer.Option(help="Build or installation folder with the app [the study's `build`].")
     ] = None,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Print what would run, and run nothing.")] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Print what would run, have the app check each deck, and run nothing.")
+    ] = False,
 ) -> int:
     """Run the points of a study that are not finished.
 
     Points are ranks x grid x repeats, in random order; each leaves one record and one log.
     """
-    from partita.execute import make_plan, run_plan
+    from partita.execute import check_plan, launchable, run_plan
+    from partita.plan import make_plan
     from partita.study import read_study
 
     checked = read_study(study)
     plan = make_plan(checked, output or checked.root / "runs" / checked.name, (build or checked.build).resolve())
     console = _console()
     _print_plan(plan, console, every_command=dry_run)
-    return ExitCode.DONE if dry_run else run_plan(plan, console)
+    if not dry_run:
+        return run_plan(plan, console)
+    if launchable(plan):
+        decks = check_plan(plan)
+        console.print(f"{plan.study.app} accepts all {decks} decks", soft_wrap=True)
+    return ExitCode.DONE
 
 
-def _print_plan(plan: "Plan", console: Console, every_command: bool) -> None:  # noqa: F821
+def _print_plan(plan: "Plan", console: Console, every_command: bool) -> None:
     import shlex
 
     study, todo = plan.study, [p for p in plan.points if p.digest not in plan.finished]
@@ -105,8 +121,8 @@ def plot(
 ) -> int:
     """Plot a folder of records.
 
-    Time per step, speed-up, efficiency, phases, loss and accuracy, and the roofline of kernel_bench; the numbers go to CSV
-    files beside the pictures.
+    Time per step, speed-up, efficiency, phases, loss and accuracy, and the roofline of kernel_bench; the numbers go to
+    CSV files beside the pictures.
     """
     from partita import roofline
     from partita.folder import read_folder
@@ -119,15 +135,18 @@ def plot(
         for study in studies:
             _plot_study(study, target, picture_format, f"{study.name}_" if len(studies) > 1 else "", console)
         for record in rooflines:
-            picture = roofline.roofline_picture(record)
+            with held_to_the_layout(record.path):
+                picture = roofline.roofline_picture(record)
             _save([picture], target, picture_format, f"{record.path.stem}_")
-            console.print(f"{record.path.name}: {record.path.stem}_roofline.{picture_format.value} -> {target}", soft_wrap=True)
+            console.print(
+                f"{record.path.name}: {record.path.stem}_roofline.{picture_format.value} -> {target}", soft_wrap=True
+            )
         for note in notes:
             console.print(f"note: {note}", soft_wrap=True, markup=False)
     return ExitCode.DONE
 
 
-def _plot_study(study: "RecordedStudy", target: Path, kind: Format, prefix: str, console: Console) -> None:  # noqa: F821
+def _plot_study(study: "RecordedStudy", target: Path, kind: Format, prefix: str, console: Console) -> None:
     from partita import curves, figures, scaling
 
     result = scaling.analyse(study)
@@ -154,10 +173,12 @@ def _save(pictures: list, target: Path, kind: Format, prefix: str) -> None:
             style.save(picture.figure, target / f"{prefix}{picture.name}.{kind.value}")
             picture.table.write_csv(target / f"{prefix}{picture.name}.csv")
     except OSError as error:
-        raise UsageError(f"{target}: cannot write pictures: {error.strerror or error}") from error
+        raise UsageError(
+            target, f"pictures cannot be written there ({reason(error)})", "a folder, there or not"
+        ) from error
 
 
-def _scaling_table(study: "RecordedStudy", result: "Scaling") -> RichTable:  # noqa: F821
+def _scaling_table(study: "RecordedStudy", result: "Scaling") -> RichTable:
     table = RichTable(
         title=f"{study.name} ({result.kind or 'no'} scaling)", title_justify="left", box=None, pad_edge=False
     )
@@ -196,16 +217,24 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         return int(app(arguments, standalone_mode=False, prog_name="partita") or 0)
     except PartitaError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return int(error.code)
+        return _complain(error)
+    except (KeyboardInterrupt, typer.Abort):
+        return _complain(IncompleteError("partita", "interrupted"))
+    except OSError as error:  # A disk that is full, a folder that was taken away.
+        return _complain(PartitaError(error.filename or "partita", reason(error), "a place to read and write"))
     except Exception as error:
         if not hasattr(error, "format_message"):  # Not the command line's own complaint.
             raise
-        print(
-            f"error: {' '.join(error.format_message().split())} (`partita --help` lists commands and options)",
-            file=sys.stderr,
+        context = getattr(error, "ctx", None)
+        command = context.command_path if context else "partita"
+        return _complain(
+            UsageError(command, error.format_message().strip().rstrip("."), f"what `{command} --help` lists")
         )
-        return int(ExitCode.USAGE)
+
+
+def _complain(error: PartitaError) -> int:
+    print(f"error: {error}", file=sys.stderr)
+    return int(error.code)
 
 
 def entry() -> None:

@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """Errors that end the program with one line and an exit code (DESIGN.md section 8)."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from enum import IntEnum
 
 
@@ -16,9 +18,13 @@ class ExitCode(IntEnum):
 
 
 class PartitaError(Exception):
-    """An error that a user can act on: its text is the whole message."""
+    """An error that a user can act on, in the grammar of the apps: `WHERE: FOUND: expected EXPECTED`."""
 
     code = ExitCode.RUN_FAILED
+
+    def __init__(self, where: object, found: str, expected: str = "") -> None:
+        line = f"{where}: {found}" + (f": expected {expected}" if expected else "")
+        super().__init__(" ".join(line.split()))
 
 
 class UsageError(PartitaError):
@@ -37,3 +43,19 @@ class IncompleteError(PartitaError):
     """Stopped before the end; running the same command again goes on."""
 
     code = ExitCode.INCOMPLETE
+
+
+def reason(error: BaseException) -> str:
+    """What an exception of a library says, without its class or the file that it names."""
+    return getattr(error, "strerror", None) or str(error.args[0] if error.args else error)
+
+
+@contextmanager
+def held_to_the_layout(path: object, what: str = "") -> Iterator[None]:
+    """Whatever does not fit inside is the fault of the file: UsageError names it and what was read of it."""
+    try:
+        yield
+    except (OSError, LookupError, ValueError, TypeError, AttributeError, RuntimeError) as error:
+        raise UsageError(
+            path, f"{what}damaged, or not a record of Partita: {reason(error)}", "a file that an app of Partita wrote"
+        ) from error

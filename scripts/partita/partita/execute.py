@@ -2,124 +2,72 @@
 """Points -> records: run through the launcher, skip what is finished, report what failed, go on."""
 
 import fcntl
-import hashlib
-import os
 import shlex
 import shutil
 import signal
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
 
 from rich.console import Console
 
-from partita import launch
-from partita.errors import EnvironmentUnfitError, ExitCode, IncompleteError, UsageError
+from partita import family, launch
+from partita.errors import EnvironmentUnfitError, ExitCode, IncompleteError, UsageError, reason
+from partita.plan import Plan
 from partita.progress import Outcome, Reporter, duration, reporter
 from partita.record import is_finished, read_record
-from partita.study import STUDY_COPY, Point, Study, in_random_order, points, with_digests
+from partita.study import STUDY_COPY, Point
+from partita.validate import validate
 
 SUPERSEDED = "superseded"
 
 
-@dataclass(frozen=True)
-class Plan:
-    """All points of a study in the order in which they run, and where."""
-
-    study: Study
-    folder: Path
-    binary: Path
-    points: tuple[Point, ...]
-    finished: frozenset[str]  # Digests of the points whose records are there.
-
-    @property
-    def cores(self) -> int:
-        """Hardware threads that this process may use: what a launcher on this machine hands to its ranks."""
-        return available_cores()
-
-    def oversubscribed(self, point: Point) -> bool:
-        """Whether the point has more threads than there are cores."""
-        return point.ranks * point.threads > self.cores
-
-    def record(self, point: Point) -> Path:
-        """Where the point's record stands when it is finished."""
-        return self.folder / f"{point.stem}.h5"
-
-    def command(self, point: Point) -> list[str]:
-        """What is executed, from the root of the checkout."""
-        launcher = self.study.launcher.replace("{ranks}", str(point.ranks)).replace("{threads}", str(point.threads))
-        command = [*shlex.split(launcher), self._from_root(self.binary), self._from_root(self.study.deck)]
-        for key, value in (*point.overrides, ("record.study", self.study.name), ("record.point", point.name)):
-            command += ["--set", f"{key}={value}"]
-        return [*command, "--output", str(self.record(point))]
-
-    def _from_root(self, path: Path) -> str:
-        """As a person standing in the checkout would type it."""
-        return str(path.relative_to(self.study.root)) if path.is_relative_to(self.study.root) else str(path)
-
-    def environment(self, point: Point) -> dict[str, str]:
-        """This process's environment with the threads of the point."""
-        return {**os.environ, "OMP_NUM_THREADS": str(point.threads), "OMP_PROC_BIND": "false"}
-
-
-def available_cores() -> int:
-    """Cores of the allocation under Slurm, else of this process."""
-    with suppress(KeyError, ValueError):
-        return int(os.environ["SLURM_CPUS_ON_NODE"]) * int(os.environ["SLURM_JOB_NUM_NODES"])
-    return len(os.sched_getaffinity(0))
-
-
-def find_binary(study: Study, build: Path) -> Path | None:
-    """The app in a build tree (apps/NAME/NAME) or in an installation (bin/NAME)."""
-    for place in (build / "apps" / study.app / study.app, build / "bin" / study.app, build / study.app):
-        if place.is_file():
-            return place.resolve()
-    return None
-
-
-def make_plan(study: Study, folder: Path, build: Path) -> Plan:
-    """Expand the study and look which of its points are finished."""
-    binary = find_binary(study, build)
-    content = hashlib.sha256(binary.read_bytes()).hexdigest() if binary else "not built"
-    ordered = in_random_order(study, with_digests(study, points(study), content))
-    finished = frozenset(p.digest for p in ordered if is_finished(folder / f"{p.stem}.h5"))
-    return Plan(study, folder.resolve(), binary or build / "apps" / study.app / study.app, tuple(ordered), finished)
+def check_plan(plan: Plan) -> int:
+    """Have the app read every distinct deck, and run nothing else: how many there are."""
+    _check_environment(plan)
+    with _signals_as_interrupt(), family.guarded() as token:
+        return validate(plan, plan.points, token)
 
 
 def run_plan(plan: Plan, console: Console) -> ExitCode:
     """Run what is not finished. Failing points do not end the study; a signal does, and leaves it ready to go on."""
     _check_environment(plan)
-    plan.folder.mkdir(parents=True, exist_ok=True)
-    with _locked(plan.folder), _signals_as_interrupt():
-        _set_aside_superseded(plan, console)
-        shutil.copyfile(plan.study.path, plan.folder / STUDY_COPY)
+    try:
+        plan.folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UsageError(
+            plan.folder, f"cannot be made ({reason(error)})", "a folder for records, there or not"
+        ) from error
+    with _locked(plan.folder) as lock, _signals_as_interrupt(), family.guarded(lock) as token:
         todo = [p for p in plan.points if p.digest not in plan.finished]
         progress = reporter(console, len(plan.points) - len(todo), len(plan.points))
         outcomes: list[Outcome] = []
         try:
+            validate(plan, todo, token)
+            _set_aside_superseded(plan, console)
+            shutil.copyfile(plan.study.path, plan.folder / STUDY_COPY)
             for point in todo:
                 progress.begin(point)
-                outcomes.append(run_point(plan, point, progress))
+                outcomes.append(run_point(plan, point, progress, token))
                 progress.end(outcomes[-1])
         except KeyboardInterrupt:
             done = len(plan.points) - len(todo) + sum(o.ok for o in outcomes)
             raise IncompleteError(
-                f"{plan.study.path}: interrupted with {done} of {len(plan.points)} points done; "
-                "the same command goes on from there"
+                plan.study.path,
+                f"interrupted with {done} of {len(plan.points)} points done; the same command goes on from there",
             ) from None
         finally:
             progress.close()
     return _closing_lines(plan, outcomes, console)
 
 
-def run_point(plan: Plan, point: Point, progress: Reporter) -> Outcome:
+def run_point(plan: Plan, point: Point, progress: Reporter, token: str) -> Outcome:
     """Run one point to its end; only an interrupt passes through."""
     record, log = plan.record(point), plan.folder / f"{point.stem}.log"
     log.write_text(f"# {shlex.join(plan.command(point))}\n# OMP_NUM_THREADS={point.threads} OMP_PROC_BIND=false\n")
     ended = launch.run(
-        plan.command(point), log, plan.study.root, plan.environment(point), plan.study.timeout_s, progress.tick
+        plan.command(point), log, plan.study.root, plan.environment(point), plan.study.timeout_s, token, progress.tick
     )
     trouble = _trouble(plan, record, ended)
     if trouble and record.exists():
@@ -157,30 +105,44 @@ def _meaning(status: int) -> str:
     return f" ({words[status]})" if status in words else ""
 
 
+def launchable(plan: Plan) -> bool:
+    """Whether app and launcher are there."""
+    return plan.binary.is_file() and shutil.which(shlex.split(plan.study.launcher)[0]) is not None
+
+
 def _check_environment(plan: Plan) -> None:
     launcher = shlex.split(plan.study.launcher)[0]
     if shutil.which(launcher) is None:
         raise EnvironmentUnfitError(
-            f"{plan.study.path}: launcher: no command {launcher} on this machine; install an MPI or set `launcher`"
+            f"{plan.study.path}: launcher", f"no command {launcher} on this machine", "an MPI, or another `launcher`"
         )
     if not plan.binary.is_file():
         raise EnvironmentUnfitError(
-            f"{plan.study.path}: app: no binary {plan.binary}; "
-            f"build it (`cmake --build {plan.study.build}`) or give --build"
+            f"{plan.study.path}: app",
+            f"no binary {plan.binary}",
+            f"it to be built (`cmake --build {plan.study.build}`), or --build",
         )
 
 
 @contextmanager
-def _locked(folder: Path) -> Iterator[None]:
-    """One `partita run` a folder; the lock goes with the process, however that ends."""
-    with (folder / ".lock").open("w") as stream:
+def _locked(folder: Path) -> Iterator[tuple[int, ...]]:
+    """One `partita run` a folder; the lock goes with the last process that has its descriptor, however that ends."""
+    try:
+        stream = (folder / ".lock").open("w")
+    except OSError as error:
+        raise UsageError(folder, f"cannot be written ({reason(error)})", "a folder for records") from error
+    with stream:
         try:
             fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            raise UsageError(f"{folder}: another `partita run` is at work here; wait for it or give --output") from None
+            raise UsageError(
+                folder,
+                "another `partita run` is at work here, or what it started is being ended",
+                "its end, or --output",
+            ) from None
         except OSError:
             pass  # A file system without locks.
-        yield
+        yield (stream.fileno(),)
 
 
 @contextmanager

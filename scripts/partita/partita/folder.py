@@ -85,9 +85,9 @@ class RecordedStudy:
 
 
 def read_folder(folder: Path) -> tuple[list[RecordedStudy], list[Record], list[str]]:
-    """The studies of a folder, its records of kernels, and a note for each file left out. UsageError if nothing is left."""
+    """The studies of a folder, its records of kernels, a note for each file left out; UsageError if nothing is left."""
     if not folder.is_dir():
-        raise UsageError(f"{folder}: no such folder; give the folder that `partita run` wrote records to")
+        raise UsageError(folder, "no such folder", "the folder that `partita run` wrote records to")
     notes: list[str] = []
     usable: list[Record] = []
     rooflines: list[Record] = []
@@ -100,6 +100,9 @@ def read_folder(folder: Path) -> tuple[list[RecordedStudy], list[Record], list[s
             continue
         if not record.complete:
             notes.append(f"left out: {path}: incomplete ({record.attributes.get('exit_reason', 'no reason given')})")
+        elif not record.verified:
+            verdict = record.attributes.get("verification") or "no reason given"
+            notes.append(f"left out: {path}: its results failed the run's own check ({verdict})")
         elif is_roofline(record):
             rooflines.append(record)
         elif not len(record.step_s):
@@ -111,7 +114,7 @@ def read_folder(folder: Path) -> tuple[list[RecordedStudy], list[Record], list[s
         notes.append(f"left out: {plural(parts, 'record')} of runs that were killed or still go on (*.h5.part)")
     if not usable and not rooflines:
         what = "; ".join(notes) if notes else "no records (*.h5) in it"
-        raise UsageError(f"{folder}: nothing to plot: {what}")
+        raise UsageError(folder, f"nothing to plot: {what}", "complete and verified records (*.h5)")
     intent = _intent(folder)
     by_study: dict[str, list[Record]] = {}
     for record in usable:

@@ -7,13 +7,12 @@ import select
 import signal
 import subprocess
 import time
-import uuid
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-GRACE_S = 5.0  # From SIGTERM to SIGKILL: a launcher needs a moment to end its ranks on other nodes.
-TOKEN = "PARTITA_LAUNCH"  # Environment variable by which the processes of one launch are found again.
+from partita import family
+
 TICK_S = 2.0  # How often a waiting parent wakes up; a rank that shares its core with the parent loses well under 0.1 %.
 
 
@@ -32,11 +31,14 @@ def run(
     folder: Path,
     environment: dict[str, str],
     timeout_s: float,
+    token: str,
     on_tick: Callable[[], None] = lambda: None,
 ) -> Ended:
-    """Run the command with both outputs in the log; on time-out or any exception nothing of it is left running."""
+    """Run the command with both outputs in the log; on time-out or any exception nothing of it is left running.
+
+    The token is that of `family.guarded`: also when this process is killed, nothing is.
+    """
     start = time.monotonic()
-    token = uuid.uuid4().hex
     with log.open("ab") as stream:
         process = subprocess.Popen(
             command,
@@ -44,7 +46,7 @@ def run(
             stdout=stream,
             stderr=subprocess.STDOUT,
             cwd=folder,
-            env={**environment, TOKEN: token},
+            env={**environment, family.MARK: token},
             start_new_session=True,  # A Ctrl-C on the terminal reaches us alone, and we stop the whole group.
         )
     try:
@@ -80,25 +82,9 @@ def stop(process: subprocess.Popen, token: str) -> None:
     """SIGTERM to the launcher's group, then SIGKILL to all with the token: ranks may be in groups of their own."""
     with contextlib.suppress(ProcessLookupError, PermissionError):
         os.killpg(process.pid, signal.SIGTERM)
-    deadline = time.monotonic() + GRACE_S
-    while time.monotonic() < deadline and (process.poll() is None or _family(token)):
+    deadline = time.monotonic() + family.GRACE_S
+    while time.monotonic() < deadline and (process.poll() is None or family.members(token)):
         time.sleep(0.05)
-    deadline = time.monotonic() + GRACE_S
-    while (family := _family(token)) and time.monotonic() < deadline:
-        for pid in family:
-            with contextlib.suppress(ProcessLookupError, PermissionError):
-                os.kill(pid, signal.SIGKILL)
-        time.sleep(0.05)
+    family.end(token, [signal.SIGKILL])
     process.kill()
     process.wait()
-
-
-def _family(token: str) -> list[int]:
-    """Living processes of this machine that were started with the token: also those whose parents are gone."""
-    mark = f"{TOKEN}={token}".encode()
-    found = []
-    for entry in Path("/proc").glob("[0-9]*/environ"):
-        with contextlib.suppress(OSError):
-            if mark in entry.read_bytes().split(b"\0"):
-                found.append(int(entry.parent.name))
-    return found

@@ -3,6 +3,7 @@
 
 import os
 import tomllib
+from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
@@ -11,7 +12,7 @@ from typing import Any
 import h5py
 import numpy as np
 
-from partita.errors import UsageError
+from partita.errors import UsageError, held_to_the_layout
 from partita.statistics import Interval, median_interval
 from partita.study import flatten
 
@@ -19,6 +20,14 @@ from partita.study import flatten
 os.environ.setdefault("HDF5_USE_FILE_LOCKING", "FALSE")
 
 CONVENTIONS = "Partita-1"
+SCHEMA = 2  # The newest schema_version that this package knows; lib/partita/io writes it.
+INTEGERS = ("schema_version", "ranks", "threads_per_rank", "complete", "verified", "oversubscribed", "git_dirty")
+NUMBERS = {  # Columns that pictures are made of.
+    "evaluation": ("step", "loss", "accuracy", "samples"),
+    "peaks": ("flop_per_s", "byte_per_s"),
+    "kernels": ("flop", "byte", "flop_per_s", "byte_per_s", "time_s", "ci_low_s", "ci_high_s", "peak_share"),
+}
+AXES = {"start_ns": ("rank",), "end_ns": ("rank",), "phase_s": ("rank", "phase")}  # Of /steps, beside the step.
 CLASSES = ("compute", "communication", "wait", "input", "other")
 Columns = dict[str, np.ndarray]
 
@@ -45,7 +54,9 @@ class Record:
     classes: tuple[str, ...] = ()
     steps: Columns = field(default_factory=dict)
     planned_steps: int = 0  # Warm-up included; more than the columns hold when the run was stopped.
-    groups: dict[str, Columns] = field(default_factory=dict)  # calibration, ranks, traffic, evaluation, summary; kernels, peaks
+    groups: dict[str, Columns] = field(
+        default_factory=dict
+    )  # calibration, ranks, traffic, evaluation, summary; kernels, peaks
     timeline: Timeline | None = None  # Of chosen steps; None: nobody asked for it.
 
     @cached_property
@@ -54,7 +65,7 @@ class Record:
         try:
             return flatten(tomllib.loads(self.toml))
         except tomllib.TOMLDecodeError as error:
-            raise UsageError(f"{self.path}: /config/toml: not TOML: {error}") from error
+            raise UsageError(f"{self.path}: /config/toml", f"not TOML ({error})", "the resolved deck") from error
 
     @property
     def ranks(self) -> int:
@@ -162,21 +173,17 @@ def plural(n: int, word: str) -> str:
 
 def is_roofline(record: Record) -> bool:
     """Whether the record holds kernels and the peaks that they are held against."""
-    return len(record.groups.get("kernels", {}).get("benchmark", ())) > 0 and "flop_per_s" in record.groups.get("peaks", {})
+    return len(record.groups.get("kernels", {}).get("benchmark", ())) > 0 and "flop_per_s" in record.groups.get(
+        "peaks", {}
+    )
 
 
 def read_record(path: Path, steps: bool = True) -> Record:
     """Read a record or a .part; UsageError names the file and what is wrong with it."""
     if not path.is_file():
-        raise UsageError(f"{path}: no such file")
-    try:
-        with h5py.File(path, "r") as file:
-            return _read(path, file, steps)
-    except UsageError:
-        raise
-    except (OSError, KeyError, ValueError, TypeError, RuntimeError) as error:
-        reason = " ".join(str(error.args[0] if error.args else error).split())
-        raise UsageError(f"{path}: damaged, or not a record of Partita: {reason}") from error
+        raise UsageError(path, "no such file", "a record (.h5), or what a killed run left (.h5.part)")
+    with held_to_the_layout(path), h5py.File(path, "r") as file:
+        return _read(path, file, steps)
 
 
 def is_finished(path: Path) -> bool:
@@ -192,9 +199,7 @@ def is_finished(path: Path) -> bool:
 
 def _read(path: Path, file: h5py.File, with_steps: bool) -> Record:
     attributes = {name: _plain(value) for name, value in file.attrs.items()}
-    if attributes.get("Conventions") != CONVENTIONS:
-        given = attributes.get("Conventions", "no such attribute")
-        raise UsageError(f"{path}: Conventions: {given!r} given, not a record of Partita; allowed is {CONVENTIONS!r}")
+    _check(path, attributes)
     toml = _plain(file["config/toml"][()]) if "config/toml" in file else ""
     environment = (
         {name: str(_plain(value)) for name, value in file["environment"].attrs.items()} if "environment" in file else {}
@@ -204,18 +209,52 @@ def _read(path: Path, file: h5py.File, with_steps: bool) -> Record:
         for name in ("calibration", "ranks", "traffic", "evaluation", "summary", "kernels", "peaks")
         if name in file
     }
+    for name, columns in groups.items():
+        _check_numbers(name, columns, NUMBERS.get(name, ()))
     record = Record(path, attributes, toml, environment, groups=groups, timeline=_timeline(file))
     if not with_steps or "steps" not in file:
         return record
     columns = _columns(file["steps"])
-    phases = tuple(str(v) for v in columns.pop("phase"))
-    classes = tuple(str(v) for v in columns.pop("phase_class"))
+    phases, classes = (tuple(str(v) for v in columns[name]) for name in ("phase", "phase_class"))
     planned = len(columns["loss"])
     written = int(file["steps_written"][()])
     if not 0 <= written <= planned:
         raise ValueError(f"/steps_written is {written}, /steps has {planned} rows")
-    cut = {name: values[:written] for name, values in columns.items() if values.ndim and len(values) == planned}
-    return replace(record, phases=phases, classes=classes, steps=cut, planned_steps=planned)
+    cut = {
+        name: values[:written]
+        for name, values in columns.items()
+        if name not in ("phase", "phase_class") and values.ndim and len(values) == planned
+    }
+    _check_numbers("steps", cut, cut)
+    for name, axes in AXES.items():
+        if name in cut and cut[name].shape != (written, *(len(columns[axis]) for axis in axes)):
+            raise ValueError(
+                f"/steps/{name} has {cut[name].shape} values, not one for each step and {' and '.join(axes)}"
+            )
+    record = replace(record, phases=phases, classes=classes, steps=cut, planned_steps=planned)
+    assert len(record.step_s) == len(record.phase_s)  # Read once: columns that are missing are noticed here.
+    return record
+
+
+def _check(path: Path, attributes: dict[str, Any]) -> None:
+    """That these are the attributes of a record that this package can read."""
+    if attributes.get("Conventions") != CONVENTIONS:
+        given = repr(attributes["Conventions"]) if "Conventions" in attributes else "no such attribute"
+        raise UsageError(f"{path}: Conventions", f"{given}, so not a record of Partita", repr(CONVENTIONS))
+    for name in INTEGERS:
+        if name in attributes and not isinstance(attributes[name], int):
+            raise UsageError(f"{path}: {name}", f"{attributes[name]!r} is no integer", "one integer")
+    if not isinstance(flop := attributes.get("flop_per_step", 0), int | float):
+        raise UsageError(f"{path}: flop_per_step", f"{flop!r} is no number", "one number")
+    if not 1 <= (schema := attributes.get("schema_version", 0)) <= SCHEMA:
+        newer = ", which a later Partita wrote" if schema > SCHEMA else ""
+        raise UsageError(f"{path}: schema_version", f"{schema}{newer}", f"1 to {SCHEMA}")
+
+
+def _check_numbers(group: str, columns: Columns, names: Iterable[str]) -> None:
+    for name in names:
+        if columns[name].dtype.kind not in "iuf":
+            raise ValueError(f"/{group}/{name} holds no numbers")
 
 
 def _timeline(file: h5py.File) -> Timeline | None:

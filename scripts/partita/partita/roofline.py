@@ -25,7 +25,9 @@ def roofline_picture(record: Record) -> Picture:
     table = Table("benchmark", "family", "intensity", *MEASURES)
     for row, name in enumerate(kernels["benchmark"]):
         values = {measure: float(kernels[measure][row]) for measure in MEASURES}
-        table.add(benchmark=str(name), family=_family(str(name)), intensity=_ratio(values["flop"], values["byte"]), **values)
+        table.add(
+            benchmark=str(name), family=_family(str(name)), intensity=_ratio(values["flop"], values["byte"]), **values
+        )
     shown = [row for row in table if row["flop_per_s"] > 0 and np.isfinite(row["intensity"])]
 
     page = style.Page(9.6, 4.6, nrows=1, ncols=1)
@@ -38,19 +40,19 @@ def roofline_picture(record: Record) -> Picture:
         x = np.array([axes.get_xlim()[0], ridge, axes.get_xlim()[1]])
         axes.plot(x, np.minimum(x * peak_byte, peak_flop) / 1e9, color=style.GREY, lw=1.6, zorder=1.5, label="_roof")
         axes.annotate(
-            f"triad {peak_byte / 1e9:.3g} GB/s", (ridge / 2, ridge / 2 * peak_byte / 1e9), (-8, 2), textcoords="offset points",
-            ha="right", fontsize=8.5, color=style.GREY,
+            f"triad {peak_byte / 1e9:.3g} GB/s", (ridge / 2, ridge / 2 * peak_byte / 1e9), (-8, 2),
+            textcoords="offset points", ha="right", fontsize=8.5, color=style.GREY,
         )  # fmt: skip
         axes.annotate(
-            f"gemm {peak_flop / 1e9:.4g} GFLOP/s", (x[2], peak_flop / 1e9), (-4, 5), textcoords="offset points", ha="right",
-            fontsize=8.5, color=style.GREY,
+            f"gemm {peak_flop / 1e9:.4g} GFLOP/s", (x[2], peak_flop / 1e9), (-4, 5), textcoords="offset points",
+            ha="right", fontsize=8.5, color=style.GREY,
         )  # fmt: skip
         for index, family in enumerate(families):
             members = [row for row in shown if row["family"] == family]
             colour, marker = style.series_colour(index), style.MARKERS[index % len(style.MARKERS)]
             axes.plot(
-                [m["intensity"] for m in members], [m["flop_per_s"] / 1e9 for m in members], ls="", marker=marker, color=colour,
-                mec="white", mew=0.8, zorder=3, label="_" + family,
+                [m["intensity"] for m in members], [m["flop_per_s"] / 1e9 for m in members], ls="", marker=marker,
+                color=colour, mec="white", mew=0.8, zorder=3, label="_" + family,
             )  # fmt: skip
             handles.append(Line2D([], [], ls="", marker=marker, color=colour, mec="white", mew=0.8, label=family))
         _name_extremes(axes, shown, peak_flop, peak_byte)
@@ -59,7 +61,13 @@ def roofline_picture(record: Record) -> Picture:
         "above the slanted roof: operands that stay in a nearer cache than the triad's",
     ]
     title = "Kernels under the roof of this machine"
-    return Picture("roofline", page.finish(title, machine_line(f"{record.path.stem}, {plural(record.threads, 'thread')}", record), notes, handles), table)
+    return Picture(
+        "roofline",
+        page.finish(
+            title, machine_line(f"{record.path.stem}, {plural(record.threads, 'thread')}", record), notes, handles
+        ),
+        table,
+    )
 
 
 def _family(name: str) -> str:
@@ -68,7 +76,8 @@ def _family(name: str) -> str:
     for end in ("_forward_backward", "_forward", "_backward", "_backward_input", "_backward_weights", "_update"):
         first = first.removesuffix(end)
     families = {
-        "dense": ("gemm", "linear"), "attention": ("attention",), "norm": ("layernorm", "rmsnorm", "batchnorm", "groupnorm"),
+        "dense": ("gemm", "linear"), "attention": ("attention",),
+        "norm": ("layernorm", "rmsnorm", "batchnorm", "groupnorm"),
         "convolution": ("conv2d",), "model": ("model",),
         "optimizer": ("optimizer",),
     }  # fmt: skip
@@ -105,4 +114,3 @@ def _name_extremes(axes: Axes, shown: list[dict], peak_flop: float, peak_byte: f
             row["benchmark"], (row["intensity"], row["flop_per_s"] / 1e9), (7, 4 if index % 2 else -9),
             textcoords="offset points", fontsize=7.5,
         )  # fmt: skip
-

@@ -7,13 +7,14 @@ import itertools
 import json
 import random
 import re
+import shlex
 import tomllib
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from partita.errors import UsageError
+from partita.errors import UsageError, reason
 
 HASH_SCHEMA = "partita-point-1"  # Change it when the meaning of a point changes: every point then runs again.
 RESERVED = ("output.path", "record.study", "record.point")  # Set by `partita run` itself.
@@ -104,8 +105,8 @@ class _Reader:
     def __init__(self, path: Path, text: str, tree: dict[str, Any]) -> None:
         self.path, self.text, self.tree, self.known = path, text, tree, {}
 
-    def fail(self, key: str, message: str) -> UsageError:
-        return UsageError(f"{self.path}{self._line(key)}: {key}: {message}")
+    def fail(self, key: str, found: str, expected: str) -> UsageError:
+        return UsageError(f"{self.path}{self._line(key)}: {key}", found, expected)
 
     def _line(self, key: str) -> str:
         """`:12` where the key stands; tomllib keeps no positions, so the text is searched."""
@@ -126,26 +127,26 @@ class _Reader:
         self.known[key] = allowed
         if key not in self.tree:
             if default is None:
-                raise UsageError(f"{self.path}: {key}: missing; give {allowed}")
+                raise UsageError(f"{self.path}: {key}", "missing", allowed)
             return default
         value = self.tree[key]
         if kind is float and isinstance(value, int) and not isinstance(value, bool):
             value = float(value)
         if not isinstance(value, kind) or (isinstance(value, bool) and kind is not bool):
-            raise self.fail(key, f"{_shown(value)} given; allowed is {allowed}")
+            raise self.fail(key, _shown(value), allowed)
         return value
 
     def integer(self, key: str, default: int | None, low: int) -> int:
         allowed = f"an integer from {low} on"
         value = self.get(key, int, default, allowed)
         if value < low:
-            raise self.fail(key, f"{value} given; allowed is {allowed}")
+            raise self.fail(key, str(value), allowed)
         return value
 
     def text_of(self, key: str, default: str | None, allowed: str) -> str:
         value = self.get(key, str, default, allowed)
         if not value.strip():
-            raise self.fail(key, f"an empty text given; allowed is {allowed}")
+            raise self.fail(key, "an empty text", allowed)
         return value
 
     def table(self, key: str) -> dict[str, Any]:
@@ -155,8 +156,7 @@ class _Reader:
         for key in self.tree:
             if key not in self.known:
                 near = difflib.get_close_matches(key, self.known, 1)
-                hint = f"did you mean {near[0]}?" if near else "known are " + ", ".join(self.known)
-                raise self.fail(key, f"unknown key; {hint}")
+                raise self.fail(key, "unknown key", near[0] if near else "one of " + ", ".join(self.known))
 
 
 def _shown(value: Any) -> str:
@@ -169,20 +169,20 @@ def read_study(path: Path) -> Study:
         text = path.read_text(encoding="utf-8")
         tree = tomllib.loads(text)
     except (OSError, UnicodeDecodeError) as error:
-        raise UsageError(f"{path}: cannot read the study: {getattr(error, 'strerror', None) or error}") from error
+        raise UsageError(path, f"cannot be read ({reason(error)})", "the path of a study file") from error
     except tomllib.TOMLDecodeError as error:
         message, _, place = str(error).partition(" (at ")
         line = re.search(r"line (\d+)", place)
-        raise UsageError(f"{path}{':' + line[1] if line else ''}: not TOML: {message}") from error
+        raise UsageError(f"{path}{':' + line[1] if line else ''}", f"not TOML ({message})", "a study file") from error
 
     read = _Reader(path, text, tree)
     root = find_root(path)
     name = read.text_of("name", None, "a name of letters, digits, _ and -")
     if not re.fullmatch(r"[\w-]+", name):
-        raise read.fail("name", f"{_shown(name)} given; allowed are letters, digits, _ and - (it names a folder)")
+        raise read.fail("name", _shown(name), "letters, digits, _ and -: it names a folder")
     scaling = read.text_of("scaling", None, '"strong" or "weak"')
     if scaling not in ("strong", "weak"):
-        raise read.fail("scaling", f'{_shown(scaling)} given; allowed are "strong" and "weak"')
+        raise read.fail("scaling", _shown(scaling), '"strong" or "weak"')
     study = Study(
         path=path,
         root=root,
@@ -212,47 +212,46 @@ def _ranks(read: _Reader) -> tuple[int, ...]:
     values = read.get("ranks", list, None, allowed)
     whole = all(isinstance(v, int) and not isinstance(v, bool) and v >= 1 for v in values)
     if not values or not whole or len(set(values)) != len(values):
-        raise read.fail("ranks", f"{_shown(values)} given; allowed is {allowed}")
+        raise read.fail("ranks", _shown(values), allowed)
     return tuple(values)
 
 
 def _check(study: Study, read: _Reader) -> None:
     """What no single key can tell."""
     if not study.timeout_s > 0:
-        raise read.fail("timeout_s", f"{study.timeout_s:g} given; allowed is a number of seconds above 0")
+        raise read.fail("timeout_s", f"{study.timeout_s:g}", "a number of seconds above 0")
     if "{ranks}" not in study.launcher:
-        raise read.fail("launcher", f"{_shown(study.launcher)} given; allowed is a command with {{ranks}} in it")
+        raise read.fail("launcher", _shown(study.launcher), "a command with {ranks} in it")
+    try:
+        words = shlex.split(study.launcher)
+    except ValueError as error:
+        raise read.fail("launcher", f"{_shown(study.launcher)} ({error})", "quotes in pairs, as in a shell") from error
+    if not words or not words[0]:
+        raise read.fail("launcher", _shown(study.launcher), "the name of a program first")
     if not study.deck.is_file():
-        raise read.fail("deck", f"no file {study.deck}")
+        raise read.fail("deck", f"no file {study.deck}", "the path of a deck, from the checkout")
     for key, values in study.grid.items():
         if not isinstance(values, list) or not values:
-            raise read.fail(f"grid.{key}", f"{_shown(values)} given; allowed is a list of values, one point each")
+            raise read.fail(f"grid.{key}", _shown(values), "a list of values, one point each")
         if len({toml_value(v) for v in values}) != len(values):
-            raise read.fail(f"grid.{key}", f"{_shown(values)} given; allowed is each value once")
+            raise read.fail(f"grid.{key}", _shown(values), "each value once")
     for key in study.equal_at_one_rank:
-        if key not in study.grid:
-            raise read.fail(
-                "equal_at_one_rank", f"{_shown(key)} given; allowed are keys of [grid]: {', '.join(study.grid)}"
-            )
-    if (study.scaling == "weak") != bool(study.per_rank):
-        what = (
-            "needs [per_rank] with the keys that grow with ranks"
-            if study.scaling == "weak"
-            else "has no use for [per_rank]"
-        )
-        raise read.fail("scaling", f'"{study.scaling}" {what}')
+        if not isinstance(key, str) or key not in study.grid:
+            raise read.fail("equal_at_one_rank", _shown(key), f"keys of [grid]: {', '.join(study.grid)}")
+    if study.scaling == "weak" and not study.per_rank:
+        raise read.fail("scaling", '"weak" without [per_rank]', "[per_rank] with the keys that grow with ranks")
+    if study.scaling == "strong" and study.per_rank:
+        raise read.fail("scaling", '"strong" with [per_rank]', "no key that grows with ranks")
     for key, value in study.per_rank.items():
         if not isinstance(value, int) or isinstance(value, bool) or value < 1:
-            raise read.fail(
-                f"per_rank.{key}", f"{_shown(value)} given; allowed is an integer from 1 on: the value per rank"
-            )
+            raise read.fail(f"per_rank.{key}", _shown(value), "an integer from 1 on: the value per rank")
     seen: dict[str, str] = {}
     for table, keys in (("set", study.fixed), ("per_rank", study.per_rank), ("grid", study.grid)):
         for key in keys:
             if key in RESERVED:
-                raise read.fail(f"{table}.{key}", "set by `partita run` itself; leave it out")
+                raise read.fail(f"{table}.{key}", "given", "no such key: `partita run` sets it itself")
             if key in seen:
-                raise read.fail(f"{table}.{key}", f"also in [{seen[key]}]; give it in one of them")
+                raise read.fail(f"{table}.{key}", f"also in [{seen[key]}]", "it in one of them")
             seen[key] = table
 
 
@@ -287,7 +286,7 @@ def _name(ranks: int, choice: dict[str, Any], repeat: int) -> str:
 
 def with_digests(study: Study, plain: list[Point], binary: str) -> list[Point]:
     """The same points with the hash of all that decides a result: binary, deck, overrides, ranks, threads, repeat."""
-    deck = study.deck.read_text(encoding="utf-8")
+    deck = study.deck.read_text(encoding="utf-8", errors="surrogateescape")  # What is no text, the app refuses.
     result = []
     for p in plain:
         content = [HASH_SCHEMA, study.app, binary, deck, study.launcher, p.overrides, p.ranks, p.threads, p.repeat]

@@ -10,6 +10,7 @@ from rich.console import Console
 from rich.table import Table as RichTable
 from rich.text import Text
 
+from partita.errors import held_to_the_layout
 from partita.record import Columns, Record
 from partita.statistics import Interval, median_interval
 
@@ -32,7 +33,8 @@ def show(record: Record, console: Console) -> None:
     for warning in warnings(record):
         console.print(Text(f"warning: {warning}", style="bold yellow"))
     for part in (_about, _machine, _steps, _phases, _training, _evaluation, _traffic, _calibration, _summary):
-        part(record, console)
+        with held_to_the_layout(record.path, f"{part.__name__.strip('_')}: "):
+            part(record, console)
 
 
 def warnings(record: Record) -> list[str]:
