@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: BSD-3-Clause
-#include <partita/core/error.hpp>
 #include <partita/kernels/activation.hpp>
-#include <partita/kernels/backend/range.hpp>
+
 #include <string>
+
+#include <partita/kernels/backend/check.hpp>
+#include <partita/kernels/backend/range.hpp>
 
 namespace partita::kernels {
 namespace {
@@ -37,7 +39,7 @@ Cover cover_of(const First& first, const Rest&... rest) {
 }
 
 template <class Scalar, Activation activation>
-struct Forward {
+struct ActivationForward {
   Cover cover;
   index_t x_leading, y_leading;
   const Scalar* x;  // may be y
@@ -54,7 +56,7 @@ struct Forward {
 
 /// dx = dy times the slope at the output (from_output) or at the input.
 template <class Scalar, Activation activation, bool from_output>
-struct Backward {
+struct ActivationBackward {
   Cover cover;
   index_t at_leading, dy_leading, dx_leading;
   const Scalar* at;  // y or x
@@ -97,16 +99,6 @@ void with_constant(Activation activation, Launch launch) {
   }
 }
 
-template <class A, class B>
-void require_same(const char* function, const char* a_name, const A& a, const char* b_name, const B& b) {
-  if (a.extent(0) == b.extent(0) && a.extent(1) == b.extent(1)) return;
-  const auto shape = [](const auto& m) {
-    return "(" + std::to_string(m.extent(0)) + ", " + std::to_string(m.extent(1)) + ")";
-  };
-  throw ShapeError(std::string(function) + ": " + b_name + " is " + shape(b) + ", " + a_name + " is " + shape(a) +
-                   ": expected the same shape (B, N)");
-}
-
 template <class Scalar>
 void launch_forward(const Exec& exec, Activation activation, const ConstMatrix<Scalar>& x, const Matrix<Scalar>& y) {
   static const std::string label = "partita::kernels::activation_forward";
@@ -114,7 +106,7 @@ void launch_forward(const Exec& exec, Activation activation, const ConstMatrix<S
   with_constant(activation, [&]<Activation constant>() {
     Kokkos::parallel_for(
         label, backend::range_policy(exec, cover.tasks()),
-        Forward<Scalar, constant>{cover, index_t(x.stride(0)), index_t(y.stride(0)), x.data(), y.data()});
+        ActivationForward<Scalar, constant>{cover, index_t(x.stride(0)), index_t(y.stride(0)), x.data(), y.data()});
   });
 }
 
@@ -126,8 +118,8 @@ void launch_backward(const Exec& exec, const std::string& label, Activation acti
     if constexpr (!from_output || slope_from_output(constant))
       Kokkos::parallel_for(
           label, backend::range_policy(exec, cover.tasks()),
-          Backward<Scalar, constant, from_output>{cover, index_t(at.stride(0)), index_t(dy.stride(0)),
-                                                  index_t(dx.stride(0)), at.data(), dy.data(), dx.data()});
+          ActivationBackward<Scalar, constant, from_output>{cover, index_t(at.stride(0)), index_t(dy.stride(0)),
+                                                            index_t(dx.stride(0)), at.data(), dy.data(), dx.data()});
   });
 }
 
@@ -146,7 +138,7 @@ void activation_forward(const Exec& exec, Activation activation, Matrix<Scalar> 
 template <class Scalar>
 void activation_forward(const Exec& exec, Activation activation, std::type_identity_t<ConstMatrix<Scalar>> x,
                         Matrix<Scalar> y) {
-  require_same("activation_forward", "x", x, "y", y);
+  backend::require_shape("activation_forward", "y", y, "x", x, "(B, N)");
   launch_forward<Scalar>(exec, activation, x, y);
 }
 
@@ -154,10 +146,11 @@ template <class Scalar>
 void activation_backward(const Exec& exec, Activation activation, std::type_identity_t<ConstMatrix<Scalar>> y,
                          Matrix<Scalar> dy) {
   static const std::string label = "partita::kernels::activation_backward";
-  require_same("activation_backward", "y", y, "dy", dy);
+  backend::require_shape("activation_backward", "dy", dy, "y", y, "(B, N)");
   if (!slope_from_output(activation))
-    throw Error("activation_backward: the slope of " + std::string(name(activation)) +
-                " is no function of its output: use activation_backward_from_input");
+    refuse<Error>("activation_backward",
+                  "the slope of " + std::string(name(activation)) + " is no function of its output",
+                  "activation_backward_from_input");
   if (activation != Activation::identity) launch_backward<true, Scalar>(exec, label, activation, y, dy, dy);
 }
 
@@ -166,8 +159,8 @@ void activation_backward_from_input(const Exec& exec, Activation activation,
                                     std::type_identity_t<ConstMatrix<Scalar>> x,
                                     std::type_identity_t<ConstMatrix<Scalar>> dy, Matrix<Scalar> dx) {
   static const std::string label = "partita::kernels::activation_backward_from_input";
-  require_same("activation_backward_from_input", "x", x, "dy", dy);
-  require_same("activation_backward_from_input", "x", x, "dx", dx);
+  backend::require_shape("activation_backward_from_input", "dy", dy, "x", x, "(B, N)");
+  backend::require_shape("activation_backward_from_input", "dx", dx, "x", x, "(B, N)");
   launch_backward<false, Scalar>(exec, label, activation, x, dy, dx);
 }
 

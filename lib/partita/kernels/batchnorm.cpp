@@ -1,27 +1,24 @@
 // SPDX-License-Identifier: BSD-3-Clause
-#include <partita/kernels/backend/check.hpp>
-#include <partita/kernels/backend/image_sums.hpp>
-#include <partita/kernels/backend/pack.hpp>
-#include <partita/kernels/backend/tree.hpp>
 #include <partita/kernels/batchnorm.hpp>
+
 #include <string>
+
+#include <partita/kernels/backend/channel_norm.hpp>
+#include <partita/kernels/backend/check.hpp>
+#include <partita/kernels/backend/tree.hpp>
 
 namespace partita::kernels {
 namespace {
 
 using backend::load;
-using backend::rectified;
-using backend::require_elements;
-using backend::scaled;
-using backend::store;
 using backend::stride_of;
 
 /// Rows of a task of a kernel that works element by element: any number is right.
-constexpr index_t element_rows = backend::runs_on_host ? 256 : 8;
+constexpr index_t batch_apply_rows = backend::runs_on_host ? 256 : 8;
 
 /// Per chunk: sums, then sums of squares about the chunk's own mean.
 template <class Scalar>
-struct Moments {
+struct BatchMoments {
   using Real = accumulate_t<Scalar>;
   const Scalar* x;
   index_t stride, columns;
@@ -29,24 +26,15 @@ struct Moments {
 
   template <class Value>
   KOKKOS_FUNCTION void run(index_t begin, index_t end, index_t c) const {
-    const Scalar* const from = x + c;
-    Value sum = load<Value>(from + begin * stride);
-    for (index_t r = begin + 1; r < end; ++r) sum = sum + load<Value>(from + r * stride);
     Real* const to = partial + begin / batchnorm_chunk * 2 * columns + c;
-    store(sum, to);
-    const Value mean = scaled(sum, Real(1) / Real(end - begin));
-    Value squares{};
-    for (index_t r = begin; r < end; ++r) {
-      const Value d = load<Value>(from + r * stride) - mean;
-      squares = squares + d * d;
-    }
-    store(squares, to + columns);
+    backend::moments<Value>(backend::Channel<const Scalar>{x + begin * stride + c, stride}, end - begin, to,
+                            to + columns);
   }
 };
 
 /// Puts the chunks of a column together.
 template <class Real>
-struct FinishMoments {
+struct FinishBatchMoments {
   const Real* partial;
   index_t rows, columns, chunks;
   Real *mean, *squares;
@@ -67,34 +55,15 @@ struct FinishMoments {
   }
 };
 
-/// The mean from the sums of blocks, and unrounded.
 template <class Real>
-struct FinishMean {
-  const double* partial;  // (leaves, columns)
-  index_t rows, columns, leaves;
-  double* unrounded;
-  Real* mean;
-
-  KOKKOS_FUNCTION void operator()(index_t c) const {
-    const double sum = backend::tree_of<double>(leaves, [&](index_t leaf) { return partial[leaf * columns + c]; });
-    unrounded[c] = rows > 0 ? sum / double(rows) : 0.0;
-    mean[c] = Real(unrounded[c]);
-  }
-};
-
-template <class Real>
-struct FinishSquares {
-  const double* partial;  // (leaves, columns)
-  index_t columns, leaves;
+struct StoreBatchSquares {
   Real* squares;
 
-  KOKKOS_FUNCTION void operator()(index_t c) const {
-    squares[c] = Real(backend::tree_of<double>(leaves, [&](index_t leaf) { return partial[leaf * columns + c]; }));
-  }
+  KOKKOS_FUNCTION void operator()(index_t, index_t c, double sum) const { squares[c] = Real(sum); }
 };
 
 template <class Real>
-struct Finish {
+struct FinishVariance {
   double count, epsilon;
   const Real* squares;
   Real *variance, *rstd;
@@ -108,7 +77,7 @@ struct Finish {
 
 /// y = (x - mean) (gamma rstd) + beta; rstd from a variance where `epsilon` is not negative.
 template <class Scalar, bool relu>
-struct Apply {
+struct BatchApply {
   using Real = accumulate_t<Scalar>;
   const Scalar* x;
   index_t x_stride;
@@ -120,15 +89,10 @@ struct Apply {
 
   template <class Value>
   KOKKOS_FUNCTION void run(index_t begin, index_t end, index_t c) const {
-    const Value m = load<Value>(mean + c), b = load<Value>(beta + c);
-    const Value factor = load<Value>(gamma + c) * (epsilon < Real(0) ? load<Value>(rstd + c) : from_variance<Value>(c));
-    for (index_t r = begin; r < end; ++r) {
-      const Value z = (load<Value>(x + r * x_stride + c) - m) * factor + b;
-      if constexpr (relu)
-        store(rectified(z), y + r * y_stride + c);
-      else
-        store(z, y + r * y_stride + c);
-    }
+    const Value rstd_c = epsilon < Real(0) ? load<Value>(rstd + c) : from_variance<Value>(c);
+    backend::normalise<Value, relu>(backend::Channel<const Scalar>{x + begin * x_stride + c, x_stride}, end - begin,
+                                    load<Value>(mean + c), load<Value>(gamma + c) * rstd_c, load<Value>(beta + c),
+                                    backend::Channel<Scalar>{y + begin * y_stride + c, y_stride});
   }
   template <class Value>
   KOKKOS_FUNCTION Value from_variance(index_t c) const {
@@ -139,40 +103,27 @@ struct Apply {
   }
 };
 
-constexpr const char* as_columns = "the columns of x";
-
+/// Checks and launches; `rstd` is a variance where epsilon is not negative.
 template <class Scalar>
-void apply(const Exec& exec, const std::string& label, bool relu, ConstMatrix<Scalar> x, ConstVector<Scalar> gamma,
-           ConstVector<Scalar> beta, ConstVector<accumulate_t<Scalar>> mean, ConstVector<accumulate_t<Scalar>> rstd,
-           double epsilon, Matrix<Scalar> y) {
+void batch_apply(const Exec& exec, const char* function, const std::string& label, const BatchnormOptions& options,
+                 const ConstMatrix<Scalar>& x, const ConstVector<Scalar>& gamma, const ConstVector<Scalar>& beta,
+                 const char* mean_name, const ConstVector<accumulate_t<Scalar>>& mean, const char* rstd_name,
+                 const ConstVector<accumulate_t<Scalar>>& rstd, double epsilon, const Matrix<Scalar>& y) {
+  backend::require_shape(function, "y", y, "x", x, "(R, C)");
+  backend::require_per_column(
+      function,
+      {{"gamma", gamma.extent(0)}, {"beta", beta.extent(0)}, {mean_name, mean.extent(0)}, {rstd_name, rstd.extent(0)}},
+      x.extent(1));
   using Real = accumulate_t<Scalar>;
-  const index_t R = index_t(x.extent(0)), C = index_t(x.extent(1));
-  const auto run = [&](auto kernel) { backend::for_columns<Real>(exec, label, R, C, element_rows, kernel); };
-  if (relu)
-    run(Apply<Scalar, true>{x.data(), stride_of(x), gamma.data(), beta.data(), mean.data(), rstd.data(), Real(epsilon),
-                            y.data(), stride_of(y)});
+  const auto run = [&]<bool relu>() {
+    backend::for_columns<Real>(exec, label, index_t(x.extent(0)), index_t(x.extent(1)), batch_apply_rows,
+                               BatchApply<Scalar, relu>{x.data(), stride_of(x), gamma.data(), beta.data(), mean.data(),
+                                                        rstd.data(), Real(epsilon), y.data(), stride_of(y)});
+  };
+  if (options.relu)
+    run.template operator()<true>();
   else
-    run(Apply<Scalar, false>{x.data(), stride_of(x), gamma.data(), beta.data(), mean.data(), rstd.data(), Real(epsilon),
-                             y.data(), stride_of(y)});
-}
-
-/// Mean and squares as trees over blocks of pixels.
-template <class Scalar>
-void stats_in_blocks(Context& context, index_t leaves, index_t pixels, ConstMatrix<Scalar> x,
-                     accumulate_t<Scalar>* mean, accumulate_t<Scalar>* squares) {
-  using Real = accumulate_t<Scalar>;
-  static const std::string sums_label = "partita::kernels::batchnorm_stats::leaves";
-  static const std::string label = "partita::kernels::batchnorm_stats";
-  const index_t R = index_t(x.extent(0)), C = index_t(x.extent(1)), images = R / pixels;
-  const Exec& exec = context.exec();
-  double* const partial = static_cast<double*>(context.scratch(std::size_t((leaves + 1) * C) * sizeof(double)));
-  double* const unrounded = partial + leaves * C;
-  const backend::PixelAt<Scalar> at{x.data(), pixels * stride_of(x), stride_of(x)};
-  backend::leaf_sums(exec, sums_label, 1, images, pixels, leaves, C, backend::SumOfPixels<Scalar>{at}, partial);
-  Kokkos::parallel_for(label, backend::range_policy(exec, C), FinishMean<Real>{partial, R, C, leaves, unrounded, mean});
-  backend::leaf_sums(exec, sums_label, 1, images, pixels, leaves, C,
-                     backend::SquaresOfPixels<Scalar>{at, {unrounded, 0, 1}}, partial);
-  Kokkos::parallel_for(label, backend::range_policy(exec, C), FinishSquares<Real>{partial, C, leaves, squares});
+    run.template operator()<false>();
 }
 
 }  // namespace
@@ -182,31 +133,33 @@ void batchnorm_stats(Context& context, const BatchnormOptions& options, std::typ
                      Vector<accumulate_t<Scalar>> mean, Vector<accumulate_t<Scalar>> squares) {
   using Real = accumulate_t<Scalar>;
   static const std::string chunks_label = "partita::kernels::batchnorm_stats::chunks";
+  static const std::string leaves_label = "partita::kernels::batchnorm_stats::leaves";
   static const std::string label = "partita::kernels::batchnorm_stats";
-  const index_t R = index_t(x.extent(0)), C = index_t(x.extent(1));
-  require_elements("batchnorm_stats", "mean", mean, C, as_columns);
-  require_elements("batchnorm_stats", "squares", squares, C, as_columns);
-  const index_t leaves = backend::leaves_of_images("batchnorm_stats", options.rows, options.pixels, R);
-  if (leaves > 1) return stats_in_blocks<Scalar>(context, leaves, options.pixels, x, mean.data(), squares.data());
+  const index_t R = index_t(x.extent(0)), C = index_t(x.extent(1)), pixels = options.pixels;
+  backend::require_per_column("batchnorm_stats", {{"mean", mean.extent(0)}, {"squares", squares.extent(0)}},
+                              x.extent(1));
+  const index_t leaves = backend::leaves_of_images("batchnorm_stats", options.rows, pixels, R);
+  if (leaves > 1)
+    return backend::moments_in_blocks<Scalar>(context, leaves_label, label, {1, R / pixels, pixels, C, C}, leaves,
+                                              {x.data(), pixels * stride_of(x), stride_of(x)}, mean.data(), 0,
+                                              StoreBatchSquares<Real>{squares.data()});
   const index_t chunks = (R + batchnorm_chunk - 1) / batchnorm_chunk;
   Real* const partial = static_cast<Real*>(context.scratch(std::size_t(2 * chunks * C) * sizeof(Real)));
   backend::for_columns<Real>(context.exec(), chunks_label, R, C, batchnorm_chunk,
-                             Moments<Scalar>{x.data(), stride_of(x), C, partial});
+                             BatchMoments<Scalar>{x.data(), stride_of(x), C, partial});
   Kokkos::parallel_for(label, backend::range_policy(context.exec(), C),
-                       FinishMoments<Real>{partial, R, C, chunks, mean.data(), squares.data()});
+                       FinishBatchMoments<Real>{partial, R, C, chunks, mean.data(), squares.data()});
 }
 
 template <class Real>
 void batchnorm_finish(const Exec& exec, const BatchnormOptions& options,
                       std::type_identity_t<ConstVector<Real>> squares, Vector<Real> variance, Vector<Real> rstd) {
   static const std::string label = "partita::kernels::batchnorm_finish";
-  const std::size_t C = squares.extent(0);
-  constexpr const char* as_squares = "the elements of squares";
-  require_elements("batchnorm_finish", "variance", variance, C, as_squares);
-  require_elements("batchnorm_finish", "rstd", rstd, C, as_squares);
+  backend::require_length("batchnorm_finish", "variance", variance.extent(0), "squares", squares.extent(0));
+  backend::require_length("batchnorm_finish", "rstd", rstd.extent(0), "squares", squares.extent(0));
   Kokkos::parallel_for(
-      label, backend::range_policy(exec, index_t(C)),
-      Finish<Real>{double(options.count), options.epsilon, squares.data(), variance.data(), rstd.data()});
+      label, backend::range_policy(exec, index_t(squares.extent(0))),
+      FinishVariance<Real>{double(options.count), options.epsilon, squares.data(), variance.data(), rstd.data()});
 }
 
 template <class Scalar>
@@ -215,13 +168,7 @@ void batchnorm_apply(const Exec& exec, const BatchnormOptions& options, std::typ
                      std::type_identity_t<ConstVector<accumulate_t<Scalar>>> mean,
                      std::type_identity_t<ConstVector<accumulate_t<Scalar>>> rstd, Matrix<Scalar> y) {
   static const std::string label = "partita::kernels::batchnorm_apply";
-  const std::size_t C = x.extent(1);
-  backend::require_like_x("batchnorm_apply", "y", y, x);
-  require_elements("batchnorm_apply", "gamma", gamma, C, as_columns);
-  require_elements("batchnorm_apply", "beta", beta, C, as_columns);
-  require_elements("batchnorm_apply", "mean", mean, C, as_columns);
-  require_elements("batchnorm_apply", "rstd", rstd, C, as_columns);
-  apply<Scalar>(exec, label, options.relu, x, gamma, beta, mean, rstd, -1, y);
+  batch_apply<Scalar>(exec, "batchnorm_apply", label, options, x, gamma, beta, "mean", mean, "rstd", rstd, -1, y);
 }
 
 template <class Scalar>
@@ -242,13 +189,8 @@ void batchnorm_infer(const Exec& exec, const BatchnormOptions& options, std::typ
                      std::type_identity_t<ConstVector<accumulate_t<Scalar>>> running_mean,
                      std::type_identity_t<ConstVector<accumulate_t<Scalar>>> running_variance, Matrix<Scalar> y) {
   static const std::string label = "partita::kernels::batchnorm_infer";
-  const std::size_t C = x.extent(1);
-  backend::require_like_x("batchnorm_infer", "y", y, x);
-  require_elements("batchnorm_infer", "gamma", gamma, C, as_columns);
-  require_elements("batchnorm_infer", "beta", beta, C, as_columns);
-  require_elements("batchnorm_infer", "running_mean", running_mean, C, as_columns);
-  require_elements("batchnorm_infer", "running_variance", running_variance, C, as_columns);
-  apply<Scalar>(exec, label, options.relu, x, gamma, beta, running_mean, running_variance, options.epsilon, y);
+  batch_apply<Scalar>(exec, "batchnorm_infer", label, options, x, gamma, beta, "running_mean", running_mean,
+                      "running_variance", running_variance, options.epsilon, y);
 }
 
 #define PARTITA_INSTANTIATE(S, R)                                                                            \

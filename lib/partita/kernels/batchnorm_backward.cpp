@@ -1,118 +1,137 @@
 // SPDX-License-Identifier: BSD-3-Clause
-#include <partita/kernels/backend/check.hpp>
-#include <partita/kernels/backend/image_sums.hpp>
-#include <partita/kernels/backend/pack.hpp>
-#include <partita/kernels/backend/tree.hpp>
 #include <partita/kernels/batchnorm.hpp>
+
 #include <string>
+
+#include <partita/kernels/backend/channel_norm.hpp>
+#include <partita/kernels/backend/check.hpp>
+#include <partita/kernels/backend/tree.hpp>
 
 namespace partita::kernels {
 namespace {
 
 using backend::load;
-using backend::require_elements;
 using backend::scaled;
-using backend::store;
 using backend::stride_of;
-using backend::where_positive;
 
 /// Rows of a task of a kernel that works element by element: any number is right.
-constexpr index_t element_rows = backend::runs_on_host ? 256 : 8;
+constexpr index_t batch_slope_rows = backend::runs_on_host ? 256 : 8;
 
-/// Per chunk: sums of dz and of dz (x - mean).
+/// Operands that all of backward reads; y with relu only.
 template <class Scalar, bool relu>
-struct SlopeSums {
-  using Real = accumulate_t<Scalar>;
+struct BatchOperands {
   const Scalar* x;
   index_t x_stride;
   const Scalar* y;
   index_t y_stride;
-  const Real* mean;
   const Scalar* dy;
-  index_t dy_stride, columns;
+  index_t dy_stride;
+
+  KOKKOS_FORCEINLINE_FUNCTION backend::Channel<const Scalar> x_at(index_t r, index_t c) const {
+    return {x + r * x_stride + c, x_stride};
+  }
+  KOKKOS_FORCEINLINE_FUNCTION backend::ChannelSlope<Scalar, relu> dz_at(index_t r, index_t c) const {
+    return {{relu ? y + r * y_stride + c : nullptr, y_stride}, {dy + r * dy_stride + c, dy_stride}};
+  }
+};
+
+/// Per chunk: sums of dz and of dz (x - mean).
+template <class Scalar, bool relu>
+struct BatchSlopeSums {
+  using Real = accumulate_t<Scalar>;
+  BatchOperands<Scalar, relu> in;
+  const Real* mean;
+  index_t columns;
   Real* partial;  // (chunks, 2, columns)
 
   template <class Value>
   KOKKOS_FUNCTION void run(index_t begin, index_t end, index_t c) const {
-    const Value m = load<Value>(mean + c);
-    Value sum{}, product{};
-    for (index_t r = begin; r < end; ++r) {
-      Value dz = load<Value>(dy + r * dy_stride + c);
-      if constexpr (relu) dz = where_positive(load<Value>(y + r * y_stride + c), dz);
-      sum = sum + dz;
-      product = product + dz * (load<Value>(x + r * x_stride + c) - m);
-    }
     Real* const to = partial + begin / batchnorm_chunk * 2 * columns + c;
-    store(sum, to);
-    store(product, to + columns);
+    backend::slope_sums<Value>(in.x_at(begin, c), in.dz_at(begin, c), end - begin, load<Value>(mean + c), to,
+                               to + columns);
   }
 };
 
+/// Sum s of a column: chunk after chunk.
 template <class Real>
-struct FinishSlopes {
-  const Real* partial;
+struct ChunkChain {
+  const Real* partial;  // (chunks, 2, columns)
   index_t columns, chunks;
-  const Real* rstd;
-  Real *dgamma, *dbeta;
 
-  KOKKOS_FUNCTION void operator()(index_t c) const {
-    double sum = 0, product = 0;
-    for (index_t chunk = 0; chunk < chunks; ++chunk) {
-      sum += double(partial[2 * chunk * columns + c]);
-      product += double(partial[(2 * chunk + 1) * columns + c]);
-    }
-    dgamma[c] = Real(product * double(rstd[c]));
-    dbeta[c] = Real(sum);
+  KOKKOS_FUNCTION double operator()(index_t s, index_t c) const {
+    double sum = 0;
+    for (index_t chunk = 0; chunk < chunks; ++chunk) sum += double(partial[(2 * chunk + s) * columns + c]);
+    return sum;
   }
 };
 
-/// The same from sums of blocks.
-template <class Real>
-struct FinishBlocks {
+/// Sum s of a column: the tree over blocks.
+struct BlockTree {
   const double* partial;  // (leaves, 2, columns)
   index_t columns, leaves;
+
+  KOKKOS_FUNCTION double operator()(index_t s, index_t c) const {
+    return backend::tree_of<double>(leaves, [&](index_t leaf) { return partial[(2 * leaf + s) * columns + c]; });
+  }
+};
+
+template <class Real, class Sums>
+struct FinishBatchSlopes {
+  Sums sums;
   const Real* rstd;
   Real *dgamma, *dbeta;
 
   KOKKOS_FUNCTION void operator()(index_t c) const {
-    const auto tree = [&](index_t s) {
-      return backend::tree_of<double>(leaves, [&](index_t leaf) { return partial[(2 * leaf + s) * columns + c]; });
-    };
-    dgamma[c] = Real(tree(1) * double(rstd[c]));
-    dbeta[c] = Real(tree(0));
+    dgamma[c] = Real(sums(1, c) * double(rstd[c]));
+    dbeta[c] = Real(sums(0, c));
   }
 };
 
+/// dx = gamma rstd (dz - dbeta / count - (x - mean) (rstd dgamma / count)).
 template <class Scalar, bool relu>
-struct Slopes {
+struct BatchSlopes {
   using Real = accumulate_t<Scalar>;
-  const Scalar* x;
-  index_t x_stride;
-  const Scalar* y;
-  index_t y_stride;
+  BatchOperands<Scalar, relu> in;
   const Scalar* gamma;
   const Real *mean, *rstd, *dgamma, *dbeta;
   Real inverse_count;
-  const Scalar* dy;
-  index_t dy_stride;
   Scalar* dx;
   index_t dx_stride;
 
   template <class Value>
   KOKKOS_FUNCTION void run(index_t begin, index_t end, index_t c) const {
-    const Value m = load<Value>(mean + c), s = load<Value>(rstd + c), factor = load<Value>(gamma + c) * s;
-    const Value shift = scaled(load<Value>(dbeta + c), inverse_count);
-    const Value tilt = scaled(load<Value>(dgamma + c) * s, inverse_count);
-    for (index_t r = begin; r < end; ++r) {
-      Value dz = load<Value>(dy + r * dy_stride + c);
-      if constexpr (relu) dz = where_positive(load<Value>(y + r * y_stride + c), dz);
-      const Value d = load<Value>(x + r * x_stride + c) - m;
-      store(factor * (dz - shift - d * tilt), dx + r * dx_stride + c);
+    const Value mean_c = load<Value>(mean + c), rstd_c = load<Value>(rstd + c);
+    const Value gamma_rstd = load<Value>(gamma + c) * rstd_c;
+    const Value dz_mean = scaled(load<Value>(dbeta + c), inverse_count);
+    const Value dz_n_mean = scaled(load<Value>(dgamma + c) * rstd_c, inverse_count);  // with another rstd
+    const backend::Channel<const Scalar> x = in.x_at(begin, c);
+    const backend::ChannelSlope<Scalar, relu> dz = in.dz_at(begin, c);
+    const backend::Channel<Scalar> to{dx + begin * dx_stride + c, dx_stride};
+    for (index_t i = 0; i < end - begin; ++i) {
+      const Value d = load<Value>(x.at(i)) - mean_c;
+      backend::store(gamma_rstd * (dz.template at<Value>(i) - dz_mean - d * dz_n_mean), to.at(i));
     }
   }
 };
 
-constexpr const char* as_columns = "the columns of x";
+/// Calls run(operands) with relu as a constant.
+template <class Scalar, class Run>
+void with_batch_operands(bool relu, const ConstMatrix<Scalar>& x, const ConstMatrix<Scalar>& y,
+                         const ConstMatrix<Scalar>& dy, const Run& run) {
+  if (relu)
+    run(BatchOperands<Scalar, true>{x.data(), stride_of(x), y.data(), stride_of(y), dy.data(), stride_of(dy)});
+  else
+    run(BatchOperands<Scalar, false>{x.data(), stride_of(x), nullptr, 0, dy.data(), stride_of(dy)});
+}
+
+template <class Scalar>
+void require_batch(const char* function, const BatchnormOptions& options, const ConstMatrix<Scalar>& x,
+                   const ConstMatrix<Scalar>& y, const ConstMatrix<Scalar>& dy,
+                   std::initializer_list<backend::NamedLength> vectors) {
+  backend::require_shape(function, "dy", dy, "x", x, "(R, C)");
+  if (options.relu) backend::require_shape(function, "y", y, "x", x, "(R, C)");
+  backend::require_per_column(function, vectors, x.extent(1));
+}
 
 }  // namespace
 
@@ -127,45 +146,38 @@ void batchnorm_backward_sums(Context& context, const BatchnormOptions& options,
   static const std::string chunks_label = "partita::kernels::batchnorm_backward_sums::chunks";
   static const std::string label = "partita::kernels::batchnorm_backward_sums";
   const index_t R = index_t(x.extent(0)), C = index_t(x.extent(1));
-  backend::require_like_x("batchnorm_backward_sums", "dy", dy, x);
-  if (options.relu) backend::require_like_x("batchnorm_backward_sums", "y", y, x);
-  require_elements("batchnorm_backward_sums", "mean", mean, C, as_columns);
-  require_elements("batchnorm_backward_sums", "rstd", rstd, C, as_columns);
-  require_elements("batchnorm_backward_sums", "dgamma", dgamma, C, as_columns);
-  require_elements("batchnorm_backward_sums", "dbeta", dbeta, C, as_columns);
+  require_batch<Scalar>(
+      "batchnorm_backward_sums", options, x, y, dy,
+      {{"mean", mean.extent(0)}, {"rstd", rstd.extent(0)}, {"dgamma", dgamma.extent(0)}, {"dbeta", dbeta.extent(0)}});
   const index_t leaves = backend::leaves_of_images("batchnorm_backward_sums", options.rows, options.pixels, R);
+  const Exec& exec = context.exec();
+  const auto finish = [&](const auto& sums) {
+    using Sums = std::remove_cvref_t<decltype(sums)>;
+    Kokkos::parallel_for(label, backend::range_policy(exec, C),
+                         FinishBatchSlopes<Real, Sums>{sums, rstd.data(), dgamma.data(), dbeta.data()});
+  };
   if (leaves > 1) {
     const index_t pixels = options.pixels;
     double* const partial = static_cast<double*>(context.scratch(std::size_t(2 * leaves * C) * sizeof(double)));
-    const auto at = [pixels](const Scalar* data, index_t stride) -> backend::PixelAt<Scalar> {
-      return {data, pixels * stride, stride};
-    };
-    const auto x_at = at(x.data(), stride_of(x)), dy_at = at(dy.data(), stride_of(dy));
-    const backend::StatisticAt<Real> mean_at{mean.data(), 0, 1};
-    const auto sums = [&](const auto& body) {
-      backend::leaf_sums(context.exec(), chunks_label, 1, R / pixels, pixels, leaves, C, body, partial);
-    };
-    if (options.relu)
-      sums(backend::SlopesOfPixels<Scalar, true>{x_at, at(y.data(), stride_of(y)), dy_at, mean_at});
-    else
-      sums(backend::SlopesOfPixels<Scalar, false>{x_at, {}, dy_at, mean_at});
-    Kokkos::parallel_for(label, backend::range_policy(context.exec(), C),
-                         FinishBlocks<Real>{partial, C, leaves, rstd.data(), dgamma.data(), dbeta.data()});
-    return;
+    with_batch_operands<Scalar>(options.relu, x, y, dy, [&]<bool relu>(const BatchOperands<Scalar, relu>& in) {
+      const auto at = [pixels](const Scalar* data, index_t stride) -> backend::PixelAt<Scalar> {
+        return {data, pixels * stride, stride};
+      };
+      backend::leaf_sums(
+          exec, chunks_label, {1, R / pixels, pixels, C, C}, leaves,
+          backend::SlopesOfPixels<Scalar, relu>{
+              at(in.x, in.x_stride), at(in.y, in.y_stride), at(in.dy, in.dy_stride), {mean.data(), 0, 1}},
+          partial);
+    });
+    return finish(BlockTree{partial, C, leaves});
   }
   const index_t chunks = (R + batchnorm_chunk - 1) / batchnorm_chunk;
   Real* const partial = static_cast<Real*>(context.scratch(std::size_t(2 * chunks * C) * sizeof(Real)));
-  const auto run = [&](auto kernel) {
-    backend::for_columns<Real>(context.exec(), chunks_label, R, C, batchnorm_chunk, kernel);
-  };
-  if (options.relu)
-    run(SlopeSums<Scalar, true>{x.data(), stride_of(x), y.data(), stride_of(y), mean.data(), dy.data(), stride_of(dy),
-                                C, partial});
-  else
-    run(SlopeSums<Scalar, false>{x.data(), stride_of(x), nullptr, 0, mean.data(), dy.data(), stride_of(dy), C,
-                                 partial});
-  Kokkos::parallel_for(label, backend::range_policy(context.exec(), C),
-                       FinishSlopes<Real>{partial, C, chunks, rstd.data(), dgamma.data(), dbeta.data()});
+  with_batch_operands<Scalar>(options.relu, x, y, dy, [&]<bool relu>(const BatchOperands<Scalar, relu>& in) {
+    backend::for_columns<Real>(exec, chunks_label, R, C, batchnorm_chunk,
+                               BatchSlopeSums<Scalar, relu>{in, mean.data(), C, partial});
+  });
+  finish(ChunkChain<Real>{partial, C, chunks});
 }
 
 template <class Scalar>
@@ -180,22 +192,19 @@ void batchnorm_backward_input(const Exec& exec, const BatchnormOptions& options,
   using Real = accumulate_t<Scalar>;
   static const std::string label = "partita::kernels::batchnorm_backward_input";
   const index_t R = index_t(x.extent(0)), C = index_t(x.extent(1));
-  backend::require_like_x("batchnorm_backward_input", "dy", dy, x);
-  backend::require_like_x("batchnorm_backward_input", "dx", dx, x);
-  if (options.relu) backend::require_like_x("batchnorm_backward_input", "y", y, x);
-  require_elements("batchnorm_backward_input", "gamma", gamma, C, as_columns);
-  require_elements("batchnorm_backward_input", "mean", mean, C, as_columns);
-  require_elements("batchnorm_backward_input", "rstd", rstd, C, as_columns);
-  require_elements("batchnorm_backward_input", "dgamma", dgamma, C, as_columns);
-  require_elements("batchnorm_backward_input", "dbeta", dbeta, C, as_columns);
-  const Real inverse = R == 0 ? Real(0) : Real(1 / double(options.count > 0 ? options.count : R));
-  const auto run = [&](auto kernel) { backend::for_columns<Real>(exec, label, R, C, element_rows, kernel); };
-  if (options.relu)
-    run(Slopes<Scalar, true>{x.data(), stride_of(x), y.data(), stride_of(y), gamma.data(), mean.data(), rstd.data(),
-                             dgamma.data(), dbeta.data(), inverse, dy.data(), stride_of(dy), dx.data(), stride_of(dx)});
-  else
-    run(Slopes<Scalar, false>{x.data(), stride_of(x), nullptr, 0, gamma.data(), mean.data(), rstd.data(), dgamma.data(),
-                              dbeta.data(), inverse, dy.data(), stride_of(dy), dx.data(), stride_of(dx)});
+  require_batch<Scalar>("batchnorm_backward_input", options, x, y, dy,
+                        {{"gamma", gamma.extent(0)},
+                         {"mean", mean.extent(0)},
+                         {"rstd", rstd.extent(0)},
+                         {"dgamma", dgamma.extent(0)},
+                         {"dbeta", dbeta.extent(0)}});
+  backend::require_shape("batchnorm_backward_input", "dx", dx, "x", x, "(R, C)");
+  const Real inverse_count = R == 0 ? Real(0) : Real(1 / double(options.count > 0 ? options.count : R));
+  with_batch_operands<Scalar>(options.relu, x, y, dy, [&]<bool relu>(const BatchOperands<Scalar, relu>& in) {
+    backend::for_columns<Real>(exec, label, R, C, batch_slope_rows,
+                               BatchSlopes<Scalar, relu>{in, gamma.data(), mean.data(), rstd.data(), dgamma.data(),
+                                                         dbeta.data(), inverse_count, dx.data(), stride_of(dx)});
+  });
 }
 
 #define PARTITA_INSTANTIATE(S, R)                                                                                 \

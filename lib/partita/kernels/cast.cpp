@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: BSD-3-Clause
-#include <partita/core/error.hpp>
+#include <partita/kernels/cast.hpp>
+
+#include <string>
+
+#include <partita/kernels/backend/check.hpp>
 #include <partita/kernels/backend/half_host.hpp>
 #include <partita/kernels/backend/range.hpp>
-#include <partita/kernels/cast.hpp>
-#include <string>
 
 namespace partita::kernels {
 namespace {
@@ -32,9 +34,7 @@ struct HalfBlock {
 template <class To, class From>
 void cast(const Exec& exec, std::type_identity_t<ConstVector<From>> a, std::type_identity_t<Vector<To>> b) {
   static const std::string label = "partita::kernels::cast";
-  if (a.extent(0) != b.extent(0))
-    throw ShapeError("cast: a has " + std::to_string(a.extent(0)) + " elements, b has " + std::to_string(b.extent(0)) +
-                     ": expected a (n) and b (n) with the same n");
+  backend::require_length("cast", "a", a.extent(0), "b", b.extent(0));
   const index_t n = index_t(b.extent(0));
   if constexpr (backend::runs_on_host && std::is_same_v<From, float> && std::is_same_v<To, float16>)
     Kokkos::parallel_for(label, backend::range_policy(exec, (n + backend::range_block - 1) / backend::range_block),

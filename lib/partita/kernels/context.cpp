@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: BSD-3-Clause
+#include <partita/kernels/context.hpp>
+
 #include <algorithm>
+#include <utility>
+
 #include <partita/core/error.hpp>
 #include <partita/kernels/backend/conv_vendor.hpp>
 #include <partita/kernels/backend/vendor.hpp>
-#include <partita/kernels/context.hpp>
-#include <utility>
 
 namespace partita::kernels {
 namespace {
@@ -14,7 +16,7 @@ void check_names(const Options& options) {
     if (std::find(kernel_names.begin(), kernel_names.end(), key) != kernel_names.end()) continue;
     std::string names;
     for (const char* name : kernel_names) names += (names.empty() ? "" : ", ") + std::string(name);
-    throw UsageError("kernels: no kernel \"" + key + "\" has a backend of its own; there are: " + names);
+    refuse<UsageError>("kernels", "no kernel \"" + key + "\" has a backend of its own", names);
   }
 }
 
@@ -25,9 +27,10 @@ Backend resolve(const Options& options, const char* kernel, bool has_vendor, boo
   const bool for_all = own == options.per_kernel.end();
   const Backend choice = for_all ? options.backend : own->second;
   if (choice == Backend::vendor && !(for_all ? has_any : has_vendor))
-    throw EnvironmentError(std::string("kernels: backend \"vendor\" for ") + kernel +
-                           ", but this build found no vendor library for it (oneDNN, BLAS, cuBLASLt or cuDNN); use "
-                           "\"portable\"");
+    refuse<EnvironmentError>("kernels",
+                             std::string("backend \"vendor\" for ") + kernel +
+                                 ", but this build found no vendor library for it (oneDNN, BLAS, cuBLASLt or cuDNN)",
+                             "\"portable\"");
   return choice != Backend::portable && has_vendor ? Backend::vendor : Backend::portable;
 }
 

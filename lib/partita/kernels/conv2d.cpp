@@ -1,13 +1,15 @@
 // SPDX-License-Identifier: BSD-3-Clause
+#include <partita/kernels/conv2d.hpp>
+
 #include <algorithm>
 #include <cstddef>
+#include <string>
+
 #include <partita/kernels/backend/check.hpp>
 #include <partita/kernels/backend/conv_device.hpp>
 #include <partita/kernels/backend/conv_host_weights.hpp>
 #include <partita/kernels/backend/conv_vendor.hpp>
 #include <partita/kernels/backend/tree.hpp>
-#include <partita/kernels/conv2d.hpp>
-#include <string>
 
 namespace partita::kernels {
 namespace {
@@ -15,31 +17,41 @@ namespace {
 using backend::ConvLabels;
 using backend::Images;
 
-void require_shape(const char* function, const Conv2dShape& s) {
+void require_kernel(const char* function, const Conv2dShape& s) {
+  const auto found = [&] {
+    const auto by = [](index_t rows, index_t columns) {
+      return std::to_string(rows) + " x " + std::to_string(columns);
+    };
+    return "a kernel of " + by(s.kernel_rows, s.kernel_columns) + ", stride " + std::to_string(s.stride) +
+           ", images of " + by(s.rows, s.columns) + ", padding " + std::to_string(s.padding) + ", " +
+           std::to_string(s.channels) + " channels, " + std::to_string(s.filters) + " filters";
+  };
   const bool sane = s.rows >= 0 && s.columns >= 0 && s.channels >= 0 && s.filters >= 0 && s.kernel_rows > 0 &&
                     s.kernel_columns > 0 && s.stride > 0 && s.padding >= 0;
-  if (!sane)
-    throw ShapeError(std::string(function) +
-                     ": kernel extents and stride must be positive, other extents not negative");
+  if (!sane) refuse<ShapeError>(function, found(), "a positive kernel and stride, and nothing that is negative");
   if (s.rows + 2 * s.padding < s.kernel_rows || s.columns + 2 * s.padding < s.kernel_columns)
-    throw ShapeError(std::string(function) + ": a kernel of " + std::to_string(s.kernel_rows) + " x " +
-                     std::to_string(s.kernel_columns) + " does not fit an image of " + std::to_string(s.rows) + " x " +
-                     std::to_string(s.columns) + " with padding " + std::to_string(s.padding));
+    refuse<ShapeError>(function, found(), "a kernel that fits the padded image");
 }
 
 template <class A, class C>
-void require_images(const char* function, const Conv2dShape& s, const char* in_name, const A& in, const char* out_name,
-                    const C& out) {
-  require_shape(function, s);
-  backend::require(function, in_name, in.extent(1), "columns", s.inputs(), "rows x columns x channels");
-  backend::require_matrix(function, out_name, out, in.extent(0), "images of the input", s.outputs(),
-                          "output rows x output columns x filters");
+void require_convolved(const char* function, const Conv2dShape& s, const char* in_name, const A& in,
+                       const char* out_name, const C& out) {
+  require_kernel(function, s);
+  backend::require_images(function, in_name, in, out_name, out, s.inputs(), s.outputs());
 }
 
 template <class A>
 void require_weights(const char* function, const Conv2dShape& s, const char* name, const A& W) {
-  backend::require_matrix(function, name, W, s.filters, "the filters", s.kernel(),
-                          "kernel rows x kernel columns x channels");
+  constexpr const char* expected = "(F, kernel rows x kernel columns x C)";
+  backend::require_extent(function, name, "rows", W.extent(0), "the shape", "filters", s.filters, expected);
+  backend::require_extent(function, name, "columns", W.extent(1), "a filter", "numbers", s.kernel(), expected);
+}
+
+template <class A>
+void require_bias(const char* function, const Conv2dShape& s, const char* name, const A& b) {
+  if (b.extent(0) > 0)
+    backend::require_extent(function, name, "elements", b.extent(0), "the shape", "filters", s.filters,
+                            "one for each filter, or none");
 }
 
 template <class Scalar>
@@ -49,7 +61,7 @@ Images<Scalar> images(Scalar* data, std::size_t stride, index_t rows, index_t co
 
 /// The vendors' convolutions take whole images, one after the other, of floats.
 template <class... Operands>
-bool use_vendor(const Context& context, const Conv2dShape& s, const Operands&... operands) {
+bool vendor_convolves(const Context& context, const Conv2dShape& s, const Operands&... operands) {
   const bool some = s.inputs() > 0 && s.outputs() > 0 && ((operands.extent(0) > 0) && ...);
   const bool whole = ((operands.stride(0) == operands.extent(1)) && ...);
   return some && whole && context.backend(Kernel::conv2d) == Backend::vendor;
@@ -189,11 +201,11 @@ void conv2d_forward(Context& context, const Conv2dShape& s, std::type_identity_t
                     std::type_identity_t<ConstMatrix<Scalar>> W, std::type_identity_t<ConstVector<Scalar>> b,
                     Matrix<Scalar> y) {
   static const ConvLabels labels("partita::kernels::conv2d_forward");
-  require_images("conv2d_forward", s, "x", x, "y", y);
+  require_convolved("conv2d_forward", s, "x", x, "y", y);
   require_weights("conv2d_forward", s, "W", W);
-  if (b.extent(0) > 0) backend::require_elements("conv2d_forward", "b", b, s.filters, "the filters, or none");
+  require_bias("conv2d_forward", s, "b", b);
   if constexpr (std::is_same_v<Scalar, float>)
-    if (use_vendor(context, s, x, W, y) && context.conv_vendor().forward(context, s, x, W, b, y)) return;
+    if (vendor_convolves(context, s, x, W, y) && context.conv_vendor().forward(context, s, x, W, b, y)) return;
   correlate<Scalar>(context, labels, index_t(x.extent(0)), backend::forward_correlation(s),
                     images(x.data(), x.stride(0), s.rows, s.columns, s.channels),
                     backend::forward_taps(s, W.data(), index_t(W.stride(0))), b.extent(0) > 0 ? b.data() : nullptr,
@@ -204,10 +216,10 @@ template <class Scalar>
 void conv2d_backward_input(Context& context, const Conv2dShape& s, std::type_identity_t<ConstMatrix<Scalar>> dy,
                            std::type_identity_t<ConstMatrix<Scalar>> W, Matrix<Scalar> dx) {
   static const ConvLabels labels("partita::kernels::conv2d_backward_input");
-  require_images("conv2d_backward_input", s, "dx", dx, "dy", dy);
+  require_convolved("conv2d_backward_input", s, "dx", dx, "dy", dy);
   require_weights("conv2d_backward_input", s, "W", W);
   if constexpr (std::is_same_v<Scalar, float>)
-    if (use_vendor(context, s, dy, W, dx) && context.conv_vendor().backward_input(context, s, dy, W, dx)) return;
+    if (vendor_convolves(context, s, dy, W, dx) && context.conv_vendor().backward_input(context, s, dy, W, dx)) return;
   for (index_t row_phase = 0; row_phase < s.stride; ++row_phase)
     for (index_t column_phase = 0; column_phase < s.stride; ++column_phase) {
       const backend::Phase row(s, row_phase, s.rows, s.kernel_rows);
@@ -227,10 +239,9 @@ void conv2d_backward_weights(Context& context, const Conv2dShape& s, const Block
                              std::type_identity_t<Matrix<accumulate_t<Scalar>>> dW,
                              std::type_identity_t<Vector<accumulate_t<Scalar>>> db) {
   static const ConvLabels labels("partita::kernels::conv2d_backward_weights");
-  require_images("conv2d_backward_weights", s, "x", x, "dy", dy);
+  require_convolved("conv2d_backward_weights", s, "x", x, "dy", dy);
   require_weights("conv2d_backward_weights", s, "dW", dW);
-  if (db.extent(0) > 0)
-    backend::require_elements("conv2d_backward_weights", "db", db, s.filters, "the filters, or none");
+  require_bias("conv2d_backward_weights", s, "db", db);
   backend::require_rows("conv2d_backward_weights", rows);
   const WeightSums<Scalar> sums{context.exec(),
                                 labels,
@@ -242,7 +253,7 @@ void conv2d_backward_weights(Context& context, const Conv2dShape& s, const Block
   const OutputRows all{0, s.out_rows()};
   if (db.extent(0) > 0) sums.bias(all, store, context.scratch(sums.bias_bytes()), db.data());
   if constexpr (std::is_same_v<Scalar, float>)
-    if (use_vendor(context, s, x, dy, dW) && context.conv_vendor().backward_weights(context, s, store, x, dy, dW))
+    if (vendor_convolves(context, s, x, dy, dW) && context.conv_vendor().backward_weights(context, s, store, x, dy, dW))
       return;
   sums.weights(all, store, context.scratch(sums.weights_bytes(all)), dW.data(), index_t(dW.stride(0)));
 }

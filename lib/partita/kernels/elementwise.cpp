@@ -1,17 +1,19 @@
 // SPDX-License-Identifier: BSD-3-Clause
-#include <partita/core/error.hpp>
-#include <partita/kernels/backend/range.hpp>
 #include <partita/kernels/elementwise.hpp>
+
 #include <string>
+
+#include <partita/kernels/backend/check.hpp>
+#include <partita/kernels/backend/range.hpp>
 
 namespace partita::kernels {
 namespace {
 
 template <class Scalar>
-struct Add {
+struct AddTo {
   const Scalar* a;
   Scalar* b;
-  KOKKOS_FUNCTION Add prepare() const { return *this; }
+  KOKKOS_FUNCTION AddTo prepare() const { return *this; }
   KOKKOS_FUNCTION void operator()(index_t i) const {
     using Number = accumulate_t<Scalar>;
     b[i] = Scalar(Number(b[i]) + Number(a[i]));
@@ -20,10 +22,10 @@ struct Add {
 
 /// c = a + b, cut off below zero where `relu`.
 template <class Scalar, bool relu>
-struct Sum {
+struct AddInto {
   const Scalar *a, *b;
   Scalar* c;
-  KOKKOS_FUNCTION Sum prepare() const { return *this; }
+  KOKKOS_FUNCTION AddInto prepare() const { return *this; }
   KOKKOS_FUNCTION void operator()(index_t i) const {
     using Number = accumulate_t<Scalar>;
     const Number sum = Number(a[i]) + Number(b[i]);
@@ -80,39 +82,31 @@ struct Triad {
   }
 };
 
-void require_same(const char* function, std::size_t a, std::size_t b, const std::string& b_name = "b",
-                  const std::string& a_name = "a") {
-  if (a != b)
-    throw ShapeError(std::string(function) + ": " + a_name + " has " + std::to_string(a) + " elements, " + b_name +
-                     " has " + std::to_string(b) + ": expected " + a_name + " (n) and " + b_name +
-                     " (n) with the same n");
-}
-
 }  // namespace
 
 template <class Scalar>
 void add(const Exec& exec, std::type_identity_t<ConstVector<Scalar>> a, Vector<Scalar> b) {
   static const std::string label = "partita::kernels::add";
-  require_same("add", a.extent(0), b.extent(0));
-  backend::for_range(exec, label, index_t(b.extent(0)), Add<Scalar>{a.data(), b.data()});
+  backend::require_length("add", "a", a.extent(0), "b", b.extent(0));
+  backend::for_range(exec, label, index_t(b.extent(0)), AddTo<Scalar>{a.data(), b.data()});
 }
 
 template <class Scalar>
 void add(const Exec& exec, std::type_identity_t<ConstVector<Scalar>> a, std::type_identity_t<ConstVector<Scalar>> b,
          Vector<Scalar> c) {
   static const std::string label = "partita::kernels::add";
-  require_same("add", a.extent(0), b.extent(0));
-  require_same("add", a.extent(0), c.extent(0), "c");
-  backend::for_range(exec, label, index_t(c.extent(0)), Sum<Scalar, false>{a.data(), b.data(), c.data()});
+  backend::require_length("add", "a", a.extent(0), "b", b.extent(0));
+  backend::require_length("add", "a", a.extent(0), "c", c.extent(0));
+  backend::for_range(exec, label, index_t(c.extent(0)), AddInto<Scalar, false>{a.data(), b.data(), c.data()});
 }
 
 template <class Scalar>
 void add_relu(const Exec& exec, std::type_identity_t<ConstVector<Scalar>> a,
               std::type_identity_t<ConstVector<Scalar>> b, Vector<Scalar> c) {
   static const std::string label = "partita::kernels::add_relu";
-  require_same("add_relu", a.extent(0), b.extent(0));
-  require_same("add_relu", a.extent(0), c.extent(0), "c");
-  backend::for_range(exec, label, index_t(c.extent(0)), Sum<Scalar, true>{a.data(), b.data(), c.data()});
+  backend::require_length("add_relu", "a", a.extent(0), "b", b.extent(0));
+  backend::require_length("add_relu", "a", a.extent(0), "c", c.extent(0));
+  backend::for_range(exec, label, index_t(c.extent(0)), AddInto<Scalar, true>{a.data(), b.data(), c.data()});
 }
 
 template <class Scalar>
@@ -131,7 +125,7 @@ template <class Scalar>
 void scale(const Exec& exec, Store store, double factor, std::type_identity_t<ConstVector<Scalar>> x,
            Vector<Scalar> y) {
   static const std::string label = "partita::kernels::scale";
-  require_same("scale", x.extent(0), y.extent(0), "y", "x");
+  backend::require_length("scale", "x", x.extent(0), "y", y.extent(0));
   const index_t n = index_t(y.extent(0));
   if (store == Store::accumulate)
     backend::for_range(exec, label, n, ScaleInto<Scalar, true>{factor, x.data(), y.data()});
@@ -142,7 +136,7 @@ void scale(const Exec& exec, Store store, double factor, std::type_identity_t<Co
 template <class Scalar>
 void copy(const Exec& exec, std::type_identity_t<ConstVector<Scalar>> a, Vector<Scalar> b) {
   static const std::string label = "partita::kernels::copy";
-  require_same("copy", a.extent(0), b.extent(0));
+  backend::require_length("copy", "a", a.extent(0), "b", b.extent(0));
   backend::for_range(exec, label, index_t(b.extent(0)), Copy<Scalar>{a.data(), b.data()});
 }
 
@@ -150,8 +144,8 @@ template <class Scalar>
 void triad(const Exec& exec, std::type_identity_t<ConstVector<Scalar>> a, accumulate_t<Scalar> factor,
            std::type_identity_t<ConstVector<Scalar>> b, Vector<Scalar> c) {
   static const std::string label = "partita::kernels::triad";
-  require_same("triad", a.extent(0), b.extent(0));
-  require_same("triad", a.extent(0), c.extent(0), "c");
+  backend::require_length("triad", "a", a.extent(0), "b", b.extent(0));
+  backend::require_length("triad", "a", a.extent(0), "c", c.extent(0));
   backend::for_range(exec, label, index_t(c.extent(0)), Triad<Scalar>{a.data(), factor, b.data(), c.data()});
 }
 

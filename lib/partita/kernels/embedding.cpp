@@ -1,30 +1,33 @@
 // SPDX-License-Identifier: BSD-3-Clause
+#include <partita/kernels/embedding.hpp>
+
+#include <string>
+
 #include <partita/kernels/backend/check.hpp>
 #include <partita/kernels/backend/range.hpp>
 #include <partita/kernels/backend/tree.hpp>
-#include <partita/kernels/embedding.hpp>
 
 namespace partita::kernels {
 namespace {
 
 /// A task is one row's share of columns: a vector loop here, a thread there.
-inline constexpr int width = backend::runs_on_host ? 256 : 1;
+inline constexpr int columns_of_task = backend::runs_on_host ? 256 : 1;
 
-constexpr index_t blocks(index_t columns) { return (columns + width - 1) / width; }
+constexpr index_t tasks_of_row(index_t columns) { return (columns + columns_of_task - 1) / columns_of_task; }
 
-struct Columns {
+struct TaskColumns {
   index_t row, begin, end;
 
-  KOKKOS_FUNCTION Columns(index_t task, index_t C) {
-    const index_t per_row = (C + width - 1) / width;
+  KOKKOS_FUNCTION TaskColumns(index_t task, index_t C) {
+    const index_t per_row = (C + columns_of_task - 1) / columns_of_task;
     row = task / per_row;
-    begin = task % per_row * width;
-    end = begin + width < C ? begin + width : C;
+    begin = task % per_row * columns_of_task;
+    end = begin + columns_of_task < C ? begin + columns_of_task : C;
   }
 };
 
 template <class Scalar>
-struct Forward {
+struct EmbeddingForward {
   using A = accumulate_t<Scalar>;
   index_t T, V, C, W_leading, P_leading, y_leading;
   const std::int32_t* tokens;
@@ -32,7 +35,7 @@ struct Forward {
   Scalar* y;
 
   KOKKOS_FUNCTION void operator()(index_t task) const {
-    const Columns at(task, C);
+    const TaskColumns at(task, C);
     const index_t token = tokens[at.row];
     Scalar* const to = y + at.row * y_leading;
     if (token < 0 || token >= V) {
@@ -97,9 +100,9 @@ struct GatherWords {
   A* dW;
 
   KOKKOS_FUNCTION void operator()(index_t task) const {
-    const Columns at(task, C);
+    const TaskColumns at(task, C);
     const index_t inside = at.end - at.begin;
-    A sum[width] = {};
+    A sum[columns_of_task] = {};
     for (index_t o = 0; o < rows.outer; ++o)
       for (index_t i = o * rows.pitch + rows.first; i < o * rows.pitch + rows.first + rows.extent; ++i) {
         if (tokens[i] != at.row) continue;
@@ -121,9 +124,9 @@ struct GatherPositions {
   A* dP;
 
   KOKKOS_FUNCTION void operator()(index_t task) const {
-    const Columns at(task, C);
+    const TaskColumns at(task, C);
     const index_t inside = at.end - at.begin;
-    A sum[width] = {};
+    A sum[columns_of_task] = {};
     for (index_t i = at.row; i < rows; i += T) {
       const Scalar* const from = dy + i * dy_leading + at.begin;
       for (index_t c = 0; c < inside; ++c) sum[c] += A(from[c]);
@@ -146,7 +149,7 @@ void sum_words(const Exec& exec, const backend::Leaf& rows, index_t V, bool adds
                          ScatterWords<Scalar>{rows, V, C, dy_leading, adds ? C : leading, leading, tokens, dy.data(),
                                               adds ? scratch : dW, adds ? dW : nullptr});
   } else {
-    Kokkos::parallel_for(label, backend::range_policy(exec, V * blocks(C)),
+    Kokkos::parallel_for(label, backend::range_policy(exec, V * tasks_of_row(C)),
                          GatherWords<Scalar>{rows, C, dy_leading, leading, tokens, dy.data(), adds, dW});
   }
 }
@@ -160,7 +163,7 @@ struct StoreRows {
   A* dW;
 
   KOKKOS_FUNCTION void operator()(index_t task) const {
-    const Columns at(task, C);
+    const TaskColumns at(task, C);
     const A* const sum = from + at.row * C;
     A* const to = dW + at.row * leading;
 #pragma GCC ivdep
@@ -169,17 +172,18 @@ struct StoreRows {
 };
 
 template <class Table, class Scalar>
-void check(const char* function, index_t T, std::size_t rows, const ConstMatrix<Table>& W, const char* W_name,
-           const ConstMatrix<Table>& P, const char* P_name, const ConstMatrix<Scalar>& y, const char* y_name) {
+void check_tables(const char* function, index_t T, std::size_t rows, const ConstMatrix<Table>& W, const char* W_name,
+                  const ConstMatrix<Table>& P, const char* P_name, const ConstMatrix<Scalar>& y, const char* y_name) {
   using backend::require_extent;
-  if (T < 1) throw ShapeError(std::string(function) + ": T is " + std::to_string(T) + ": expected at least 1");
+  if (T < 1) refuse<ShapeError>(function, "T is " + std::to_string(T), "at least 1");
   require_extent(function, y_name, "rows", y.extent(0), "tokens", "elements", rows, "one row (B T, C) a token (B T)");
   require_extent(function, W_name, "columns", W.extent(1), y_name, "columns", y.extent(1), "the same C");
   if (P.size() == 0) return;
   require_extent(function, P_name, "columns", P.extent(1), y_name, "columns", y.extent(1), "the same C");
   if (index_t(P.extent(0)) != T)
-    throw ShapeError(std::string(function) + ": " + P_name + " has " + std::to_string(P.extent(0)) + " rows, T is " +
-                     std::to_string(T) + ": expected " + P_name + " (T, C)");
+    refuse<ShapeError>(function,
+                       std::string(P_name) + " has " + std::to_string(P.extent(0)) + " rows, T is " + std::to_string(T),
+                       std::string(P_name) + " (T, C)");
 }
 
 }  // namespace
@@ -189,12 +193,12 @@ void embedding_forward(const Exec& exec, index_t T, ConstVector<std::int32_t> to
                        std::type_identity_t<ConstMatrix<Scalar>> W, std::type_identity_t<ConstMatrix<Scalar>> P,
                        Matrix<Scalar> y) {
   static const std::string label = "partita::kernels::embedding_forward";
-  check<Scalar, Scalar>("embedding_forward", T, tokens.extent(0), W, "W", P, "P", y, "y");
+  check_tables<Scalar, Scalar>("embedding_forward", T, tokens.extent(0), W, "W", P, "P", y, "y");
   const index_t rows = index_t(y.extent(0)), C = index_t(y.extent(1));
-  Kokkos::parallel_for(
-      label, backend::range_policy(exec, rows * blocks(C)),
-      Forward<Scalar>{T, index_t(W.extent(0)), C, index_t(W.stride(0)), index_t(P.stride(0)), index_t(y.stride(0)),
-                      tokens.data(), W.data(), P.size() == 0 ? nullptr : P.data(), y.data()});
+  Kokkos::parallel_for(label, backend::range_policy(exec, rows * tasks_of_row(C)),
+                       EmbeddingForward<Scalar>{T, index_t(W.extent(0)), C, index_t(W.stride(0)), index_t(P.stride(0)),
+                                                index_t(y.stride(0)), tokens.data(), W.data(),
+                                                P.size() == 0 ? nullptr : P.data(), y.data()});
 }
 
 template <class Scalar>
@@ -206,7 +210,7 @@ void embedding_backward_weights(Context& context, const TokenBlocks& options, St
   static const std::string positions_label = "partita::kernels::embedding_backward_weights::positions";
   const char* const function = "embedding_backward_weights";
   using A = accumulate_t<Scalar>;
-  check<A, Scalar>(function, options.tokens, tokens.extent(0), dW, "dW", dP, "dP", dy, "dy");
+  check_tables<A, Scalar>(function, options.tokens, tokens.extent(0), dW, "dW", dP, "dP", dy, "dy");
   const index_t rows = index_t(dy.extent(0)), C = index_t(dy.extent(1)), V = index_t(dW.extent(0));
   const Blocks tree = backend::blocks_of_rows(function, options, rows);
   const bool adds = store == Store::accumulate;
@@ -220,11 +224,11 @@ void embedding_backward_weights(Context& context, const TokenBlocks& options, St
     backend::sum_leaves(exec, tree.leaves, V * C, buffers, [&](index_t at, A* to) {
       sum_words<Scalar>(exec, backend::leaf_of(tree, rows, at), V, false, tokens.data(), dy, nullptr, to, C);
     });
-    Kokkos::parallel_for(sum_label, backend::range_policy(exec, V * blocks(C)),
+    Kokkos::parallel_for(sum_label, backend::range_policy(exec, V * tasks_of_row(C)),
                          StoreRows<A>{C, index_t(dW.stride(0)), buffers, adds, dW.data()});
   }
   if (dP.size() > 0)
-    Kokkos::parallel_for(positions_label, backend::range_policy(exec, options.tokens * blocks(C)),
+    Kokkos::parallel_for(positions_label, backend::range_policy(exec, options.tokens * tasks_of_row(C)),
                          GatherPositions<Scalar>{rows, options.tokens, C, index_t(dy.stride(0)), index_t(dP.stride(0)),
                                                  dy.data(), adds, dP.data()});
 }

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: BSD-3-Clause
+#include <partita/kernels/gemm.hpp>
+
 #include <partita/kernels/backend/check.hpp>
 #include <partita/kernels/backend/gemm.hpp>
 #include <partita/kernels/backend/vendor.hpp>
-#include <partita/kernels/gemm.hpp>
 
 namespace partita::kernels {
 namespace {
@@ -15,13 +16,13 @@ backend::Operand<Scalar> operand(const MatrixBatch<const Scalar>& a, bool transp
 }
 
 template <class Scalar>
-MatrixBatch<Scalar> one(const Matrix<Scalar>& a) {
+MatrixBatch<Scalar> batch_of_one(const Matrix<Scalar>& a) {
   return {a.data(), 1, index_t(a.extent(0)), index_t(a.extent(1)), index_t(a.stride(0)), 0};
 }
 
 template <class Scalar>
-void check(const char* function, const GemmOptions& o, const MatrixBatch<const Scalar>& A,
-           const MatrixBatch<const Scalar>& B, const MatrixBatch<Scalar>& C) {
+void check_operands(const char* function, const GemmOptions& o, const MatrixBatch<const Scalar>& A,
+                    const MatrixBatch<const Scalar>& B, const MatrixBatch<Scalar>& C) {
   const auto require = [&](const char* a, const char* of_a, index_t has, const char* b, const char* of_b, index_t other,
                            const char* expected) {
     backend::require_extent(function, a, of_a, std::size_t(has), b, of_b, std::size_t(other), expected);
@@ -38,9 +39,10 @@ void check(const char* function, const GemmOptions& o, const MatrixBatch<const S
 }
 
 template <class Scalar>
-void multiply(Context& context, const char* function, const backend::GemmLabels& labels, const GemmOptions& o,
-              const MatrixBatch<const Scalar>& A, const MatrixBatch<const Scalar>& B, const MatrixBatch<Scalar>& C) {
-  check(function, o, A, B, C);
+void multiply_batch(Context& context, const char* function, const backend::GemmLabels& labels, const GemmOptions& o,
+                    const MatrixBatch<const Scalar>& A, const MatrixBatch<const Scalar>& B,
+                    const MatrixBatch<Scalar>& C) {
+  check_operands(function, o, A, B, C);
   const index_t M = C.rows, N = C.columns, K = o.transpose_a ? A.rows : A.columns;
   if constexpr (std::is_same_v<Scalar, float>)
     if (C.batches > 0 && M > 0 && N > 0 && K > 0 && context.backend(Kernel::gemm) == Backend::vendor)
@@ -58,14 +60,14 @@ template <class Scalar>
 void gemm(Context& context, const GemmOptions& options, std::type_identity_t<ConstMatrix<Scalar>> A,
           std::type_identity_t<ConstMatrix<Scalar>> B, Matrix<Scalar> C) {
   static const backend::GemmLabels labels("partita::kernels::gemm");
-  multiply<Scalar>(context, "gemm", labels, options, one(A), one(B), one(C));
+  multiply_batch<Scalar>(context, "gemm", labels, options, batch_of_one(A), batch_of_one(B), batch_of_one(C));
 }
 
 template <class Scalar>
 void gemm_batched(Context& context, const GemmOptions& options, std::type_identity_t<MatrixBatch<const Scalar>> A,
                   std::type_identity_t<MatrixBatch<const Scalar>> B, MatrixBatch<Scalar> C) {
   static const backend::GemmLabels labels("partita::kernels::gemm_batched");
-  multiply<Scalar>(context, "gemm_batched", labels, options, A, B, C);
+  multiply_batch<Scalar>(context, "gemm_batched", labels, options, A, B, C);
 }
 
 #define PARTITA_GEMM(S)                                                                                   \

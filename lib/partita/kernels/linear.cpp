@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: BSD-3-Clause
+#include <partita/kernels/linear.hpp>
+
 #include <partita/kernels/backend/check.hpp>
 #include <partita/kernels/backend/gemm.hpp>
 #include <partita/kernels/backend/vendor.hpp>
-#include <partita/kernels/linear.hpp>
 
 namespace partita::kernels {
 namespace {
@@ -21,7 +22,7 @@ Operand<Scalar> transposed(const ConstMatrix<Scalar>& a) {
 }
 
 template <class Scalar>
-bool use_vendor(const Context& context, const Blocks& blocks, std::size_t B, std::size_t N, std::size_t K) {
+bool vendor_multiplies(const Context& context, const Blocks& blocks, std::size_t B, std::size_t N, std::size_t K) {
   return std::is_same_v<Scalar, float> && blocks.leaves == 1 && B > 0 && N > 0 && K > 0 &&
          context.backend(Kernel::linear) == Backend::vendor;
 }
@@ -46,7 +47,7 @@ void linear_forward(Context& context, const LinearOptions& options, std::type_id
   backend::require_blocks("linear_forward", "inputs", options.inputs, index_t(K));
   const Scalar* const bias = b.extent(0) == 0 ? nullptr : b.data();
   if constexpr (std::is_same_v<Scalar, float>)
-    if (use_vendor<Scalar>(context, options.inputs, B, N, K))
+    if (vendor_multiplies<Scalar>(context, options.inputs, B, N, K))
       return context.vendor().linear_forward(context, options.activation, x, W, bias, y);
   backend::blocked_gemm<Scalar>(context, labels, index_t(B), index_t(N), index_t(K), plain<Scalar>(x),
                                 transposed<Scalar>(W), options.inputs, {bias, options.activation}, y.data(),
@@ -66,7 +67,7 @@ void linear_backward_input(Context& context, const LinearOptions& options, std::
                           "dx (B, K) and W (N, K) with the same K");
   backend::require_blocks("linear_backward_input", "outputs", options.outputs, index_t(N));
   if constexpr (std::is_same_v<Scalar, float>)
-    if (use_vendor<Scalar>(context, options.outputs, B, N, K))
+    if (vendor_multiplies<Scalar>(context, options.outputs, B, N, K))
       return context.vendor().linear_backward_input(context, dy, W, dx);
   backend::blocked_gemm<Scalar>(context, labels, index_t(B), index_t(K), index_t(N), plain<Scalar>(dy),
                                 plain<Scalar>(W), options.outputs, {}, dx.data(), index_t(dx.stride(0)));
@@ -91,7 +92,7 @@ void linear_backward_weights(Context& context, const LinearOptions& options, Sto
   const Blocks rows =
       backend::blocks_of_rows("linear_backward_weights", {options.tokens, options.token_blocks}, index_t(B));
   if constexpr (std::is_same_v<Scalar, float>)
-    if (use_vendor<Scalar>(context, rows, B, N, K))
+    if (vendor_multiplies<Scalar>(context, rows, B, N, K))
       return context.vendor().linear_backward_weights(context, store, x, dy, dW, db);
   using Sum = accumulate_t<Scalar>;
   backend::blocked_gemm<Scalar>(context, labels, index_t(N), index_t(K), index_t(B), transposed<Scalar>(dy),

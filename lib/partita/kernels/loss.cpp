@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: BSD-3-Clause
-#include <partita/core/error.hpp>
+#include <partita/kernels/loss.hpp>
+
+#include <string>
+
+#include <partita/kernels/backend/check.hpp>
 #include <partita/kernels/backend/range.hpp>
 #include <partita/kernels/backend/rows.hpp>
-#include <partita/kernels/loss.hpp>
 #include <partita/kernels/math.hpp>
-#include <string>
 
 namespace partita::kernels {
 namespace {
@@ -18,7 +20,7 @@ struct RowResult {
 /// All rows. What a row reads of itself outside its own elements is read before the first reduction: `dlogits` may be
 /// `logits`.
 template <class Scalar, Loss loss>
-struct Rows {
+struct LossRows {
   using Number = accumulate_t<Scalar>;
   index_t V, leaves, leading, d_leading;
   const Scalar* logits;
@@ -105,7 +107,7 @@ struct Rows {
 };
 
 /// One thread adds the rows in ascending order: the sum must not depend on how many threads there are.
-struct Sum {
+struct SumRows {
   index_t B;
   const RowResult* row;
   double* loss_sum;
@@ -124,32 +126,30 @@ struct Sum {
 };
 
 void check_labels(const char* function, std::size_t labels, std::size_t rows) {
-  if (labels != rows)
-    throw ShapeError(std::string(function) + ": label has " + std::to_string(labels) + " elements, logits has " +
-                     std::to_string(rows) + " rows: expected label (B) and logits (B, V) with the same B");
+  backend::require_extent(function, "label", "elements", labels, "logits", "rows", rows,
+                          "label (B) and logits (B, V) with the same B");
 }
 
 template <class Scalar>
-void run(Context& context, const std::string& rows_label, const std::string& sum_label, const LossOptions& options,
-         const ConstMatrix<Scalar>& logits, const ConstVector<std::int32_t>& label, double scale, const double* factor,
-         Scalar* dlogits, index_t d_leading, double* loss_sum, index_t* correct) {
+void run_loss(Context& context, const std::string& rows_label, const std::string& sum_label, const LossOptions& options,
+              const ConstMatrix<Scalar>& logits, const ConstVector<std::int32_t>& label, double scale,
+              const double* factor, Scalar* dlogits, index_t d_leading, double* loss_sum, index_t* correct) {
   const index_t B = index_t(logits.extent(0)), V = index_t(logits.extent(1));
-  if (V == 0 && B > 0) throw ShapeError("loss: logits has 0 columns: expected logits (B, V) with at least one class");
+  if (V == 0 && B > 0) refuse<ShapeError>("loss", "logits has 0 columns", "logits (B, V) with at least one class");
   if (options.vocabulary_blocks < 1)
-    throw ShapeError("loss: vocabulary_blocks is " + std::to_string(options.vocabulary_blocks) +
-                     ": expected at least 1");
+    refuse<ShapeError>("loss", "vocabulary_blocks is " + std::to_string(options.vocabulary_blocks), "at least 1");
   auto* const row = static_cast<RowResult*>(context.scratch(std::size_t(B) * sizeof(RowResult)));
   const auto rows = [&]<Loss constant>() {
     backend::for_rows<double>(
         context.exec(), rows_label, B,
-        Rows<Scalar, constant>{V, options.vocabulary_blocks, index_t(logits.stride(0)), d_leading, logits.data(),
-                               label.data(), scale, factor, dlogits, correct != nullptr, row});
+        LossRows<Scalar, constant>{V, options.vocabulary_blocks, index_t(logits.stride(0)), d_leading, logits.data(),
+                                   label.data(), scale, factor, dlogits, correct != nullptr, row});
   };
   if (options.kind == Loss::cross_entropy)
     rows.template operator()<Loss::cross_entropy>();
   else
     rows.template operator()<Loss::mse>();
-  Kokkos::parallel_for(sum_label, backend::range_policy(context.exec(), 1), Sum{B, row, loss_sum, correct});
+  Kokkos::parallel_for(sum_label, backend::range_policy(context.exec(), 1), SumRows{B, row, loss_sum, correct});
 }
 
 }  // namespace
@@ -164,12 +164,9 @@ void loss_forward_backward(Context& context, const LossOptions& options,
   static const std::string rows_label = "partita::kernels::loss_forward_backward::rows";
   static const std::string sum_label = "partita::kernels::loss_forward_backward::sum";
   check_labels("loss_forward_backward", label.extent(0), logits.extent(0));
-  if (dlogits.extent(0) != logits.extent(0) || dlogits.extent(1) != logits.extent(1))
-    throw ShapeError("loss_forward_backward: dlogits is (" + std::to_string(dlogits.extent(0)) + ", " +
-                     std::to_string(dlogits.extent(1)) + "), logits is (" + std::to_string(logits.extent(0)) + ", " +
-                     std::to_string(logits.extent(1)) + "): expected the same shape (B, V)");
-  run<Scalar>(context, rows_label, sum_label, options, logits, label, scale, factor.data(), dlogits.data(),
-              index_t(dlogits.stride(0)), loss_sum.data(), nullptr);
+  backend::require_shape("loss_forward_backward", "dlogits", dlogits, "logits", logits, "(B, V)");
+  run_loss<Scalar>(context, rows_label, sum_label, options, logits, label, scale, factor.data(), dlogits.data(),
+                   index_t(dlogits.stride(0)), loss_sum.data(), nullptr);
 }
 
 template <class Scalar>
@@ -179,8 +176,8 @@ void loss_forward(Context& context, const LossOptions& options, ConstMatrix<Scal
   static const std::string rows_label = "partita::kernels::loss_forward::rows";
   static const std::string sum_label = "partita::kernels::loss_forward::sum";
   check_labels("loss_forward", label.extent(0), logits.extent(0));
-  run<Scalar>(context, rows_label, sum_label, options, logits, label, 0, nullptr, nullptr, 0, loss_sum.data(),
-              correct.data());
+  run_loss<Scalar>(context, rows_label, sum_label, options, logits, label, 0, nullptr, nullptr, 0, loss_sum.data(),
+                   correct.data());
 }
 
 #define PARTITA_INSTANTIATE(Scalar)                                                                                \

@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: BSD-3-Clause
-#include <partita/kernels/backend/range.hpp>
 #include <partita/kernels/loss_scale.hpp>
+
 #include <string>
+
+#include <partita/kernels/backend/range.hpp>
 
 namespace partita::kernels {
 

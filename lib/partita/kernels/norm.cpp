@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: BSD-3-Clause
-#include <algorithm>
-#include <partita/core/error.hpp>
-#include <partita/kernels/backend/range.hpp>
 #include <partita/kernels/norm.hpp>
+
+#include <algorithm>
 #include <string>
+
+#include <partita/kernels/backend/check.hpp>
+#include <partita/kernels/backend/range.hpp>
 
 namespace partita::kernels {
 namespace {
@@ -28,7 +30,7 @@ KOKKOS_FUNCTION bool lies_side_by_side(const NormCell& cell) { return cell.rows 
 
 /// A cell on a host: the lanes are a vector's.
 template <class Real>
-struct OnHost {
+struct CellOnHost {
   const NormCell* cells;
   const Real* g;
   double* sums;
@@ -81,7 +83,7 @@ Kokkos::TeamPolicy<Exec> teams_of_lanes(const Exec& exec, index_t teams) {
 
 /// A cell on a device: the lanes are a team's threads.
 template <class Real>
-struct OnDevice {
+struct CellOnDevice {
   const NormCell* cells;
   const Real* g;
   double* sums;
@@ -170,16 +172,14 @@ std::vector<NormCell> norm_cells(Range range) {
 template <class Real>
 void norm_squared(Context& context, NormCells cells, std::type_identity_t<ConstVector<Real>> g, Vector<double> sums) {
   static const std::string label = "partita::kernels::norm_squared";
-  if (sums.extent(0) != cells.extent(0))
-    throw ShapeError("norm_squared: sums has " + std::to_string(sums.extent(0)) + " elements, cells has " +
-                     std::to_string(cells.extent(0)) + ": expected cells (K) and sums (K) with the same K");
+  backend::require_length("norm_squared", "sums", sums.extent(0), "cells", cells.extent(0));
   const auto K = index_t(cells.extent(0));
   if constexpr (backend::runs_on_host)
     Kokkos::parallel_for(label, backend::range_policy(context.exec(), K),
-                         OnHost<Real>{cells.data(), g.data(), sums.data()});
+                         CellOnHost<Real>{cells.data(), g.data(), sums.data()});
   else if (K > 0)
     Kokkos::parallel_for(label, teams_of_lanes<cell_lanes>(context.exec(), K),
-                         OnDevice<Real>{cells.data(), g.data(), sums.data()});
+                         CellOnDevice<Real>{cells.data(), g.data(), sums.data()});
 }
 
 void norm_total(const Exec& exec, ConstVector<double> sums, Kokkos::View<double, Memory> sum) {

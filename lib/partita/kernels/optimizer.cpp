@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: BSD-3-Clause
-#include <partita/core/error.hpp>
+#include <partita/kernels/optimizer.hpp>
+
+#include <string>
+
+#include <partita/kernels/backend/check.hpp>
 #include <partita/kernels/backend/range.hpp>
 #include <partita/kernels/norm.hpp>
-#include <partita/kernels/optimizer.hpp>
-#include <string>
 
 // Rules. prepare() turns the state into the numbers of this step, in double, once a block; operator() is the loop's
 // body. It has no branch, so that it vectorises: weight_decay = 0 adds zero, a factor of 1 changes nothing.
@@ -13,7 +15,7 @@ namespace {
 
 /// What all rules share: the range, and gradients as the rule sees them.
 template <class Number, class Storage>
-struct Range {
+struct UpdateRange {
   const OptimizerState* state;
   Number weight_decay;
   const Number* g;
@@ -39,13 +41,13 @@ struct Range {
 };
 
 template <class Number, class Storage>
-struct Sgd : Range<Number, Storage> {
+struct Sgd : UpdateRange<Number, Storage> {
   KOKKOS_FUNCTION Sgd prepare() const { return this->prepared(*this); }
   KOKKOS_FUNCTION void operator()(index_t i) const { this->put(i, this->p[i] - this->rate * this->gradient(i)); }
 };
 
 template <class Number, class Storage>
-struct Momentum : Range<Number, Storage> {
+struct Momentum : UpdateRange<Number, Storage> {
   Number momentum;
   Number* m;
 
@@ -58,7 +60,7 @@ struct Momentum : Range<Number, Storage> {
 };
 
 template <class Number, class Storage>
-struct Adagrad : Range<Number, Storage> {
+struct Adagrad : UpdateRange<Number, Storage> {
   Number epsilon;
   Number* v;
 
@@ -73,7 +75,7 @@ struct Adagrad : Range<Number, Storage> {
 
 /// adam, and adamw where weight_decay is 0 and decoupled_decay is not.
 template <class Number, class Storage>
-struct Adam : Range<Number, Storage> {
+struct Adam : UpdateRange<Number, Storage> {
   double decoupled_decay;
   Number beta1, rest1, beta2, rest2, epsilon;  // rest = 1 - beta, rounded once
   Number *m, *v;
@@ -97,10 +99,8 @@ struct Adam : Range<Number, Storage> {
   }
 };
 
-void require(const char* operand, std::size_t has, std::size_t n) {
-  if (has != n)
-    throw ShapeError(std::string("optimizer_update: ") + operand + " has " + std::to_string(has) + " elements, p has " +
-                     std::to_string(n) + ": expected " + operand + " (n) and p (n) with the same n");
+void require_like_p(const char* operand, std::size_t has, std::size_t n) {
+  backend::require_length("optimizer_update", operand, has, "p", n);
 }
 
 template <class Number, class Storage>
@@ -112,12 +112,12 @@ void update(const Exec& exec, const OptimizerOptions& options, const OptimizerSt
   static const std::string adam_label = "partita::kernels::optimizer_update::adam";
   static const std::string adamw_label = "partita::kernels::optimizer_update::adamw";
   const std::size_t n = p.extent(0);
-  require("g", g.extent(0), n);
-  if (optimizer_needs_m(options)) require("m", m.extent(0), n);
-  if (optimizer_needs_v(options)) require("v", v.extent(0), n);
+  require_like_p("g", g.extent(0), n);
+  if (optimizer_needs_m(options)) require_like_p("m", m.extent(0), n);
+  if (optimizer_needs_v(options)) require_like_p("v", v.extent(0), n);
   const auto run = [&](const std::string& label, auto rule) { backend::for_range(exec, label, index_t(n), rule); };
   const bool decoupled = options.kind == Optimizer::adamw;
-  const Range<Number, Storage> range{
+  const UpdateRange<Number, Storage> range{
       state.data(), Number(decoupled ? 0 : options.weight_decay), g.data(), p.data(), copy.data(), 0, 0, false};
   const auto epsilon = Number(options.epsilon);
   switch (options.kind) {
@@ -202,7 +202,7 @@ void optimizer_update(const Exec& exec, const OptimizerOptions& options, Optimiz
 template <class Storage>
 void optimizer_update(const Exec& exec, const OptimizerOptions& options, OptimizerStateView state, ConstVector<float> g,
                       Vector<float> p, Vector<float> m, Vector<float> v, Vector<Storage> copy) {
-  require("copy", copy.extent(0), p.extent(0));
+  require_like_p("copy", copy.extent(0), p.extent(0));
   update<float, Storage>(exec, options, state, g, p, m, v, copy);
 }
 

@@ -1,21 +1,24 @@
 // SPDX-License-Identifier: BSD-3-Clause
+#include <partita/kernels/pool2d.hpp>
+
+#include <string>
+
 #include <partita/kernels/backend/check.hpp>
-#include <partita/kernels/backend/image_sums.hpp>
+#include <partita/kernels/backend/leaf_sums.hpp>
 #include <partita/kernels/backend/range.hpp>
 #include <partita/kernels/backend/tree.hpp>
-#include <partita/kernels/pool2d.hpp>
-#include <string>
 
 namespace partita::kernels {
 namespace {
 
 using backend::stride_of;
 
-constexpr index_t width = backend::runs_on_host ? 64 : 1;  // channels side by side: vector lanes here, threads there
+constexpr index_t pool_width =
+    backend::runs_on_host ? 64 : 1;  // channels side by side: vector lanes here, threads there
 
 /// Images of a call: where pixel (b, r, c) starts.
 template <class Scalar>
-struct Pixels {
+struct PoolPixels {
   Scalar* data;
   index_t stride, columns, channels;
 
@@ -34,8 +37,8 @@ struct PixelTasks {
     if constexpr (backend::runs_on_host) {
       const Body local = body;
       for (index_t c = 0; c < columns; ++c)
-        for (index_t k = 0; k < channels; k += width)
-          local.pixel(task / rows, task % rows, c, k, k + width < channels ? k + width : channels);
+        for (index_t k = 0; k < channels; k += pool_width)
+          local.pixel(task / rows, task % rows, c, k, k + pool_width < channels ? k + pool_width : channels);
     } else {
       const index_t k = task % channels, pixel = task / channels, in_image = pixel % (rows * columns);
       body.pixel(pixel / (rows * columns), in_image / columns, in_image % columns, k, k + 1);
@@ -67,14 +70,14 @@ template <class Scalar>
 struct MaxForward {
   using Real = accumulate_t<Scalar>;
   Pool2dShape s;
-  Pixels<const Scalar> x;
-  Pixels<Scalar> y;
-  Pixels<std::int32_t> winner;
+  PoolPixels<const Scalar> x;
+  PoolPixels<Scalar> y;
+  PoolPixels<std::int32_t> winner;
 
   KOKKOS_FUNCTION void pixel(index_t b, index_t r, index_t c, index_t first, index_t end) const {
     const int n = int(end - first);
-    Real best[width];
-    std::int32_t won[width];
+    Real best[pool_width];
+    std::int32_t won[pool_width];
     bool any = false;
     for (index_t i = 0; i < s.kernel_rows; ++i)
       for (index_t j = 0; j < s.kernel_columns; ++j) {
@@ -102,13 +105,13 @@ template <class Scalar>
 struct MaxBackward {
   using Real = accumulate_t<Scalar>;
   Pool2dShape s;
-  Pixels<const Scalar> dy;
-  Pixels<const std::int32_t> winner;
-  Pixels<Scalar> dx;
+  PoolPixels<const Scalar> dy;
+  PoolPixels<const std::int32_t> winner;
+  PoolPixels<Scalar> dx;
 
   KOKKOS_FUNCTION void pixel(index_t b, index_t r, index_t c, index_t first, index_t end) const {
     const int n = int(end - first);
-    Real sum[width] = {};
+    Real sum[pool_width] = {};
     const Reach over_rows(r, s.padding, s.kernel_rows, s.stride, s.out_rows());
     const Reach over_columns(c, s.padding, s.kernel_columns, s.stride, s.out_columns());
     for (index_t p = over_rows.begin; p < over_rows.end; ++p)
@@ -127,12 +130,12 @@ template <class Scalar>
 struct AverageForward {
   using Real = accumulate_t<Scalar>;
   Pool2dShape s;
-  Pixels<const Scalar> x;
-  Pixels<Scalar> y;
+  PoolPixels<const Scalar> x;
+  PoolPixels<Scalar> y;
 
   KOKKOS_FUNCTION void pixel(index_t b, index_t r, index_t c, index_t first, index_t end) const {
     const int n = int(end - first);
-    Real sum[width] = {};
+    Real sum[pool_width] = {};
     for (index_t i = 0; i < s.kernel_rows; ++i)
       for (index_t j = 0; j < s.kernel_columns; ++j) {
         const index_t row = r * s.stride - s.padding + i, column = c * s.stride - s.padding + j;
@@ -149,12 +152,12 @@ template <class Scalar>
 struct AverageBackward {
   using Real = accumulate_t<Scalar>;
   Pool2dShape s;
-  Pixels<const Scalar> dy;
-  Pixels<Scalar> dx;
+  PoolPixels<const Scalar> dy;
+  PoolPixels<Scalar> dx;
 
   KOKKOS_FUNCTION void pixel(index_t b, index_t r, index_t c, index_t first, index_t end) const {
     const int n = int(end - first);
-    Real sum[width] = {};
+    Real sum[pool_width] = {};
     const Reach over_rows(r, s.padding, s.kernel_rows, s.stride, s.out_rows());
     const Reach over_columns(c, s.padding, s.kernel_columns, s.stride, s.out_columns());
     for (index_t p = over_rows.begin; p < over_rows.end; ++p)
@@ -172,12 +175,12 @@ template <class Scalar>
 struct GlobalForward {
   using Real = accumulate_t<Scalar>;
   index_t pixels;
-  Pixels<const Scalar> x;
-  Pixels<Scalar> y;
+  PoolPixels<const Scalar> x;
+  PoolPixels<Scalar> y;
 
   KOKKOS_FUNCTION void pixel(index_t b, index_t, index_t, index_t first, index_t end) const {
     const int n = int(end - first);
-    Real sum[width] = {};
+    Real sum[pool_width] = {};
     for (index_t p = 0; p < pixels; ++p) {
       const Scalar* const from = x.at(b, 0, p) + first;
       for (int k = 0; k < n; ++k) sum[k] += Real(from[k]);
@@ -192,8 +195,8 @@ template <class Scalar>
 struct GlobalForwardBlocks {
   using Real = accumulate_t<Scalar>;
   index_t pixels, leaves;
-  Pixels<const Scalar> x;
-  Pixels<Scalar> y;
+  PoolPixels<const Scalar> x;
+  PoolPixels<Scalar> y;
 
   KOKKOS_FUNCTION void pixel(index_t b, index_t, index_t, index_t first, index_t end) const {
     const Real area = Real(pixels > 0 ? pixels : 1);
@@ -213,8 +216,8 @@ template <class Scalar>
 struct GlobalBackward {
   using Real = accumulate_t<Scalar>;
   index_t pixels;
-  Pixels<const Scalar> dy;
-  Pixels<Scalar> dx;
+  PoolPixels<const Scalar> dy;
+  PoolPixels<Scalar> dx;
 
   KOKKOS_FUNCTION void pixel(index_t b, index_t, index_t c, index_t first, index_t end) const {
     const Scalar* const from = dy.at(b, 0, 0);
@@ -226,25 +229,25 @@ struct GlobalBackward {
 
 template <class View>
 auto inputs(const Pool2dShape& s, const View& a) {
-  return Pixels<typename View::value_type>{a.data(), stride_of(a), s.columns, s.channels};
+  return PoolPixels<typename View::value_type>{a.data(), stride_of(a), s.columns, s.channels};
 }
 template <class View>
 auto outputs(const Pool2dShape& s, const View& a) {
-  return Pixels<typename View::value_type>{a.data(), stride_of(a), s.out_columns(), s.channels};
+  return PoolPixels<typename View::value_type>{a.data(), stride_of(a), s.out_columns(), s.channels};
 }
 
 template <class A, class C>
-void require_images(const char* function, const Pool2dShape& s, const char* in_name, const A& in, const char* out_name,
+void require_pooled(const char* function, const Pool2dShape& s, const char* in_name, const A& in, const char* out_name,
                     const C& out) {
+  const auto kernel = [&] {
+    return "a kernel of " + std::to_string(s.kernel_rows) + " x " + std::to_string(s.kernel_columns) + ", stride " +
+           std::to_string(s.stride) + ", padding " + std::to_string(s.padding);
+  };
   if (s.kernel_rows <= 0 || s.kernel_columns <= 0 || s.stride <= 0 || s.padding < 0)
-    throw ShapeError(std::string(function) + ": kernel extents and stride must be positive, padding not negative");
+    refuse<ShapeError>(function, kernel(), "a positive kernel and stride, and padding that is not negative");
   if (2 * s.padding > s.kernel_rows || 2 * s.padding > s.kernel_columns)
-    throw ShapeError(std::string(function) + ": padding " + std::to_string(s.padding) +
-                     " is more than half of a kernel of " + std::to_string(s.kernel_rows) + " x " +
-                     std::to_string(s.kernel_columns));
-  backend::require(function, in_name, in.extent(1), "columns", s.inputs(), "rows x columns x channels");
-  backend::require_matrix(function, out_name, out, in.extent(0), "one for each image", s.outputs(),
-                          "output rows x output columns x channels");
+    refuse<ShapeError>(function, kernel(), "padding of at most half the kernel");
+  backend::require_images(function, in_name, in, out_name, out, s.inputs(), s.outputs());
 }
 
 }  // namespace
@@ -253,8 +256,8 @@ template <class Scalar>
 void max_pool2d_forward(const Exec& exec, const Pool2dShape& s, std::type_identity_t<ConstMatrix<Scalar>> x,
                         Matrix<Scalar> y, Matrix<std::int32_t> winner) {
   static const std::string label = "partita::kernels::max_pool2d_forward";
-  require_images("max_pool2d_forward", s, "x", x, "y", y);
-  require_images("max_pool2d_forward", s, "x", x, "winner", winner);
+  require_pooled("max_pool2d_forward", s, "x", x, "y", y);
+  require_pooled("max_pool2d_forward", s, "x", x, "winner", winner);
   for_pixels(exec, label, index_t(x.extent(0)), s.out_rows(), s.out_columns(), s.channels,
              MaxForward<Scalar>{s, inputs(s, x), outputs(s, y), outputs(s, winner)});
 }
@@ -263,8 +266,8 @@ template <class Scalar>
 void max_pool2d_backward(const Exec& exec, const Pool2dShape& s, std::type_identity_t<ConstMatrix<Scalar>> dy,
                          ConstMatrix<std::int32_t> winner, Matrix<Scalar> dx) {
   static const std::string label = "partita::kernels::max_pool2d_backward";
-  require_images("max_pool2d_backward", s, "dx", dx, "dy", dy);
-  require_images("max_pool2d_backward", s, "dx", dx, "winner", winner);
+  require_pooled("max_pool2d_backward", s, "dx", dx, "dy", dy);
+  require_pooled("max_pool2d_backward", s, "dx", dx, "winner", winner);
   for_pixels(exec, label, index_t(dx.extent(0)), s.rows, s.columns, s.channels,
              MaxBackward<Scalar>{s, outputs(s, dy), outputs(s, winner), inputs(s, dx)});
 }
@@ -273,7 +276,7 @@ template <class Scalar>
 void average_pool2d_forward(const Exec& exec, const Pool2dShape& s, std::type_identity_t<ConstMatrix<Scalar>> x,
                             Matrix<Scalar> y) {
   static const std::string label = "partita::kernels::average_pool2d_forward";
-  require_images("average_pool2d_forward", s, "x", x, "y", y);
+  require_pooled("average_pool2d_forward", s, "x", x, "y", y);
   for_pixels(exec, label, index_t(x.extent(0)), s.out_rows(), s.out_columns(), s.channels,
              AverageForward<Scalar>{s, inputs(s, x), outputs(s, y)});
 }
@@ -282,7 +285,7 @@ template <class Scalar>
 void average_pool2d_backward(const Exec& exec, const Pool2dShape& s, std::type_identity_t<ConstMatrix<Scalar>> dy,
                              Matrix<Scalar> dx) {
   static const std::string label = "partita::kernels::average_pool2d_backward";
-  require_images("average_pool2d_backward", s, "dx", dx, "dy", dy);
+  require_pooled("average_pool2d_backward", s, "dx", dx, "dy", dy);
   for_pixels(exec, label, index_t(dx.extent(0)), s.rows, s.columns, s.channels,
              AverageBackward<Scalar>{s, outputs(s, dy), inputs(s, dx)});
 }
@@ -292,11 +295,10 @@ void global_average_pool2d_forward(const Exec& exec, index_t pixels, const Block
                                    std::type_identity_t<ConstMatrix<Scalar>> x, Matrix<Scalar> y) {
   static const std::string label = "partita::kernels::global_average_pool2d_forward";
   const index_t B = index_t(y.extent(0)), C = index_t(y.extent(1));
-  backend::require_matrix("global_average_pool2d_forward", "x", x, B, "the rows of y", pixels * C,
-                          "pixels x the columns of y");
+  backend::require_images("global_average_pool2d_forward", "x", x, "y", y, pixels * C, C);
   backend::require_rows("global_average_pool2d_forward", rows);
-  const Pixels<const Scalar> in{x.data(), stride_of(x), pixels, C};
-  const Pixels<Scalar> out{y.data(), stride_of(y), 1, C};
+  const PoolPixels<const Scalar> in{x.data(), stride_of(x), pixels, C};
+  const PoolPixels<Scalar> out{y.data(), stride_of(y), 1, C};
   if (rows.leaves > 1)
     for_pixels(exec, label, B, 1, 1, C, GlobalForwardBlocks<Scalar>{pixels, rows.leaves, in, out});
   else
@@ -308,8 +310,7 @@ void global_average_pool2d_backward(const Exec& exec, index_t pixels, std::type_
                                     Matrix<Scalar> dx) {
   static const std::string label = "partita::kernels::global_average_pool2d_backward";
   const index_t B = index_t(dy.extent(0)), C = index_t(dy.extent(1));
-  backend::require_matrix("global_average_pool2d_backward", "dx", dx, B, "the rows of dy", pixels * C,
-                          "pixels x the columns of dy");
+  backend::require_images("global_average_pool2d_backward", "dx", dx, "dy", dy, pixels * C, C);
   for_pixels(exec, label, B, 1, pixels, C,
              GlobalBackward<Scalar>{pixels, {dy.data(), stride_of(dy), 1, C}, {dx.data(), stride_of(dx), pixels, C}});
 }

@@ -1,14 +1,17 @@
 // SPDX-License-Identifier: BSD-3-Clause
+#include <partita/kernels/softmax.hpp>
+
+#include <string>
+
 #include <partita/kernels/backend/check.hpp>
 #include <partita/kernels/backend/rows.hpp>
 #include <partita/kernels/math.hpp>
-#include <partita/kernels/softmax.hpp>
 
 namespace partita::kernels {
 namespace {
 
 template <class Scalar>
-struct Forward {
+struct SoftmaxForward {
   using A = accumulate_t<Scalar>;
   index_t C, x_leading, y_leading;
   const Scalar* x;
@@ -16,22 +19,22 @@ struct Forward {
 
   template <class Row>
   KOKKOS_INLINE_FUNCTION void operator()(const Row& row, index_t b) const {
-    const Scalar* const from = x + b * x_leading;
-    Scalar* const to = y + b * y_leading;
-    const A top = row.template most<A>(C, [=](index_t c) { return A(from[c]); });
+    const Scalar* const x_b = x + b * x_leading;
+    Scalar* const y_b = y + b * y_leading;
+    const A top = row.template most<A>(C, [=](index_t c) { return A(x_b[c]); });
     if constexpr (std::is_same_v<A, Scalar>) {
-      const A sum = row.template sum<A>(C, [=](index_t c) { return to[c] = math::exp(from[c] - top); });
+      const A sum = row.template sum<A>(C, [=](index_t c) { return y_b[c] = math::exp(x_b[c] - top); });
       const A share = A(1) / sum;
-      row.each(C, [=](index_t c) { to[c] *= share; });
+      row.each(C, [=](index_t c) { y_b[c] *= share; });
     } else {  // 16 bits round once
-      const A share = A(1) / row.template sum<A>(C, [=](index_t c) { return math::exp(A(from[c]) - top); });
-      row.each(C, [=](index_t c) { to[c] = Scalar(math::exp(A(from[c]) - top) * share); });
+      const A share = A(1) / row.template sum<A>(C, [=](index_t c) { return math::exp(A(x_b[c]) - top); });
+      row.each(C, [=](index_t c) { y_b[c] = Scalar(math::exp(A(x_b[c]) - top) * share); });
     }
   }
 };
 
 template <class Scalar>
-struct Backward {
+struct SoftmaxBackward {
   using A = accumulate_t<Scalar>;
   index_t C, y_leading, dy_leading, dx_leading;
   const Scalar *y, *dy;
@@ -39,10 +42,10 @@ struct Backward {
 
   template <class Row>
   KOKKOS_INLINE_FUNCTION void operator()(const Row& row, index_t b) const {
-    const Scalar *const value = y + b * y_leading, *const gradient = dy + b * dy_leading;
-    Scalar* const to = dx + b * dx_leading;
-    const A along = row.template sum<A>(C, [=](index_t c) { return A(value[c]) * A(gradient[c]); });
-    row.each(C, [=](index_t c) { to[c] = Scalar(A(value[c]) * (A(gradient[c]) - along)); });
+    const Scalar *const y_b = y + b * y_leading, *const dy_b = dy + b * dy_leading;
+    Scalar* const dx_b = dx + b * dx_leading;
+    const A y_dy = row.template sum<A>(C, [=](index_t c) { return A(y_b[c]) * A(dy_b[c]); });
+    row.each(C, [=](index_t c) { dx_b[c] = Scalar(A(y_b[c]) * (A(dy_b[c]) - y_dy)); });
   }
 };
 
@@ -54,7 +57,7 @@ void softmax_forward(const Exec& exec, std::type_identity_t<ConstMatrix<Scalar>>
   backend::require_shape("softmax_forward", "y", y, "x", x, "(B, C)");
   backend::for_rows<accumulate_t<Scalar>>(
       exec, label, index_t(x.extent(0)),
-      Forward<Scalar>{index_t(x.extent(1)), index_t(x.stride(0)), index_t(y.stride(0)), x.data(), y.data()});
+      SoftmaxForward<Scalar>{index_t(x.extent(1)), index_t(x.stride(0)), index_t(y.stride(0)), x.data(), y.data()});
 }
 
 template <class Scalar>
@@ -65,8 +68,8 @@ void softmax_backward(const Exec& exec, std::type_identity_t<ConstMatrix<Scalar>
   backend::require_shape("softmax_backward", "dx", dx, "y", y, "(B, C)");
   backend::for_rows<accumulate_t<Scalar>>(
       exec, label, index_t(y.extent(0)),
-      Backward<Scalar>{index_t(y.extent(1)), index_t(y.stride(0)), index_t(dy.stride(0)), index_t(dx.stride(0)),
-                       y.data(), dy.data(), dx.data()});
+      SoftmaxBackward<Scalar>{index_t(y.extent(1)), index_t(y.stride(0)), index_t(dy.stride(0)), index_t(dx.stride(0)),
+                              y.data(), dy.data(), dx.data()});
 }
 
 #define PARTITA_SOFTMAX(Scalar)                                                            \

@@ -1,22 +1,24 @@
 // SPDX-License-Identifier: BSD-3-Clause
-#include <partita/core/error.hpp>
-#include <partita/kernels/backend/range.hpp>
 #include <partita/kernels/statistics.hpp>
+
 #include <string>
+
+#include <partita/kernels/backend/check.hpp>
+#include <partita/kernels/backend/range.hpp>
 
 namespace partita::kernels {
 namespace {
 
 template <class Real>
-struct Move {
+struct MoveStatistics {
   const OptimizerState* state;
   double keep, momentum;
   const Real* sum;
   Real* running;
   bool skipped;
 
-  KOKKOS_FUNCTION Move prepare() const {
-    Move step = *this;
+  KOKKOS_FUNCTION MoveStatistics prepare() const {
+    MoveStatistics step = *this;
     step.skipped = state->skip != 0;
     return step;
   }
@@ -32,11 +34,9 @@ template <class Real>
 void statistics_update(const Exec& exec, double momentum, Kokkos::View<const OptimizerState, Memory> state,
                        std::type_identity_t<ConstVector<Real>> sum, Vector<Real> running) {
   static const std::string label = "partita::kernels::statistics_update";
-  if (sum.extent(0) != running.extent(0))
-    throw ShapeError("statistics_update: sum has " + std::to_string(sum.extent(0)) + " elements, running has " +
-                     std::to_string(running.extent(0)) + ": expected sum (n) and running (n) with the same n");
+  backend::require_length("statistics_update", "sum", sum.extent(0), "running", running.extent(0));
   backend::for_range(exec, label, index_t(running.extent(0)),
-                     Move<Real>{state.data(), 1 - momentum, momentum, sum.data(), running.data(), false});
+                     MoveStatistics<Real>{state.data(), 1 - momentum, momentum, sum.data(), running.data(), false});
 }
 
 template void statistics_update<float>(const Exec&, double, Kokkos::View<const OptimizerState, Memory>,

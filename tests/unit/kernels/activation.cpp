@@ -161,22 +161,15 @@ TEST(activation_kinds, relu_slope_at_zero_is_zero_and_names_are_the_decks) {
 
 TEST(activation_kinds, errors_name_both_shapes_or_the_way_out) {
   const Matrix<float> y("y", 3, 4), dy("dy", 4, 3);
-  const auto message = [](auto call) -> std::string {
-    try {
-      call();
-    } catch (const Error& error) {
-      return error.what();
-    }
-    return "no Error";
-  };
-  EXPECT_EQ(message([&] { activation_backward(Exec(), Activation::relu, y, dy); }),
+  EXPECT_EQ(caught<Error>([&] { activation_backward(Exec(), Activation::relu, y, dy); }),
             "activation_backward: dy is (4, 3), y is (3, 4): expected the same shape (B, N)");
-  EXPECT_EQ(message([&] { activation_forward(Exec(), Activation::relu, y, dy); }),
+  EXPECT_EQ(caught<Error>([&] { activation_forward(Exec(), Activation::relu, y, dy); }),
             "activation_forward: y is (4, 3), x is (3, 4): expected the same shape (B, N)");
-  EXPECT_EQ(message([&] { activation_backward_from_input(Exec(), Activation::relu, y, y, dy); }),
+  EXPECT_EQ(caught<Error>([&] { activation_backward_from_input(Exec(), Activation::relu, y, y, dy); }),
             "activation_backward_from_input: dx is (4, 3), x is (3, 4): expected the same shape (B, N)");
-  EXPECT_EQ(message([&] { activation_backward(Exec(), Activation::gelu, y, y); }),
-            "activation_backward: the slope of gelu is no function of its output: use activation_backward_from_input");
+  EXPECT_EQ(
+      caught<Error>([&] { activation_backward(Exec(), Activation::gelu, y, y); }),
+      "activation_backward: the slope of gelu is no function of its output: expected activation_backward_from_input");
 }
 
 }  // namespace

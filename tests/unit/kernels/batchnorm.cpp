@@ -209,12 +209,8 @@ TEST(batchnorm_shapes, errors_name_operand_and_extents) {
   Context context;
   const Matrix<float> x("x", 4, 3);
   const Vector<float> three("three", 3), two("two", 2);
-  try {
-    batchnorm_forward(context, {}, x, three, two, x, three, three, three);
-    FAIL();
-  } catch (const ShapeError& error) {
-    EXPECT_STREQ(error.what(), "batchnorm_apply: beta has 2 elements, expected 3, the columns of x");
-  }
+  EXPECT_EQ(caught<ShapeError>([&] { batchnorm_forward(context, {}, x, three, two, x, three, three, three); }),
+            "batchnorm_apply: beta has 2 elements, x has 3 columns: expected one for each column of x (B, C)");
   EXPECT_THROW(batchnorm_stats<float>(context, {}, x, two, three), ShapeError);
   EXPECT_THROW(batchnorm_stats<float>(context, {.pixels = 3, .rows = {2}}, x, three, three), ShapeError);
   EXPECT_THROW(batchnorm_stats<float>(context, {.pixels = 2, .rows = {2, 2}}, x, three, three), ShapeError);

@@ -318,38 +318,30 @@ TEST(blocks_shapes, errors_say_what_cannot_be_cut) {
   Context context;
   const auto m = [](index_t rows, index_t columns) { return Matrix<float>("m", rows, columns); };
   const auto v = [](index_t n) { return Vector<float>("v", n); };
-  const auto message = [](const std::function<void()>& call) -> std::string {
-    try {
-      call();
-    } catch (const ShapeError& error) {
-      return error.what();
-    }
-    return "no ShapeError";
-  };
   EXPECT_EQ(
-      message([&] {
+      caught<ShapeError>([&] {
         linear_forward(context, {.inputs = {2, 3}}, m(4, 10), m(5, 10), v(5), m(4, 5));
       }),
       "linear_forward: a sum over 10 inputs cannot be cut into 2 blocks of (3, inputs / 3): expected at least 1 of "
       "each, and a divisor");
-  EXPECT_EQ(message([&] {
+  EXPECT_EQ(caught<ShapeError>([&] {
               linear_backward_input(context, {.outputs = {0, 1}}, m(4, 5), m(5, 10), m(4, 10));
             }),
             "linear_backward_input: a sum over 5 outputs cannot be cut into 0 blocks of (1, outputs / 1): expected at "
             "least 1 of each, and a divisor");
-  EXPECT_EQ(message([&] {
+  EXPECT_EQ(caught<ShapeError>([&] {
               linear_backward_weights<float>(context, {.tokens = 3, .token_blocks = 2}, Store::overwrite, m(4, 10),
                                              m(4, 5), m(5, 10), v(5));
             }),
             "linear_backward_weights: 4 rows, tokens is 3: expected rows (B T)");
   EXPECT_EQ(
-      message([&] {
+      caught<ShapeError>([&] {
         rmsnorm_backward_weights<float>(context, {.tokens = 2, .token_blocks = -1}, Store::overwrite, m(4, 10), v(4),
                                         m(4, 10), v(10));
       }),
       "rmsnorm_backward_weights: a sum over 4 rows cannot be cut into -1 blocks of (2, rows / 2): expected at least "
       "1 of each, and a divisor");
-  EXPECT_EQ(message([&] {
+  EXPECT_EQ(caught<ShapeError>([&] {
               loss_forward_backward(context, {.vocabulary_blocks = 0}, m(4, 10), Vector<std::int32_t>("l", 4), 1,
                                     m(4, 10), Kokkos::View<double, Memory>("sum"));
             }),

@@ -238,35 +238,46 @@ TEST(conv2d, weight_gradients_are_added_to_what_is_there) {
   check_accumulated<bfloat16>(Backend::portable);
 }
 
+TEST(conv2d, a_weight_that_is_nan_shows_in_its_filter) {
+  for (Backend backend : backends())
+    for (const Sizes& z : {Sizes{3, {9, 8, 5, 21, 3, 3, 2, 1}}, Sizes{2, {8, 8, 16, 8, 1, 1, 1, 0}}}) {
+      Context context(Exec(), {.backend = backend, .deterministic = false, .per_kernel = {}});
+      const Conv2dShape& s = z.s;
+      Case<float> c(z);
+      // Of filter 1, in the middle: no output has it beyond the image's edge.
+      c.W[std::size_t(s.kernel() + s.kernel() / 2)] = std::numeric_limits<float>::quiet_NaN();
+      const Placed<float> x(c.x, z.B, s.inputs()), W(c.W, s.filters, s.kernel()), y(z.B, s.outputs());
+      conv2d_forward(context, s, x.matrix(), W.matrix(), to_device(c.b), y.matrix());
+      context.exec().fence();
+      const auto values = y.values();
+      for (std::size_t i = 0; i < values.size(); ++i)
+        ASSERT_EQ(std::isnan(values[i]), index_t(i) % s.filters == 1) << text(z, {}) << " element " << i;
+    }
+}
+
 TEST(conv2d, shape_errors_name_operand_and_extents) {
   Context context;
   const Conv2dShape s{4, 4, 3, 5, 3, 3, 1, 1};
   const Matrix<float> x("x", 2, 48), W("W", 5, 27), y("y", 2, 80), other("other", 3, 48);
   const Vector<float> b("b", 5), wrong("wrong", 4);
-  const auto message = [](const auto& call) {
-    try {
-      call();
-    } catch (const ShapeError& error) {
-      return std::string(error.what());
-    }
-    return std::string("no ShapeError");
-  };
-  EXPECT_EQ(message([&] { conv2d_forward(context, s, y, W, b, y); }),
-            "conv2d_forward: x has 80 columns, expected 48, rows x columns x channels");
-  EXPECT_EQ(message([&] { conv2d_forward(context, s, x, x, b, y); }),
-            "conv2d_forward: W has 2 rows, expected 5, the filters");
-  EXPECT_EQ(message([&] { conv2d_forward(context, s, x, W, wrong, y); }),
-            "conv2d_forward: b has 4 elements, expected 5, the filters, or none");
-  EXPECT_EQ(message([&] { conv2d_backward_input(context, s, y, W, other); }),
-            "conv2d_backward_input: dy has 2 rows, expected 3, images of the input");
-  EXPECT_EQ(message([&] { conv2d_backward_weights<float>(context, s, {}, Store::overwrite, x, y, x, b); }),
-            "conv2d_backward_weights: dW has 2 rows, expected 5, the filters");
+  EXPECT_EQ(caught<ShapeError>([&] { conv2d_forward(context, s, y, W, b, y); }),
+            "conv2d_forward: x has 80 columns, an image has 48 numbers: expected rows x columns x channels of them");
+  EXPECT_EQ(caught<ShapeError>([&] { conv2d_forward(context, s, x, x, b, y); }),
+            "conv2d_forward: W has 2 rows, the shape has 5 filters: expected (F, kernel rows x kernel columns x C)");
+  EXPECT_EQ(caught<ShapeError>([&] { conv2d_forward(context, s, x, W, wrong, y); }),
+            "conv2d_forward: b has 4 elements, the shape has 5 filters: expected one for each filter, or none");
+  EXPECT_EQ(caught<ShapeError>([&] { conv2d_backward_input(context, s, y, W, other); }),
+            "conv2d_backward_input: dy has 2 rows, dx has 3 rows: expected one for each image");
+  EXPECT_EQ(caught<ShapeError>([&] { conv2d_backward_weights<float>(context, s, {}, Store::overwrite, x, y, x, b); }),
+            "conv2d_backward_weights: dW has 2 rows, the shape has 5 filters: expected (F, kernel rows x kernel "
+            "columns x C)");
   Conv2dShape large = s;
   large.kernel_rows = 7;
-  EXPECT_EQ(message([&] { conv2d_forward(context, large, x, W, b, y); }),
-            "conv2d_forward: a kernel of 7 x 3 does not fit an image of 4 x 4 with padding 1");
+  EXPECT_EQ(caught<ShapeError>([&] { conv2d_forward(context, large, x, W, b, y); }),
+            "conv2d_forward: a kernel of 7 x 3, stride 1, images of 4 x 4, padding 1, 3 channels, 5 filters: expected "
+            "a kernel that fits the padded image");
   large.stride = 0;
-  EXPECT_NE(message([&] { conv2d_forward(context, large, x, W, b, y); }).find("stride must be positive"),
+  EXPECT_NE(caught<ShapeError>([&] { conv2d_forward(context, large, x, W, b, y); }).find("stride 0, "),
             std::string::npos);
 }
 

@@ -10,7 +10,7 @@
 namespace partita::kernels::test::conv2d_device_tests {
 namespace {
 
-constexpr int grid = backend::runs_on_host ? 1 : backend::device::grid;
+constexpr int grid = backend::runs_on_host ? 1 : backend::device::conv_grid;
 
 template <class Scalar>
 backend::Images<Scalar> images(Scalar* data, index_t rows, index_t columns, index_t channels) {

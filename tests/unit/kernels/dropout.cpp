@@ -51,7 +51,7 @@ TYPED_TEST(dropout_types, keeps_what_the_reference_keeps_in_whole_rows_and_slice
     for (index_t columns : {0, 1, 3, 17, 33, 300})
       for (index_t first_row : {index_t(5), index_t(1) << 32})
         for (const Slice& slice : slices_of(columns)) {
-          SCOPED_TRACE(testing::Message() << rows << " rows from " << first_row << ", columns from " << slice.offset
+          SCOPED_TRACE(::testing::Message() << rows << " rows from " << first_row << ", columns from " << slice.offset
                                           << ", " << slice.extent << " of " << slice.global);
           const DropoutOptions options{.rate = 0.3,
                                        .seed = 7,
@@ -69,7 +69,7 @@ TYPED_TEST(dropout_types, keeps_what_the_reference_keeps_in_long_rows_at_any_thr
   for (const Exec& exec : instances())
     for (index_t columns : {4095, 4096, 4097})
       for (const Slice& slice : {whole(columns), Slice{255, columns, 9000}, Slice{256, columns, 9000}}) {
-        SCOPED_TRACE(testing::Message() << columns << " from " << slice.offset);
+        SCOPED_TRACE(::testing::Message() << columns << " from " << slice.offset);
         const DropoutOptions options{.rate = 0.5, .rows = {2, 3, 5}, .columns = slice};
         expect_the_references_choice<TypeParam>(exec, options, {0, 0}, {0, 0});
         expect_the_references_choice<TypeParam>(exec, options, {0, 0}, {3, 5});
@@ -126,7 +126,7 @@ TEST(dropout, layers_and_steps_are_told_apart) {
   for (const std::uint64_t a : both)
     for (const std::uint64_t b : both) {
       if (a >= b) continue;
-      SCOPED_TRACE(testing::Message() << a << " and " << b);
+      SCOPED_TRACE(::testing::Message() << a << " and " << b);
       const auto drawn = [&](std::uint64_t layer, std::uint64_t step) {
         return mask({.rate = 0.5, .seed = 3, .layer = layer, .step = step}, n);
       };
@@ -161,12 +161,10 @@ TEST(dropout, bad_arguments_are_errors) {
     EXPECT_THROW(run({.rate = rate, .rows = whole(2), .columns = whole(3)}, x), UsageError);
   EXPECT_THROW(run({.layer = ~std::uint64_t(0) >> 8, .rows = whole(2), .columns = whole(3)}, x), UsageError);
   EXPECT_NO_THROW(run({.layer = (~std::uint64_t(0) >> 8) - 1, .rows = whole(2), .columns = whole(3)}, x));
-  try {
-    run(good, wide);
-  } catch (const ShapeError& error) {
-    EXPECT_STREQ(error.what(),
-                 "dropout: columns are [0, 3) of 3, x has 3, y has 4: expected x and y (rows.extent, columns.extent)");
-  }
+  EXPECT_EQ(caught<ShapeError>([&] { run(good, wide); }),
+            "dropout: columns are [0, 3) of 3, x has 3, y has 4: expected x and y (rows.extent, columns.extent)");
+  EXPECT_EQ(caught<UsageError>([&] { run({.rate = 2, .rows = whole(2), .columns = whole(3)}, x); }),
+            "dropout: a rate of 2.000000: expected 0 <= rate < 1");
 }
 
 }  // namespace

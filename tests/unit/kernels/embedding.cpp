@@ -124,13 +124,8 @@ TEST(embedding_gradient, is_the_slope_in_double) {
 TEST(embedding_shapes, errors_name_operand_and_extents) {
   const Matrix<float> W("W", 7, 4), P("P", 3, 4), y("y", 6, 4), narrow("y", 6, 5);
   const Vector<std::int32_t> tokens("tokens", 6);
-  const auto message = [&](index_t T, Matrix<float> words, Matrix<float> positions, Matrix<float> out) -> std::string {
-    try {
-      embedding_forward<float>(Exec(), T, tokens, words, positions, out);
-    } catch (const ShapeError& error) {
-      return error.what();
-    }
-    return "no ShapeError";
+  const auto message = [&](index_t T, Matrix<float> words, Matrix<float> positions, Matrix<float> out) {
+    return caught<ShapeError>([&] { embedding_forward<float>(Exec(), T, tokens, words, positions, out); });
   };
   EXPECT_EQ(message(3, W, P, W),
             "embedding_forward: y has 7 rows, tokens has 6 elements: expected one row (B T, C) a token (B T)");

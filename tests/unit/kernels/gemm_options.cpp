@@ -142,13 +142,8 @@ TYPED_TEST(gemm_options, batches_are_their_products) {
 TEST(gemm_options_shapes, errors_name_operand_and_extents) {
   Context context;
   const auto m = [](index_t rows, index_t columns) { return Matrix<float>("m", rows, columns); };
-  const auto message = [&](GemmOptions o, Matrix<float> A, Matrix<float> B, Matrix<float> C) -> std::string {
-    try {
-      gemm<float>(context, o, A, B, C);
-    } catch (const ShapeError& error) {
-      return error.what();
-    }
-    return "no ShapeError";
+  const auto message = [&](GemmOptions o, Matrix<float> A, Matrix<float> B, Matrix<float> C) {
+    return caught<ShapeError>([&] { gemm<float>(context, o, A, B, C); });
   };
   EXPECT_EQ(message({}, m(3, 4), m(4, 5), m(2, 5)),
             "gemm: A has 3 rows, C has 2 rows: expected op(A) (M, K) and C (M, N) with the same M");

@@ -176,24 +176,17 @@ TEST(layernorm_shapes, errors_name_operand_and_extents) {
   Context context;
   const Matrix<float> x("x", 4, 6), short_x("x", 4, 5);
   const Vector<float> columns("c", 6), rows("r", 4);
-  const auto message = [](const std::function<void()>& call) -> std::string {
-    try {
-      call();
-    } catch (const ShapeError& error) {
-      return error.what();
-    }
-    return "no ShapeError";
-  };
-  EXPECT_EQ(message([&] { layernorm_forward<float>(Exec(), epsilon, x, rows, columns, x, rows, rows); }),
-            "layernorm_forward: gamma has 4 elements, x has 6 columns: expected one of each column of x (B, C)");
-  EXPECT_EQ(message([&] { layernorm_forward<float>(Exec(), epsilon, x, columns, columns, x, columns, rows); }),
-            "layernorm_forward: mean has 6 elements, x has 4 rows: expected one of each row of x (B, C)");
-  EXPECT_EQ(message([&] { rmsnorm_backward_input<float>(Exec(), x, columns, rows, short_x, x); }),
+  EXPECT_EQ(caught<ShapeError>([&] { layernorm_forward<float>(Exec(), epsilon, x, rows, columns, x, rows, rows); }),
+            "layernorm_forward: gamma has 4 elements, x has 6 columns: expected one for each column of x (B, C)");
+  EXPECT_EQ(
+      caught<ShapeError>([&] { layernorm_forward<float>(Exec(), epsilon, x, columns, columns, x, columns, rows); }),
+      "layernorm_forward: mean has 6 elements, x has 4 rows: expected one for each row of x (B, C)");
+  EXPECT_EQ(caught<ShapeError>([&] { rmsnorm_backward_input<float>(Exec(), x, columns, rows, short_x, x); }),
             "rmsnorm_backward_input: dy is (4, 5), x is (4, 6): expected the same shape (B, C)");
   EXPECT_EQ(
-      message(
+      caught<ShapeError>(
           [&] { layernorm_backward_weights<float>(context, {}, Store::overwrite, x, rows, rows, x, columns, rows); }),
-      "layernorm_backward_weights: dbeta has 4 elements, x has 6 columns: expected one of each column of x (B, C)");
+      "layernorm_backward_weights: dbeta has 4 elements, x has 6 columns: expected one for each column of x (B, C)");
 }
 
 }  // namespace

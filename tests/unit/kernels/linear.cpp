@@ -185,27 +185,42 @@ TEST(linear, no_bias_is_a_bias_of_zeros) {
   }
 }
 
-TEST(linear, relu_keeps_nan) {
-  for (Backend backend : backends()) {
-    Context context(Exec(), {.backend = backend, .deterministic = false, .per_kernel = {}});
-    std::vector<float> values(4 * 8, 1.0f);
-    values[9] = std::numeric_limits<float>::quiet_NaN();
-    const Placed<float> x(values, 4, 8), W(std::vector<float>(5 * 8, 0.5f), 5, 8), y(4, 5);
-    linear_forward(context, {}, x.matrix(), W.matrix(), to_device(std::vector<float>(5, 0.0f)), y.matrix());
-    context.exec().fence();
-    EXPECT_TRUE(std::isnan(y.values()[5]));
-    EXPECT_EQ(y.values()[0], 4.0f);
-  }
-  EXPECT_TRUE(std::isnan(activate(Activation::relu, std::numeric_limits<float>::quiet_NaN())));
+/// Products of the shapes at which a vendor changes its kernel, with and without a bias.
+TEST(linear, every_activation_keeps_nan) {
+  const float nan = std::numeric_limits<float>::quiet_NaN();
+  for (Backend backend : backends())
+    for (Activation activation : activations)
+      for (const Sizes& s : {Sizes{4, 5, 8}, Sizes{64, 64, 64}, Sizes{300, 40, 130}, Sizes{1, 33, 17}})
+        for (bool biased : {false, true}) {
+          SCOPED_TRACE(text(s, {}) + " " + std::string(name(activation)) + (biased ? " biased" : ""));
+          Context context(Exec(), {.backend = backend, .deterministic = false, .per_kernel = {}});
+          Case<float> c(s);
+          c.W[std::size_t((s.N - 1) * s.K)] = nan;  // a weight of the last column of y
+          c.x[std::size_t(s.K - 1)] = nan;          // and an input of its first row
+          const Placed<float> x(c.x, s.B, s.K), W(c.W, s.N, s.K), y(s.B, s.N, {1, 3});
+          const Vector<float> b = biased ? to_device(c.b) : Vector<float>();
+          linear_forward(context, {.activation = activation}, x.matrix(), W.matrix(), b, y.matrix());
+          context.exec().fence();
+          EXPECT_TRUE(y.surroundings_untouched());
+          const auto values = y.values();
+          index_t wrong = 0;
+          for (index_t i = 0; i < s.B; ++i)
+            for (index_t j = 0; j < s.N; ++j) wrong += std::isnan(values[i * s.N + j]) != (i == 0 || j == s.N - 1);
+          EXPECT_EQ(wrong, 0) << "elements that are NaN and must not be, or the reverse";
+        }
 }
 
-std::string message_of(const std::function<void()>& call) {
-  try {
-    call();
-  } catch (const ShapeError& error) {
-    return error.what();
+TEST(linear, a_bias_that_is_nan_shows) {
+  for (Backend backend : backends()) {
+    Context context(Exec(), {.backend = backend, .deterministic = false, .per_kernel = {}});
+    const Placed<float> x(std::vector<float>(4 * 8, 1.0f), 4, 8), W(std::vector<float>(5 * 8, 0.5f), 5, 8), y(4, 5);
+    std::vector<float> b(5, 0.0f);
+    b[2] = std::numeric_limits<float>::quiet_NaN();
+    linear_forward(context, {.activation = Activation::relu}, x.matrix(), W.matrix(), to_device(b), y.matrix());
+    context.exec().fence();
+    EXPECT_TRUE(std::isnan(y.values()[7]));
+    EXPECT_EQ(y.values()[6], 4.0f);
   }
-  return "no ShapeError";
 }
 
 TEST(linear, shape_errors_name_operand_and_extents) {
@@ -213,7 +228,7 @@ TEST(linear, shape_errors_name_operand_and_extents) {
   const auto m = [](index_t rows, index_t columns) { return Matrix<float>("m", rows, columns); };
   const auto v = [](index_t n) { return Vector<float>("v", n); };
   const auto forward = [&](Matrix<float> x, Matrix<float> W, Vector<float> b, Matrix<float> y) {
-    return message_of([&] { linear_forward(context, {.activation = Activation::relu}, x, W, b, y); });
+    return caught<ShapeError>([&] { linear_forward(context, {.activation = Activation::relu}, x, W, b, y); });
   };
   EXPECT_EQ(forward(m(4, 784), m(10, 512), v(10), m(4, 10)),
             "linear_forward: W has 512 columns, x has 784 columns: expected W (N, K) and x (B, K) with the same K");
@@ -221,10 +236,10 @@ TEST(linear, shape_errors_name_operand_and_extents) {
             "linear_forward: b has 9 elements, W has 10 rows: expected b (N) and W (N, K) with the same N");
   EXPECT_EQ(forward(m(4, 7), m(10, 7), v(10), m(3, 10)),
             "linear_forward: y has 3 rows, x has 4 rows: expected y (B, N) and x (B, K) with the same B");
-  EXPECT_EQ(message_of([&] { linear_backward_input(context, {}, m(4, 9), m(10, 7), m(4, 7)); }),
+  EXPECT_EQ(caught<ShapeError>([&] { linear_backward_input(context, {}, m(4, 9), m(10, 7), m(4, 7)); }),
             "linear_backward_input: dy has 9 columns, W has 10 rows: expected dy (B, N) and W (N, K) with the same N");
   EXPECT_EQ(
-      message_of(
+      caught<ShapeError>(
           [&] { linear_backward_weights<float>(context, {}, Store::overwrite, m(4, 7), m(4, 10), m(10, 7), v(7)); }),
       "linear_backward_weights: db has 7 elements, dy has 10 columns: expected db (N) and dy (B, N) with the same N");
 }

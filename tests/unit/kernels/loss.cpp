@@ -191,14 +191,12 @@ TEST(loss_labels, shape_error_names_operand_and_extents) {
   Context context;
   const Matrix<float> logits("logits", 4, 3);
   const Kokkos::View<double, Memory> sum("sum");
-  try {
-    loss_forward_backward(context, {.kind = Loss::mse}, logits, Vector<std::int32_t>("label", 5), 1, logits, sum);
-    FAIL() << "no ShapeError";
-  } catch (const ShapeError& error) {
-    EXPECT_STREQ(error.what(),
-                 "loss_forward_backward: label has 5 elements, logits has 4 rows: expected label (B) and logits (B, V) "
-                 "with the same B");
-  }
+  EXPECT_EQ(caught<ShapeError>([&] {
+              loss_forward_backward(context, {.kind = Loss::mse}, logits, Vector<std::int32_t>("label", 5), 1, logits,
+                                    sum);
+            }),
+            "loss_forward_backward: label has 5 elements, logits has 4 rows: expected label (B) and logits (B, V) "
+            "with the same B");
 }
 
 }  // namespace

@@ -121,13 +121,11 @@ TEST(norm_of_cells, cut_a_range_without_gaps) {
 
 TEST(norm_of_cells, needs_a_sum_for_each) {
   Context context;
-  try {
-    norm_squared<float>(context, Vector<NormCell>("cells", 2), Vector<float>("g", 9), Vector<double>("sums", 3));
-    FAIL() << "no ShapeError";
-  } catch (const ShapeError& error) {
-    EXPECT_STREQ(error.what(),
-                 "norm_squared: sums has 3 elements, cells has 2: expected cells (K) and sums (K) with the same K");
-  }
+  EXPECT_EQ(caught<ShapeError>([&] {
+              norm_squared<float>(context, Vector<NormCell>("cells", 2), Vector<float>("g", 9),
+                                  Vector<double>("sums", 3));
+            }),
+            "norm_squared: sums has 3 elements, cells has 2 elements: expected sums (n) and cells (n) with the same n");
 }
 
 TEST(norm_values, huge_floats_have_a_finite_norm_and_what_is_not_finite_shows) {

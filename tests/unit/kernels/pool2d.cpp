@@ -131,12 +131,14 @@ TEST(pool2d_shapes, errors_name_operand_and_extents) {
   const Matrix<float> four("four", 1, 4), one("one", 1, 1);
   const Matrix<std::int32_t> winner("winner", 1, 1), winners("winners", 2, 1);
   const Pool2dShape s{2, 2, 1, 2, 2, 2, 0};
-  try {
-    average_pool2d_forward(Exec(), s, one, one);
-    FAIL();
-  } catch (const ShapeError& error) {
-    EXPECT_STREQ(error.what(), "average_pool2d_forward: x has 1 columns, expected 4, rows x columns x channels");
-  }
+  EXPECT_EQ(caught<ShapeError>([&] { average_pool2d_forward(Exec(), s, one, one); }),
+            "average_pool2d_forward: x has 1 columns, an image has 4 numbers: expected rows x columns x channels of "
+            "them");
+  EXPECT_EQ(caught<ShapeError>([&] {
+              average_pool2d_forward(Exec(), {2, 2, 1, 2, 2, 2, 2}, four, one);
+            }),
+            "average_pool2d_forward: a kernel of 2 x 2, stride 2, padding 2: expected padding of at most half the "
+            "kernel");
   EXPECT_THROW(max_pool2d_forward(Exec(), s, four, one, winners), ShapeError);
   EXPECT_THROW(max_pool2d_backward(Exec(), s, four, winner, four), ShapeError);
   EXPECT_THROW(average_pool2d_backward(Exec(), {2, 2, 1, 2, 2, 2, 2}, one, four), ShapeError);

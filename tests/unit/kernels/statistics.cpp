@@ -46,14 +46,9 @@ TYPED_TEST(statistics, of_a_step_that_is_skipped_stay) {
 TEST(statistics_errors, lengths_must_agree) {
   const OptimizerStateView state("state");
   const Vector<float> sum("sum", 3), running("running", 4);
-  try {
-    statistics_update<float>(Exec(), 0.1, state, sum, running);
-    FAIL() << "no ShapeError";
-  } catch (const ShapeError& error) {
-    EXPECT_STREQ(
-        error.what(),
-        "statistics_update: sum has 3 elements, running has 4: expected sum (n) and running (n) with the same n");
-  }
+  EXPECT_EQ(caught<ShapeError>([&] { statistics_update<float>(Exec(), 0.1, state, sum, running); }),
+            "statistics_update: sum has 3 elements, running has 4 elements: expected sum (n) and running (n) with the "
+            "same n");
 }
 
 }  // namespace

@@ -14,9 +14,13 @@
 #include <partita/core/types.hpp>
 #include <partita/kernels/context.hpp>
 
+#include <support/caught.hpp>
+
 // Values on the host, placed in Exec's memory at any offset and row pitch, and brought back.
 
 namespace partita::kernels::test {
+
+using testing::caught;
 
 /// The sizes at which kernels go wrong: nothing, one, less than a vector, just more than one or two.
 inline const std::vector<index_t> odd_sizes = {0, 1, 3, 17, 33};

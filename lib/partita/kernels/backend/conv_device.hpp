@@ -11,18 +11,18 @@
 
 namespace partita::kernels::backend::device {
 
-inline constexpr int tile = 32, slab = 16, grid = 16;
-inline constexpr int pitch = tile + 1;  // no bank conflicts
+inline constexpr int conv_tile = 32, conv_slab = 16, conv_grid = 16;
+inline constexpr int conv_pitch = conv_tile + 1;  // no bank conflicts
 
 /// out(row, column) of `batch` = chain over k of product.a(batch, row, k) product.b(batch, k, column). Any number of
 /// threads gives the same bits, so hosts test it with one.
 template <class Product, int grid_>
-struct Multiply {
+struct MultiplyGathered {
   using Sum = typename Product::Sum;
   using Policy = Kokkos::TeamPolicy<Exec>;
   using Team = typename Policy::member_type;
-  static constexpr int each = tile / grid_;
-  static constexpr std::size_t scratch_bytes() { return 2 * sizeof(Sum) * slab * pitch; }
+  static constexpr int each = conv_tile / grid_;
+  static constexpr std::size_t scratch_bytes() { return 2 * sizeof(Sum) * conv_slab * conv_pitch; }
 
   Product product;
   index_t row_tiles, column_tiles;
@@ -30,26 +30,28 @@ struct Multiply {
   KOKKOS_FUNCTION void operator()(const Team& team) const {
     const index_t batch = team.league_rank() / (row_tiles * column_tiles);
     const index_t within = team.league_rank() % (row_tiles * column_tiles);
-    const index_t i0 = within / column_tiles * tile, j0 = within % column_tiles * tile;
+    const index_t i0 = within / column_tiles * conv_tile, j0 = within % column_tiles * conv_tile;
     const int grid_row = team.team_rank() / grid_, grid_column = team.team_rank() % grid_;
-    Sum* const a = static_cast<Sum*>(team.team_shmem().get_shmem(sizeof(Sum) * slab * pitch));
-    Sum* const b = static_cast<Sum*>(team.team_shmem().get_shmem(sizeof(Sum) * slab * pitch));
+    Sum* const a = static_cast<Sum*>(team.team_shmem().get_shmem(sizeof(Sum) * conv_slab * conv_pitch));
+    Sum* const b = static_cast<Sum*>(team.team_shmem().get_shmem(sizeof(Sum) * conv_slab * conv_pitch));
     const index_t K = product.depth(batch);
     Sum sum[each][each] = {};
-    for (index_t k0 = 0; k0 < K; k0 += slab) {
-      const int depth = int(K - k0 < slab ? K - k0 : slab);
-      for (int e = team.team_rank(); e < tile * depth; e += team.team_size()) {
-        const int wa = Product::a_along_k ? e / depth : e % tile, ka = Product::a_along_k ? e % depth : e / tile;
-        a[ka * pitch + wa] = i0 + wa < product.rows ? product.a(batch, i0 + wa, k0 + ka) : Sum(0);
-        const int wb = Product::b_along_k ? e / depth : e % tile, kb = Product::b_along_k ? e % depth : e / tile;
-        b[kb * pitch + wb] = j0 + wb < product.columns ? product.b(batch, k0 + kb, j0 + wb) : Sum(0);
+    for (index_t k0 = 0; k0 < K; k0 += conv_slab) {
+      const int depth = int(K - k0 < conv_slab ? K - k0 : conv_slab);
+      for (int e = team.team_rank(); e < conv_tile * depth; e += team.team_size()) {
+        const int wa = Product::a_along_k ? e / depth : e % conv_tile,
+                  ka = Product::a_along_k ? e % depth : e / conv_tile;
+        a[ka * conv_pitch + wa] = i0 + wa < product.rows ? product.a(batch, i0 + wa, k0 + ka) : Sum(0);
+        const int wb = Product::b_along_k ? e / depth : e % conv_tile,
+                  kb = Product::b_along_k ? e % depth : e / conv_tile;
+        b[kb * conv_pitch + wb] = j0 + wb < product.columns ? product.b(batch, k0 + kb, j0 + wb) : Sum(0);
       }
       team.team_barrier();
       for (int k = 0; k < depth; ++k)
         for (int i = 0; i < each; ++i)
           for (int j = 0; j < each; ++j)
-            sum[i][j] =
-                Kokkos::fma(a[k * pitch + grid_row + i * grid_], b[k * pitch + grid_column + j * grid_], sum[i][j]);
+            sum[i][j] = Kokkos::fma(a[k * conv_pitch + grid_row + i * grid_],
+                                    b[k * conv_pitch + grid_column + j * grid_], sum[i][j]);
       team.team_barrier();
     }
     for (int i = 0; i < each; ++i)
@@ -62,9 +64,10 @@ struct Multiply {
 
 /// grid_ x grid_ threads must be a team size that Exec can run.
 template <int grid_, class Product>
-void multiply(const Exec& exec, const std::string& label, index_t batches, const Product& product) {
-  using Kernel = Multiply<Product, grid_>;
-  const Kernel kernel{product, (product.rows + tile - 1) / tile, (product.columns + tile - 1) / tile};
+void multiply_gathered(const Exec& exec, const std::string& label, index_t batches, const Product& product) {
+  using Kernel = MultiplyGathered<Product, grid_>;
+  const Kernel kernel{product, (product.rows + conv_tile - 1) / conv_tile,
+                      (product.columns + conv_tile - 1) / conv_tile};
   const index_t teams = batches * kernel.row_tiles * kernel.column_tiles;
   if (teams == 0) return;
   typename Kernel::Policy policy(exec, int(teams), grid_ * grid_);
@@ -104,11 +107,11 @@ struct Correlate {
   }
 };
 
-template <class Scalar, int grid_ = grid>
+template <class Scalar, int grid_ = conv_grid>
 void correlate(Context& context, const ConvLabels& labels, index_t B, const Correlation& g, Images<const Scalar> in,
                Taps<Scalar> taps, const Scalar* bias, Images<Scalar> out) {
-  multiply<grid_>(context.exec(), labels.multiply, 1,
-                  Correlate<Scalar>{g, in, taps, bias, out, B * g.out_rows * g.out_columns, out.channels});
+  multiply_gathered<grid_>(context.exec(), labels.multiply, 1,
+                           Correlate<Scalar>{g, in, taps, bias, out, B * g.out_rows * g.out_columns, out.channels});
 }
 
 /// Weight gradients of the chunks over some rows of the outputs: rows are filters, columns their elements.
@@ -167,15 +170,15 @@ index_t weights_scratch(const Exec&, index_t B, const Conv2dShape& s, OutputRows
 }
 
 /// dW over some rows of the outputs; scratch of weights_scratch numbers.
-template <class Scalar, int grid_ = grid>
+template <class Scalar, int grid_ = conv_grid>
 void correlate_weights(const Exec& exec, const ConvLabels& labels, index_t B, const Conv2dShape& s, OutputRows out,
                        Store store, Images<const Scalar> x, Images<const Scalar> dy, accumulate_t<Scalar>* scratch,
                        accumulate_t<Scalar>* dW, index_t dW_stride) {
   const index_t per_image = out.count * s.out_columns(), chunks = per_image == 0 ? 0 : weight_chunks(B);
   const index_t columns = s.kernel();
-  multiply<grid_>(exec, labels.multiply, chunks,
-                  CorrelateWeights<Scalar>{s, x, dy, B, chunks, s.out_columns(), out.first * s.out_columns(), per_image,
-                                           scratch, s.filters, columns});
+  multiply_gathered<grid_>(exec, labels.multiply, chunks,
+                           CorrelateWeights<Scalar>{s, x, dy, B, chunks, s.out_columns(), out.first * s.out_columns(),
+                                                    per_image, scratch, s.filters, columns});
   Kokkos::parallel_for(
       labels.sum, range_policy(exec, s.filters * columns),
       AddChunks<accumulate_t<Scalar>>{scratch, chunks, s.filters, columns, store == Store::accumulate, dW, dW_stride});

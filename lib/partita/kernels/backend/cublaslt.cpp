@@ -15,7 +15,7 @@
 namespace partita::kernels::backend {
 namespace {
 
-constexpr std::size_t workspace_bytes = std::size_t(32) << 20;  // what NVIDIA advises for Hopper
+constexpr std::size_t matmul_workspace_bytes = std::size_t(32) << 20;  // what NVIDIA advises for Hopper
 
 void check(cublasStatus_t status, const char* what) {
   if (status != CUBLAS_STATUS_SUCCESS)
@@ -28,13 +28,13 @@ struct Stored {
   auto operator<=>(const Stored&) const = default;
 };
 
-struct Problem {
+struct MatmulProblem {
   Stored left, right, result;
   bool left_transposed, right_transposed;
   cublasLtEpilogue_t epilogue;
   int batches;
   std::array<std::uint32_t, 3> alignment;
-  auto operator<=>(const Problem&) const = default;
+  auto operator<=>(const MatmulProblem&) const = default;
 };
 
 std::uint32_t alignment_of(const void* pointer) {
@@ -57,7 +57,7 @@ Stored stored(const MatrixBatch<Scalar>& a) {
 /// Layouts, description and chosen algorithm of one problem.
 class Product {
  public:
-  Product(cublasLtHandle_t handle, const Problem& problem, bool tf32) {
+  Product(cublasLtHandle_t handle, const MatmulProblem& problem, bool tf32) {
     const cublasComputeType_t type = tf32 ? CUBLAS_COMPUTE_32F_FAST_TF32 : CUBLAS_COMPUTE_32F;
     check(cublasLtMatmulDescCreate(&operation_, type, CUDA_R_32F), "description");
     const cublasOperation_t left = problem.left_transposed ? CUBLAS_OP_T : CUBLAS_OP_N;
@@ -74,7 +74,7 @@ class Product {
     const auto prefer = [&](cublasLtMatmulPreferenceAttributes_t attribute, const auto& value) {
       check(cublasLtMatmulPreferenceSetAttribute(preference, attribute, &value, sizeof value), "preference");
     };
-    prefer(CUBLASLT_MATMUL_PREF_MAX_WORKSPACE_BYTES, workspace_bytes);
+    prefer(CUBLASLT_MATMUL_PREF_MAX_WORKSPACE_BYTES, matmul_workspace_bytes);
     prefer(CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_A_BYTES, problem.alignment[0]);
     prefer(CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_B_BYTES, problem.alignment[1]);
     prefer(CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_C_BYTES, problem.alignment[2]);
@@ -103,10 +103,10 @@ class Product {
   void run(Context& context, cublasLtHandle_t handle, const float* left, const float* right, float* result,
            const float* bias, float alpha = 1, float beta = 0) {
     if (bias != nullptr) set(CUBLASLT_MATMUL_DESC_BIAS_POINTER, bias);
-    check(
-        cublasLtMatmul(handle, operation_, &alpha, left, left_, right, right_, &beta, result, result_, result, result_,
-                       &algorithm_, context.scratch(workspace_bytes), workspace_bytes, context.exec().cuda_stream()),
-        "matmul");
+    check(cublasLtMatmul(handle, operation_, &alpha, left, left_, right, right_, &beta, result, result_, result,
+                         result_, &algorithm_, context.scratch(matmul_workspace_bytes), matmul_workspace_bytes,
+                         context.exec().cuda_stream()),
+          "matmul");
   }
 
  private:
@@ -141,15 +141,12 @@ class CublasLt final : public Vendor {
   CublasLt(const CublasLt&) = delete;
   CublasLt& operator=(const CublasLt&) = delete;
 
+  /// Activations are ours: the library's relu is max(z, 0), which need not keep NaN.
   void linear_forward(Context& context, Activation activation, ConstMatrix<float> x, ConstMatrix<float> W,
                       const float* bias, Matrix<float> y) override {
-    const bool relu = activation == Activation::relu;
-    const auto fused = bias == nullptr ? (relu ? CUBLASLT_EPILOGUE_RELU : CUBLASLT_EPILOGUE_DEFAULT)
-                                       : (relu ? CUBLASLT_EPILOGUE_RELU_BIAS : CUBLASLT_EPILOGUE_BIAS);
-    if (multiply(context, W, true, x, false, y, fused, bias)) {
-      if (!relu) activation_forward<float>(context.exec(), activation, y);
-      return;
-    }
+    const auto fused = bias == nullptr ? CUBLASLT_EPILOGUE_DEFAULT : CUBLASLT_EPILOGUE_BIAS;
+    if (multiply(context, W, true, x, false, y, fused, bias))
+      return activation_forward<float>(context.exec(), activation, y);
     plain(context, W, true, x, false, y);
     apply_epilogue<float>(context.exec(), {bias, activation}, y);
   }
@@ -182,7 +179,7 @@ class CublasLt final : public Vendor {
   }
 
  private:
-  Product& product(const Context& context, const Problem& problem) {
+  Product& product(const Context& context, const MatmulProblem& problem) {
     const auto at = products_.find(problem);
     return (at == products_.end() ? products_.try_emplace(problem, handle_, problem, context.tf32()).first : at)
         ->second;
@@ -191,14 +188,14 @@ class CublasLt final : public Vendor {
   bool multiply(Context& context, const ConstMatrix<float>& left, bool left_transposed, const ConstMatrix<float>& right,
                 bool right_transposed, const Matrix<float>& result, cublasLtEpilogue_t epilogue, const float* bias,
                 float beta = 0) {
-    const Problem problem{stored(left),
-                          stored(right),
-                          stored(result),
-                          left_transposed,
-                          right_transposed,
-                          epilogue,
-                          1,
-                          {alignment_of(left.data()), alignment_of(right.data()), alignment_of(result.data())}};
+    const MatmulProblem problem{stored(left),
+                                stored(right),
+                                stored(result),
+                                left_transposed,
+                                right_transposed,
+                                epilogue,
+                                1,
+                                {alignment_of(left.data()), alignment_of(right.data()), alignment_of(result.data())}};
     Product& found = product(context, problem);
     if (found.available()) found.run(context, handle_, left.data(), right.data(), result.data(), bias, 1, beta);
     return found.available();
@@ -212,7 +209,7 @@ class CublasLt final : public Vendor {
   }
 
   cublasLtHandle_t handle_ = nullptr;
-  std::map<Problem, Product> products_;
+  std::map<MatmulProblem, Product> products_;
 };
 
 }  // namespace

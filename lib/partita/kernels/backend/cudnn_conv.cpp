@@ -12,7 +12,8 @@
 namespace partita::kernels::backend {
 namespace {
 
-constexpr std::size_t workspace_bytes = std::size_t(64) << 20;  // at most: an algorithm that wants more is left out
+constexpr std::size_t conv_workspace_bytes = std::size_t(64)
+                                             << 20;  // at most: an algorithm that wants more is left out
 
 void check(cudnnStatus_t status, const char* what) {
   if (status != CUDNN_STATUS_SUCCESS) throw Error(std::string("cuDNN: ") + what + ": " + cudnnGetErrorString(status));
@@ -20,18 +21,18 @@ void check(cudnnStatus_t status, const char* what) {
 
 enum class Pass { forward, backward_input, backward_weights };
 
-struct Problem {
+struct ConvProblem {
   Pass pass;
   index_t B;
   Conv2dShape shape;
 
-  auto operator<=>(const Problem&) const = default;
+  auto operator<=>(const ConvProblem&) const = default;
 };
 
 /// Descriptors and the chosen algorithm of one problem.
 class Convolution {
  public:
-  Convolution(cudnnHandle_t handle, const Problem& problem, bool tf32) {
+  Convolution(cudnnHandle_t handle, const ConvProblem& problem, bool tf32) {
     const Conv2dShape& s = problem.shape;
     check(cudnnCreateTensorDescriptor(&x_), "descriptor");
     check(cudnnCreateTensorDescriptor(&y_), "descriptor");
@@ -101,7 +102,7 @@ class Convolution {
     cudnnMathType_t wanted = CUDNN_DEFAULT_MATH;
     check(cudnnGetConvolutionMathType(convolution_, &wanted), "math type");
     for (int i = 0; i < count && !available_; ++i) {
-      if (offers[i].status != CUDNN_STATUS_SUCCESS || offers[i].memory > workspace_bytes) continue;
+      if (offers[i].status != CUDNN_STATUS_SUCCESS || offers[i].memory > conv_workspace_bytes) continue;
       if (wanted == CUDNN_FMA_MATH && offers[i].mathType != CUDNN_FMA_MATH) continue;
       choice = offers[i];
       bytes_ = choice.memory;
@@ -157,14 +158,14 @@ class CudnnConv final : public ConvVendor {
   }
 
  private:
-  const Convolution& find(const Context& context, const Problem& problem) {
+  const Convolution& find(const Context& context, const ConvProblem& problem) {
     const auto at = convolutions_.find(problem);
     return (at == convolutions_.end() ? convolutions_.try_emplace(problem, handle_, problem, context.tf32()).first : at)
         ->second;
   }
 
   cudnnHandle_t handle_ = nullptr;
-  std::map<Problem, Convolution> convolutions_;
+  std::map<ConvProblem, Convolution> convolutions_;
 };
 
 }  // namespace

@@ -14,6 +14,16 @@
 
 namespace partita::kernels::backend {
 
+/// Images, `images` of which at a time (a set) and some neighbouring channels of which (a group) have one statistic.
+struct ImageGroups {
+  index_t sets, images, pixels, channels, groups;
+
+  KOKKOS_FUNCTION index_t group_channels() const { return groups > 0 ? channels / groups : 0; }
+  KOKKOS_FUNCTION index_t group(index_t c) const { return c / group_channels(); }
+  /// Numbers behind a statistic.
+  KOKKOS_FUNCTION index_t count() const { return images * pixels * group_channels(); }
+};
+
 /// Where the number (image, pixel, channel) lies: rows of a matrix are images, or pixels of images.
 template <class Scalar>
 struct PixelAt {
@@ -104,12 +114,12 @@ struct LeafSums {
   }
 };
 
-/// `sets` sets of `images` images.
 template <class Body>
-void leaf_sums(const Exec& exec, const std::string& label, index_t sets, index_t images, index_t pixels, index_t leaves,
-               index_t C, const Body& body, double* partial) {
-  const index_t tasks = sets * leaves * ((C + image_width - 1) / image_width);
-  Kokkos::parallel_for(label, range_policy(exec, tasks), LeafSums<Body>{body, images, pixels, leaves, C, partial});
+void leaf_sums(const Exec& exec, const std::string& label, const ImageGroups& e, index_t leaves, const Body& body,
+               double* partial) {
+  const index_t tasks = e.sets * leaves * ((e.channels + image_width - 1) / image_width);
+  Kokkos::parallel_for(label, range_policy(exec, tasks),
+                       LeafSums<Body>{body, e.images, e.pixels, leaves, e.channels, partial});
 }
 
 }  // namespace partita::kernels::backend

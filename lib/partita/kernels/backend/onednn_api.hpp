@@ -2,11 +2,22 @@
 #pragma once
 
 #include <oneapi/dnnl/dnnl.hpp>
+#include <string>
 #include <string_view>
 
-// What differs between oneDNN 2.6 and 3.x, and nothing else.
+// What differs between oneDNN 2.6 and 3.x, and what both of our files ask of it.
 
 namespace partita::kernels::backend::onednn {
+
+/// Throws dnnl::error: the C interface returns a status.
+inline void check(dnnl_status_t status, const char* what) { dnnl::error::wrap_c_api(status, what); }
+
+/// "oneDNN 2.6.3".
+inline std::string library_name() {
+  const dnnl_version_t& version = *dnnl_version();
+  return "oneDNN " + std::to_string(version.major) + "." + std::to_string(version.minor) + "." +
+         std::to_string(version.patch);
+}
 
 inline void append_eltwise(dnnl::post_ops& after, dnnl::algorithm algorithm, float alpha = 0.0f) {
 #if DNNL_VERSION_MAJOR >= 3

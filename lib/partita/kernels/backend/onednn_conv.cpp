@@ -17,18 +17,16 @@ namespace {
 
 using dnnl::memory;
 
-void check(dnnl_status_t status, const char* what) { dnnl::error::wrap_c_api(status, what); }
-
 enum class Pass { forward, forward_bias, backward_input, backward_weights };
 
 /// What identifies a primitive: oneDNN divides its work by the threads that it saw when it made one.
-struct Problem {
+struct ConvProblem {
   Pass pass;
   index_t B;
   Conv2dShape shape;
   int threads;
 
-  auto operator<=>(const Problem&) const = default;
+  auto operator<=>(const ConvProblem&) const = default;
 };
 
 memory::desc images(index_t B, index_t rows, index_t columns, index_t channels) {
@@ -66,7 +64,7 @@ class Call {
   /// Pointers in the order of add.
   void run(const dnnl::stream& stream, std::array<const void*, 5> pointers, const char* what) {
     for (std::size_t i = 0; i < count_; ++i) memories_[i].set_data_handle(const_cast<void*>(pointers[i]));
-    check(dnnl_primitive_execute(primitive_.get(), stream.get(), int(count_), arguments_.data()), what);
+    onednn::check(dnnl_primitive_execute(primitive_.get(), stream.get(), int(count_), arguments_.data()), what);
   }
 
  private:
@@ -81,7 +79,7 @@ constexpr std::size_t aligned(std::size_t bytes) { return (bytes + 63) / 64 * 64
 /// A convolution and the reorder of its weights, if oneDNN wants them in blocks.
 class Convolution {
  public:
-  Convolution(const dnnl::engine& engine, const Problem& problem)
+  Convolution(const dnnl::engine& engine, const ConvProblem& problem)
       : pass_(problem.pass), filters_size_(problem.shape.filters * problem.shape.kernel()) {
     const Conv2dShape& s = problem.shape;
     const memory::desc ours = weights(s, memory::format_tag::ohwi);
@@ -197,7 +195,7 @@ class OneDnnConv final : public ConvVendor {
            float* result, const float* bias, Store store = Store::overwrite) {
     const int threads = threads_of(context.exec());
     const onednn::ThreadGuard guard(threads);
-    const Problem problem{pass, B, shape, threads};
+    const ConvProblem problem{pass, B, shape, threads};
     auto at = convolutions_.find(problem);
     if (at == convolutions_.end()) at = convolutions_.try_emplace(problem, engine_, problem).first;
     if (at->second.available()) at->second.run(context, stream_, store, first, second, result, bias);
@@ -206,17 +204,13 @@ class OneDnnConv final : public ConvVendor {
 
   dnnl::engine engine_{dnnl::engine::kind::cpu, 0};
   dnnl::stream stream_{engine_};
-  std::map<Problem, Convolution> convolutions_;
+  std::map<ConvProblem, Convolution> convolutions_;
 };
 
 }  // namespace
 
 std::unique_ptr<ConvVendor> make_conv_vendor(const Exec&) { return std::make_unique<OneDnnConv>(); }
 
-std::string conv_vendor_name() {
-  const dnnl_version_t& version = *dnnl_version();
-  return "oneDNN " + std::to_string(version.major) + "." + std::to_string(version.minor) + "." +
-         std::to_string(version.patch);
-}
+std::string conv_vendor_name() { return onednn::library_name(); }
 
 }  // namespace partita::kernels::backend

@@ -15,10 +15,12 @@ namespace partita::kernels::backend {
 
 /// Throws   unless `n`, what the sum is over, can be cut so.
 inline void require_blocks(const char* function, const char* what, const Blocks& blocks, index_t n) {
-  if (blocks.leaves < 1 || blocks.outer < 1 || n % blocks.outer != 0)
-    throw ShapeError(std::string(function) + ": a sum over " + std::to_string(n) + " " + what + " cannot be cut into " +
-                     std::to_string(blocks.leaves) + " blocks of (" + std::to_string(blocks.outer) + ", " + what +
-                     " / " + std::to_string(blocks.outer) + "): expected at least 1 of each, and a divisor");
+  if (blocks.leaves >= 1 && blocks.outer >= 1 && n % blocks.outer == 0) return;
+  const std::string outer = std::to_string(blocks.outer);
+  refuse<ShapeError>(function,
+                     "a sum over " + std::to_string(n) + " " + what + " cannot be cut into " +
+                         std::to_string(blocks.leaves) + " blocks of (" + outer + ", " + what + " / " + outer + ")",
+                     "at least 1 of each, and a divisor");
 }
 
 /// Rows (samples, tokens) as a sum over them is cut.
@@ -26,8 +28,8 @@ inline void require_blocks(const char* function, const char* what, const Blocks&
 inline Blocks blocks_of_rows(const char* function, const TokenBlocks& options, index_t rows) {
   if (options.token_blocks == 1) return {};
   if (options.tokens < 1 || rows % options.tokens != 0)
-    throw ShapeError(std::string(function) + ": " + std::to_string(rows) + " rows, tokens is " +
-                     std::to_string(options.tokens) + ": expected rows (B T)");
+    refuse<ShapeError>(function, std::to_string(rows) + " rows, tokens is " + std::to_string(options.tokens),
+                       "rows (B T)");
   const Blocks blocks{options.token_blocks, rows == 0 ? 1 : rows / options.tokens};
   require_blocks(function, "rows", blocks, rows);
   return blocks;
@@ -36,9 +38,10 @@ inline Blocks blocks_of_rows(const char* function, const TokenBlocks& options, i
 /// Throws   unless rows of an image can be cut so: images are what is outside of them, without being told.
 inline void require_rows(const char* function, const Blocks& rows) {
   if (rows.leaves < 1 || rows.outer != 1)
-    throw ShapeError(std::string(function) + ": a sum over the rows of images cannot be cut into " +
-                     std::to_string(rows.leaves) + " blocks of (" + std::to_string(rows.outer) +
-                     ", rows): expected at least 1, and 1");
+    refuse<ShapeError>(function,
+                       "a sum over the rows of images cannot be cut into " + std::to_string(rows.leaves) +
+                           " blocks of (" + std::to_string(rows.outer) + ", rows)",
+                       "at least 1, and 1");
 }
 
 /// Leaves of a sum over `rows` that are (images, pixels).
@@ -46,8 +49,8 @@ inline void require_rows(const char* function, const Blocks& rows) {
 inline index_t leaves_of_images(const char* function, const Blocks& blocks, index_t pixels, index_t rows) {
   require_rows(function, blocks);
   if (blocks.leaves > 1 && (pixels < 1 || rows % pixels != 0))
-    throw ShapeError(std::string(function) + ": " + std::to_string(rows) + " rows, an image has " +
-                     std::to_string(pixels) + " pixels: expected rows (images, pixels)");
+    refuse<ShapeError>(function, std::to_string(rows) + " rows, an image has " + std::to_string(pixels) + " pixels",
+                       "rows (images, pixels)");
   return blocks.leaves;
 }
 
