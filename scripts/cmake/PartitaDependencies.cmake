@@ -71,13 +71,15 @@ else()
   endif()
 endif()
 
+# kernel_bench runs with and without tests.
+set(BENCHMARK_ENABLE_TESTING OFF)
+set(BENCHMARK_ENABLE_INSTALL OFF)
+partita_dependency(benchmark 1.7 https://github.com/google/benchmark/archive/refs/tags/v1.8.3.tar.gz
+    6bc180a57d23d4d9515519f92b0c83d61b05b5bab188961f36ac7b06b0d9e9ce)
+
 if(PARTITA_BUILD_TESTS)
   set(INSTALL_GTEST OFF)
   partita_dependency(GTest 1.12 https://github.com/google/googletest/archive/refs/tags/v1.14.0.tar.gz
       8ad598c73ad796e0d8280b082cebd82a630d73e73cd3c70057938a6501bba5d7)
-  set(BENCHMARK_ENABLE_TESTING OFF)
-  set(BENCHMARK_ENABLE_INSTALL OFF)
-  partita_dependency(benchmark 1.7 https://github.com/google/benchmark/archive/refs/tags/v1.8.3.tar.gz
-      6bc180a57d23d4d9515519f92b0c83d61b05b5bab188961f36ac7b06b0d9e9ce)
   find_package(Python3 3.9 REQUIRED COMPONENTS Interpreter)
 endif()

@@ -4,7 +4,8 @@ include(CMakePackageConfigHelpers)
 include(GNUInstallDirs)
 
 set(package_folder ${CMAKE_INSTALL_LIBDIR}/cmake/Partita)
-install(EXPORT PartitaTargets NAMESPACE partita:: DESTINATION ${package_folder})
+get_property(partita_module_table GLOBAL PROPERTY partita_module_table)
+string(REPLACE ";" " " partita_module_table "${partita_module_table}")
 configure_package_config_file(${PROJECT_SOURCE_DIR}/scripts/cmake/PartitaConfig.cmake.in ${PROJECT_BINARY_DIR}/PartitaConfig.cmake
                               INSTALL_DESTINATION ${package_folder})
 write_basic_package_version_file(${PROJECT_BINARY_DIR}/PartitaConfigVersion.cmake COMPATIBILITY SameMinorVersion)

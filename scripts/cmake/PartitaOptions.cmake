@@ -3,7 +3,7 @@
 include(CheckCXXCompilerFlag)
 include(PartitaIsa)
 
-option(PARTITA_BUILD_TESTS "Build the tests" ON)
+option(PARTITA_BUILD_TESTS "Build the tests" ${PROJECT_IS_TOP_LEVEL})
 option(PARTITA_NATIVE "Compile for the instruction set of this machine" OFF)
 option(PARTITA_WERROR "Treat warnings as errors" OFF)
 option(PARTITA_SANITIZE "Compile with the address and undefined-behaviour sanitizers" OFF)

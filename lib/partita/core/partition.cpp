@@ -8,8 +8,10 @@ namespace partita {
 
 Slice partition(index_t n, index_t parts, index_t part) {
   if (n < 0 || parts < 1 || part < 0 || part >= parts) {
-    throw ShapeError("partition: part " + std::to_string(part) + " of " + std::to_string(parts) + " of an extent of " +
-                     std::to_string(n) + ": expected an extent >= 0, parts >= 1 and 0 <= part < parts");
+    refuse<ShapeError>(
+        "partition",
+        "part " + std::to_string(part) + " of " + std::to_string(parts) + " of an extent of " + std::to_string(n),
+        "an extent >= 0, parts >= 1 and 0 <= part < parts");
   }
   const index_t base = n / parts;
   const index_t longer = n % parts;
@@ -18,8 +20,10 @@ Slice partition(index_t n, index_t parts, index_t part) {
 
 index_t owner(index_t n, index_t parts, index_t i) {
   if (parts < 1 || i < 0 || i >= n) {
-    throw ShapeError("owner: index " + std::to_string(i) + " of an extent of " + std::to_string(n) + " in " +
-                     std::to_string(parts) + " parts: expected 0 <= index < extent and parts >= 1");
+    refuse<ShapeError>("owner",
+                       "index " + std::to_string(i) + " of an extent of " + std::to_string(n) + " in " +
+                           std::to_string(parts) + " parts",
+                       "0 <= index < extent and parts >= 1");
   }
   const index_t base = n / parts;
   const index_t longer = n % parts;

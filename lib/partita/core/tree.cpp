@@ -49,8 +49,8 @@ double sum(const double* leaf, Node node) {
 
 std::vector<Node> tree_cover(index_t C, index_t lo, index_t hi) {
   if (lo < 0 || hi < lo || C < hi) {
-    throw ShapeError("tree_cover: leaves " + range_name(lo, hi) + " of " + std::to_string(C) +
-                     ": expected a range within " + range_name(0, C));
+    refuse<ShapeError>("tree_cover", "leaves " + range_name(lo, hi) + " of " + std::to_string(C),
+                       "a range within " + range_name(0, C));
   }
   std::vector<Node> result;
   if (lo < hi) cover({0, C}, lo, hi, result);
@@ -61,16 +61,18 @@ std::vector<Merge> tree_merges(index_t C, std::span<const Node> nodes) {
   if (nodes.empty()) return {};
   for (std::size_t i = 0; i + 1 < nodes.size(); ++i) {
     if (nodes[i].hi != nodes[i + 1].lo) {
-      throw ShapeError("tree_merges: node " + range_name(nodes[i].lo, nodes[i].hi) + " is followed by " +
-                       range_name(nodes[i + 1].lo, nodes[i + 1].hi) + ": expected ascending nodes without gaps");
+      refuse<ShapeError>("tree_merges",
+                         "node " + range_name(nodes[i].lo, nodes[i].hi) + " is followed by " +
+                             range_name(nodes[i + 1].lo, nodes[i + 1].hi),
+                         "ascending nodes without gaps");
     }
   }
   Assembler assembler{nodes, 0, {}};
   if (C > 0) assembler.assemble({0, C});
   if (assembler.next != std::ssize(nodes)) {
     const Node node = nodes[assembler.next];
-    throw ShapeError("tree_merges: " + range_name(node.lo, node.hi) + " is not a node of the tree over " +
-                     std::to_string(C) + " leaves");
+    refuse<ShapeError>("tree_merges", "a node " + range_name(node.lo, node.hi),
+                       "one of the tree over " + std::to_string(C) + " leaves");
   }
   return std::move(assembler.merges);
 }

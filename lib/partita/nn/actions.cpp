@@ -47,15 +47,17 @@ Peak peak(std::span<const Action> actions, int stage) {
   Peak most;
   index_t live = 0, pending = 0, last_gradient = -1;
   bool backward = false;
-  const auto refuse = [&](const Action& action, const char* why) {
-    throw UsageError(fmt::format("actions: {} of micro-batch {} on stage {}: {}", name(action.kind), action.micro_batch,
-                                 stage, why));
+  const auto refuse_action = [&](const Action& action, std::string_view state_of_it, std::string_view expected) {
+    refuse<UsageError>(
+        "actions",
+        fmt::format("{} of micro-batch {} on stage {} {}", name(action.kind), action.micro_batch, stage, state_of_it),
+        expected);
   };
   for (const Action& action : actions) {
     if (action.stage != stage) continue;
     const auto at = state.find(action.micro_batch);
     if (action.kind == Kind::forward) {
-      if (at != state.end()) refuse(action, "it was done before: expected every pass once");
+      if (at != state.end()) refuse_action(action, "was done before", "every pass once");
       state[action.micro_batch] = State::forwarded;
       most.slots = std::max(most.slots, ++live);
       continue;
@@ -63,7 +65,7 @@ Peak peak(std::span<const Action> actions, int stage) {
     backward = true;
     const bool second = action.kind == Kind::backward_weights;
     if (at == state.end() || at->second != (second ? State::half_done : State::forwarded))
-      refuse(action, second ? "expected it once, after backward-input" : "expected it once, after forward");
+      refuse_action(action, "is not next", second ? "it once, after backward-input" : "it once, after forward");
     if (action.kind == Kind::backward_input) {
       at->second = State::half_done;
       most.pending = std::max(most.pending, ++pending);
@@ -72,12 +74,12 @@ Peak peak(std::span<const Action> actions, int stage) {
     if (second) --pending;
     --live;
     at->second = State::done;
-    if (action.micro_batch < last_gradient) refuse(action, "a later one was taken before: expected ascending order");
+    if (action.micro_batch < last_gradient) refuse_action(action, "comes after a later one", "ascending order");
     last_gradient = action.micro_batch;
   }
   for (const auto& [micro_batch, reached] : state)
     if (backward && reached != State::done)
-      refuse({Kind::backward, stage, micro_batch}, "it is missing: expected one for every forward");
+      refuse_action({Kind::backward, stage, micro_batch}, "is missing", "one for every forward");
   if (!backward) most.slots = std::min<index_t>(most.slots, 1);
   return most;
 }

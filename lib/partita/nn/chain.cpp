@@ -10,12 +10,13 @@ namespace partita::nn {
 
 template <class Scalar>
 Chain<Scalar>::Chain(Units<Scalar> units) : units_(std::move(units)) {
-  if (units_.empty()) throw UsageError("Chain: no unit is given: expected at least one");
+  if (units_.empty()) refuse<UsageError>("Chain", "no unit is given", "at least one");
   for (std::size_t u = 1; u < units_.size(); ++u)
     if (units_[u]->inputs() != units_[u - 1]->outputs())
-      throw ShapeError(fmt::format("Model: {} takes {} columns, {} before it gives {}: expected the same",
-                                   units_[u]->name(), units_[u]->inputs(), units_[u - 1]->name(),
-                                   units_[u - 1]->outputs()));
+      refuse<ShapeError>("Model",
+                         fmt::format("{} takes {} columns, {} before it gives {}", units_[u]->name(),
+                                     units_[u]->inputs(), units_[u - 1]->name(), units_[u - 1]->outputs()),
+                         "the same");
 }
 
 template <class Scalar>

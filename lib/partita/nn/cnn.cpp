@@ -57,22 +57,20 @@ struct Writer {
 };
 
 void check(const CnnShape& shape) {
-  if (shape.width.empty()) throw UsageError("CNN: no group of channels is given: expected at least one");
+  if (shape.width.empty()) refuse<UsageError>("CNN", "no group of channels is given", "at least one");
   std::vector<index_t> extents = {shape.rows, shape.columns, shape.channels, shape.depth, shape.classes};
   extents.insert(extents.end(), shape.width.begin(), shape.width.end());
   for (const index_t extent : extents)
     if (extent < 1)
-      throw UsageError(
-          fmt::format("CNN: images of {} x {} x {}, depth {}, {} classes, {} channels in a group: expected "
-                      "at least 1 of each",
-                      shape.rows, shape.columns, shape.channels, shape.depth, shape.classes,
-                      *std::min_element(shape.width.begin(), shape.width.end())));
+      refuse<UsageError>("CNN",
+                         fmt::format("images of {} x {} x {}, depth {}, {} classes, {} channels in a group", shape.rows,
+                                     shape.columns, shape.channels, shape.depth, shape.classes,
+                                     *std::min_element(shape.width.begin(), shape.width.end())),
+                         "at least 1 of each");
   for (const index_t width : shape.width)
     if (shape.groups < 0 || (shape.groups > 0 && width % shape.groups != 0))
-      throw UsageError(
-          fmt::format("CNN: {} channels in {} groups of a norm: expected a number of groups that divides "
-                      "them, or 0 for batch norm",
-                      width, shape.groups));
+      refuse<UsageError>("CNN", fmt::format("{} channels in {} groups of a norm", width, shape.groups),
+                         "a number of groups that divides them, or 0 for batch norm");
 }
 
 }  // namespace
@@ -88,8 +86,10 @@ LayerList<Scalar> cnn_layers(const CnnShape& shape) {
     const std::string group = fmt::format("group{}", g);
     if (!resnet && g > 0) network.halve(group + ".pool");
     if (network.image.pixels() == 0)
-      throw UsageError(fmt::format("CNN: images of {} x {} have no pixel left in group {} of {}: expected fewer groups",
-                                   shape.rows, shape.columns, g, shape.width.size()));
+      refuse<UsageError>("CNN",
+                         fmt::format("images of {} x {} have no pixel left in group {} of {}", shape.rows,
+                                     shape.columns, g, shape.width.size()),
+                         "fewer groups");
     for (index_t d = 0; d < shape.depth; ++d) {
       const std::string name = fmt::format("{}.{}", group, d);
       if (resnet)

@@ -24,15 +24,15 @@ Division divide(index_t batch, index_t ranks, index_t rank, index_t micro_batche
   const bool fast = chunks == 0;
   const index_t leaves = std::min(chunks, batch), shares = ranks * micro_batches;
   if (batch < 1 || micro_batches < 1 || batch < shares)
-    throw UsageError(
-        fmt::format("a global batch of {} cannot be shared by {} ranks in {} micro-batches; give at least {}, "
-                    "or use fewer ranks",
-                    batch, ranks, micro_batches, std::max<index_t>(shares, 1)));
+    refuse<UsageError>("divide",
+                       fmt::format("a global batch of {} cannot be shared by {} ranks in {} micro-batches", batch,
+                                   ranks, micro_batches),
+                       fmt::format("at least {}, or fewer ranks", std::max<index_t>(shares, 1)));
   if (!fast && leaves < shares)
-    throw UsageError(
-        fmt::format("{} chunks of a batch of {} cannot be shared by {} ranks in {} micro-batches; give at "
-                    "least {} of both, or use fewer ranks",
-                    chunks, batch, ranks, micro_batches, shares));
+    refuse<UsageError>("divide",
+                       fmt::format("{} chunks of a batch of {} cannot be shared by {} ranks in {} micro-batches",
+                                   chunks, batch, ranks, micro_batches),
+                       fmt::format("at least {} of both, or fewer ranks", shares));
 
   // Ranks share rows or chunks; a rank's micro-batches share its own.
   Division division;

@@ -12,13 +12,13 @@ void check(const GptShape& shape) {
   const std::pair<const char*, index_t> extents[] = {
       {"V", shape.V}, {"T", shape.T}, {"C", shape.C}, {"H", shape.H}, {"blocks", shape.blocks}};
   for (const auto& [letter, extent] : extents)
-    if (extent < 1) throw UsageError(fmt::format("GPT: {} = {}: expected at least 1", letter, extent));
-  if (shape.F < 0) throw UsageError(fmt::format("GPT: F = {}: expected at least 0", shape.F));
+    if (extent < 1) refuse<UsageError>("GPT", fmt::format("{} = {}", letter, extent), "at least 1");
+  if (shape.F < 0) refuse<UsageError>("GPT", fmt::format("F = {}", shape.F), "at least 0");
   if (shape.C % shape.H != 0)
-    throw UsageError(
-        fmt::format("GPT: a width of {} and {} heads: expected heads that divide the width", shape.C, shape.H));
+    refuse<UsageError>("GPT", fmt::format("a width of {} and {} heads", shape.C, shape.H),
+                       "heads that divide the width");
   if (!(shape.dropout >= 0 && shape.dropout < 1))
-    throw UsageError(fmt::format("GPT: a dropout of {}: expected one in [0, 1)", shape.dropout));
+    refuse<UsageError>("GPT", fmt::format("a dropout of {}", shape.dropout), "one in [0, 1)");
 }
 
 Slice all_unless(const Slice& slice, index_t n) { return slice.extent == 0 ? whole(n) : slice; }

@@ -160,17 +160,21 @@ void GradientPass<Scalar>::check(const Batch<Scalar>& batch, const PassResult& r
   const bool tokens = model_.reads_tokens();
   const std::size_t given = tokens ? batch.tokens.extent(0) : batch.x.extent(0);
   if (given != rows)
-    throw ShapeError(fmt::format("GradientPass: {} has {} rows, this rank's share of the batch {}: expected the same",
-                                 tokens ? "tokens" : "x", given, rows));
+    refuse<ShapeError>(
+        "GradientPass",
+        fmt::format("{} has {} rows, this rank's share of the batch {}", tokens ? "tokens" : "x", given, rows),
+        "the same");
   if (batch.label.extent(0) != rows * static_cast<std::size_t>(head_.output().labels))
-    throw ShapeError(fmt::format("GradientPass: label has {} elements, x {} rows: expected {} for each row",
-                                 batch.label.extent(0), rows, head_.output().labels));
+    refuse<ShapeError>("GradientPass", fmt::format("label has {} elements, x {} rows", batch.label.extent(0), rows),
+                       fmt::format("{} for each row", head_.output().labels));
   if (rows > 1 && (tokens ? batch.tokens.stride(0) != batch.tokens.extent(1) : batch.x.stride(0) != batch.x.extent(1)))
-    throw ShapeError("GradientPass: the rows of x are padded: expected adjacent rows");
+    refuse<ShapeError>("GradientPass", "the rows of x are padded", "adjacent rows");
   if (result.losses.extent(0) != division_.pieces.size() ||
       (sum_ == nullptr && result.correct.extent(0) != division_.pieces.size()))
-    throw ShapeError(fmt::format("GradientPass: the result has {} terms, this rank {} pieces: expected one for each",
-                                 result.losses.extent(0), division_.pieces.size()));
+    refuse<ShapeError>(
+        "GradientPass",
+        fmt::format("the result has {} terms, this rank {} pieces", result.losses.extent(0), division_.pieces.size()),
+        "one for each");
 }
 
 template <class Scalar>

@@ -9,8 +9,9 @@ namespace partita::nn {
 template <class Scalar>
 void WholeRows<Scalar>::check(ConstMatrix<Scalar> y, ConstVector<std::int32_t> label) const {
   if (label.extent(0) != y.extent(0) * static_cast<std::size_t>(output_.labels))
-    throw ShapeError(fmt::format("loss: label has {} elements, the model's output {} rows: expected {} for each row",
-                                 label.extent(0), y.extent(0), output_.labels));
+    refuse<ShapeError>("loss",
+                       fmt::format("label has {} elements, the model's output {} rows", label.extent(0), y.extent(0)),
+                       fmt::format("{} for each row", output_.labels));
 }
 
 template <class Scalar>

@@ -13,7 +13,7 @@ LayerList<Scalar> mlp_layers(const MlpShape& shape, index_t chunks) {
   widths.insert(widths.end(), shape.hidden.begin(), shape.hidden.end());
   widths.push_back(shape.classes);
   for (const index_t width : widths)
-    if (width < 1) throw UsageError(fmt::format("MLP: a layer of {} columns: expected at least 1", width));
+    if (width < 1) refuse<UsageError>("MLP", fmt::format("a layer of {} columns", width), "at least 1");
 
   // Hidden columns are what a strategy may split, features and classes are not.
   const std::size_t last = widths.size() - 2;

@@ -23,10 +23,10 @@ Model<Scalar>::Model(const LayerList<Scalar>& layers, OutputShape output, const 
   bounds.push_back(std::ssize(all));
   for (std::size_t s = 0; s + 1 < bounds.size(); ++s) {
     if (bounds[s] < 0 || bounds[s] >= bounds[s + 1])
-      throw UsageError(
-          fmt::format("Model: stage {} begins at layer {} and ends before {} of {}: expected ascending cuts "
-                      "that leave each stage at least one layer",
-                      s, bounds[s], bounds[s + 1], all.size()));
+      refuse<UsageError>(
+          "Model",
+          fmt::format("stage {} begins at layer {} and ends before {} of {}", s, bounds[s], bounds[s + 1], all.size()),
+          "ascending cuts that leave each stage at least one layer");
     const index_t first = tables_.statistics.size();
     Units<Scalar> units;
     for (index_t l = bounds[s]; l < bounds[s + 1]; ++l) units.push_back(all[static_cast<std::size_t>(l)](tables_));
@@ -34,16 +34,18 @@ Model<Scalar>::Model(const LayerList<Scalar>& layers, OutputShape output, const 
     stages_.emplace_back(Chain<Scalar>(std::move(units)), static_cast<int>(s), s + 2 == bounds.size());
     statistics_of_.push_back({first, tables_.statistics.size() - first});
     if (s > 0 && stages_[s].inputs() != stages_[s - 1].outputs())
-      throw ShapeError(fmt::format("Model: stage {} takes {} columns, the one before it gives {}: expected the same", s,
-                                   stages_[s].inputs(), stages_[s - 1].outputs()));
+      refuse<ShapeError>("Model",
+                         fmt::format("stage {} takes {} columns, the one before it gives {}", s, stages_[s].inputs(),
+                                     stages_[s - 1].outputs()),
+                         "the same");
     stages_.back().chain().visit([&](Unit<Scalar>& unit) {
       unit.set_number(std::ssize(units_));
       units_.push_back(&unit);
     });
   }
   if (output_.labels * output_.classes != outputs())
-    throw ShapeError(fmt::format("Model: {} gives {} columns: expected {} labels of {} classes", units_.back()->name(),
-                                 outputs(), output_.labels, output_.classes));
+    refuse<ShapeError>("Model", fmt::format("{} gives {} columns", units_.back()->name(), outputs()),
+                       fmt::format("{} labels of {} classes", output_.labels, output_.classes));
   parameters_ = Vector<Scalar>("partita::nn::Model::parameters", tables_.parameters.size());
   running_ = Vector<Sum<Scalar>>("partita::nn::Model::running", tables_.statistics.size());
   weights_ = std::make_unique<Window<const Scalar>>(ConstVector<Scalar>(parameters_));

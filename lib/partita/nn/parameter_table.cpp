@@ -12,12 +12,12 @@ Range ParameterTable::add(std::string name, std::vector<Dimension> dimensions, I
   index_t elements = 1;
   for (const auto& [slice, blocks] : dimensions) {
     if (slice.offset < 0 || slice.extent < 0 || slice.end() > slice.global)
-      throw UsageError(fmt::format("{}: elements [{}, {}) of {}: expected a part of the whole", name, slice.offset,
-                                   slice.end(), slice.global));
+      refuse<UsageError>(name, fmt::format("elements [{}, {}) of {}", slice.offset, slice.end(), slice.global),
+                         "a part of the whole");
     elements *= slice.extent;
   }
   if (std::any_of(parameters_.begin(), parameters_.end(), [&](const Parameter& each) { return each.name == name; }))
-    throw UsageError(fmt::format("{}: two tensors have this name: expected names that differ", name));
+    refuse<UsageError>(name, "two tensors have this name", "names that differ");
   const Range range{size_, elements};
   parameters_.push_back({std::move(name), std::move(dimensions), range, initial, std::move(replicated_over)});
   size_ += elements;
@@ -27,7 +27,7 @@ Range ParameterTable::add(std::string name, std::vector<Dimension> dimensions, I
 const Parameter& ParameterTable::at(std::string_view name) const {
   const auto found =
       std::find_if(parameters_.begin(), parameters_.end(), [&](const Parameter& each) { return each.name == name; });
-  if (found == parameters_.end()) throw UsageError(fmt::format("{}: no tensor has this name", name));
+  if (found == parameters_.end()) refuse<UsageError>(name, "no tensor has this name", "one of the table");
   return *found;
 }
 

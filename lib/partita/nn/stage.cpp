@@ -52,9 +52,10 @@ void Stage<Scalar>::plan(const StagePlan& plan) {
 
 template <class Scalar>
 Call<Scalar> Stage<Scalar>::place(Call<Scalar> call, index_t micro_batch, index_t piece) const {
-  if (plan_.rows == 0) throw Error("Stage: memory is not planned: expected plan() before a pass");
+  if (plan_.rows == 0) refuse<Error>("Stage", "memory is not planned", "plan() before a pass");
   if (piece < 0 || piece >= plan_.pieces)
-    throw ShapeError(fmt::format("Stage: piece {} of a micro-batch, planned are {}", piece, plan_.pieces));
+    refuse<ShapeError>("Stage", fmt::format("piece {} of a micro-batch", piece),
+                       fmt::format("one of {}, as planned", plan_.pieces));
   const index_t slot = micro_batch % plan_.slots * plan_.pieces + piece;
   call.saved = slots_.data() + static_cast<std::size_t>(slot) * layout_.piece;
   call.pending = nullptr;
@@ -78,16 +79,15 @@ index_t Stage<Scalar>::rows(const Call<Scalar>& call, ConstMatrix<Scalar> x) con
   const std::size_t B = tokens ? call.tokens.extent(0) : x.extent(0);
   const std::string& first = chain_.units().front()->name();
   if (columns != static_cast<std::size_t>(inputs()))
-    throw ShapeError(
-        fmt::format("Stage::forward: x has {} columns, {} takes {}: expected x (B, inputs)", columns, first, inputs()));
+    refuse<ShapeError>("Stage::forward", fmt::format("x has {} columns, {} takes {}", columns, first, inputs()),
+                       "x (B, inputs)");
   if (B > 1 && stride != columns)
-    throw ShapeError(
-        fmt::format("Stage::forward: rows of x are {} elements apart, {} takes {} columns: expected adjacent "
-                    "rows",
-                    stride, first, columns));
+    refuse<ShapeError>("Stage::forward",
+                       fmt::format("rows of x are {} elements apart, {} takes {} columns", stride, first, columns),
+                       "adjacent rows");
   if (static_cast<index_t>(B) > plan_.rows)
-    throw ShapeError(
-        fmt::format("Stage::forward: x has {} rows, planned are {}: expected at most as many", B, plan_.rows));
+    refuse<ShapeError>("Stage::forward", fmt::format("x has {} rows, planned are {}", B, plan_.rows),
+                       "at most as many");
   return static_cast<index_t>(B);
 }
 

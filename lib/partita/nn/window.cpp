@@ -7,14 +7,17 @@
 namespace partita::nn::detail {
 
 void require_inside(Range asked, Range has) {
-  throw ShapeError(fmt::format("Window: elements [{}, {}) are asked for, the window covers [{}, {}): expected a part",
-                               asked.offset, asked.end(), has.offset, has.end()));
+  refuse<ShapeError>("Window",
+                     fmt::format("elements [{}, {}) are asked for, the window covers [{}, {})", asked.offset,
+                                 asked.end(), has.offset, has.end()),
+                     "a part");
 }
 
 void require_extent(Range range, index_t rows, index_t columns) {
   if (rows * columns != range.extent)
-    throw ShapeError(fmt::format("Window::matrix: the range has {} elements, {} x {} are asked for: expected the same",
-                                 range.extent, rows, columns));
+    refuse<ShapeError>("Window::matrix",
+                       fmt::format("the range has {} elements, {} x {} are asked for", range.extent, rows, columns),
+                       "the same");
 }
 
 }  // namespace partita::nn::detail

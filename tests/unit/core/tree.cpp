@@ -156,7 +156,7 @@ TEST(tree, what_is_no_range_or_no_node_is_refused) {
             "tree_merges: node [0, 1) is followed by [2, 3): expected ascending nodes without gaps");
   const std::vector<Node> crossing{{1, 3}};
   EXPECT_EQ(caught<ShapeError>([&] { tree_merges(4, crossing); }),
-            "tree_merges: [1, 3) is not a node of the tree over 4 leaves");
+            "tree_merges: a node [1, 3): expected one of the tree over 4 leaves");
   const std::vector<Node> beyond{{4, 5}};
   EXPECT_THROW(tree_merges(4, beyond), ShapeError);
   EXPECT_TRUE(tree_cover(0, 0, 0).empty());

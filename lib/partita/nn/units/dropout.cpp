@@ -11,8 +11,7 @@ namespace partita::nn {
 template <class Scalar>
 Dropout<Scalar>::Dropout(std::string name, Slice columns, double rate)
     : Unit<Scalar>(std::move(name), columns.extent, columns.extent), columns_(columns), rate_(rate) {
-  if (!(rate >= 0 && rate < 1))
-    throw UsageError(fmt::format("{}: a rate of {}: expected one in [0, 1)", this->name(), rate));
+  if (!(rate >= 0 && rate < 1)) refuse<UsageError>(this->name(), fmt::format("a rate of {}", rate), "one in [0, 1)");
 }
 
 template <class Scalar>

@@ -14,8 +14,8 @@ GroupNorm<Scalar>::GroupNorm(Tables& tables, std::string name, const Image& imag
       image_(image),
       options_{.groups = groups, .rows = {.leaves = tables.blocks_of_their_own(image.rows)}} {
   if (groups < 1 || image.channels % groups != 0)
-    throw UsageError(fmt::format("{}: {} channels in {} groups: expected a number of groups that divides them",
-                                 this->name(), image.channels, groups));
+    refuse<UsageError>(this->name(), fmt::format("{} channels in {} groups", image.channels, groups),
+                       "a number of groups that divides them");
   gamma_ = this->own(tables.parameters.add(this->name() + ".weight", {image.channels}, Initial::constant(1)));
   beta_ = this->own(tables.parameters.add(this->name() + ".bias", {image.channels}, Initial::constant(0)));
 }

@@ -40,13 +40,14 @@ Linear<Scalar>::Linear(Tables& tables, std::string name, const LinearShape& shap
                .tokens = tokens_,
                .token_blocks = tables.blocks(tokens_)} {
   if (!kernels::slope_from_output(shape.activation))
-    throw UsageError(fmt::format("{}: the slope of {} does not follow from its output: expected a unit of its own",
-                                 this->name(), kernels::name(shape.activation)));
+    refuse<UsageError>(this->name(),
+                       fmt::format("the slope of {} does not follow from its output", kernels::name(shape.activation)),
+                       "a unit of its own");
   if (!shape.tied.empty()) {
     weight_ = this->reads(tables.parameters.at(shape.tied).range);
     if (weight_.extent != N_ * K_)
-      throw UsageError(
-          fmt::format("{}: {} has {} elements: expected {} x {}", this->name(), shape.tied, weight_.extent, N_, K_));
+      refuse<UsageError>(this->name(), fmt::format("{} has {} elements", shape.tied, weight_.extent),
+                         fmt::format("{} x {}", N_, K_));
     return;
   }
   const bool drawn = shape.weight.value == 0;

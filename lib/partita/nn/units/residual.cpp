@@ -19,13 +19,12 @@ Residual<Scalar>::Residual(std::string name, Units<Scalar> branch, Units<Scalar>
   if (!shortcut.empty()) shortcut_.emplace(std::move(shortcut));
   const index_t beside = shortcut_ ? shortcut_->outputs() : branch_.inputs();
   if (beside != branch_.outputs())
-    throw ShapeError(fmt::format("{}: the shortcut gives {} columns, the branch {}: expected the same", this->name(),
-                                 beside, branch_.outputs()));
+    refuse<ShapeError>(this->name(),
+                       fmt::format("the shortcut gives {} columns, the branch {}", beside, branch_.outputs()),
+                       "the same");
   if (!branch_.may_end_branch() || (shortcut_ && !shortcut_->may_end_branch()))
-    throw UsageError(
-        fmt::format("{}: the last unit of a branch overwrites its gradient or reads its output: expected "
-                    "one that does neither",
-                    this->name()));
+    refuse<UsageError>(this->name(), "the last unit of a branch overwrites its gradient or reads its output",
+                       "one that does neither");
 }
 
 template <class Scalar>
