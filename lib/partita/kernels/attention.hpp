@@ -31,7 +31,8 @@ struct AttentionOptions {
   Slice queries = {};  ///< tokens whose y is computed, Q of T; {} means all of them
 };
 
-/// The tokens whose y is computed. Throws ShapeError if they are no part of the T tokens.
+/// The tokens whose y is computed.
+/// Throws   ShapeError if they are no part of the T tokens.
 Slice queries_of(const AttentionOptions& options);
 
 /// y(t) = sum_s p(t, s) v(s),   p(t, s) = exp(z(t, s) - lse(t)),   z(t, s) = q(t) . k(s) / sqrt(D),

@@ -9,7 +9,7 @@
 
 namespace partita::kernels::backend::onednn {
 
-/// Throws dnnl::error: the C interface returns a status.
+/// Throws   dnnl::error: the C interface returns a status.
 inline void check(dnnl_status_t status, const char* what) { dnnl::error::wrap_c_api(status, what); }
 
 /// "oneDNN 2.6.3".
