@@ -217,10 +217,10 @@ def _read(path: Path, file: h5py.File, with_steps: bool) -> Record:
     record = Record(path, attributes, toml, environment, groups=groups, timeline=_timeline(file))
     if not with_steps or "steps" not in file:
         return record
+    written = int(file["steps_written"][()])  # Ahead of the columns: a run that goes on adds rows between the two.
     columns = _columns(file["steps"])
     phases, classes = (tuple(str(v) for v in columns[name]) for name in ("phase", "phase_class"))
     planned = len(columns["loss"])
-    written = int(file["steps_written"][()])
     if not 0 <= written <= planned:
         raise ValueError(f"/steps_written is {written}, /steps has {planned} rows")
     cut = {
