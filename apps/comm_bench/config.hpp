@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #pragma once
 
+#include <vector>
+
 #include <partita/comm/collectives/allreduce.hpp>
 #include <partita/driver/run_options.hpp>
 #include <partita/driver/session.hpp>
-#include <vector>
 
 namespace partita::comm_bench {
 

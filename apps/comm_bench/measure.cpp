@@ -4,9 +4,11 @@
 #include <algorithm>
 #include <cmath>
 #include <limits>
+
 #include <partita/comm/probe.hpp>
 #include <partita/core/clock.hpp>
 #include <partita/core/random.hpp>
+#include <partita/driver/describe.hpp>
 
 namespace partita::comm_bench {
 namespace {
@@ -99,16 +101,18 @@ Series ping_pong(const comm::Communicator& axis, const Config& config, index_t b
 
 std::vector<Series> measure(const comm::Communicator& axis, const Config& config, const Table& table) {
   std::vector<Series> all;
-  const auto add = [&](const std::vector<Series>& same_size) {
+  const bool comparable = axis.size() > 1 && !driver::examine_placement(axis).oversubscribed;
+  const auto add = [&](std::vector<Series> same_size) {
+    for (Series& series : same_size) series.comparable = comparable;
     table.rows(same_size);
     all.insert(all.end(), same_size.begin(), same_size.end());
   };
   if (config.operation != Operation::allreduce && axis.size() > 1) {
-    table.heading("ping-pong between the first and the last rank, one way");
+    table.heading("ping-pong between the first and the last rank, one way", true);
     for (const index_t bytes : config.sizes()) add({ping_pong(axis, config, bytes)});
   }
   if (config.operation != Operation::ping_pong) {
-    table.heading("all-reduce, sum of floats");
+    table.heading("all-reduce, sum of floats", comparable);
     for (const index_t bytes : config.sizes()) add(AllreduceBench(axis, config, bytes).run());
   }
   return all;

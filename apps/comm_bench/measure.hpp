@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #pragma once
 
-#include <partita/comm/communicator.hpp>
 #include <vector>
+
+#include <partita/comm/communicator.hpp>
 
 #include "config.hpp"
 #include "series.hpp"

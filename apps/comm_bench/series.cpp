@@ -3,6 +3,7 @@
 
 #include <cmath>
 #include <limits>
+
 #include <partita/metrics/efficiency.hpp>
 
 namespace partita::comm_bench {
@@ -16,7 +17,7 @@ double busbw_byte_per_s(const Series& series, int ranks) {
 
 double speed_vs_mpi(const Series& series, std::span<const Series> same_size) {
   for (const Series& other : same_size)
-    if (other.algorithm == "mpi") return other.cost().value / series.cost().value;
+    if (other.algorithm == "mpi" && series.comparable) return other.cost().value / series.cost().value;
   return std::numeric_limits<double>::quiet_NaN();
 }
 

@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #pragma once
 
-#include <partita/core/index.hpp>
-#include <partita/metrics/statistics.hpp>
 #include <span>
 #include <string>
 #include <vector>
+
+#include <partita/core/index.hpp>
+#include <partita/metrics/statistics.hpp>
 
 namespace partita::comm_bench {
 
@@ -17,6 +18,7 @@ struct Series {
   index_t calls = 1;                ///< per sample, so that short calls are long against a reading of the clock
   std::vector<double> time_s = {};  ///< of one call, on the slowest rank; ping-pong: one way
   index_t wrong = 0;                ///< elements of a checked call, over all ranks, that were not the sum
+  bool comparable = true;  ///< several ranks, each with cores of its own: one algorithm may be held against another
 
   metrics::Interval cost() const { return metrics::median_ci(time_s); }
 };
@@ -28,7 +30,7 @@ double algbw_byte_per_s(const Series& series);
 double busbw_byte_per_s(const Series& series, int ranks);
 
 /// How many times as fast as MPI's the algorithm is, medians compared; `same_size` holds all series of one size.
-/// NaN when MPI's is not among them.
+/// NaN when MPI's is not among them, or where ranks wait for time slices and not for messages (or nobody waits).
 double speed_vs_mpi(const Series& series, std::span<const Series> same_size);
 
 /// The series of one operation, grouped by size, in order.

@@ -1,17 +1,18 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "table.hpp"
 
-#include <fmt/format.h>
-
 #include <cmath>
 #include <cstdio>
 
+#include <fmt/format.h>
+
 namespace partita::comm_bench {
 
-void Table::heading(const std::string& title) const {
+void Table::heading(const std::string& title, bool comparable) const {
   if (!speaks_) return;
   fmt::print("\n# {}, {} rank{}\n", title, ranks_, ranks_ > 1 ? "s" : "");
   fmt::print("# time: median of a call on the slowest rank, with its 95 % interval; MB = 10^6 byte\n");
+  if (!comparable) fmt::print("# speed_vs_mpi is left out: it needs several ranks, each with cores of its own\n");
   fmt::print("#{:>11} {:>9} {:>12} {:>12} {:>12} {:>11} {:>11} {:>12}\n", "byte", "algorithm", "time_us", "low_us",
              "high_us", "algbw_MB/s", "busbw_MB/s", "speed_vs_mpi");
 }

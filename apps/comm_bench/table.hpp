@@ -13,7 +13,7 @@ class Table {
  public:
   Table(bool speaks, int ranks) : speaks_(speaks), ranks_(ranks) {}
 
-  void heading(const std::string& title) const;
+  void heading(const std::string& title, bool comparable) const;
   /// All algorithms of one size.
   void rows(std::span<const Series> same_size) const;
 

@@ -180,7 +180,7 @@ class Synthetic:
             f,
             "summary",
             metric=["step_s", "samples_per_s"],
-            value=[np.median(counted), self.batch / counted.mean()],
+            value=[np.median(counted), self.batch / max(counted.mean(), 1e-300)],
             ci_low=[np.nan, np.nan],
             ci_high=[np.nan, np.nan],
             n=[len(counted)] * 2,

@@ -82,6 +82,16 @@ def test_unusable_files_are_left_out_with_a_note(tmp_path: Path) -> None:
     assert "wrong.h5: its results failed the run's own check" in notes[2] and "1 record of runs" in notes[3]
 
 
+def test_a_deck_that_cannot_be_read_leaves_its_record_out_alone(tmp_path: Path) -> None:
+    import h5py
+
+    write(tmp_path, Synthetic(), Synthetic(ranks=2))
+    with h5py.File(tmp_path / "run0.h5", "r+") as file:
+        file["config/toml"][()] = "= ="
+    (study,), _, notes = read_folder(tmp_path)
+    assert [r.path.name for r in study.records] == ["run1.h5"] and "run0.h5: /config/toml: not TOML" in notes[0]
+
+
 def test_two_studies_in_one_folder_stay_apart(tmp_path: Path) -> None:
     studies, *_ = read_folder(write(tmp_path, Synthetic(study="a"), Synthetic(study="b")))
     assert [s.name for s in studies] == ["a", "b"]

@@ -112,6 +112,7 @@ def test_digest_changes_with_all_that_decides_a_result(checkout: Checkout) -> No
         ("seed = 7", "timeout_s = 0", ":9: timeout_s: 0: expected a number of seconds above 0"),
         ("-n {ranks}", "-n {ranks} 'x", ":10: launcher: "),
         ("-n {ranks}", "-n {ranks} 'x", "(No closing quotation): expected quotes in pairs"),
+        ("-n {ranks}", "-n {ranks} \\u0000", ":10: launcher: "),
         ('["parallel.allreduce"]', "[[1]]", ":11: equal_at_one_rank: [1]: expected keys of [grid]"),
     ],
 )

@@ -1,17 +1,19 @@
 // SPDX-License-Identifier: BSD-3-Clause
-#include <fmt/format.h>
+#include <partita/comm/agreement.hpp>
+
 #include <sched.h>
 #include <time.h>
 #include <unistd.h>
-
 #include <algorithm>
 #include <array>
 #include <cstdio>
 #include <functional>
 #include <limits>
-#include <partita/comm/agreement.hpp>
-#include <partita/core/clock.hpp>
 #include <vector>
+
+#include <fmt/format.h>
+
+#include <partita/core/clock.hpp>
 
 namespace partita::comm::detail {
 

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #pragma once
 
+#include <cstdint>
+
 #include <mpi.h>
 
-#include <cstdint>
 #include <partita/comm/failure.hpp>
 
 namespace partita::comm::detail {

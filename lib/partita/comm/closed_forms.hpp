@@ -30,14 +30,14 @@ inline index_t tree_nodes(index_t C, index_t P, index_t rank) {
   return static_cast<index_t>(tree_cover(C, mine.offset, mine.end()).size());
 }
 
-/// TreeAllreduce through MPI's collectives, payload: each node's slices to their owners, then my slice of the sum.
+/// TreeAllreducePlan through MPI's collectives, payload: each node's slices to their owners, then my slice of the sum.
 inline index_t tree_allreduce_mpi_bytes(index_t n, index_t C, index_t P, index_t rank, index_t bytes) {
   const index_t slice = partition(n, P, rank).extent;
   return P == 1 ? 0 : (tree_nodes(C, P, rank) * (n - slice) + slice) * bytes;
 }
 
-/// TreeAllreduce around the ring: in hop h = 1 .. P-1 a rank passes on the nodes of rank - h + 1, those slices whose
-/// owner is at least h ranks from the origin; then the slices of the sum go round.
+/// TreeAllreducePlan around the ring: in hop h = 1 .. P-1 a rank passes on the nodes of rank - h + 1, those slices
+/// whose owner is at least h ranks from the origin; then the slices of the sum go round.
 inline index_t tree_allreduce_ring_bytes(index_t n, index_t C, index_t P, index_t rank, index_t bytes) {
   index_t sent = 0;
   for (index_t hop = 1; hop < P; ++hop) {

@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: BSD-3-Clause
+#include <partita/comm/communicator.hpp>
+
 #include <new>
 #include <numeric>
-#include <partita/comm/communicator.hpp>
-#include <partita/comm/failure.hpp>
 #include <utility>
+
+#include <partita/comm/failure.hpp>
 
 namespace partita::comm {
 
@@ -52,6 +54,10 @@ void Communicator::release() noexcept {
   // MPI_Comm_free is collective: while an exception unwinds, the others may never come. The process is about to end.
   if (owned_ && handle_ != MPI_COMM_NULL && std::uncaught_exceptions() == 0) MPI_Comm_free(&handle_);
   handle_ = MPI_COMM_NULL;
+}
+
+TrafficEntry* Communicator::traffic_entry(std::string_view operation, std::string_view algorithm) const {
+  return traffic_ == nullptr ? nullptr : &traffic_->entry(operation, algorithm, name_);
 }
 
 Communicator Communicator::duplicate(std::string name) const {

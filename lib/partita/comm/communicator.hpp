@@ -3,13 +3,15 @@
 
 #include <cstddef>
 #include <exception>
+#include <span>
+#include <string>
+#include <string_view>
+#include <type_traits>
+#include <vector>
+
 #include <partita/comm/mpi_support.hpp>
 #include <partita/comm/traffic.hpp>
 #include <partita/core/error.hpp>
-#include <span>
-#include <string>
-#include <type_traits>
-#include <vector>
 
 namespace partita::comm {
 
@@ -51,6 +53,8 @@ class Communicator {
   MPI_Comm handle() const { return handle_; }
   /// Where collectives on this communicator count; null when nobody asked.
   Traffic* traffic() const { return traffic_; }
+  /// The entry of a collective on this communicator; null when nobody asked.
+  TrafficEntry* traffic_entry(std::string_view operation, std::string_view algorithm) const;
   /// MPI accepts pointers to memory of Exec. When it does not, collectives stage through host memory.
   bool gpu_aware() const { return gpu_aware_; }
 
@@ -165,24 +169,20 @@ template <class F>
 auto Communicator::on_root(F f, int root) const -> std::invoke_result_t<F> {
   using Value = std::invoke_result_t<F>;
   std::exception_ptr failure;
-  if constexpr (std::is_void_v<Value>) {
-    if (is_root(root)) {
-      try {
-        f();
-      } catch (...) {
-        failure = std::current_exception();
-      }
+  const auto attempt = [&](auto call) {
+    if (!is_root(root)) return;
+    try {
+      call();
+    } catch (...) {
+      failure = std::current_exception();
     }
+  };
+  if constexpr (std::is_void_v<Value>) {
+    attempt([&] { f(); });
     share_outcome(failure, root);
   } else {
     Value value{};
-    if (is_root(root)) {
-      try {
-        value = f();
-      } catch (...) {
-        failure = std::current_exception();
-      }
-    }
+    attempt([&] { value = f(); });
     share_outcome(failure, root);
     broadcast(value, root);
     return value;

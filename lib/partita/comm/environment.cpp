@@ -1,17 +1,19 @@
 // SPDX-License-Identifier: BSD-3-Clause
-#include <dlfcn.h>
+#include <partita/comm/environment.hpp>
 
-#include <Kokkos_Core.hpp>
+#include <dlfcn.h>
 #include <algorithm>
 #include <chrono>
 #include <cstdlib>
-#include <partita/comm/agreement.hpp>
-#include <partita/comm/environment.hpp>
-#include <partita/core/machine.hpp>
-#include <partita/core/types.hpp>
 #include <string_view>
 #include <thread>
 #include <vector>
+
+#include <Kokkos_Core.hpp>
+
+#include <partita/comm/agreement.hpp>
+#include <partita/core/machine.hpp>
+#include <partita/core/types.hpp>
 
 namespace partita::comm {
 

@@ -4,12 +4,13 @@
 #include <exception>
 #include <memory>
 #include <optional>
-#include <partita/comm/communicator.hpp>
-#include <partita/comm/failure.hpp>
-#include <partita/comm/traffic.hpp>
 #include <string>
 #include <type_traits>
 #include <utility>
+
+#include <partita/comm/communicator.hpp>
+#include <partita/comm/failure.hpp>
+#include <partita/comm/traffic.hpp>
 
 namespace partita::comm {
 

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
+#include <partita/comm/failure.hpp>
+
 #include <algorithm>
 #include <new>
-#include <partita/comm/failure.hpp>
 
 namespace partita::comm::detail {
 

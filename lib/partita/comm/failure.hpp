@@ -2,8 +2,9 @@
 #pragma once
 
 #include <exception>
-#include <partita/core/error.hpp>
 #include <string>
+
+#include <partita/core/error.hpp>
 
 namespace partita::comm::detail {
 

@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: BSD-3-Clause
+#include <partita/comm/mesh.hpp>
+
 #include <fmt/format.h>
 
-#include <partita/comm/mesh.hpp>
+#include <partita/core/error.hpp>
 
 namespace partita::comm {
 
@@ -17,13 +19,15 @@ void check_axes(const std::vector<Axis>& axes, int ranks) {
   std::int64_t product = 1;
   for (std::size_t i = 0; i < axes.size(); ++i) {
     if (axes[i].extent < 1)
-      throw UsageError(fmt::format("mesh: axis {} has extent {}, at least 1 is needed", axes[i].name, axes[i].extent));
+      refuse<UsageError>("mesh", fmt::format("axis {} has extent {}", axes[i].name, axes[i].extent), "at least 1");
     for (std::size_t j = 0; j < i; ++j)
-      if (axes[i].name == axes[j].name) throw UsageError(fmt::format("mesh: axis {} is given twice", axes[i].name));
+      if (axes[i].name == axes[j].name)
+        refuse<UsageError>("mesh", fmt::format("axis {} is given twice", axes[i].name), "a name for each axis");
     product *= axes[i].extent;
   }
   if (product != ranks)
-    throw UsageError(fmt::format("mesh: {} needs {} ranks, and there are {}", words(axes), product, ranks));
+    refuse<UsageError>("mesh", fmt::format("{} is a mesh of {} ranks", words(axes), product),
+                       fmt::format("{}, as many as there are", ranks));
 }
 
 }  // namespace
@@ -43,7 +47,7 @@ Mesh::Mesh(const Communicator& world, std::vector<Axis> axes) : world_(&world), 
 const Communicator& Mesh::operator[](std::string_view axis) const {
   for (std::size_t i = 0; i < axes_.size(); ++i)
     if (axes_[i].name == axis) return along_[i];
-  throw Error(fmt::format("mesh: no axis {}; the axes are {}", axis, words(axes_)));
+  refuse<Error>("mesh", fmt::format("no axis {}", axis), fmt::format("one of {}", words(axes_)));
 }
 
 }  // namespace partita::comm

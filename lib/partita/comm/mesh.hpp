@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #pragma once
 
-#include <partita/comm/communicator.hpp>
 #include <string>
 #include <string_view>
 #include <vector>
+
+#include <partita/comm/communicator.hpp>
 
 namespace partita::comm {
 

@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: BSD-3-Clause
+#include <partita/comm/mpi_support.hpp>
+
+#include <string>
+
 #include <fmt/format.h>
 
-#include <partita/comm/mpi_support.hpp>
 #include <partita/core/error.hpp>
-#include <string>
 
 namespace partita::comm::detail {
 
@@ -16,12 +18,9 @@ void check(int code, const char* call, std::string_view axis) {
 }
 
 int mpi_count(index_t count, const char* call) {
-  if (count > max_count) {
-    throw Error(
-        fmt::format("{}: {} elements in one message; MPI counts to {}: use more ranks, or "
-                    "parallel.allreduce = \"ring\", which sends in chunks",
-                    call, count, max_count));
-  }
+  if (count > max_count)
+    refuse<Error>(call, fmt::format("{} elements in one message", count),
+                  fmt::format("at most {}: more ranks, or the ring, which sends in chunks", max_count));
   return static_cast<int>(count);
 }
 

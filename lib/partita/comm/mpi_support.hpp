@@ -1,14 +1,15 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #pragma once
 
-#include <mpi.h>
-
 #include <climits>
 #include <cstddef>
 #include <cstdint>
-#include <partita/core/index.hpp>
 #include <string_view>
 #include <type_traits>
+
+#include <mpi.h>
+
+#include <partita/core/index.hpp>
 
 // What the sources of comm share about MPI itself: errors, datatypes, counts.
 

@@ -1,13 +1,17 @@
 // SPDX-License-Identifier: BSD-3-Clause
+#include <partita/comm/probe.hpp>
+
 #include <algorithm>
 #include <array>
 #include <limits>
-#include <partita/comm/probe.hpp>
+
 #include <partita/core/clock.hpp>
 
 namespace partita::comm {
 
 namespace {
+
+constexpr index_t large = 4 * 1024 * 1024;  // bytes
 
 double middle(std::vector<double> values) {
   const auto at = values.begin() + static_cast<std::ptrdiff_t>(values.size() / 2);
@@ -41,7 +45,6 @@ std::vector<double> ping_pong_s(const Communicator& comm, int a, int b, index_t 
 
 Link probe_link(const Communicator& comm, int a, int b) {
   if (a == b) return {0.0, std::numeric_limits<double>::infinity()};
-  constexpr index_t large = 4 * 1024 * 1024;
   const std::vector<double> small_s = ping_pong_s(comm, a, b, 8, 200, 20);
   const std::vector<double> large_s = ping_pong_s(comm, a, b, large, 20, 2);
   Link link;
@@ -51,6 +54,25 @@ Link probe_link(const Communicator& comm, int a, int b) {
   }
   comm.broadcast(link, a);
   return link;
+}
+
+double shift_byte_per_s(const Communicator& comm) {
+  if (comm.size() == 1) return std::numeric_limits<double>::infinity();
+  constexpr index_t repeats = 20, warmup = 2;
+  const std::vector<char> leaves(static_cast<std::size_t>(large), 's');
+  std::vector<char> arrives(static_cast<std::size_t>(large));
+  const int right = (comm.rank() + 1) % comm.size(), left = (comm.rank() + comm.size() - 1) % comm.size();
+  std::vector<double> shift_s;
+  for (index_t i = -warmup; i < repeats; ++i) {
+    comm.barrier();
+    const std::int64_t start = now_ns();
+    detail::check(MPI_Sendrecv(leaves.data(), detail::mpi_count(large, "MPI_Sendrecv"), MPI_BYTE, right,
+                               detail::probe_tag, arrives.data(), detail::mpi_count(large, "MPI_Sendrecv"), MPI_BYTE,
+                               left, detail::probe_tag, comm.handle(), MPI_STATUS_IGNORE),
+                  "MPI_Sendrecv", comm.name());
+    if (i >= 0) shift_s.push_back(seconds(now_ns() - start));
+  }
+  return static_cast<double>(large) / comm.allreduce(middle(shift_s), Op::max);
 }
 
 std::vector<std::int64_t> clock_offsets_ns(const Communicator& comm, int root, int rounds) {

@@ -2,8 +2,9 @@
 #pragma once
 
 #include <cstdint>
-#include <partita/comm/communicator.hpp>
 #include <vector>
+
+#include <partita/comm/communicator.hpp>
 
 namespace partita::comm {
 
@@ -22,6 +23,12 @@ struct Link {
 
 /// Known on all ranks of comm; collective. {0, infinity} when a == b.
 Link probe_link(const Communicator& comm, int a, int b);
+
+/// Bytes per second that a rank sends when all send to the right neighbour and receive from the left at once, as in the
+/// steps of an all-reduce: 4 MiB, median, of the slowest rank. Where ranks share a node they share its memory, and a
+/// core copies what arrives as well as what leaves: less than the ping-pong of two. Known on all ranks; collective.
+/// Infinity at one rank.
+double shift_byte_per_s(const Communicator& comm);
 
 /// For every rank, what to add to its now_ns() to get that of root at the same instant; known on root, elsewhere
 /// empty. Cristian's method: of `rounds` exchanges the one that came back soonest, error at most half its round trip.

@@ -3,10 +3,12 @@
 
 #include <cstdint>
 #include <deque>
-#include <partita/core/clock.hpp>
-#include <partita/core/index.hpp>
 #include <string>
 #include <string_view>
+
+#include <partita/comm/work.hpp>
+#include <partita/core/clock.hpp>
+#include <partita/core/index.hpp>
 
 namespace partita::comm {
 
@@ -24,6 +26,7 @@ struct TrafficEntry {
   double seconds = 0.0;         ///< inside the calls, waiting included
   double expected_bytes = 0.0;  ///< closed form of sent_bytes
   double predicted_s = 0.0;     ///< model of seconds; 0 where nobody made one
+  Work work = {};               ///< that the algorithm has in these calls: a prediction of seconds, with MachineRates
 };
 
 /// The table of them, owned by Environment; communicators made from its world point at it. Control messages (host
@@ -45,10 +48,12 @@ class Traffic {
 /// Counts one call and its seconds; a null entry counts nothing.
 class TrafficCall {
  public:
-  explicit TrafficCall(TrafficEntry* entry, double expected_bytes = 0.0) : entry_(entry), start_ns_(now_ns()) {
+  explicit TrafficCall(TrafficEntry* entry, double expected_bytes = 0.0, const Work& work = {})
+      : entry_(entry), start_ns_(now_ns()) {
     if (entry_ == nullptr) return;
     ++entry_->calls;
     entry_->expected_bytes += expected_bytes;
+    entry_->work += work;
   }
   ~TrafficCall() {
     if (entry_ != nullptr) entry_->seconds += seconds(now_ns() - start_ns_);

@@ -80,6 +80,8 @@ Entries measure(const comm::Communicator& world, const Exec& exec) {
     const comm::Link link = comm::probe_link(world, 0, 1);
     entries.push_back({"ping_pong_latency_s", link.latency_s, "s", "one way, 8 bytes, ranks 0 and 1"});
     entries.push_back({"ping_pong_byte_per_s", link.bandwidth_byte_s, "byte/s", "one way, large messages"});
+    entries.push_back({"shift_byte_per_s", comm::shift_byte_per_s(world), "byte/s",
+                       "large messages, all ranks to the right at once, the slowest"});
   }
   return entries;
 }
@@ -98,7 +100,7 @@ std::filesystem::path cache_folder() {
 // What the numbers depend on; the file is named by its hash and holds it, so that a collision is noticed.
 std::string cache_key(const comm::Environment& env) {
   const MachineInfo machine = machine_info();
-  return fmt::format("{}|{}|{}|{}|{}|{}|{}|{} ranks|{} threads|{}", machine.hostname, machine.cpu_model,
+  return fmt::format("with shift|{}|{}|{}|{}|{}|{}|{}|{} ranks|{} threads|{}", machine.hostname, machine.cpu_model,
                      machine.instruction_set, build_info().isa_compiled, build_info().compiler, build_info().build_type,
                      kernels::math_backend_name(), env.size(), Exec().concurrency(), env.mpi_library());
 }
@@ -109,15 +111,23 @@ std::filesystem::path cache_file(const std::string& key) {
   return folder / "calibration" / fmt::format("{:016x}.json", std::hash<std::string>{}(key));
 }
 
+// What was measured before; nothing where that is not known. A file that is damaged is said and measured again.
 Entries load(const std::string& key) {
-  std::ifstream file(cache_file(key));
-  const nlohmann::json json = nlohmann::json::parse(file, nullptr, false);
-  Entries entries;
-  if (json.is_discarded() || json.value("key", "") != key || !json.contains("entries")) return entries;
-  for (const auto& entry : json["entries"])
-    entries.push_back({entry.value("name", ""), entry.value("value", std::numeric_limits<double>::quiet_NaN()),
-                       entry.value("unit", ""), entry.value("long_name", "")});
-  return entries;
+  const std::filesystem::path path = cache_file(key);
+  std::ifstream file(path);
+  if (!file) return {};
+  try {
+    const nlohmann::json json = nlohmann::json::parse(file);
+    if (json.at("key").get<std::string>() != key) return {};  // another machine with the same hash
+    Entries entries;
+    for (const nlohmann::json& entry : json.at("entries"))
+      entries.push_back({entry.at("name").get<std::string>(), entry.at("value").get<double>(),
+                         entry.at("unit").get<std::string>(), entry.at("long_name").get<std::string>()});
+    if (!entries.empty()) return entries;
+  } catch (const nlohmann::json::exception&) {
+  }
+  fmt::print(stderr, "warning: {}: damaged: this machine is measured again\n", path.string());
+  return {};
 }
 
 void store(const std::string& key, const Entries& entries) {

@@ -1,5 +1,4 @@
 // SPDX-License-Identifier: BSD-3-Clause
-#include <algorithm>
 #include <cmath>
 #include <partita/driver/by_name.hpp>
 #include <partita/driver/traffic_rows.hpp>
@@ -12,6 +11,7 @@ namespace {
 struct Counts {
   index_t calls, messages, sent_bytes;
   double seconds, expected_bytes, predicted_s;
+  comm::Work work;
 };
 
 constexpr char separator = '\n';  // of the three names of an entry
@@ -42,20 +42,14 @@ double value_of(const std::vector<metrics::CalibrationEntry>& calibration, const
   return metrics::not_a_number;
 }
 
-double predict(const metrics::TrafficRow& row, const std::vector<metrics::CalibrationEntry>& calibration) {
-  if (row.calls.size() < 2) return metrics::not_a_number;
-  const auto most = [](const std::vector<std::int64_t>& of) {
-    return static_cast<double>(*std::max_element(of.begin(), of.end()));
-  };
-  double messages = most(row.messages);
-  double bytes = most(row.sent_bytes);
-  if (row.operation == "allreduce" && row.algorithm == "mpi") {
-    const auto P = static_cast<double>(row.calls.size());
-    messages = most(row.calls) * 2 * std::ceil(std::log2(P));
-    bytes *= 2 * (P - 1) / P;
-  }
-  return messages * value_of(calibration, "ping_pong_latency_s") +
-         bytes / value_of(calibration, "ping_pong_byte_per_s");
+// Of one rank: what somebody predicted, else by the work of its algorithm, else by what was counted. NaN without
+// calibration and at one rank.
+double predict(const Counts& counts, std::size_t ranks, const comm::MachineRates& rates) {
+  if (counts.predicted_s > 0) return counts.predicted_s;
+  if (ranks < 2) return metrics::not_a_number;
+  if (counts.work.messages > 0) return comm::predicted_s(counts.work, rates);
+  return static_cast<double>(counts.messages) * rates.latency_s +
+         static_cast<double>(counts.sent_bytes) / rates.link_byte_per_s;
 }
 
 }  // namespace
@@ -66,8 +60,8 @@ std::vector<metrics::TrafficRow> collect_traffic(const comm::Communicator& world
   std::vector<Counts> mine;
   for (const comm::TrafficEntry& entry : traffic.entries()) {
     keys.push_back(key_of(entry));
-    mine.push_back(
-        {entry.calls, entry.messages, entry.sent_bytes, entry.seconds, entry.expected_bytes, entry.predicted_s});
+    mine.push_back({entry.calls, entry.messages, entry.sent_bytes, entry.seconds, entry.expected_bytes,
+                    entry.predicted_s, entry.work});
   }
   const NameUnion all = gather_names(world, keys);
   const std::vector<Counts> counts = world.gather(std::span<const Counts>(mine));
@@ -75,6 +69,11 @@ std::vector<metrics::TrafficRow> collect_traffic(const comm::Communicator& world
   const std::size_t ranks = all.place.size();
   std::vector<metrics::TrafficRow> rows;
   for (const std::string& key : all.names) rows.push_back(empty_row(key, ranks));
+  const double shift = value_of(calibration, "shift_byte_per_s");
+  const double link = std::isnan(shift) ? value_of(calibration, "ping_pong_byte_per_s") : shift;
+  const comm::MachineRates rates{.latency_s = value_of(calibration, "ping_pong_latency_s"),
+                                 .link_byte_per_s = link,
+                                 .triad_byte_per_s = value_of(calibration, "triad_byte_per_s")};
   auto next = counts.begin();
   for (std::size_t r = 0; r < ranks; ++r) {
     for (const index_t place : all.place[r]) {
@@ -84,12 +83,12 @@ std::vector<metrics::TrafficRow> collect_traffic(const comm::Communicator& world
       row.sent_bytes[r] = next->sent_bytes;
       row.seconds[r] = next->seconds;
       row.expected_bytes[r] = next->expected_bytes;
-      row.predicted_s = std::max(row.predicted_s, next->predicted_s);
+      row.predicted_s = std::fmax(row.predicted_s, predict(*next, ranks, rates));
       ++next;
     }
   }
   for (metrics::TrafficRow& row : rows)
-    if (!(row.predicted_s > 0)) row.predicted_s = predict(row, calibration);
+    if (!(row.predicted_s > 0)) row.predicted_s = metrics::not_a_number;
   return rows;
 }
 

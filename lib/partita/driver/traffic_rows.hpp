@@ -12,9 +12,10 @@ namespace partita::driver {
 /// of first appearance by rank; zeros, closed form included, where a rank has none. Collective; the result counts on
 /// rank 0, elsewhere it is empty.
 ///
-/// predicted_s = messages x latency + bytes / bandwidth of the busiest rank, by the calibrated link between ranks 0 and
-/// 1. For MPI's own all-reduce, of which only the payload n is known: 2 ceil(log2 P) messages and 2 (P-1)/P n bytes a
-/// call (Rabenseifner 2004). NaN without calibration.
+/// predicted_s, of the busiest rank: messages x latency + bytes / bandwidth of the calibrated link (all ranks at once),
+/// plus the memory traffic of local sums and copies over the calibrated triad, all by the algorithm's own steps
+/// (comm/work.hpp; MPI's own all-reduce by its usual algorithm). Where an operation has no such steps: the messages and
+/// bytes that were counted. NaN without calibration.
 std::vector<metrics::TrafficRow> collect_traffic(const comm::Communicator& world, const comm::Traffic& traffic,
                                                  const std::vector<metrics::CalibrationEntry>& calibration);
 

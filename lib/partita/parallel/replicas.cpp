@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: BSD-3-Clause
-#include <cstring>
-#include <partita/core/float16.hpp>
 #include <partita/parallel/replicas.hpp>
+
+#include <cstring>
+
+#include <partita/core/float16.hpp>
 
 namespace partita::parallel {
 

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+
 #include <partita/comm/communicator.hpp>
 #include <partita/core/types.hpp>
 

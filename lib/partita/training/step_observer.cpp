@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
+#include <Kokkos_Core.hpp>
 #include <algorithm>
 #include <partita/core/clock.hpp>
 #include <partita/training/step_observer.hpp>
@@ -57,6 +58,7 @@ StepPhases::StepPhases(const nn::Model<Scalar>& model) {
 
 int StepPhases::add(const std::string& name, PhaseClass cls) {
   phases_.push_back({name, cls});
+  regions_.push_back("partita::training::" + name);
   return static_cast<int>(phases_.size()) - 1;
 }
 
@@ -79,6 +81,7 @@ index_t StepPhases::events(index_t pieces, std::size_t stages) const {
 
 void StepObserver::before(const nn::Moment& moment, std::span<const Range>, const Exec& exec) {
   const int phase = phases_.of(moment);
+  if (phase >= 0) Kokkos::Profiling::pushRegion(phases_.region(phase));
   if (phase != current_) instruments_.timer.mark(current_ = phase, exec);
   if (depth_ < deepest) {
     open_[static_cast<std::size_t>(depth_)] = phase;
@@ -103,6 +106,7 @@ void StepObserver::after(const nn::Moment& moment, std::span<const Range>, const
   // What is around this moment goes on.
   if (depth_ > 0 && depth_ <= deepest && open_[static_cast<std::size_t>(depth_ - 1)] != current_)
     instruments_.timer.mark(current_ = open_[static_cast<std::size_t>(depth_ - 1)], exec);
+  if (phases_.of(moment) >= 0) Kokkos::Profiling::popRegion();
 }
 
 template StepPhases::StepPhases(const nn::Model<float>&);

@@ -22,6 +22,8 @@ class StepPhases {
   const std::vector<metrics::Phase>& phases() const { return phases_; }
   /// -1: none.
   int of(const nn::Moment& moment) const;
+  /// What Kokkos Tools call a phase: partita::training::<name>.
+  const std::string& region(int phase) const { return regions_[static_cast<std::size_t>(phase)]; }
   static constexpr int input = 0;
 
   /// Names of nn::Part and of units, for /events.
@@ -34,6 +36,7 @@ class StepPhases {
   int add(const std::string& name, metrics::PhaseClass cls);
 
   std::vector<metrics::Phase> phases_;
+  std::vector<std::string> regions_;
   std::vector<int> forward_, backward_;  // of a unit
   std::array<int, 9> rest_{};            // of a part that belongs to no unit
   std::vector<std::string> unit_names_;
@@ -41,7 +44,8 @@ class StepPhases {
 
 /// Charges every moment of a step to its phase, and keeps the moments of chosen steps as events.
 ///
-/// A phase goes on until another one begins, so that neighbours with one tag cost no reading of the clock.
+/// A phase goes on until another one begins, so that neighbours with one tag cost no reading of the clock. Around each
+/// moment stands a region of Kokkos Tools with the name of its phase.
 class StepObserver final : public nn::Observer {
  public:
   StepObserver(const StepPhases& phases, driver::Instruments& instruments, index_t step)

@@ -55,7 +55,7 @@ def held_to_the_layout(path: object, what: str = "") -> Iterator[None]:
     """Whatever does not fit inside is the fault of the file: UsageError names it and what was read of it."""
     try:
         yield
-    except (OSError, LookupError, ValueError, TypeError, AttributeError, RuntimeError) as error:
+    except (OSError, LookupError, ArithmeticError, ValueError, TypeError, AttributeError, RuntimeError) as error:
         raise UsageError(
             path, f"{what}damaged, or not a record of Partita: {reason(error)}", "a file that an app of Partita wrote"
         ) from error

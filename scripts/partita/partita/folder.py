@@ -95,6 +95,7 @@ def read_folder(folder: Path) -> tuple[list[RecordedStudy], list[Record], list[s
     for path in paths:
         try:
             record = read_record(path)
+            _ = record.config  # A deck that cannot be read makes no series.
         except UsageError as error:
             notes.append(f"left out: {error}")
             continue

@@ -22,6 +22,7 @@ os.environ.setdefault("HDF5_USE_FILE_LOCKING", "FALSE")
 CONVENTIONS = "Partita-1"
 SCHEMA = 2  # The newest schema_version that this package knows; lib/partita/io writes it.
 INTEGERS = ("schema_version", "ranks", "threads_per_rank", "complete", "verified", "oversubscribed", "git_dirty")
+TEXTS = ("app", "strategy", "study", "point", "git_sha", "exit_reason", "verification")
 NUMBERS = {  # Columns that pictures are made of.
     "evaluation": ("step", "loss", "accuracy", "samples"),
     "peaks": ("flop_per_s", "byte_per_s"),
@@ -201,6 +202,8 @@ def _read(path: Path, file: h5py.File, with_steps: bool) -> Record:
     attributes = {name: _plain(value) for name, value in file.attrs.items()}
     _check(path, attributes)
     toml = _plain(file["config/toml"][()]) if "config/toml" in file else ""
+    if not isinstance(toml, str):
+        raise ValueError("/config/toml holds no text")
     environment = (
         {name: str(_plain(value)) for name, value in file["environment"].attrs.items()} if "environment" in file else {}
     )
@@ -214,10 +217,10 @@ def _read(path: Path, file: h5py.File, with_steps: bool) -> Record:
     record = Record(path, attributes, toml, environment, groups=groups, timeline=_timeline(file))
     if not with_steps or "steps" not in file:
         return record
+    written = int(file["steps_written"][()])  # Ahead of the columns: a run that goes on adds rows between the two.
     columns = _columns(file["steps"])
     phases, classes = (tuple(str(v) for v in columns[name]) for name in ("phase", "phase_class"))
     planned = len(columns["loss"])
-    written = int(file["steps_written"][()])
     if not 0 <= written <= planned:
         raise ValueError(f"/steps_written is {written}, /steps has {planned} rows")
     cut = {
@@ -232,7 +235,11 @@ def _read(path: Path, file: h5py.File, with_steps: bool) -> Record:
                 f"/steps/{name} has {cut[name].shape} values, not one for each step and {' and '.join(axes)}"
             )
     record = replace(record, phases=phases, classes=classes, steps=cut, planned_steps=planned)
-    assert len(record.step_s) == len(record.phase_s)  # Read once: columns that are missing are noticed here.
+    if len(phases) != len(classes):
+        raise ValueError(f"/steps/phase_class has {len(classes)} values, /steps/phase {len(phases)}")
+    # Read once: columns that are missing are noticed here.
+    if not (record.step_s > 0).all() or not (record.mean_step_s > 0).all() or len(record.phase_s) != len(record.step_s):
+        raise ValueError("/steps has steps that took no time")
     return record
 
 
@@ -244,6 +251,12 @@ def _check(path: Path, attributes: dict[str, Any]) -> None:
     for name in INTEGERS:
         if name in attributes and not isinstance(attributes[name], int):
             raise UsageError(f"{path}: {name}", f"{attributes[name]!r} is no integer", "one integer")
+    for name in ("ranks", "threads_per_rank"):
+        if attributes.get(name, 1) < 1:
+            raise UsageError(f"{path}: {name}", str(attributes[name]), "1 or more")
+    for name in TEXTS:
+        if not isinstance(attributes.get(name, ""), str):
+            raise UsageError(f"{path}: {name}", f"{attributes[name]!r} is no text", "one text")
     if not isinstance(flop := attributes.get("flop_per_step", 0), int | float):
         raise UsageError(f"{path}: flop_per_step", f"{flop!r} is no number", "one number")
     if not 1 <= (schema := attributes.get("schema_version", 0)) <= SCHEMA:

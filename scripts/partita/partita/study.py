@@ -147,6 +147,8 @@ class _Reader:
         value = self.get(key, str, default, allowed)
         if not value.strip():
             raise self.fail(key, "an empty text", allowed)
+        if not value.isprintable():
+            raise self.fail(key, f"{_shown(value)} has characters that cannot be printed", allowed)
         return value
 
     def table(self, key: str) -> dict[str, Any]:

@@ -28,9 +28,9 @@ def validate(plan: Plan, points: Iterable[Point], token: str) -> int:
     """
     decks = distinct(points)
     with tempfile.TemporaryDirectory(prefix="partita-") as folder:
-        for point in decks:
-            log = Path(folder) / f"{point.stem}.log"
-            command = [*plan.command(point, Path(folder) / f"{point.stem}.h5"), "--validate"]
+        for number, point in enumerate(decks):
+            log = Path(folder) / f"{number}.log"
+            command = [*plan.command(point, Path(folder) / f"{number}.h5"), "--validate"]
             ended = launch.run(command, log, plan.study.root, plan.environment(point), plan.study.timeout_s, token)
             if ended.status == 0 and not ended.timed_out:
                 continue

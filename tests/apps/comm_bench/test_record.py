@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """The record of comm_bench, as xarray and h5py see it."""
 
+import json
 import os
 import subprocess
 from pathlib import Path
@@ -16,13 +17,19 @@ SIZES = [8, 256, 8192, 262144]  # of inputs/comm_bench/tiny.toml
 REPEATS = 10
 
 
+def run(path, ranks, *arguments, cache=None):
+    """comm_bench on the tiny deck."""
+    app, mpiexec = os.environ["PARTITA_COMM_BENCH"], os.environ["PARTITA_MPIEXEC"]
+    command = [mpiexec, "-n", str(ranks), app, "inputs/comm_bench/tiny.toml", "--output", path, *arguments]
+    environment = {**os.environ, **({"PARTITA_CACHE": str(cache)} if cache else {})}
+    return subprocess.run(command, cwd=ROOT, env=environment, check=True, capture_output=True, text=True)
+
+
 @pytest.fixture(scope="module")
 def record(tmp_path_factory):
     """The record of one run at two ranks."""
     path = tmp_path_factory.mktemp("comm_bench") / "x.h5"
-    app, mpiexec = os.environ["PARTITA_COMM_BENCH"], os.environ["PARTITA_MPIEXEC"]
-    deck = "inputs/comm_bench/tiny.toml"
-    subprocess.run([mpiexec, "-n", str(RANKS), app, deck, "--output", path], cwd=ROOT, check=True)
+    run(path, RANKS, "--set", "run.calibration=fresh")
     return path
 
 
@@ -65,3 +72,72 @@ def test_summary_and_verdict(record):
         assert value["ring_speed_vs_mpi_least"] == file["allreduce/speed_vs_mpi"][-1, 1]  # one size is 64 KiB or more
         assert value["ping_pong_latency_s"] == file["ping_pong/median_s"][0, 0]
         assert file.attrs["verified"] == 1 and file.attrs["complete"] == 1
+
+
+def test_prediction_counts_every_message_and_byte(record):
+    """Seconds are reported, not judged: the ratio is of this machine at this hour."""
+    with h5py.File(record) as file:
+        rates = dict(zip(file["calibration/quantity"].asstr()[:], file["calibration/value"][:]))
+        latency, link = rates["ping_pong_latency_s"], rates["shift_byte_per_s"]
+        rows = {name: i for i, name in enumerate(file["traffic/algorithm"].asstr()[:])}
+        traffic = {name: file[f"traffic/{name}"] for name in ("calls", "messages", "sent_bytes", "seconds", "predicted_s")}
+        for algorithm, row in rows.items():
+            sent = float(traffic["sent_bytes"][row].max())
+            if algorithm == "ring":
+                # At two ranks: half of what is sent is a partial sum; as much arrives, and is added.
+                messages, link_bytes, memory = float(traffic["messages"][row].max()), sent, 3 * sent / 2
+            else:
+                # Two messages of half the buffer, of which the first is added; up to 2 KiB one of all, added.
+                calls = [1 + (2 + REPEATS) * min(max(64 * 1024 // size, 1), 32) for size in SIZES]
+                messages = sum(n * (1 if size <= 2048 else 2) for n, size in zip(calls, SIZES))
+                link_bytes = sent
+                memory = 3 * sum(n * size * (1 if size <= 2048 else 0.5) for n, size in zip(calls, SIZES))
+            expected = messages * latency + link_bytes / link + memory / rates["triad_byte_per_s"]
+            predicted = float(traffic["predicted_s"][row])
+            np.testing.assert_allclose(predicted, expected, rtol=1e-9)
+            measured = float(traffic["seconds"][row].max())
+            print(f"{algorithm}: predicted {predicted:.3g} s, measured {measured:.3g} s, {measured / predicted:.2f} times")
+
+
+@pytest.mark.parametrize("ranks", [1, len(os.sched_getaffinity(0)) + 1])
+def test_no_ratio_is_claimed_of_one_rank_or_without_a_core_for_each(tmp_path, ranks):
+    if ranks > 8:
+        pytest.skip("too many cores to be short of them")
+    gate = ["--set", "verify.least_speed=0.001", "--set", "bench.operation=allreduce", "--set", "bench.repeats=2"]
+    done = run(tmp_path / "x.h5", ranks, *gate)
+    assert "times as fast" not in done.stdout and "# speed_vs_mpi is left out" in done.stdout
+    assert "verify.least_speed is not checked" in done.stdout
+    with h5py.File(tmp_path / "x.h5") as file:
+        assert np.isnan(file["allreduce/speed_vs_mpi"][:]).all()
+        assert "ring_speed_vs_mpi_least" not in file["summary/metric"].asstr()[:]
+
+
+@pytest.mark.parametrize("damage", ["", "{", "[]", '{"key": 7}', "cut", "text", "empty"])
+def test_a_damaged_calibration_is_said_and_measured_again(tmp_path, cached, damage):
+    (kept,) = (cached / "calibration").glob("*.json")
+    whole = kept.read_text()
+    tree = json.loads(whole)
+    if damage == "text":
+        tree["entries"][0]["value"] = "fast"
+        kept.write_text(json.dumps(tree))
+    elif damage == "empty":
+        kept.write_text(json.dumps({**tree, "entries": []}))
+    else:
+        kept.write_text(whole[: len(whole) // 2] if damage == "cut" else damage)
+    done = run(tmp_path / "x.h5", 1, *QUICK, cache=cached)
+    assert f"warning: {kept}: damaged: this machine is measured again\n" in done.stderr
+    assert [e["name"] for e in json.loads(kept.read_text())["entries"]] == [e["name"] for e in tree["entries"]]
+    with h5py.File(tmp_path / "x.h5") as file:
+        assert (file["calibration/value"][:] > 0).all() and len(file["calibration/value"]) == len(tree["entries"])
+
+
+QUICK = ["--set", "run.calibration=cached", "--set", "bench.operation=allreduce", "--set", "bench.max_bytes=64"]
+
+
+@pytest.fixture(scope="module")
+def cached(tmp_path_factory):
+    """A cache with the calibration of one rank, which is then read without a word."""
+    cache = tmp_path_factory.mktemp("cache")
+    for _ in range(2):
+        assert "warning" not in run(cache / "x.h5", 1, *QUICK, cache=cache).stderr
+    return cache

@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // Scratch of the collectives is planned once: a call allocates no View.
+#include <string>
+#include <vector>
+
 #include <gtest/gtest.h>
 
 #include <partita/comm/collectives/allreduce.hpp>
 #include <partita/comm/collectives/tree_allreduce.hpp>
-#include <string>
-#include <vector>
 
 #include "support/mpi.hpp"
 
@@ -42,7 +43,7 @@ TEST_P(allocations, none_in_an_allreduce) {
 }
 
 TEST_P(allocations, none_in_a_tree_allreduce) {
-  TreeAllreduce<float> tree(comm_, std::get<0>(GetParam()), 101, 24);
+  TreeAllreducePlan<float> tree(comm_, std::get<0>(GetParam()), 101, 24);
   const Vector<float> nodes("nodes", 101 * tree.cover().size());
   EXPECT_EQ(allocations_of([&] { tree.run(exec_, nodes); }), std::vector<std::string>{});
 }

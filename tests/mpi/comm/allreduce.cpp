@@ -1,12 +1,14 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // The sum over ranks by both algorithms: right, the same bits everywhere, and the traffic that the closed forms say.
+#include <string>
+#include <tuple>
+
 #include <gtest/gtest.h>
 
 #include <partita/comm/closed_forms.hpp>
 #include <partita/comm/collectives/allreduce.hpp>
-#include <string>
-#include <tuple>
 
+#include "support/caught.hpp"
 #include "support/collective.hpp"
 #include "support/mpi.hpp"
 
@@ -72,7 +74,8 @@ TEST_P(allreduce, stages_through_the_host_where_mpi_cannot_reach_the_device) {
 TEST_P(allreduce, refuses_another_extent) {
   AllreducePlan<float> plan(world(), GetParam(), 10);
   const Vector<float> x("partita::test::allreduce::x", 11);
-  EXPECT_THROW(plan.run(Exec(), x), ShapeError);
+  EXPECT_EQ(::partita::testing::caught<ShapeError>([&] { plan.run(Exec(), x); }),
+            "AllreducePlan::run: inout has 11 elements: expected 10, as planned");
 }
 
 INSTANTIATE_TEST_SUITE_P(by, allreduce, ::testing::Values(Allreduce::mpi, Allreduce::ring),
@@ -122,7 +125,7 @@ TEST(allreduce_ring, sends_exactly_the_closed_form) {
 TEST(allreduce_ring, halves_do_what_they_say) {
   const int P = world().size(), me = world().rank();
   const index_t n = 103;
-  detail::Ring<float, detail::Side::exec> ring(world(), n, {.chunk_bytes = 32, .most_chunks = 100});
+  detail::RingPlan<float, detail::Side::exec> ring(world(), n, {.chunk_bytes = 32, .most_chunks = 100});
   Traffic counted;
   TrafficEntry& entry = counted.entry("reduce_scatter", "ring", "data");
   const Vector<float> x = make_input<float>(me, n);

@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: BSD-3-Clause
-#include <gtest/gtest.h>
-
 #include <numeric>
-#include <partita/comm/communicator.hpp>
 #include <string>
 #include <utility>
 #include <vector>
+
+#include <gtest/gtest.h>
+
+#include <partita/comm/communicator.hpp>
 
 #include "support/collective.hpp"
 #include "support/mpi.hpp"

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // What an Environment tells; how it ends is tested from outside with guard_probe.
-#include <gtest/gtest.h>
-
-#include <Kokkos_Core.hpp>
 #include <string>
+
+#include <gtest/gtest.h>
+#include <Kokkos_Core.hpp>
 
 #include "support/mpi.hpp"
 

@@ -5,12 +5,13 @@
 #include <iostream>
 #include <map>
 #include <new>
-#include <partita/comm/environment.hpp>
-#include <partita/core/machine.hpp>
-#include <partita/core/types.hpp>
 #include <stdexcept>
 #include <string>
 #include <thread>
+
+#include <partita/comm/environment.hpp>
+#include <partita/core/machine.hpp>
+#include <partita/core/types.hpp>
 
 using namespace partita;
 

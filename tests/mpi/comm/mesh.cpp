@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: BSD-3-Clause
+#include <string>
+#include <vector>
+
 #include <gtest/gtest.h>
 
 #include <partita/comm/mesh.hpp>
-#include <string>
-#include <vector>
 
 #include "support/caught.hpp"
 #include "support/collective.hpp"
@@ -51,17 +52,17 @@ TEST(mesh, is_row_major) {
 TEST(mesh, refuses_what_does_not_fit) {
   const int P = world().size();
   const auto refuse = [](std::vector<Axis> axes) { return caught<UsageError>([&] { Mesh(world(), axes); }); };
-  EXPECT_EQ(refuse({{"data", P}, {"tensor", 2}}), "mesh: data " + std::to_string(P) + " x tensor 2 needs " +
-                                                      std::to_string(2 * P) + " ranks, and there are " +
-                                                      std::to_string(P));
-  EXPECT_EQ(refuse({{"data", P}, {"data", 1}}), "mesh: axis data is given twice");
-  EXPECT_EQ(refuse({{"data", P}, {"tensor", 0}}), "mesh: axis tensor has extent 0, at least 1 is needed");
+  EXPECT_EQ(refuse({{"data", P}, {"tensor", 2}}), "mesh: data " + std::to_string(P) + " x tensor 2 is a mesh of " +
+                                                      std::to_string(2 * P) + " ranks: expected " + std::to_string(P) +
+                                                      ", as many as there are");
+  EXPECT_EQ(refuse({{"data", P}, {"data", 1}}), "mesh: axis data is given twice: expected a name for each axis");
+  EXPECT_EQ(refuse({{"data", P}, {"tensor", 0}}), "mesh: axis tensor has extent 0: expected at least 1");
 }
 
 TEST(mesh, names_the_axes_it_has) {
   const Mesh mesh(world(), {{"data", world().size()}});
   EXPECT_EQ(caught<Error>([&] { mesh["tensor"]; }),
-            "mesh: no axis tensor; the axes are data " + std::to_string(world().size()));
+            "mesh: no axis tensor: expected one of data " + std::to_string(world().size()));
 }
 
 }  // namespace

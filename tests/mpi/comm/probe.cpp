@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: BSD-3-Clause
+#include <cmath>
+#include <vector>
+
 #include <gtest/gtest.h>
 
 #include <partita/comm/probe.hpp>
-#include <vector>
 
 #include "support/mpi.hpp"
 
@@ -20,6 +22,13 @@ TEST(probe, ping_pong_gives_its_samples_to_the_first_rank) {
   } else {
     EXPECT_TRUE(samples.empty());
   }
+}
+
+TEST(probe, all_ranks_shift_at_once_and_know_the_rate_of_the_slowest) {
+  const double rate = shift_byte_per_s(world());
+  EXPECT_GT(rate, 0.0);
+  EXPECT_EQ(std::isinf(rate), world().size() == 1);
+  EXPECT_EQ(world().allreduce(rate, Op::min), world().allreduce(rate, Op::max));
 }
 
 TEST(probe, clock_offsets_are_small_on_one_host) {

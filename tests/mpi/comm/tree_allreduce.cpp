@@ -1,21 +1,24 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // The all-reduce of deterministic mode: bit for bit the serial tree sum, whoever holds the chunks and however they
 // travel.
-#include <gtest/gtest.h>
-
-#include <partita/comm/closed_forms.hpp>
-#include <partita/comm/collectives/tree_allreduce.hpp>
 #include <set>
 #include <string>
 #include <tuple>
 #include <vector>
 
+#include <gtest/gtest.h>
+
+#include <partita/comm/closed_forms.hpp>
+#include <partita/comm/collectives/tree_allreduce.hpp>
+
+#include "support/caught.hpp"
 #include "support/collective.hpp"
 #include "support/mpi.hpp"
 
 namespace partita::comm {
 namespace {
 
+using ::partita::testing::caught;
 using test::world;
 
 /// Element i of the sum over chunk c: magnitudes that differ, so that every order of sums gives other bits.
@@ -34,7 +37,7 @@ S serial_tree(index_t lo, index_t hi, index_t i) {
 }
 
 template <class S>
-Vector<S> nodes_of(const TreeAllreduce<S>& tree, index_t n) {
+Vector<S> nodes_of(const TreeAllreducePlan<S>& tree, index_t n) {
   const Vector<S> nodes("nodes", static_cast<index_t>(tree.cover().size()) * n);
   const auto host = Kokkos::create_mirror_view(nodes);
   index_t at = 0;
@@ -46,7 +49,7 @@ Vector<S> nodes_of(const TreeAllreduce<S>& tree, index_t n) {
 
 template <class S>
 void expect_tree_sum(const Communicator& comm, Allreduce how, index_t n, index_t C) {
-  TreeAllreduce<S> tree(comm, how, n, C, {.chunk_bytes = 64, .most_chunks = 100});
+  TreeAllreducePlan<S> tree(comm, how, n, C, {.chunk_bytes = 64, .most_chunks = 100});
   for (int call = 0; call < 2; ++call) {
     tree.run(Exec(), nodes_of(tree, n));
     const auto result = Kokkos::create_mirror_view_and_copy(Kokkos::HostSpace(), tree.result());
@@ -84,7 +87,7 @@ TEST_P(tree_allreduce, sends_exactly_the_closed_form) {
     for (const index_t n : {0, 3, 37}) {
       Traffic counted;
       const Communicator comm = Communicator::borrow(world().handle(), "data", &counted, true);
-      TreeAllreduce<float> tree(comm, GetParam(), n, C);
+      TreeAllreducePlan<float> tree(comm, GetParam(), n, C);
       tree.run(Exec(), nodes_of(tree, n));
       const TrafficEntry& entry = counted.entry("tree_allreduce", to_string(GetParam()), "data");
       const auto form = ring ? closed_forms::tree_allreduce_ring_bytes : closed_forms::tree_allreduce_mpi_bytes;
@@ -96,9 +99,13 @@ TEST_P(tree_allreduce, sends_exactly_the_closed_form) {
 }
 
 TEST_P(tree_allreduce, refuses_no_chunks_and_other_extents) {
-  EXPECT_THROW(TreeAllreduce<float>(world(), GetParam(), 10, 0), ShapeError);
-  TreeAllreduce<float> tree(world(), GetParam(), 10, 24);
-  EXPECT_THROW(tree.run(Exec(), Vector<float>("nodes", 9)), ShapeError);
+  EXPECT_EQ(caught<ShapeError>([] { TreeAllreducePlan<float>(world(), GetParam(), 10, 0); }),
+            "TreeAllreducePlan: 0 chunks: expected at least 1");
+  TreeAllreducePlan<float> tree(world(), GetParam(), 10, 24);
+  const std::size_t nodes = tree.cover().size();
+  EXPECT_EQ(caught<ShapeError>([&] { tree.run(Exec(), Vector<float>("nodes", 9)); }),
+            "TreeAllreducePlan::run: nodes has 9 elements: expected " + std::to_string(10 * nodes) + ", for " +
+                std::to_string(nodes) + " nodes of 10");
 }
 
 INSTANTIATE_TEST_SUITE_P(by, tree_allreduce, ::testing::Values(Allreduce::mpi, Allreduce::ring),

@@ -99,5 +99,24 @@ TEST(traffic_rows, the_busiest_rank_predicts_the_time) {
   }
 }
 
+TEST(traffic_rows, the_work_of_the_algorithm_predicts_the_time) {
+  comm::Traffic traffic;
+  comm::TrafficEntry& entry = traffic.entry("allreduce", "mpi", "data");
+  entry = {"allreduce", "mpi", "data", 1, 1, 1000, 0, 0, 0};
+  entry.work = {6, 1500.0 + world().rank(), 2000};
+  const auto rows = collect_traffic(world(), traffic,
+                                    {{"ping_pong_latency_s", 1e-3, "s", ""},
+                                     {"ping_pong_byte_per_s", 1e9, "", ""},
+                                     {"shift_byte_per_s", 1e4, "", ""},  // all ranks at once, as in the algorithm
+                                     {"triad_byte_per_s", 1e5, "", ""}});
+  if (!world().is_root()) return;
+  const int last = world().size() - 1;
+  if (last == 0) {
+    EXPECT_TRUE(std::isnan(rows.at(0).predicted_s));
+  } else {
+    EXPECT_DOUBLE_EQ(rows.at(0).predicted_s, 6e-3 + (1500 + last) / 1e4 + 2000 / 1e5);
+  }
+}
+
 }  // namespace
 }  // namespace partita::driver

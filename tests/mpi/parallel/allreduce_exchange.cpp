@@ -4,9 +4,9 @@
 #include <partita/comm/closed_forms.hpp>
 #include <partita/core/error.hpp>
 #include <partita/core/partition.hpp>
+
 #include <support/collective.hpp>
 #include <support/mpi.hpp>
-
 #include "problem.hpp"
 
 namespace partita::parallel::test {

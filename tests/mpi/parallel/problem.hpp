@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #pragma once
 
+#include <vector>
+
 #include <partita/core/random.hpp>
 #include <partita/core/tree.hpp>
 #include <partita/nn/cnn.hpp>
@@ -9,7 +11,6 @@
 #include <partita/nn/train_step.hpp>
 #include <partita/parallel/exchanges/allreduce.hpp>
 #include <partita/parallel/replicas.hpp>
-#include <vector>
 
 namespace partita::parallel::test {
 

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: BSD-3-Clause
+#include <tuple>
+
 #include <gtest/gtest.h>
 
 #include <support/allocation_counter.hpp>
 #include <support/collective.hpp>
 #include <support/kokkos_observer.hpp>
 #include <support/mpi.hpp>
-#include <tuple>
-
 #include "problem.hpp"
 
 // A whole training step, as an app makes it: after warm-up it allocates nothing, fences only around the all-reduce, and

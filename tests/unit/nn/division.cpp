@@ -45,9 +45,9 @@ TEST(division, covers_the_batch_in_order) {
 }
 
 TEST(division, refuses_what_cannot_be_shared_with_the_number_that_would_do) {
-  EXPECT_NE(caught<UsageError>([] { divide(7, 4, 0, 2, 0); }).find("give at least 8"), std::string::npos);
+  EXPECT_NE(caught<UsageError>([] { divide(7, 4, 0, 2, 0); }).find("at least 8"), std::string::npos);
   EXPECT_NE(caught<UsageError>([] { divide(96, 4, 0, 2, 7); }).find("7 chunks"), std::string::npos);
-  EXPECT_NE(caught<UsageError>([] { divide(0, 1, 0, 1, 0); }).find("give at least 1"), std::string::npos);
+  EXPECT_NE(caught<UsageError>([] { divide(0, 1, 0, 1, 0); }).find("at least 1"), std::string::npos);
 }
 
 }  // namespace

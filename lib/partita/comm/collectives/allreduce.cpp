@@ -1,8 +1,11 @@
 // SPDX-License-Identifier: BSD-3-Clause
+#include <partita/comm/collectives/allreduce.hpp>
+
 #include <fmt/format.h>
+#include <Kokkos_Profiling_ScopedRegion.hpp>
 
 #include <partita/comm/closed_forms.hpp>
-#include <partita/comm/collectives/allreduce.hpp>
+#include <partita/core/error.hpp>
 
 namespace partita::comm {
 
@@ -13,29 +16,28 @@ AllreducePlan<S>::AllreducePlan(const Communicator& comm, Allreduce how, index_t
     : comm_(&comm),
       how_(how),
       elements_(elements),
-      entry_(comm.traffic() == nullptr ? nullptr : &comm.traffic()->entry("allreduce", to_string(how), comm.name())),
+      entry_(comm.traffic_entry("allreduce", to_string(how))),
       expected_bytes_(static_cast<double>(
           how == Allreduce::ring ? closed_forms::ring_allreduce_bytes(elements, comm.size(), comm.rank(), sizeof(S))
                                  : elements * static_cast<index_t>(sizeof(S)))),
+      work_(mpi_allreduce_work(elements * static_cast<index_t>(sizeof(S)), comm.size())),
+      region_(fmt::format("partita::comm::allreduce::{}", to_string(how))),
       staging_(comm.gpu_aware(), elements) {
   if (how_ == Allreduce::mpi) return;
-  if (staging_.direct())
-    ring_ = std::make_unique<detail::Ring<S, detail::Side::exec>>(comm, elements, options);
-  else
-    staged_ring_ = std::make_unique<detail::Ring<S, detail::Side::host>>(comm, elements, options);
+  ring_ = detail::SidedPlan<detail::RingPlan, S>(staging_.direct(), comm, elements, options);
+  work_ = ring_.with(Exec(), [](const auto& ring, const auto&) { return ring.work(); });
 }
 
 template <class S>
 void AllreducePlan<S>::run(const Exec& exec, Vector<S> inout) {
   if (static_cast<index_t>(inout.extent(0)) != elements_)
-    throw ShapeError(
-        fmt::format("AllreducePlan::run: inout has {} elements, the plan is for {}", inout.extent(0), elements_));
-  TrafficCall traffic(entry_, expected_bytes_);
+    refuse<ShapeError>("AllreducePlan::run", fmt::format("inout has {} elements", inout.extent(0)),
+                       fmt::format("{}, as planned", elements_));
+  const Kokkos::Profiling::ScopedRegion region(region_);
+  TrafficCall traffic(entry_, expected_bytes_, work_);
   S* data = staging_.begin(exec, inout);
   if (ring_) {
-    ring_->allreduce(exec, data, traffic);
-  } else if (staged_ring_) {
-    staged_ring_->allreduce(HostExec(), data, traffic);
+    ring_.with(exec, [&](auto& ring, const auto& space) { ring.allreduce(space, data, traffic); });
   } else {
     detail::for_each_piece(elements_, [&](index_t offset, int count) {
       detail::check(MPI_Allreduce(MPI_IN_PLACE, data + offset, count, detail::mpi_type<S>(), MPI_SUM, comm_->handle()),

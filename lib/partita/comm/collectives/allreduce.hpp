@@ -1,12 +1,14 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #pragma once
 
-#include <memory>
+#include <string>
+#include <string_view>
+
 #include <partita/comm/collectives/ring.hpp>
+#include <partita/comm/collectives/sides.hpp>
 #include <partita/comm/collectives/staging.hpp>
 #include <partita/comm/communicator.hpp>
 #include <partita/core/types.hpp>
-#include <string_view>
 
 namespace partita::comm {
 
@@ -19,6 +21,7 @@ std::string_view to_string(Allreduce how);
 ///
 /// Scratch is planned once; a call allocates nothing.
 /// Traffic  operation "allreduce". ring: closed_forms::ring_allreduce_bytes, every message counted; mpi: the payload.
+/// Region   partita::comm::allreduce::ring or ::mpi, in Kokkos Tools.
 template <class S>
 class AllreducePlan {
  public:
@@ -39,9 +42,10 @@ class AllreducePlan {
   index_t elements_;
   TrafficEntry* entry_;
   double expected_bytes_;
+  Work work_;
+  std::string region_;
   Staging<S> staging_;
-  std::unique_ptr<detail::Ring<S, detail::Side::exec>> ring_;         // where MPI takes pointers of Exec
-  std::unique_ptr<detail::Ring<S, detail::Side::host>> staged_ring_;  // where it does not
+  detail::SidedPlan<detail::RingPlan, S> ring_;  // none for MPI's own
 };
 
 /// The same for a sum that is needed once: plans, runs, forgets.

@@ -1,14 +1,21 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include <partita/comm/collectives/broadcast.hpp>
+
+#include <string>
+
+#include <Kokkos_Profiling_ScopedRegion.hpp>
+
 #include <partita/comm/collectives/staging.hpp>
 
 namespace partita::comm {
 
 template <class S>
 void broadcast(const Exec& exec, const Communicator& comm, Vector<S> values, int root) {
+  static const std::string name = "partita::comm::broadcast";  // made once
+  const Kokkos::Profiling::ScopedRegion region(name);
   const auto n = static_cast<index_t>(values.extent(0));
   const index_t bytes = n * static_cast<index_t>(sizeof(S));
-  TrafficEntry* entry = comm.traffic() == nullptr ? nullptr : &comm.traffic()->entry("broadcast", "mpi", comm.name());
+  TrafficEntry* entry = comm.traffic_entry("broadcast", "mpi");
   const index_t payload = comm.is_root(root) && comm.size() > 1 ? bytes : 0;
   TrafficCall traffic(entry, static_cast<double>(payload));
   const Staging<S> staging(comm.gpu_aware(), n);

@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: BSD-3-Clause
-#include <Kokkos_Core.hpp>
 #include <partita/comm/collectives/kernels.hpp>
+
 #include <string>
+
+#include <Kokkos_Core.hpp>
 
 namespace partita::comm::detail {
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
-#include <algorithm>
 #include <partita/comm/collectives/ring.hpp>
+
+#include <algorithm>
 #include <string>
 
 namespace partita::comm::detail {
@@ -12,7 +13,7 @@ constexpr index_t divide_up(index_t a, index_t b) { return (a + b - 1) / b; }
 }  // namespace
 
 template <class S, Side side>
-Ring<S, side>::Ring(const Communicator& comm, index_t elements, RingOptions options)
+RingPlan<S, side>::RingPlan(const Communicator& comm, index_t elements, RingOptions options)
     : comm_(&comm), elements_(elements) {
   const index_t longest = segment(0).extent;
   const index_t least = std::max<index_t>(1, options.chunk_bytes / static_cast<index_t>(sizeof(S)));
@@ -28,30 +29,52 @@ Ring<S, side>::Ring(const Communicator& comm, index_t elements, RingOptions opti
 }
 
 template <class S, Side side>
-Range Ring<S, side>::range(int segment, index_t chunk) const {
+Range RingPlan<S, side>::range(int segment, index_t chunk) const {
   const Slice& whole = segments_[static_cast<std::size_t>(segment)];
   const index_t begin = std::min(chunk * chunk_, whole.extent);
   return {whole.offset + begin, std::min(chunk_, whole.extent - begin)};
 }
 
 template <class S, Side side>
-void Ring<S, side>::allreduce(const Space<side>& exec, S* data, TrafficCall& traffic) {
+void RingPlan<S, side>::allreduce(const Space<side>& exec, S* data, TrafficCall& traffic) {
   walk(exec, data, 0, 2 * comm_->size() - 2, traffic);
 }
 template <class S, Side side>
-void Ring<S, side>::reduce_scatter(const Space<side>& exec, S* data, TrafficCall& traffic) {
+void RingPlan<S, side>::reduce_scatter(const Space<side>& exec, S* data, TrafficCall& traffic) {
   walk(exec, data, 0, comm_->size() - 1, traffic);
 }
 template <class S, Side side>
-void Ring<S, side>::all_gather(const Space<side>& exec, S* data, TrafficCall& traffic) {
+void RingPlan<S, side>::all_gather(const Space<side>& exec, S* data, TrafficCall& traffic) {
   walk(exec, data, comm_->size() - 1, 2 * comm_->size() - 2, traffic);
+}
+
+template <class S, Side side>
+Work RingPlan<S, side>::work() const {
+  return work(0, 2 * comm_->size() - 2);
+}
+template <class S, Side side>
+Work RingPlan<S, side>::all_gather_work() const {
+  return work(comm_->size() - 1, 2 * comm_->size() - 2);
+}
+
+template <class S, Side side>
+Work RingPlan<S, side>::work(int first_step, int end_step) const {
+  Work work;
+  if (comm_->size() == 1) return work;
+  for (int step = first_step; step < end_step; ++step)
+    for (index_t chunk = 0; chunk < chunks_; ++chunk) {
+      const index_t leaves = sent({step, chunk}).extent * static_cast<index_t>(sizeof(S));
+      const index_t arrives = received({step, chunk}).extent * static_cast<index_t>(sizeof(S));
+      work += {leaves > 0 ? 1.0 : 0.0, static_cast<double>(leaves), adds({step, chunk}) ? sum_bytes(arrives) : 0.0};
+    }
+  return work;
 }
 
 // Every rank walks the same list of items, receives and sends in its order, so messages match by order alone. Item i
 // is received only after all items before it, and sent once the item that it passes on has been. The rank that is
 // furthest behind finds what it waits for sent: nobody waits in a circle.
 template <class S, Side side>
-void Ring<S, side>::walk(const Space<side>& exec, S* data, int first_step, int end_step, TrafficCall& traffic) {
+void RingPlan<S, side>::walk(const Space<side>& exec, S* data, int first_step, int end_step, TrafficCall& traffic) {
   if (comm_->size() == 1 || elements_ == 0) return;
   data_ = data;
   first_step_ = first_step;
@@ -77,7 +100,7 @@ void Ring<S, side>::walk(const Space<side>& exec, S* data, int first_step, int e
 }
 
 template <class S, Side side>
-void Ring<S, side>::post_receives() {
+void RingPlan<S, side>::post_receives() {
   for (; receives_posted_ < std::min(items_, received_ + window_); ++receives_posted_) {
     const Item it = item(receives_posted_);
     const Range into = received(it);
@@ -101,12 +124,12 @@ void Ring<S, side>::post_receives() {
 }
 
 template <class S, Side side>
-bool Ring<S, side>::may_send(index_t i) const {
+bool RingPlan<S, side>::may_send(index_t i) const {
   return i < (item(i).step == first_step_ ? window_ : chunks_) + received_;
 }
 
 template <class S, Side side>
-void Ring<S, side>::post_sends(TrafficCall& traffic) {
+void RingPlan<S, side>::post_sends(TrafficCall& traffic) {
   for (; sends_posted_ < items_ && may_send(sends_posted_); ++sends_posted_) {
     if (sends_posted_ - sends_done_ == static_cast<index_t>(sends_.size())) complete_sends(sends_done_ + 1);
     const Range from = sent(item(sends_posted_));
@@ -119,13 +142,13 @@ void Ring<S, side>::post_sends(TrafficCall& traffic) {
 }
 
 template <class S, Side side>
-void Ring<S, side>::complete_sends(index_t end) {
+void RingPlan<S, side>::complete_sends(index_t end) {
   for (; sends_done_ < end; ++sends_done_)
     check(MPI_Wait(&sends_[send_slot(sends_done_)], MPI_STATUS_IGNORE), "MPI_Wait", comm_->name());
 }
 
 template <class S, Side side>
-void Ring<S, side>::notice_sends() {
+void RingPlan<S, side>::notice_sends() {
   for (; sends_done_ < sends_posted_; ++sends_done_) {
     int left = 0;
     check(MPI_Test(&sends_[send_slot(sends_done_)], &left, MPI_STATUS_IGNORE), "MPI_Test", comm_->name());
@@ -133,9 +156,9 @@ void Ring<S, side>::notice_sends() {
   }
 }
 
-template class Ring<float, Side::exec>;
-template class Ring<double, Side::exec>;
-template class Ring<float, Side::host>;
-template class Ring<double, Side::host>;
+template class RingPlan<float, Side::exec>;
+template class RingPlan<double, Side::exec>;
+template class RingPlan<float, Side::host>;
+template class RingPlan<double, Side::host>;
 
 }  // namespace partita::comm::detail

@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #pragma once
 
+#include <vector>
+
 #include <partita/comm/collectives/kernels.hpp>
 #include <partita/comm/communicator.hpp>
+#include <partita/comm/work.hpp>
 #include <partita/core/partition.hpp>
 #include <partita/core/types.hpp>
-#include <vector>
 
 namespace partita::comm {
 
@@ -28,12 +30,21 @@ namespace detail {
 /// rank holds all. A segment travels in chunks: while one is added, the next arrive, and one that was
 /// added is passed on at once.
 ///
+///     P = 3, the segments A, B, C of ranks 0, 1, 2; a1 is rank 1's part of A, a12 the sum of a1 and a2
+///
+///              rank 0              rank 1              rank 2
+///     step 0   c0 -> 1, adds b2    a1 -> 2, adds c0    b2 -> 0, adds a1      reduce-scatter
+///     step 1   b02 -> 1, adds a12  c01 -> 2, adds b02  a12 -> 0, adds c01
+///              has A               has B               has C
+///     step 2   A -> 1, keeps C     B -> 2, keeps A     C -> 0, keeps B       all-gather
+///     step 3   C -> 1, keeps B     A -> 2, keeps C     B -> 0, keeps A
+///
 /// Scratch is planned here; a call allocates nothing.
 template <class S, Side side>
-class Ring {
+class RingPlan {
  public:
   /// comm must outlive the ring. Not collective.
-  Ring(const Communicator& comm, index_t elements, RingOptions options);
+  RingPlan(const Communicator& comm, index_t elements, RingOptions options);
 
   /// data (elements): the sum over ranks, on every rank. Collective; data must be ready, and is when this returns.
   void allreduce(const Space<side>& exec, S* data, TrafficCall& traffic);
@@ -43,6 +54,11 @@ class Ring {
   void all_gather(const Space<side>& exec, S* data, TrafficCall& traffic);
 
   Slice segment(int owner) const { return partition(elements_, comm_->size(), owner); }
+
+  /// Of an all-reduce: 2 (P-1) segments sent in chunks, the P-1 that arrive first added.
+  Work work() const;
+  /// Of its all-gather.
+  Work all_gather_work() const;
 
  private:
   using Buffer = Kokkos::View<S*, Kokkos::LayoutRight, typename Space<side>::memory_space>;
@@ -57,6 +73,7 @@ class Ring {
   Range received(const Item& it) const { return range(wrap(comm_->rank() - it.step - 2), it.chunk); }
   bool adds(const Item& it) const { return it.step < comm_->size() - 1; }
 
+  Work work(int first_step, int end_step) const;
   void walk(const Space<side>& exec, S* data, int first_step, int end_step, TrafficCall& traffic);
   bool may_send(index_t i) const;
   void post_receives();

@@ -1,17 +1,19 @@
 // SPDX-License-Identifier: BSD-3-Clause
+#include <partita/comm/collectives/tree_allreduce.hpp>
+
 #include <fmt/format.h>
+#include <Kokkos_Profiling_ScopedRegion.hpp>
 
 #include <partita/comm/closed_forms.hpp>
-#include <partita/comm/collectives/tree_allreduce.hpp>
-#include <partita/comm/collectives/tree_exchange.hpp>
-#include <string>
+#include <partita/comm/collectives/tree_plan.hpp>
+#include <partita/core/error.hpp>
 
 namespace partita::comm {
 
 namespace {
 
 std::vector<Node> my_cover(const Communicator& comm, index_t chunks) {
-  if (chunks < 1) throw ShapeError(fmt::format("TreeAllreduce: {} chunks, at least 1 is needed", chunks));
+  if (chunks < 1) refuse<ShapeError>("TreeAllreducePlan", fmt::format("{} chunks", chunks), "at least 1");
   const Slice mine = partition(chunks, comm.size(), comm.rank());
   return tree_cover(chunks, mine.offset, mine.end());
 }
@@ -30,46 +32,42 @@ Vector<S> make(const std::string& label, index_t elements) {
 }  // namespace
 
 template <class S>
-TreeAllreduce<S>::TreeAllreduce(const Communicator& comm, Allreduce how, index_t elements, index_t chunks,
-                                RingOptions options)
+TreeAllreducePlan<S>::TreeAllreducePlan(const Communicator& comm, Allreduce how, index_t elements, index_t chunks,
+                                        RingOptions options)
     : elements_(elements),
       cover_(my_cover(comm, chunks)),
-      entry_(comm.traffic() == nullptr ? nullptr
-                                       : &comm.traffic()->entry("tree_allreduce", to_string(how), comm.name())),
+      entry_(comm.traffic_entry("tree_allreduce", to_string(how))),
       expected_bytes_(closed_form(comm, how, elements, chunks, sizeof(S))),
+      region_(fmt::format("partita::comm::tree_allreduce::{}", to_string(how))),
       result_(make<S>("partita::comm::tree_allreduce::result", elements)),
       staged_nodes_(comm.gpu_aware(), static_cast<index_t>(cover_.size()) * elements),
-      staged_result_(comm.gpu_aware(), elements) {
-  if (comm.gpu_aware())
-    direct_ = std::make_unique<detail::TreeExchange<S, detail::Side::exec>>(comm, how, elements, chunks, options);
-  else
-    staged_ = std::make_unique<detail::TreeExchange<S, detail::Side::host>>(comm, how, elements, chunks, options);
+      staged_result_(comm.gpu_aware(), elements),
+      plan_(comm.gpu_aware(), comm, how, elements, chunks, options) {
+  work_ = plan_.with(Exec(), [](const auto& plan, const auto&) { return plan.work(); });
 }
 
 template <class S>
-TreeAllreduce<S>::~TreeAllreduce() = default;
+TreeAllreducePlan<S>::~TreeAllreducePlan() = default;
 template <class S>
-TreeAllreduce<S>::TreeAllreduce(TreeAllreduce&&) noexcept = default;
+TreeAllreducePlan<S>::TreeAllreducePlan(TreeAllreducePlan&&) noexcept = default;
 template <class S>
-TreeAllreduce<S>& TreeAllreduce<S>::operator=(TreeAllreduce&&) noexcept = default;
+TreeAllreducePlan<S>& TreeAllreducePlan<S>::operator=(TreeAllreducePlan&&) noexcept = default;
 
 template <class S>
-void TreeAllreduce<S>::run(const Exec& exec, ConstVector<S> nodes) {
+void TreeAllreducePlan<S>::run(const Exec& exec, ConstVector<S> nodes) {
   const auto expected = static_cast<index_t>(cover_.size()) * elements_;
   if (static_cast<index_t>(nodes.extent(0)) != expected)
-    throw ShapeError(fmt::format("TreeAllreduce::run: nodes has {} elements, this rank {} nodes of {}: expected {}",
-                                 nodes.extent(0), cover_.size(), elements_, expected));
-  TrafficCall traffic(entry_, expected_bytes_);
+    refuse<ShapeError>("TreeAllreducePlan::run", fmt::format("nodes has {} elements", nodes.extent(0)),
+                       fmt::format("{}, for {} nodes of {}", expected, cover_.size(), elements_));
+  const Kokkos::Profiling::ScopedRegion region(region_);
+  TrafficCall traffic(entry_, expected_bytes_, work_);
   const S* from = staged_nodes_.begin(exec, Vector<S>(const_cast<S*>(nodes.data()), nodes.extent(0)));
   S* result = staged_result_.begin_write(exec, result_);
-  if (direct_)
-    direct_->run(exec, from, result, traffic);
-  else
-    staged_->run(HostExec(), from, result, traffic);
+  plan_.with(exec, [&](auto& plan, const auto& space) { plan.run(space, from, result, traffic); });
   staged_result_.end(exec, result_);
 }
 
-template class TreeAllreduce<float>;
-template class TreeAllreduce<double>;
+template class TreeAllreducePlan<float>;
+template class TreeAllreducePlan<double>;
 
 }  // namespace partita::comm

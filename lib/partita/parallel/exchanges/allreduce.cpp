@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include <partita/parallel/exchanges/allreduce.hpp>
+
 #include <string>
 
 namespace partita::parallel {
@@ -12,7 +13,7 @@ AllreduceExchange<Scalar>::AllreduceExchange(const comm::Communicator& axis, com
   if (division.leaves == 0)
     plan_ = std::make_unique<comm::AllreducePlan<Real>>(axis, how, sum.size());
   else
-    tree_ = std::make_unique<comm::TreeAllreduce<Real>>(axis, how, sum.size(), division.leaves);
+    tree_plan_ = std::make_unique<comm::TreeAllreducePlan<Real>>(axis, how, sum.size(), division.leaves);
 }
 
 template <class Scalar>
@@ -24,15 +25,15 @@ void AllreduceExchange<Scalar>::finish(const Exec& exec, nn::Observer& observer)
     axis_.barrier();
     observer.after({.part = nn::Part::wait}, {}, exec);
   }
-  if (tree_)
-    tree_->run(exec, sum_.all_nodes());
+  if (tree_plan_)
+    tree_plan_->run(exec, sum_.all_nodes());
   else
     plan_->run(exec, sum_.node(0));
 }
 
 template <class Scalar>
 ConstVector<nn::Sum<Scalar>> AllreduceExchange<Scalar>::gradients() const {
-  return tree_ ? ConstVector<Real>(tree_->result()) : ConstVector<Real>(sum_.node(0));
+  return tree_plan_ ? ConstVector<Real>(tree_plan_->result()) : ConstVector<Real>(sum_.node(0));
 }
 
 template class AllreduceExchange<float>;

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <memory>
+
 #include <partita/comm/collectives/allreduce.hpp>
 #include <partita/comm/collectives/tree_allreduce.hpp>
 #include <partita/nn/exchange.hpp>
@@ -14,7 +15,7 @@ namespace partita::parallel {
 ///
 /// Every row weighs 1/B of the global batch, so the mean is exact for uneven shares. In fast mode one flat all-reduce
 /// of n = parameters + statistics elements; in deterministic mode the nodes of the tree over the batch's chunks travel
-/// to their owners and the root's slices to everybody (TreeAllreduce).
+/// to their owners and the root's slices to everybody (TreeAllreducePlan).
 ///
 /// Memory   deterministic: three flat gradients, and what arrives of n / P elements from each node.
 /// Traffic  "allreduce" or "tree_allreduce" on the axis; comm/closed_forms.hpp.
@@ -30,7 +31,7 @@ class AllreduceExchange final : public nn::Exchange<Scalar> {
   const nn::Window<const Scalar>& weights(const Exec&, index_t) override { return weights_; }
   void finish(const Exec& exec, nn::Observer& observer) override;
   index_t bytes() const override {
-    return (tree_ ? sum_.nodes() : 1) * sum_.size() * static_cast<index_t>(sizeof(Real));
+    return (tree_plan_ ? sum_.nodes() : 1) * sum_.size() * static_cast<index_t>(sizeof(Real));
   }
   ConstVector<nn::Sum<Scalar>> gradients() const override;
 
@@ -41,8 +42,8 @@ class AllreduceExchange final : public nn::Exchange<Scalar> {
   bool separate_wait_;
   nn::Window<const Scalar> weights_;
   const nn::GradientSum<Real>& sum_;
-  std::unique_ptr<comm::AllreducePlan<Real>> plan_;  // fast mode
-  std::unique_ptr<comm::TreeAllreduce<Real>> tree_;  // deterministic mode
+  std::unique_ptr<comm::AllreducePlan<Real>> plan_;           // fast mode
+  std::unique_ptr<comm::TreeAllreducePlan<Real>> tree_plan_;  // deterministic mode
 };
 
 }  // namespace partita::parallel

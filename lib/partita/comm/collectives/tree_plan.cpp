@@ -1,7 +1,10 @@
 // SPDX-License-Identifier: BSD-3-Clause
+#include <partita/comm/collectives/tree_plan.hpp>
+
 #include <algorithm>
-#include <partita/comm/collectives/tree_exchange.hpp>
 #include <string>
+
+#include <partita/comm/closed_forms.hpp>
 
 namespace partita::comm::detail {
 
@@ -24,8 +27,8 @@ Buffer make_buffer(const std::string& label, index_t elements) {
 }  // namespace
 
 template <class S, Side side>
-TreeExchange<S, side>::TreeExchange(const Communicator& comm, Allreduce how, index_t elements, index_t chunks,
-                                    RingOptions options)
+TreePlan<S, side>::TreePlan(const Communicator& comm, Allreduce how, index_t elements, index_t chunks,
+                            RingOptions options)
     : comm_(&comm), how_(how), elements_(elements), longest_(slice(0)), ring_(comm, elements, options) {
   plan_nodes(chunks);
   const int me = comm.rank();
@@ -46,14 +49,14 @@ TreeExchange<S, side>::TreeExchange(const Communicator& comm, Allreduce how, ind
 }
 
 template <class S, Side side>
-index_t TreeExchange<S, side>::bundle(int origin, int distance) const {
+index_t TreePlan<S, side>::bundle(int origin, int distance) const {
   index_t elements = 0;
   for (int d = distance; d < comm_->size(); ++d) elements += slice((origin + d) % comm_->size());
   return elements * node_count(origin);
 }
 
 template <class S, Side side>
-void TreeExchange<S, side>::plan_nodes(index_t chunks) {
+void TreePlan<S, side>::plan_nodes(index_t chunks) {
   std::vector<Node> all;
   first_node_ = {0};
   for (int rank = 0; rank < comm_->size(); ++rank) {
@@ -68,7 +71,7 @@ void TreeExchange<S, side>::plan_nodes(index_t chunks) {
 }
 
 template <class S, Side side>
-void TreeExchange<S, side>::plan_copies() {
+void TreePlan<S, side>::plan_copies() {
   const int me = comm_->rank();
   std::vector<Copy> leave, keep;
   index_t to = 0;
@@ -85,7 +88,7 @@ void TreeExchange<S, side>::plan_copies() {
 }
 
 template <class S, Side side>
-void TreeExchange<S, side>::plan_mpi() {
+void TreePlan<S, side>::plan_mpi() {
   const int P = comm_->size(), me = comm_->rank();
   send_counts_.assign(P, 0), send_offsets_.assign(P, 0);
   index_t offset = 0;
@@ -105,7 +108,27 @@ void TreeExchange<S, side>::plan_mpi() {
 }
 
 template <class S, Side side>
-void TreeExchange<S, side>::run(const Space<side>& exec, const S* nodes, S* result, TrafficCall& traffic) {
+Work TreePlan<S, side>::work() const {
+  constexpr auto size = static_cast<index_t>(sizeof(S));
+  const int P = comm_->size(), me = comm_->rank();
+  const index_t leaving = bundle(me, 1), mine = slice(me);
+  const auto merges = static_cast<double>(merges_.extent(0) / 2);
+  Work work{0, 0, copy_bytes((leaving + node_count(me) * mine + mine) * size) + merges * sum_bytes(mine * size)};
+  if (P == 1) return work;
+  if (how_ == Allreduce::mpi) {
+    const index_t gathered = closed_forms::ring_all_gather_bytes(elements_, P, me, size);
+    return work += {2.0 * (P - 1), static_cast<double>(leaving * size + gathered), 0};
+  }
+  const auto pieces = [](index_t count) { return static_cast<double>((count + max_count - 1) / max_count); };
+  for (int hop = 1; hop < P; ++hop) {
+    const index_t block = node_count(at(1 - hop)) * slice(at(1)), rest = bundle(at(1 - hop), hop + 1);
+    work += {pieces(block) + pieces(rest), static_cast<double>((block + rest) * size), 0};
+  }
+  return work += ring_.all_gather_work();
+}
+
+template <class S, Side side>
+void TreePlan<S, side>::run(const Space<side>& exec, const S* nodes, S* result, TrafficCall& traffic) {
   const Slice mine = partition(elements_, comm_->size(), comm_->rank());
   copy_pieces<side>(exec, leave_.data(), static_cast<index_t>(leave_.extent(0)), longest_, nodes, leaving_.data());
   copy_pieces<side>(exec, keep_.data(), static_cast<index_t>(keep_.extent(0)), longest_, nodes, arrived_.data());
@@ -134,7 +157,7 @@ void TreeExchange<S, side>::run(const Space<side>& exec, const S* nodes, S* resu
 }
 
 template <class S, Side side>
-void TreeExchange<S, side>::move_by_mpi(TrafficCall& traffic) {
+void TreePlan<S, side>::move_by_mpi(TrafficCall& traffic) {
   check(MPI_Alltoallv(leaving_.data(), send_counts_.data(), send_offsets_.data(), mpi_type<S>(), arrived_.data(),
                       receive_counts_.data(), receive_offsets_.data(), mpi_type<S>(), comm_->handle()),
         "MPI_Alltoallv", comm_->name());
@@ -144,7 +167,7 @@ void TreeExchange<S, side>::move_by_mpi(TrafficCall& traffic) {
 // Hop h passes on what left rank - h + 1: first the block for the right neighbour, which has then arrived, then the
 // rest, which waits there for the next hop.
 template <class S, Side side>
-void TreeExchange<S, side>::move_by_ring(TrafficCall& traffic) {
+void TreePlan<S, side>::move_by_ring(TrafficCall& traffic) {
   const int me = comm_->rank(), left = at(-1), right = at(1);
   const S* held = leaving_.data();
   for (int hop = 1; hop < comm_->size(); ++hop) {
@@ -163,7 +186,7 @@ void TreeExchange<S, side>::move_by_ring(TrafficCall& traffic) {
 }
 
 template <class S, Side side>
-void TreeExchange<S, side>::send(const S* from, index_t count, int to, TrafficCall& traffic) {
+void TreePlan<S, side>::send(const S* from, index_t count, int to, TrafficCall& traffic) {
   for_each_piece(count, [&](index_t offset, int piece) {
     check(MPI_Isend(from + offset, piece, mpi_type<S>(), to, tree_tag, comm_->handle(), &requests_.emplace_back()),
           "MPI_Isend", comm_->name());
@@ -172,16 +195,16 @@ void TreeExchange<S, side>::send(const S* from, index_t count, int to, TrafficCa
 }
 
 template <class S, Side side>
-void TreeExchange<S, side>::receive(S* into, index_t count, int from) {
+void TreePlan<S, side>::receive(S* into, index_t count, int from) {
   for_each_piece(count, [&](index_t offset, int piece) {
     check(MPI_Irecv(into + offset, piece, mpi_type<S>(), from, tree_tag, comm_->handle(), &requests_.emplace_back()),
           "MPI_Irecv", comm_->name());
   });
 }
 
-template class TreeExchange<float, Side::exec>;
-template class TreeExchange<double, Side::exec>;
-template class TreeExchange<float, Side::host>;
-template class TreeExchange<double, Side::host>;
+template class TreePlan<float, Side::exec>;
+template class TreePlan<double, Side::exec>;
+template class TreePlan<float, Side::host>;
+template class TreePlan<double, Side::host>;
 
 }  // namespace partita::comm::detail

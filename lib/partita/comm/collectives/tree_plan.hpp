@@ -1,20 +1,24 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #pragma once
 
+#include <vector>
+
 #include <partita/comm/collectives/allreduce.hpp>
 #include <partita/core/tree.hpp>
-#include <vector>
 
 namespace partita::comm::detail {
 
-/// How TreeAllreduce moves and adds, on the side that MPI can reach.
+/// How TreeAllreducePlan moves and adds, on the side that MPI can reach.
 template <class S, Side side>
-class TreeExchange {
+class TreePlan {
  public:
-  TreeExchange(const Communicator& comm, Allreduce how, index_t elements, index_t chunks, RingOptions options);
+  TreePlan(const Communicator& comm, Allreduce how, index_t elements, index_t chunks, RingOptions options);
 
   /// nodes (my nodes, elements) -> result (elements); both ready for MPI.
   void run(const Space<side>& exec, const S* nodes, S* result, TrafficCall& traffic);
+
+  /// Packing, what travels (MPI's all-to-all and all-gather as P-1 messages each), and the additions of my slice.
+  Work work() const;
 
  private:
   using Buffer = Kokkos::View<S*, Kokkos::LayoutRight, typename Space<side>::memory_space>;
@@ -47,7 +51,7 @@ class TreeExchange {
   Table<index_t> merges_;            // (additions, 2)
   std::vector<int> send_counts_, send_offsets_, receive_counts_, receive_offsets_, slice_counts_, slice_offsets_;
   std::vector<MPI_Request> requests_;
-  Ring<S, side> ring_;
+  RingPlan<S, side> ring_;
 };
 
 }  // namespace partita::comm::detail
