@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #pragma once
 
+#include <vector>
+
 #include <partita/driver/run_options.hpp>
 #include <partita/driver/session.hpp>
 #include <partita/kernels/context.hpp>
-#include <vector>
 
 namespace partita::kernel_bench {
 

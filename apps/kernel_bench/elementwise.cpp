@@ -1,4 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
+#include <string>
+#include <vector>
+
 #include <fmt/format.h>
 
 #include <partita/core/float16.hpp>
@@ -9,8 +12,6 @@
 #include <partita/kernels/loss.hpp>
 #include <partita/kernels/norm.hpp>
 #include <partita/kernels/optimizer.hpp>
-#include <string>
-#include <vector>
 
 #include "suite.hpp"
 
@@ -117,7 +118,7 @@ void add_elementwise(Suite& suite) {
   constexpr index_t n = index_t{8} << 20;  // 32 MiB of fp32: larger than most caches
   suite.add(fmt::format("triad/{}", n), {2.0 * n, 12.0 * n}, [=](Context& context) -> Call {
     return [=, &context, a = vector(n), b = vector(n), c = vector(n)] {
-      kernels::triad<float>(context.exec(), a, 3.0F, b, c);
+      kernels::triad<float>(context.exec(), 3.0F, a, b, c);
     };
   });
   for (const Activation activation : {Activation::relu, Activation::gelu, Activation::gelu_tanh, Activation::silu})

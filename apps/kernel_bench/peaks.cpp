@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "peaks.hpp"
 
-#include <fmt/format.h>
-
 #include <algorithm>
 #include <cmath>
 #include <limits>
+
+#include <fmt/format.h>
+
 #include <partita/core/clock.hpp>
 #include <partita/kernels/elementwise.hpp>
 #include <partita/kernels/gemm.hpp>
@@ -71,7 +72,7 @@ Peaks measure_peaks(kernels::Context& context, const Config& config) {
   }
   const index_t n = config.triad_mib * 1024 * 1024 / index_t{sizeof(float)};
   const Vector<float> a = vector(n), b = vector(n), c = vector(n);
-  const double time_s = best_s(context, 8, [&] { kernels::triad<float>(context.exec(), a, 3.0F, b, c); });
+  const double time_s = best_s(context, 8, [&] { kernels::triad<float>(context.exec(), 3.0F, a, b, c); });
   peaks.byte_per_s = 3.0 * static_cast<double>(n) * sizeof(float) / time_s;
   if (!is_triad(a, b, c)) peaks.wrong = "the triad is wrong";
   return peaks;

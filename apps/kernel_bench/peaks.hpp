@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #pragma once
 
-#include <partita/kernels/context.hpp>
-#include <partita/kernels/cost.hpp>
 #include <string>
 #include <vector>
+
+#include <partita/kernels/context.hpp>
+#include <partita/kernels/cost.hpp>
 
 #include "config.hpp"
 

@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #pragma once
 
-#include <partita/comm/environment.hpp>
-#include <partita/comm/mesh.hpp>
-#include <partita/driver/bench_record.hpp>
 #include <span>
 #include <string>
 #include <vector>
+
+#include <partita/comm/environment.hpp>
+#include <partita/comm/mesh.hpp>
+#include <partita/driver/bench_record.hpp>
 
 #include "config.hpp"
 #include "peaks.hpp"

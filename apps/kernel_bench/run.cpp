@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: BSD-3-Clause
+#include <map>
+#include <memory>
+
 #include <benchmark/benchmark.h>
 #include <fmt/format.h>
 
-#include <map>
-#include <memory>
 #include <partita/core/clock.hpp>
 #include <partita/core/error.hpp>
 

@@ -2,10 +2,11 @@
 #pragma once
 
 #include <functional>
-#include <partita/kernels/context.hpp>
-#include <partita/kernels/cost.hpp>
 #include <string>
 #include <vector>
+
+#include <partita/kernels/context.hpp>
+#include <partita/kernels/cost.hpp>
 
 namespace partita::kernel_bench {
 

@@ -51,7 +51,7 @@ double triad_rate(const Exec& exec) {
   const Vector<float> a("partita::driver::calibrate::a", n);
   const Vector<float> b("partita::driver::calibrate::b", n);
   const Vector<float> c("partita::driver::calibrate::c", n);
-  const std::vector<double> times = time_calls(exec, 10, [&] { kernels::triad<float>(exec, a, 3.0F, b, c); });
+  const std::vector<double> times = time_calls(exec, 10, [&] { kernels::triad<float>(exec, 3.0F, a, b, c); });
   return 3.0 * n * sizeof(float) / metrics::median(times);
 }
 

@@ -20,12 +20,16 @@ void check_names(const Options& options) {
   }
 }
 
+Backend asked_for(const Options& options, const char* kernel) {
+  const auto own = options.per_kernel.find(kernel);
+  return own == options.per_kernel.end() ? options.backend : own->second;
+}
+
 /// A choice of "vendor" for all kernels leaves those to Partita that the vendor lacks.
 Backend resolve(const Options& options, const char* kernel, bool has_vendor, bool has_any) {
   if (options.deterministic) return Backend::portable;
-  const auto own = options.per_kernel.find(kernel);
-  const bool for_all = own == options.per_kernel.end();
-  const Backend choice = for_all ? options.backend : own->second;
+  const bool for_all = !options.per_kernel.contains(kernel);
+  const Backend choice = asked_for(options, kernel);
   if (choice == Backend::vendor && !(for_all ? has_any : has_vendor))
     refuse<EnvironmentError>("kernels",
                              std::string("backend \"vendor\" for ") + kernel +
@@ -45,6 +49,7 @@ Context::Context(Exec exec, Options options)
   for (std::size_t k = 0; k < kernel_count; ++k) {
     const bool has_vendor = Kernel(k) == Kernel::conv2d ? conv_vendor_ != nullptr : vendor_ != nullptr;
     resolved_[k] = resolve(options_, kernel_names[k], has_vendor, vendor_ || conv_vendor_);
+    chooses_[k] = resolved_[k] == Backend::vendor && asked_for(options_, kernel_names[k]) == Backend::automatic;
   }
 }
 
@@ -53,6 +58,17 @@ Context::Context(Context&&) noexcept = default;
 Context& Context::operator=(Context&&) noexcept = default;
 
 Backend Context::backend(Kernel kernel) const { return resolved_[static_cast<std::size_t>(kernel)]; }
+
+Backend Context::backend(const CallShape& call) const {
+  const auto kernel = static_cast<std::size_t>(kernel_of(call.call));
+  if (!chooses_[kernel] || choices_.empty()) return resolved_[kernel];
+  const auto timing = choices_.find(call);
+  return timing == choices_.end() ? Backend::vendor : timing->second.chosen();
+}
+
+bool Context::must_measure(const CallShape& call) const {
+  return measuring_ && chooses_[static_cast<std::size_t>(kernel_of(call.call))] && !choices_.contains(call);
+}
 
 void* Context::scratch(std::size_t bytes) {
   if (bytes > scratch_.extent(0)) {

@@ -6,8 +6,10 @@
 #include <map>
 #include <memory>
 #include <string>
+#include <utility>
 
 #include <partita/core/types.hpp>
+#include <partita/kernels/backend_choice.hpp>
 
 namespace partita::kernels {
 
@@ -15,14 +17,6 @@ namespace backend {
 class Vendor;
 class ConvVendor;
 }  // namespace backend
-
-/// Who computes a kernel: the vendor's library, where this build has one for the kernel and the type, or Partita.
-enum class Backend { automatic, vendor, portable };
-
-/// The kernels that more than one backend offers; their names, in kernel_names, are the keys of Options::per_kernel.
-enum class Kernel { linear, gemm, conv2d };
-inline constexpr std::array kernel_names = {"linear", "gemm", "conv2d"};
-inline constexpr std::size_t kernel_count = kernel_names.size();
 
 struct Options {
   Backend backend = Backend::automatic;
@@ -53,6 +47,22 @@ class Context {
   /// vendor lacks (double on the host) and for empty operands.
   Backend backend(Kernel kernel) const;
 
+  /// What a call of this shape takes: where the kernel's backend was left to choose, the one that its timing chose, the
+  /// vendor for a call without one.
+  Backend backend(const CallShape& call) const;
+
+  /// While on, a call that was left to choose and has no timing is first made by both backends, once and then in turn
+  /// three times each; the least time of each is kept. Its result is that of the backend chosen, once. Such a call
+  /// fences and allocates: switch it on for steps that nobody times, and off again.
+  void measure_backends(bool on) { measuring_ = on; }
+  bool must_measure(const CallShape& call) const;
+
+  /// The timings so far: for the record, a cache, and for ranks to agree on (sum_of), since a choice of one rank alone
+  /// would give it other bits than its neighbours.
+  const BackendTable& backend_choices() const { return choices_; }
+  void set_backend_choices(BackendTable choices) { choices_ = std::move(choices); }
+  void know_backend(const CallShape& call, const BackendTiming& timing) { choices_[call] = timing; }
+
   /// At least `bytes` of scratch in Exec's memory, aligned to 64 bytes, uninitialised, valid until the next call. Grows
   /// (fences and allocates) only when more is asked than ever before: after a warm-up step it returns at once.
   void* scratch(std::size_t bytes);
@@ -66,6 +76,9 @@ class Context {
   Exec exec_;
   Options options_;
   std::array<Backend, kernel_count> resolved_;
+  std::array<bool, kernel_count> chooses_;  // automatic, and there is a vendor
+  bool measuring_ = false;
+  BackendTable choices_;
   Kokkos::View<std::byte*, Memory> scratch_;
   std::unique_ptr<backend::Vendor> vendor_;
   std::unique_ptr<backend::ConvVendor> conv_vendor_;

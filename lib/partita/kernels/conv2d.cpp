@@ -6,6 +6,7 @@
 #include <string>
 
 #include <partita/kernels/backend/check.hpp>
+#include <partita/kernels/backend/choose.hpp>
 #include <partita/kernels/backend/conv_device.hpp>
 #include <partita/kernels/backend/conv_host_weights.hpp>
 #include <partita/kernels/backend/conv_vendor.hpp>
@@ -59,12 +60,16 @@ Images<Scalar> images(Scalar* data, std::size_t stride, index_t rows, index_t co
   return {data, index_t(stride), rows, columns, channels};
 }
 
-/// The vendors' convolutions take whole images, one after the other, of floats.
+/// The vendors' convolutions take whole images, one after the other.
 template <class... Operands>
-bool vendor_convolves(const Context& context, const Conv2dShape& s, const Operands&... operands) {
+bool vendor_convolves(const Conv2dShape& s, const Operands&... operands) {
   const bool some = s.inputs() > 0 && s.outputs() > 0 && ((operands.extent(0) > 0) && ...);
-  const bool whole = ((operands.stride(0) == operands.extent(1)) && ...);
-  return some && whole && context.backend(Kernel::conv2d) == Backend::vendor;
+  return some && ((operands.stride(0) == operands.extent(1)) && ...);
+}
+
+CallShape shape_of(Call call, std::size_t B, const Conv2dShape& s) {
+  return {call,
+          {index_t(B), s.rows, s.columns, s.channels, s.filters, s.kernel_rows, s.kernel_columns, s.stride, s.padding}};
 }
 
 template <class Scalar>
@@ -74,6 +79,23 @@ void correlate(Context& context, const ConvLabels& labels, index_t B, const back
     backend::host::correlate<Scalar>(context, labels, B, g, in, taps, bias, out);
   else
     backend::device::correlate<Scalar>(context, labels, B, g, in, taps, bias, out);
+}
+
+/// dx as one correlation of dy for each phase of its pixels.
+template <class Scalar>
+void correlate_backward(Context& context, const ConvLabels& labels, const Conv2dShape& s, const ConstMatrix<Scalar>& dy,
+                        const ConstMatrix<Scalar>& W, const Matrix<Scalar>& dx) {
+  for (index_t row_phase = 0; row_phase < s.stride; ++row_phase)
+    for (index_t column_phase = 0; column_phase < s.stride; ++column_phase) {
+      const backend::Phase row(s, row_phase, s.rows, s.kernel_rows);
+      const backend::Phase column(s, column_phase, s.columns, s.kernel_columns);
+      correlate<Scalar>(context, labels, index_t(dx.extent(0)),
+                        backend::backward_correlation(s, row, column, row_phase, column_phase),
+                        images(dy.data(), dy.stride(0), s.out_rows(), s.out_columns(), s.filters),
+                        backend::backward_taps(s, row, column, W.data(), index_t(W.stride(0))),
+                        static_cast<const Scalar*>(nullptr),
+                        images(dx.data(), dx.stride(0), s.rows, s.columns, s.channels));
+    }
 }
 
 constexpr index_t bias_width = backend::runs_on_host ? 64 : 1;  // filters side by side
@@ -204,12 +226,17 @@ void conv2d_forward(Context& context, const Conv2dShape& s, std::type_identity_t
   require_convolved("conv2d_forward", s, "x", x, "y", y);
   require_weights("conv2d_forward", s, "W", W);
   require_bias("conv2d_forward", s, "b", b);
-  if constexpr (std::is_same_v<Scalar, float>)
-    if (vendor_convolves(context, s, x, W, y) && context.conv_vendor().forward(context, s, x, W, b, y)) return;
-  correlate<Scalar>(context, labels, index_t(x.extent(0)), backend::forward_correlation(s),
-                    images(x.data(), x.stride(0), s.rows, s.columns, s.channels),
-                    backend::forward_taps(s, W.data(), index_t(W.stride(0))), b.extent(0) > 0 ? b.data() : nullptr,
-                    images(y.data(), y.stride(0), s.out_rows(), s.out_columns(), s.filters));
+  const auto run = [&](Backend by) {
+    if constexpr (std::is_same_v<Scalar, float>)
+      if (by == Backend::vendor) return context.conv_vendor().forward(context, s, x, W, b, y);
+    correlate<Scalar>(context, labels, index_t(x.extent(0)), backend::forward_correlation(s),
+                      images(x.data(), x.stride(0), s.rows, s.columns, s.channels),
+                      backend::forward_taps(s, W.data(), index_t(W.stride(0))), b.extent(0) > 0 ? b.data() : nullptr,
+                      images(y.data(), y.stride(0), s.out_rows(), s.out_columns(), s.filters));
+    return true;
+  };
+  backend::run_chosen<Scalar>(context, shape_of(Call::conv2d_forward, x.extent(0), s), vendor_convolves(s, x, W, y),
+                              run);
 }
 
 template <class Scalar>
@@ -218,19 +245,14 @@ void conv2d_backward_input(Context& context, const Conv2dShape& s, std::type_ide
   static const ConvLabels labels("partita::kernels::conv2d_backward_input");
   require_convolved("conv2d_backward_input", s, "dx", dx, "dy", dy);
   require_weights("conv2d_backward_input", s, "W", W);
-  if constexpr (std::is_same_v<Scalar, float>)
-    if (vendor_convolves(context, s, dy, W, dx) && context.conv_vendor().backward_input(context, s, dy, W, dx)) return;
-  for (index_t row_phase = 0; row_phase < s.stride; ++row_phase)
-    for (index_t column_phase = 0; column_phase < s.stride; ++column_phase) {
-      const backend::Phase row(s, row_phase, s.rows, s.kernel_rows);
-      const backend::Phase column(s, column_phase, s.columns, s.kernel_columns);
-      correlate<Scalar>(context, labels, index_t(dx.extent(0)),
-                        backend::backward_correlation(s, row, column, row_phase, column_phase),
-                        images(dy.data(), dy.stride(0), s.out_rows(), s.out_columns(), s.filters),
-                        backend::backward_taps(s, row, column, W.data(), index_t(W.stride(0))),
-                        static_cast<const Scalar*>(nullptr),
-                        images(dx.data(), dx.stride(0), s.rows, s.columns, s.channels));
-    }
+  const auto run = [&](Backend by) {
+    if constexpr (std::is_same_v<Scalar, float>)
+      if (by == Backend::vendor) return context.conv_vendor().backward_input(context, s, dy, W, dx);
+    correlate_backward<Scalar>(context, labels, s, dy, W, dx);
+    return true;
+  };
+  backend::run_chosen<Scalar>(context, shape_of(Call::conv2d_backward_input, dy.extent(0), s),
+                              vendor_convolves(s, dy, W, dx), run);
 }
 
 template <class Scalar>
@@ -239,6 +261,7 @@ void conv2d_backward_weights(Context& context, const Conv2dShape& s, const Block
                              std::type_identity_t<Matrix<accumulate_t<Scalar>>> dW,
                              std::type_identity_t<Vector<accumulate_t<Scalar>>> db) {
   static const ConvLabels labels("partita::kernels::conv2d_backward_weights");
+  static const std::string trial_label = "partita::kernels::conv2d_backward_weights::trial";
   require_convolved("conv2d_backward_weights", s, "x", x, "dy", dy);
   require_weights("conv2d_backward_weights", s, "dW", dW);
   require_bias("conv2d_backward_weights", s, "db", db);
@@ -252,10 +275,21 @@ void conv2d_backward_weights(Context& context, const Conv2dShape& s, const Block
   if (rows.leaves > 1) return weights_in_blocks<Scalar>(context, sums, rows, store, dW, db);
   const OutputRows all{0, s.out_rows()};
   if (db.extent(0) > 0) sums.bias(all, store, context.scratch(sums.bias_bytes()), db.data());
-  if constexpr (std::is_same_v<Scalar, float>)
-    if (vendor_convolves(context, s, x, dy, dW) && context.conv_vendor().backward_weights(context, s, store, x, dy, dW))
-      return;
-  sums.weights(all, store, context.scratch(sums.weights_bytes(all)), dW.data(), index_t(dW.stride(0)));
+  using Sum = accumulate_t<Scalar>;
+  const auto into = [&, store](const Matrix<Sum>& to) {
+    return [&, store, to](Backend by) {
+      if constexpr (std::is_same_v<Scalar, float>)
+        if (by == Backend::vendor) return context.conv_vendor().backward_weights(context, s, store, x, dy, to);
+      sums.weights(all, store, context.scratch(sums.weights_bytes(all)), to.data(), index_t(to.stride(0)));
+      return true;
+    };
+  };
+  // What is added to must be added to once: a trial has its own.
+  const auto make_trial = [&] {
+    return into(Matrix<Sum>(Kokkos::view_alloc(context.exec(), trial_label), dW.extent(0), dW.extent(1)));
+  };
+  backend::run_chosen<Scalar>(context, shape_of(Call::conv2d_backward_weights, x.extent(0), s),
+                              vendor_convolves(s, x, dy, dW), into(dW), make_trial);
 }
 
 #define PARTITA_INSTANTIATE(Scalar)                                                                                   \

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <compare>
+
 #include <partita/core/index.hpp>
 
 namespace partita::kernels {

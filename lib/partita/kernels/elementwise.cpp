@@ -141,7 +141,7 @@ void copy(const Exec& exec, std::type_identity_t<ConstVector<Scalar>> a, Vector<
 }
 
 template <class Scalar>
-void triad(const Exec& exec, std::type_identity_t<ConstVector<Scalar>> a, accumulate_t<Scalar> factor,
+void triad(const Exec& exec, accumulate_t<Scalar> factor, std::type_identity_t<ConstVector<Scalar>> a,
            std::type_identity_t<ConstVector<Scalar>> b, Vector<Scalar> c) {
   static const std::string label = "partita::kernels::triad";
   backend::require_length("triad", "a", a.extent(0), "b", b.extent(0));
@@ -156,7 +156,7 @@ void triad(const Exec& exec, std::type_identity_t<ConstVector<Scalar>> a, accumu
   template void fill<Scalar>(const Exec&, Scalar, Vector<Scalar>);                                         \
   template void scale<Scalar>(const Exec&, accumulate_t<Scalar>, Vector<Scalar>);                          \
   template void copy<Scalar>(const Exec&, ConstVector<Scalar>, Vector<Scalar>);                            \
-  template void triad<Scalar>(const Exec&, ConstVector<Scalar>, accumulate_t<Scalar>, ConstVector<Scalar>, \
+  template void triad<Scalar>(const Exec&, accumulate_t<Scalar>, ConstVector<Scalar>, ConstVector<Scalar>, \
                               Vector<Scalar>);
 PARTITA_INSTANTIATE(float)
 PARTITA_INSTANTIATE(double)

@@ -46,7 +46,7 @@ void copy(const Exec& exec, std::type_identity_t<ConstVector<Scalar>> a, Vector<
 
 /// c = a + factor * b: the STREAM triad, 3 elements moved an element.
 template <class Scalar>
-void triad(const Exec& exec, std::type_identity_t<ConstVector<Scalar>> a, accumulate_t<Scalar> factor,
+void triad(const Exec& exec, accumulate_t<Scalar> factor, std::type_identity_t<ConstVector<Scalar>> a,
            std::type_identity_t<ConstVector<Scalar>> b, Vector<Scalar> c);
 
 }  // namespace partita::kernels

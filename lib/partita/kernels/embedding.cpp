@@ -26,6 +26,20 @@ struct TaskColumns {
   }
 };
 
+/// A sum of rows of dy over a task's columns.
+template <class Scalar>
+struct RowSum {
+  using A = accumulate_t<Scalar>;
+  A sum[columns_of_task] = {};
+
+  KOKKOS_FORCEINLINE_FUNCTION void add(const Scalar* dy, index_t n) {
+    for (index_t c = 0; c < n; ++c) sum[c] += A(dy[c]);
+  }
+  KOKKOS_FORCEINLINE_FUNCTION void store(bool adds, index_t n, A* to) const {
+    for (index_t c = 0; c < n; ++c) to[c] = adds ? to[c] + sum[c] : sum[c];
+  }
+};
+
 template <class Scalar>
 struct EmbeddingForward {
   using A = accumulate_t<Scalar>;
@@ -102,15 +116,11 @@ struct GatherWords {
   KOKKOS_FUNCTION void operator()(index_t task) const {
     const TaskColumns at(task, C);
     const index_t inside = at.end - at.begin;
-    A sum[columns_of_task] = {};
+    RowSum<Scalar> sum;
     for (index_t o = 0; o < rows.outer; ++o)
-      for (index_t i = o * rows.pitch + rows.first; i < o * rows.pitch + rows.first + rows.extent; ++i) {
-        if (tokens[i] != at.row) continue;
-        const Scalar* const from = dy + i * dy_leading + at.begin;
-        for (index_t c = 0; c < inside; ++c) sum[c] += A(from[c]);
-      }
-    A* const to = dW + at.row * leading + at.begin;
-    for (index_t c = 0; c < inside; ++c) to[c] = adds ? to[c] + sum[c] : sum[c];
+      for (index_t i = o * rows.pitch + rows.first; i < o * rows.pitch + rows.first + rows.extent; ++i)
+        if (tokens[i] == at.row) sum.add(dy + i * dy_leading + at.begin, inside);
+    sum.store(adds, inside, dW + at.row * leading + at.begin);
   }
 };
 
@@ -126,13 +136,9 @@ struct GatherPositions {
   KOKKOS_FUNCTION void operator()(index_t task) const {
     const TaskColumns at(task, C);
     const index_t inside = at.end - at.begin;
-    A sum[columns_of_task] = {};
-    for (index_t i = at.row; i < rows; i += T) {
-      const Scalar* const from = dy + i * dy_leading + at.begin;
-      for (index_t c = 0; c < inside; ++c) sum[c] += A(from[c]);
-    }
-    A* const to = dP + at.row * leading + at.begin;
-    for (index_t c = 0; c < inside; ++c) to[c] = adds ? to[c] + sum[c] : sum[c];
+    RowSum<Scalar> sum;
+    for (index_t i = at.row; i < rows; i += T) sum.add(dy + i * dy_leading + at.begin, inside);
+    sum.store(adds, inside, dP + at.row * leading + at.begin);
   }
 };
 

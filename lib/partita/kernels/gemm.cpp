@@ -1,7 +1,10 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include <partita/kernels/gemm.hpp>
 
+#include <string>
+
 #include <partita/kernels/backend/check.hpp>
+#include <partita/kernels/backend/choose.hpp>
 #include <partita/kernels/backend/gemm.hpp>
 #include <partita/kernels/backend/vendor.hpp>
 
@@ -44,14 +47,27 @@ void multiply_batch(Context& context, const char* function, const backend::GemmL
                     const MatrixBatch<Scalar>& C) {
   check_operands(function, o, A, B, C);
   const index_t M = C.rows, N = C.columns, K = o.transpose_a ? A.rows : A.columns;
-  if constexpr (std::is_same_v<Scalar, float>)
-    if (C.batches > 0 && M > 0 && N > 0 && K > 0 && context.backend(Kernel::gemm) == Backend::vendor)
-      return context.vendor().gemm(context, o, A, B, C);
   using Sum = accumulate_t<Scalar>;
-  for (index_t batch = 0; batch < C.batches; ++batch)
-    backend::portable_gemm<Scalar>(context, labels, M, N, K, operand(A, o.transpose_a, batch),
-                                   operand(B, o.transpose_b, batch), {.alpha = Sum(o.alpha), .beta = Sum(o.beta)},
-                                   C.data + batch * C.batch_stride, C.row_stride);
+  const auto into = [&](const MatrixBatch<Scalar>& to) {
+    return [&, to](Backend by) {
+      if constexpr (std::is_same_v<Scalar, float>)
+        if (by == Backend::vendor) return context.vendor().gemm(context, o, A, B, to), true;
+      for (index_t batch = 0; batch < to.batches; ++batch)
+        backend::portable_gemm<Scalar>(context, labels, M, N, K, operand(A, o.transpose_a, batch),
+                                       operand(B, o.transpose_b, batch), {.alpha = Sum(o.alpha), .beta = Sum(o.beta)},
+                                       to.data + batch * to.batch_stride, to.row_stride);
+      return true;
+    };
+  };
+  // C may be read: a trial has its own, dense one.
+  Vector<Scalar> trial_C;
+  const auto make_trial = [&] {
+    static const std::string label = "partita::kernels::gemm::trial";
+    trial_C = Vector<Scalar>(Kokkos::view_alloc(context.exec(), label), std::size_t(C.batches * M * N));
+    return into({trial_C.data(), C.batches, M, N, N, C.batches == 1 ? C.batch_stride : M * N});
+  };
+  const CallShape shape{Call::gemm, {M, N, K, C.batches, index_t(o.transpose_a), index_t(o.transpose_b)}};
+  backend::run_chosen<Scalar>(context, shape, C.batches > 0 && M > 0 && N > 0 && K > 0, into(C), make_trial);
 }
 
 }  // namespace

@@ -1,7 +1,10 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include <partita/kernels/linear.hpp>
 
+#include <string>
+
 #include <partita/kernels/backend/check.hpp>
+#include <partita/kernels/backend/choose.hpp>
 #include <partita/kernels/backend/gemm.hpp>
 #include <partita/kernels/backend/vendor.hpp>
 
@@ -21,10 +24,13 @@ Operand<Scalar> transposed(const ConstMatrix<Scalar>& a) {
   return {a.data(), 1, index_t(a.stride(0))};
 }
 
-template <class Scalar>
-bool vendor_multiplies(const Context& context, const Blocks& blocks, std::size_t B, std::size_t N, std::size_t K) {
-  return std::is_same_v<Scalar, float> && blocks.leaves == 1 && B > 0 && N > 0 && K > 0 &&
-         context.backend(Kernel::linear) == Backend::vendor;
+/// Vendors take whole sums of something.
+bool vendor_multiplies(const Blocks& blocks, std::size_t B, std::size_t N, std::size_t K) {
+  return blocks.leaves == 1 && B > 0 && N > 0 && K > 0;
+}
+
+CallShape shape_of(Call call, std::size_t B, std::size_t N, std::size_t K) {
+  return {call, {index_t(B), index_t(N), index_t(K)}};
 }
 
 }  // namespace
@@ -46,12 +52,17 @@ void linear_forward(Context& context, const LinearOptions& options, std::type_id
                           "y (B, N) and W (N, K) with the same N");
   backend::require_blocks("linear_forward", "inputs", options.inputs, index_t(K));
   const Scalar* const bias = b.extent(0) == 0 ? nullptr : b.data();
-  if constexpr (std::is_same_v<Scalar, float>)
-    if (vendor_multiplies<Scalar>(context, options.inputs, B, N, K))
-      return context.vendor().linear_forward(context, options.activation, x, W, bias, y);
-  backend::blocked_gemm<Scalar>(context, labels, index_t(B), index_t(N), index_t(K), plain<Scalar>(x),
-                                transposed<Scalar>(W), options.inputs, {bias, options.activation}, y.data(),
-                                index_t(y.stride(0)));
+  const auto run = [&](Backend by) {
+    if constexpr (std::is_same_v<Scalar, float>)
+      if (by == Backend::vendor)
+        return context.vendor().linear_forward(context, options.activation, x, W, bias, y), true;
+    backend::blocked_gemm<Scalar>(context, labels, index_t(B), index_t(N), index_t(K), plain<Scalar>(x),
+                                  transposed<Scalar>(W), options.inputs, {bias, options.activation}, y.data(),
+                                  index_t(y.stride(0)));
+    return true;
+  };
+  backend::run_chosen<Scalar>(context, shape_of(Call::linear_forward, B, N, K),
+                              vendor_multiplies(options.inputs, B, N, K), run);
 }
 
 template <class Scalar>
@@ -66,11 +77,15 @@ void linear_backward_input(Context& context, const LinearOptions& options, std::
   backend::require_extent("linear_backward_input", "dx", "columns", dx.extent(1), "W", "columns", K,
                           "dx (B, K) and W (N, K) with the same K");
   backend::require_blocks("linear_backward_input", "outputs", options.outputs, index_t(N));
-  if constexpr (std::is_same_v<Scalar, float>)
-    if (vendor_multiplies<Scalar>(context, options.outputs, B, N, K))
-      return context.vendor().linear_backward_input(context, dy, W, dx);
-  backend::blocked_gemm<Scalar>(context, labels, index_t(B), index_t(K), index_t(N), plain<Scalar>(dy),
-                                plain<Scalar>(W), options.outputs, {}, dx.data(), index_t(dx.stride(0)));
+  const auto run = [&](Backend by) {
+    if constexpr (std::is_same_v<Scalar, float>)
+      if (by == Backend::vendor) return context.vendor().linear_backward_input(context, dy, W, dx), true;
+    backend::blocked_gemm<Scalar>(context, labels, index_t(B), index_t(K), index_t(N), plain<Scalar>(dy),
+                                  plain<Scalar>(W), options.outputs, {}, dx.data(), index_t(dx.stride(0)));
+    return true;
+  };
+  backend::run_chosen<Scalar>(context, shape_of(Call::linear_backward_input, B, N, K),
+                              vendor_multiplies(options.outputs, B, N, K), run);
 }
 
 template <class Scalar>
@@ -79,6 +94,7 @@ void linear_backward_weights(Context& context, const LinearOptions& options, Sto
                              std::type_identity_t<Matrix<accumulate_t<Scalar>>> dW,
                              std::type_identity_t<Vector<accumulate_t<Scalar>>> db) {
   static const GemmLabels labels("partita::kernels::linear_backward_weights");
+  static const std::string trial_label = "partita::kernels::linear_backward_weights::trial";
   const std::size_t B = x.extent(0), N = dy.extent(1), K = x.extent(1);
   backend::require_extent("linear_backward_weights", "dy", "rows", dy.extent(0), "x", "rows", B,
                           "dy (B, N) and x (B, K) with the same B");
@@ -91,14 +107,26 @@ void linear_backward_weights(Context& context, const LinearOptions& options, Sto
                             "db (N) and dy (B, N) with the same N");
   const Blocks rows =
       backend::blocks_of_rows("linear_backward_weights", {options.tokens, options.token_blocks}, index_t(B));
-  if constexpr (std::is_same_v<Scalar, float>)
-    if (vendor_multiplies<Scalar>(context, rows, B, N, K))
-      return context.vendor().linear_backward_weights(context, store, x, dy, dW, db);
   using Sum = accumulate_t<Scalar>;
-  backend::blocked_gemm<Scalar>(context, labels, index_t(N), index_t(K), index_t(B), transposed<Scalar>(dy),
-                                plain<Scalar>(x), rows, {.beta = Sum(store == Store::accumulate ? 1 : 0)}, dW.data(),
-                                index_t(dW.stride(0)));
-  if (db.extent(0) > 0) backend::column_sum<Scalar>(context, rows, store, dy, db);
+  const auto into = [&, store](const Matrix<Sum>& to, const Vector<Sum>& bias_to) {
+    return [&, store, to, bias_to](Backend by) {
+      if constexpr (std::is_same_v<Scalar, float>)
+        if (by == Backend::vendor)
+          return context.vendor().linear_backward_weights(context, store, x, dy, to, bias_to), true;
+      backend::blocked_gemm<Scalar>(context, labels, index_t(N), index_t(K), index_t(B), transposed<Scalar>(dy),
+                                    plain<Scalar>(x), rows, {.beta = Sum(store == Store::accumulate ? 1 : 0)},
+                                    to.data(), index_t(to.stride(0)));
+      if (bias_to.extent(0) > 0) backend::column_sum<Scalar>(context, rows, store, dy, bias_to);
+      return true;
+    };
+  };
+  // What is added to must be added to once: a trial has its own.
+  const auto make_trial = [&] {
+    return into(Matrix<Sum>(Kokkos::view_alloc(context.exec(), trial_label), N, K),
+                Vector<Sum>(Kokkos::view_alloc(context.exec(), trial_label), db.extent(0)));
+  };
+  backend::run_chosen<Scalar>(context, shape_of(Call::linear_backward_weights, B, N, K),
+                              vendor_multiplies(rows, B, N, K), into(dW, db), make_trial);
 }
 
 #define PARTITA_LINEAR(S)                                                                                            \

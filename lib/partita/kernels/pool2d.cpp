@@ -66,6 +66,29 @@ struct Reach {
   }
 };
 
+/// body(tap, row, column) for the pixels in the window of output (r, c); what lies in the padding is left out.
+template <class Body>
+KOKKOS_FORCEINLINE_FUNCTION void each_in_window(const Pool2dShape& s, index_t r, index_t c, const Body& body) {
+  for (index_t i = 0; i < s.kernel_rows; ++i)
+    for (index_t j = 0; j < s.kernel_columns; ++j) {
+      const index_t row = r * s.stride - s.padding + i, column = c * s.stride - s.padding + j;
+      if (row < 0 || row >= s.rows || column < 0 || column >= s.columns) continue;
+      body(std::int32_t(i * s.kernel_columns + j), row, column);
+    }
+}
+
+/// body(tap, p, q) for the outputs (p, q) in whose windows pixel (r, c) is.
+template <class Body>
+KOKKOS_FORCEINLINE_FUNCTION void each_window_of(const Pool2dShape& s, index_t r, index_t c, const Body& body) {
+  const Reach over_rows(r, s.padding, s.kernel_rows, s.stride, s.out_rows());
+  const Reach over_columns(c, s.padding, s.kernel_columns, s.stride, s.out_columns());
+  for (index_t p = over_rows.begin; p < over_rows.end; ++p)
+    for (index_t q = over_columns.begin; q < over_columns.end; ++q) {
+      const index_t i = r + s.padding - p * s.stride, j = c + s.padding - q * s.stride;
+      body(std::int32_t(i * s.kernel_columns + j), p, q);
+    }
+}
+
 template <class Scalar>
 struct MaxForward {
   using Real = accumulate_t<Scalar>;
@@ -79,21 +102,17 @@ struct MaxForward {
     Real best[pool_width];
     std::int32_t won[pool_width];
     bool any = false;
-    for (index_t i = 0; i < s.kernel_rows; ++i)
-      for (index_t j = 0; j < s.kernel_columns; ++j) {
-        const index_t row = r * s.stride - s.padding + i, column = c * s.stride - s.padding + j;
-        if (row < 0 || row >= s.rows || column < 0 || column >= s.columns) continue;
-        const Scalar* const from = x.at(b, row, column) + first;
-        const auto tap = std::int32_t(i * s.kernel_columns + j);
-        for (int k = 0; k < n; ++k) {
-          const Real value = Real(from[k]);
-          const bool wins = !any || !(value <= best[k]);  // also a NaN; nothing but a NaN beats a NaN
-          const bool lost = any && best[k] != best[k] && value == value;
-          best[k] = wins && !lost ? value : best[k];
-          won[k] = wins && !lost ? tap : won[k];
-        }
-        any = true;
+    each_in_window(s, r, c, [&](std::int32_t tap, index_t row, index_t column) {
+      const Scalar* const from = x.at(b, row, column) + first;
+      for (int k = 0; k < n; ++k) {
+        const Real value = Real(from[k]);
+        const bool wins = !any || !(value <= best[k]);  // also a NaN; nothing but a NaN beats a NaN
+        const bool lost = any && best[k] != best[k] && value == value;
+        best[k] = wins && !lost ? value : best[k];
+        won[k] = wins && !lost ? tap : won[k];
       }
+      any = true;
+    });
     for (int k = 0; k < n; ++k) {
       y.at(b, r, c)[first + k] = Scalar(best[k]);
       winner.at(b, r, c)[first + k] = won[k];
@@ -112,16 +131,11 @@ struct MaxBackward {
   KOKKOS_FUNCTION void pixel(index_t b, index_t r, index_t c, index_t first, index_t end) const {
     const int n = int(end - first);
     Real sum[pool_width] = {};
-    const Reach over_rows(r, s.padding, s.kernel_rows, s.stride, s.out_rows());
-    const Reach over_columns(c, s.padding, s.kernel_columns, s.stride, s.out_columns());
-    for (index_t p = over_rows.begin; p < over_rows.end; ++p)
-      for (index_t q = over_columns.begin; q < over_columns.end; ++q) {
-        const index_t i = r + s.padding - p * s.stride, j = c + s.padding - q * s.stride;
-        const auto tap = std::int32_t(i * s.kernel_columns + j);
-        const Scalar* const from = dy.at(b, p, q) + first;
-        const std::int32_t* const won = winner.at(b, p, q) + first;
-        for (int k = 0; k < n; ++k) sum[k] += won[k] == tap ? Real(from[k]) : Real(0);
-      }
+    each_window_of(s, r, c, [&](std::int32_t tap, index_t p, index_t q) {
+      const Scalar* const from = dy.at(b, p, q) + first;
+      const std::int32_t* const won = winner.at(b, p, q) + first;
+      for (int k = 0; k < n; ++k) sum[k] += won[k] == tap ? Real(from[k]) : Real(0);
+    });
     for (int k = 0; k < n; ++k) dx.at(b, r, c)[first + k] = Scalar(sum[k]);
   }
 };
@@ -136,13 +150,10 @@ struct AverageForward {
   KOKKOS_FUNCTION void pixel(index_t b, index_t r, index_t c, index_t first, index_t end) const {
     const int n = int(end - first);
     Real sum[pool_width] = {};
-    for (index_t i = 0; i < s.kernel_rows; ++i)
-      for (index_t j = 0; j < s.kernel_columns; ++j) {
-        const index_t row = r * s.stride - s.padding + i, column = c * s.stride - s.padding + j;
-        if (row < 0 || row >= s.rows || column < 0 || column >= s.columns) continue;
-        const Scalar* const from = x.at(b, row, column) + first;
-        for (int k = 0; k < n; ++k) sum[k] += Real(from[k]);
-      }
+    each_in_window(s, r, c, [&](std::int32_t, index_t row, index_t column) {
+      const Scalar* const from = x.at(b, row, column) + first;
+      for (int k = 0; k < n; ++k) sum[k] += Real(from[k]);
+    });
     const Real area = Real(s.kernel_rows * s.kernel_columns);
     for (int k = 0; k < n; ++k) y.at(b, r, c)[first + k] = Scalar(sum[k] / area);
   }
@@ -158,13 +169,10 @@ struct AverageBackward {
   KOKKOS_FUNCTION void pixel(index_t b, index_t r, index_t c, index_t first, index_t end) const {
     const int n = int(end - first);
     Real sum[pool_width] = {};
-    const Reach over_rows(r, s.padding, s.kernel_rows, s.stride, s.out_rows());
-    const Reach over_columns(c, s.padding, s.kernel_columns, s.stride, s.out_columns());
-    for (index_t p = over_rows.begin; p < over_rows.end; ++p)
-      for (index_t q = over_columns.begin; q < over_columns.end; ++q) {
-        const Scalar* const from = dy.at(b, p, q) + first;
-        for (int k = 0; k < n; ++k) sum[k] += Real(from[k]);
-      }
+    each_window_of(s, r, c, [&](std::int32_t, index_t p, index_t q) {
+      const Scalar* const from = dy.at(b, p, q) + first;
+      for (int k = 0; k < n; ++k) sum[k] += Real(from[k]);
+    });
     const Real area = Real(s.kernel_rows * s.kernel_columns);
     for (int k = 0; k < n; ++k) dx.at(b, r, c)[first + k] = Scalar(sum[k] / area);
   }

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include <fstream>
+
 #include <nlohmann/json.hpp>
+
 #include <partita/core/error.hpp>
 #include <partita/kernels/activation.hpp>
 #include <partita/kernels/reference.hpp>

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include <bit>
+
 #include <partita/core/error.hpp>
 #include <partita/kernels/cast.hpp>
 

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include <algorithm>
+
 #include <partita/core/error.hpp>
 #include <partita/kernels/backend/range.hpp>
 #include <partita/kernels/conv2d.hpp>

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include <functional>
+
 #include <partita/kernels/activation.hpp>
 #include <partita/kernels/cast.hpp>
 #include <partita/kernels/dropout.hpp>

@@ -43,7 +43,7 @@ struct Step {
     dropout<Storage>(exec, {.rate = 0.1, .rows = whole(B), .columns = whole(V)}, z, a);
     add<Storage>(exec, z_flat, a_flat, a_flat);
     add_relu<Storage>(exec, z_flat, a_flat, a_flat);
-    triad<Storage>(exec, z_flat, 0.5f, a_flat, a_flat);
+    triad<Storage>(exec, 0.5f, z_flat, a_flat, a_flat);
     activation_forward<Storage>(exec, Activation::gelu, z, a);
     loss_forward(context, {}, z, label, loss, correct);
     loss_forward_backward(context, {}, z, label, 1.0 / B, dz, loss, loss_scale_value(scaling));

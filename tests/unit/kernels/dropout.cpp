@@ -52,7 +52,7 @@ TYPED_TEST(dropout_types, keeps_what_the_reference_keeps_in_whole_rows_and_slice
       for (index_t first_row : {index_t(5), index_t(1) << 32})
         for (const Slice& slice : slices_of(columns)) {
           SCOPED_TRACE(::testing::Message() << rows << " rows from " << first_row << ", columns from " << slice.offset
-                                          << ", " << slice.extent << " of " << slice.global);
+                                            << ", " << slice.extent << " of " << slice.global);
           const DropoutOptions options{.rate = 0.3,
                                        .seed = 7,
                                        .layer = name_key("block0.dropout1"),

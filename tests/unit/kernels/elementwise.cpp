@@ -38,7 +38,7 @@ TYPED_TEST(elementwise, each_matches_its_formula_at_any_length_and_offset) {
       add(Exec(), a_device, added);
       add(Exec(), a_device, b_device, into);
       add_relu(Exec(), a_device, b_device, relu);
-      triad(Exec(), a_device, Number(0.3), b_device, c);
+      triad(Exec(), Number(0.3), a_device, b_device, c);
       scale(Exec(), Number(0.3), multiplied);
       fill(Exec(), Scalar(-2), filled);
       copy(Exec(), a_device, copied);
@@ -95,7 +95,7 @@ TEST(elementwise_shapes, different_lengths_are_an_error) {
   EXPECT_THROW(add(Exec(), a, b, b), ShapeError);
   EXPECT_THROW(add(Exec(), a, a, b), ShapeError);
   EXPECT_THROW(add_relu(Exec(), a, b, b), ShapeError);
-  EXPECT_THROW(triad(Exec(), a, 2, a, b), ShapeError);
+  EXPECT_THROW(triad(Exec(), 2, a, a, b), ShapeError);
 }
 
 TEST(elementwise_shapes, sums_may_overwrite_an_operand_and_relu_keeps_nan) {

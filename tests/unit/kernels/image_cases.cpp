@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include <fstream>
+
 #include <nlohmann/json.hpp>
+
 #include <partita/kernels/batchnorm.hpp>
 #include <partita/kernels/conv2d.hpp>
 #include <partita/kernels/elementwise.hpp>

@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include <algorithm>
 #include <fstream>
+
 #include <nlohmann/json.hpp>
+
 #include <partita/core/error.hpp>
 #include <partita/kernels/optimizer.hpp>
 #include <partita/kernels/reference.hpp>

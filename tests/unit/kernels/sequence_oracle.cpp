@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include <fstream>
+
 #include <nlohmann/json.hpp>
+
 #include <partita/kernels/attention.hpp>
 #include <partita/kernels/layernorm.hpp>
 #include <partita/kernels/loss.hpp>

@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #pragma once
 
-#include <gtest/gtest.h>
-
 #include <cmath>
 #include <cstdint>
 #include <cstring>
@@ -10,10 +8,11 @@
 #include <string>
 #include <vector>
 
+#include <gtest/gtest.h>
+
 #include <partita/core/random.hpp>
 #include <partita/core/types.hpp>
 #include <partita/kernels/context.hpp>
-
 #include <support/caught.hpp>
 
 // Values on the host, placed in Exec's memory at any offset and row pitch, and brought back.

@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: BSD-3-Clause
+#include <string_view>
+
 #include <cblas.h>
 
 #include <partita/kernels/backend/gemm.hpp>
 #include <partita/kernels/backend/range.hpp>
 #include <partita/kernels/backend/vendor.hpp>
-#include <string_view>
 
 // Any BLAS with the C interface, where oneDNN is absent: GEMM here, bias and activation in one pass of our own.
 

@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: BSD-3-Clause
-#include <cublasLt.h>
-
 #include <algorithm>
 #include <array>
 #include <bit>
 #include <map>
+
+#include <cublasLt.h>
+
 #include <partita/core/error.hpp>
 #include <partita/kernels/backend/gemm.hpp>
 #include <partita/kernels/backend/vendor.hpp>

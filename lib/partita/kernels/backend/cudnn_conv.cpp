@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
+#include <map>
+
 #include <cudnn.h>
 
-#include <map>
 #include <partita/core/error.hpp>
 #include <partita/kernels/backend/conv_vendor.hpp>
 #include <partita/kernels/backend/gemm.hpp>

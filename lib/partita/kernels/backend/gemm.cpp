@@ -1,5 +1,9 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include <partita/kernels/backend/gemm.hpp>
+
+#include <algorithm>
+#include <string>
+
 #include <partita/kernels/backend/gemm_device.hpp>
 #include <partita/kernels/backend/gemm_host.hpp>
 #include <partita/kernels/backend/range.hpp>
@@ -57,6 +61,33 @@ void leaf_column_sum(const Exec& exec, const Leaf& rows, bool adds, const ConstM
         }
       });
 }
+
+/// A task is one row's share of columns; sums may be c.
+template <class Scalar, class Out>
+struct EpilogueTasks {
+  using Sum = accumulate_t<Scalar>;
+  static constexpr index_t width = runs_on_host ? 512 : 1;
+  Epilogue<Scalar> epilogue;
+  index_t columns, per_row;
+  const Sum* sums;
+  index_t sums_leading;
+  Out* c;
+  index_t c_leading;
+
+  KOKKOS_FUNCTION void operator()(index_t task) const {
+    const index_t row = task / per_row, first = task % per_row * width;
+    const Sum* const from = sums + row * sums_leading + first;
+    Out* const to = c + row * c_leading + first;
+    if constexpr (runs_on_host) {
+      const index_t inside = columns - first < width ? columns - first : width;
+      Sum part[width];
+      std::copy_n(from, inside, part);
+      host::finish_row(epilogue, part, inside, first, to);
+    } else {
+      *to = Out(epilogue(*from, first, *to));
+    }
+  }
+};
 
 }  // namespace
 
@@ -116,21 +147,11 @@ template <class Scalar, class Out>
 void apply_epilogue(const Exec& exec, Epilogue<Scalar> epilogue, ConstMatrix<accumulate_t<Scalar>> sums,
                     Matrix<Out> c) {
   static const std::string label = "partita::kernels::apply_epilogue";
-  constexpr index_t width = runs_on_host ? 1024 : 1;
-  const index_t rows = index_t(c.extent(0)), columns = index_t(c.extent(1));
-  const index_t from_leading = index_t(sums.stride(0)), to_leading = index_t(c.stride(0));
-  const index_t per_row = (columns + width - 1) / width;
-  const accumulate_t<Scalar>* const from = sums.data();
-  Out* const to = c.data();
-  Kokkos::parallel_for(
-      label, range_policy(exec, rows * per_row), KOKKOS_LAMBDA(index_t task) {
-        const index_t begin = task % per_row * width;
-        const index_t end = begin + width < columns ? begin + width : columns;
-        const accumulate_t<Scalar>* const sum = from + task / per_row * from_leading;
-        Out* const row = to + task / per_row * to_leading;
-#pragma GCC ivdep
-        for (index_t j = begin; j < end; ++j) row[j] = Out(epilogue(sum[j], j, row[j]));
-      });
+  constexpr index_t width = EpilogueTasks<Scalar, Out>::width;
+  const index_t rows = index_t(c.extent(0)), columns = index_t(c.extent(1)), per_row = (columns + width - 1) / width;
+  Kokkos::parallel_for(label, range_policy(exec, rows * per_row),
+                       EpilogueTasks<Scalar, Out>{epilogue, columns, per_row, sums.data(), index_t(sums.stride(0)),
+                                                  c.data(), index_t(c.stride(0))});
 }
 
 #define PARTITA_GEMM_TO(S, Out)                                                                                       \

@@ -66,6 +66,20 @@ void activate_row(Activation activation, Sum* row, index_t columns) {
   }
 }
 
+/// to = the epilogue of complete sums, from `column` on, which it overwrites on the way: pass after pass, so that each
+/// is a vector loop.
+template <class Scalar, class Out, class Sum>
+void finish_row(const Epilogue<Scalar>& epilogue, Sum* row, index_t columns, index_t column, Out* to) {
+  if (epilogue.alpha != Sum(1))
+    for (index_t j = 0; j < columns; ++j) row[j] *= epilogue.alpha;
+  if (epilogue.beta != Sum(0))
+    for (index_t j = 0; j < columns; ++j) row[j] = fused(epilogue.beta, Sum(to[j]), row[j]);
+  if (epilogue.bias != nullptr)
+    for (index_t j = 0; j < columns; ++j) row[j] += Sum(epilogue.bias[column + j]);
+  activate_row(epilogue.activation, row, columns);
+  for (index_t j = 0; j < columns; ++j) to[j] = Out(row[j]);
+}
+
 /// Where C is, and its chains between two blocks over k: in C itself if `chain` is null.
 template <class Out>
 struct Target {
@@ -100,15 +114,7 @@ void multiply_tile(index_t depth, const Sum* a, const Sum* b, index_t rows, inde
       std::copy_n(row, columns, target.chain_row(i));
       continue;
     }
-    Out* const to = target.C + i * target.leading;
-    if (epilogue.alpha != Sum(1))
-      for (index_t j = 0; j < columns; ++j) row[j] *= epilogue.alpha;
-    if (epilogue.beta != Sum(0))
-      for (index_t j = 0; j < columns; ++j) row[j] = fused(epilogue.beta, Sum(to[j]), row[j]);
-    if (epilogue.bias != nullptr)
-      for (index_t j = 0; j < columns; ++j) row[j] += Sum(epilogue.bias[column + j]);
-    activate_row(epilogue.activation, row, columns);
-    for (index_t j = 0; j < columns; ++j) to[j] = Out(row[j]);
+    finish_row(epilogue, row, columns, column, target.C + i * target.leading);
   }
 }
 

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #pragma once
 
-#include <oneapi/dnnl/dnnl.hpp>
 #include <string>
 #include <string_view>
+
+#include <oneapi/dnnl/dnnl.hpp>
 
 // What differs between oneDNN 2.6 and 3.x, and what both of our files ask of it.
 

@@ -2,12 +2,13 @@
 #include <algorithm>
 #include <array>
 #include <map>
+#include <string_view>
+
 #include <partita/kernels/backend/conv_vendor.hpp>
 #include <partita/kernels/backend/onednn_api.hpp>
 #include <partita/kernels/backend/onednn_threads.hpp>
 #include <partita/kernels/backend/range.hpp>
 #include <partita/kernels/elementwise.hpp>
-#include <string_view>
 
 // Images stay channels-last; weights change at every step, so each call reorders them to or from the layout that
 // oneDNN's kernel wants, in our scratch.
