@@ -34,14 +34,14 @@ class TreePlan;
 ///       |   |
 ///       0   1
 ///
-/// Region    partita::comm::tree_allreduce::mpi or ::ring, in Kokkos Tools.
-/// Scratch   planned once: the result, and what arrives and leaves; a call allocates nothing.
-/// Traffic   operation "tree_allreduce", closed_forms::tree_allreduce_{mpi,ring}_bytes.
+/// Region   partita::comm::tree_allreduce::mpi or ::ring, in Kokkos Tools.
+/// Scratch  planned once: the result, and what arrives and leaves; a call allocates nothing.
+/// Traffic  operation "tree_allreduce", closed_forms::tree_allreduce_{mpi,ring}_bytes.
 template <class S>
 class TreeAllreducePlan {
  public:
-  /// how     mpi: MPI_Alltoallv and MPI_Allgatherv; ring: bundles travel hop by hop, then our all-gather.
-  /// Throws  ShapeError for chunks < 1, Error when MPI cannot count a message. comm must outlive this. Not collective.
+  /// how      mpi: MPI_Alltoallv and MPI_Allgatherv; ring: bundles travel hop by hop, then our all-gather.
+  /// Throws   ShapeError for chunks < 1, Error when MPI cannot count a message. comm must outlive this. Not collective.
   TreeAllreducePlan(const Communicator& comm, Allreduce how, index_t elements, index_t chunks,
                     RingOptions options = {});
   ~TreeAllreducePlan();
