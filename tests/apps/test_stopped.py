@@ -53,6 +53,25 @@ def test_sigterm_ends_in_good_order(tmp_path, ranks):
         assert np.isfinite(file["steps/loss"][:]).all()
 
 
+def test_a_complete_record_outlives_a_run_that_was_stopped(run, tmp_path):
+    output = run(1)
+    before = output.read_bytes()
+    process = start(1, output)
+    part = output.with_name("x.h5.part")
+    wait_for(part, process)
+    second = subprocess.run(command(1, "inputs/mlp_dp/tiny.toml", output=output), cwd=ROOT, capture_output=True, text=True)
+    assert second.returncode == 2 and "another run is writing this record" in second.stderr
+    subprocess.run(["kill", "-TERM", str(ranks_of(process)[-1])], check=True)
+    _, stderr = process.communicate(timeout=60)
+    assert process.returncode == 5
+    assert f"the complete record {output} is kept, this one is {part}" in stderr
+    assert output.read_bytes() == before
+    with h5py.File(part) as file:
+        assert file.attrs["complete"] == 0 and "SIGTERM" in str(file.attrs["exit_reason"])
+    run(1)
+    assert not part.exists()
+
+
 def test_sigkill_leaves_a_part_that_opens(tmp_path):
     chance = random.Random(1)
     steps = []

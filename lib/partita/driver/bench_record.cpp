@@ -2,6 +2,7 @@
 #include <fmt/format.h>
 
 #include <cstdio>
+#include <optional>
 #include <partita/driver/bench_record.hpp>
 #include <partita/driver/calibration.hpp>
 #include <partita/driver/describe.hpp>
@@ -12,6 +13,8 @@ namespace partita::driver {
 BenchRecord::BenchRecord(const comm::Environment& env, const comm::Mesh& mesh, const RunOptions& run,
                          const std::string& subject)
     : env_(env), run_(run) {
+  std::optional<io::Output> output;
+  env.world().on_root([&] { output.emplace(take_output(run)); });
   const Placement placement = examine_placement(env.world());
   if (placement.oversubscribed && run.oversubscribe == Oversubscribe::error)
     throw EnvironmentError("run.oversubscribe: " + placement.message);
@@ -20,7 +23,7 @@ BenchRecord::BenchRecord(const comm::Environment& env, const comm::Mesh& mesh, c
   describe_run(env, mesh, run, placement, record_);
   record_.attributes["strategy"] = run.app;
   record_.calibration = calibrate(env, run.calibration, Exec());
-  env.world().on_root([&] { file_ = std::make_unique<io::RecordFile>(run.output, record_); });
+  env.world().on_root([&] { file_ = std::make_unique<io::RecordFile>(std::move(*output), record_); });
 }
 
 ExitCode BenchRecord::finish(const Verification& verdict, const std::string& figure_of_merit) {

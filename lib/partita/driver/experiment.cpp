@@ -5,6 +5,7 @@
 #include <cmath>
 #include <cstdio>
 #include <memory>
+#include <optional>
 #include <partita/core/clock.hpp>
 #include <partita/driver/calibration.hpp>
 #include <partita/driver/collector.hpp>
@@ -53,6 +54,7 @@ class Experiment {
   Collector collector_;
   EventCollector events_;
   metrics::StepSeries series_;
+  std::optional<io::Output> output_;      // rank 0, until there is
   std::unique_ptr<io::RecordFile> file_;  // rank 0
   std::vector<double> losses_;            // rank 0: of every step so far
   StopSignal signal_;
@@ -84,6 +86,7 @@ Experiment::Experiment(comm::Environment& env, const comm::Mesh& mesh, const Run
 }
 
 void Experiment::prepare() {
+  world_.on_root([&] { output_.emplace(take_output(run_)); });
   const Placement placement = examine_placement(world_);
   if (placement.oversubscribed && run_.oversubscribe == Oversubscribe::error)
     throw EnvironmentError("run.oversubscribe: " + placement.message);
@@ -105,7 +108,7 @@ void Experiment::prepare() {
   record_.events = events_.table();
   record_.detail = run_.detail;
   if (work_.evaluate_every > 0) record_.evaluations = (work_.steps + work_.evaluate_every - 1) / work_.evaluate_every;
-  world_.on_root([&] { file_ = std::make_unique<io::RecordFile>(run_.output, record_); });
+  world_.on_root([&] { file_ = std::make_unique<io::RecordFile>(std::move(*output_), record_); });
   watchdog_ = std::make_unique<Watchdog>(run_.hang_timeout_s, [this](index_t step, const char* doing) {
     env_.abort(ExitCode::incomplete, fmt::format("run.hang_timeout_s: no progress for {} s after step {}, in {}",
                                                  run_.hang_timeout_s, step, doing));
@@ -204,17 +207,20 @@ ExitCode Experiment::conclude() {
       complete ? work_.verify(record_, losses_) : Verification{.passed = false, .text = "not verified: " + stopped_};
 
   watchdog_->beat(work_.steps, "the end of the record");
+  std::string note;
   world_.on_root([&] {
     record_.summary = summarise(series_, record_, work_);
     for (const auto& [name, value] : verdict.attributes) record_.attributes[name] = value;
     record_.attributes["verification"] = verdict.text;
     record_.attributes["verified"] = std::int64_t{verdict.passed};
-    file_->finish(record_, complete, complete ? "done" : stopped_);
-    fmt::print("{}\n", figure_of_merit(record_, verdict, file_->path()));
+    const std::string path = file_->finish(record_, complete, complete ? "done" : stopped_);
+    if (path != file_->path())
+      note = fmt::format("; the complete record {} is kept, this one is {}", file_->path(), path);
+    fmt::print("{}\n", figure_of_merit(record_, verdict, path));
     std::fflush(stdout);
   });
   if (!complete) {
-    if (world_.is_root()) fmt::print(stderr, "error: the run ended early: {}\n", stopped_);
+    if (world_.is_root()) fmt::print(stderr, "error: the run ended early: {}{}\n", stopped_, note);
     return ExitCode::incomplete;
   }
   return verdict.passed ? ExitCode::done : ExitCode::check_failed;

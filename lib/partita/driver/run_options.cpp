@@ -1,10 +1,24 @@
 // SPDX-License-Identifier: BSD-3-Clause
-#include <fmt/format.h>
-
 #include <partita/driver/run_options.hpp>
+
 #include <vector>
 
+#include <fmt/format.h>
+
 namespace partita::driver {
+namespace {
+
+// The module io knows files, not keys.
+template <class F>
+auto naming_the_key(F f) {
+  try {
+    return f();
+  } catch (const UsageError& error) {
+    throw UsageError(fmt::format("output.path: {} (--output FILE)", error.what()));
+  }
+}
+
+}  // namespace
 
 RunOptions read_common_options(config::Deck& deck, const std::string& output) {
   RunOptions run;
@@ -49,6 +63,14 @@ RunOptions read_run_options(config::Deck& deck, const std::string& output) {
     run.last_event_step = events[1];
   }
   return run;
+}
+
+io::Output take_output(const RunOptions& run) {
+  return naming_the_key([&] { return io::Output(run.output); });
+}
+
+void try_output(const RunOptions& run) {
+  naming_the_key([&] { io::try_output(run.output); });
 }
 
 }  // namespace partita::driver

@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #pragma once
 
-#include <partita/config/deck.hpp>
-#include <partita/metrics/record.hpp>
 #include <string>
+
+#include <partita/config/deck.hpp>
+#include <partita/io/output.hpp>
+#include <partita/metrics/record.hpp>
 
 namespace partita::driver {
 
@@ -37,5 +39,10 @@ RunOptions read_run_options(config::Deck& deck, const std::string& output);
 
 /// Only those that also a program without steps has: oversubscribe, calibration, study, point, output.
 RunOptions read_common_options(config::Deck& deck, const std::string& output);
+
+/// The file of run.output, checked and taken; or only tried, leaving nothing behind. Throws  UsageError naming
+/// output.path.
+io::Output take_output(const RunOptions& run);
+void try_output(const RunOptions& run);
 
 }  // namespace partita::driver

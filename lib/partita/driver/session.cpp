@@ -3,6 +3,7 @@
 
 #include <cerrno>
 #include <cstring>
+#include <filesystem>
 #include <fstream>
 #include <partita/core/build_info.hpp>
 #include <partita/driver/session.hpp>
@@ -12,6 +13,9 @@ namespace partita::driver {
 namespace {
 
 std::string read_text(const std::string& path) {
+  std::error_code ignored;
+  if (std::filesystem::is_directory(path, ignored))
+    refuse<UsageError>(path, "it is a folder", "a deck, a file in TOML");
   std::ifstream file(path);
   std::ostringstream text;
   if (file) text << file.rdbuf();
@@ -57,6 +61,7 @@ bool Session::settled(RunOptions& run, Describes what) const {
   run.config_hash = deck_.config_hash();
   run.command = command_;
   if (line_.print_config && speaks) fmt::print("{}", run.resolved);
+  if (line_.validate) env_.world().on_root([&] { try_output(run); });
   if (line_.validate && speaks) fmt::print("{}: {} is valid for {} ranks\n", app_, line_.deck, env_.size());
   return line_.print_config || line_.validate;
 }
