@@ -59,7 +59,7 @@ struct State {
     if (!agree) return {.passed = false, .text = "ranks hold different parameters"};
     driver::Verification verdict;
     verdict.text = axis.on_root([&] {
-      verdict = judge(parts.train, record, losses);
+      verdict = judge(parts.train, parts.data.shape().classes, record, losses);
       return verdict.text;
     });
     axis.broadcast(verdict.passed);
