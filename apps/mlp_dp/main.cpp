@@ -15,6 +15,7 @@
 
 #include <partita/driver/experiment.hpp>
 #include <partita/parallel/exchanges/allreduce.hpp>
+#include <partita/training/footprint.hpp>
 #include <partita/training/workload.hpp>
 
 #include "config.hpp"
@@ -35,13 +36,14 @@ int main(int argc, char** argv) {
     const training::Dataset data(env.world(), config.data, config.train.seed, config.train.batch);
 
     return training::with_precision(config.train.precision, [&]<class Scalar>() {
-      // 4. The same weights on any number of ranks.
+      // 4. The same weights on any number of ranks, if they find room.
+      const nn::Division division = config.train.division(replicas.size(), replicas.rank());
+      training::require_memory<Scalar>(env.world(), config.train, config.model, data, division);
       auto model = training::make_model<Scalar>(config.model, data.shape(), config.train.model());
       if (session.describe(model.describe())) return ExitCode::done;
       kernels::Context context(Exec(), config.train.kernels);
 
       // 5. The step: its parts, and the strategy that this app is about.
-      const nn::Division division = config.train.division(replicas.size(), replicas.rank());
       const nn::GradientSum<nn::Sum<Scalar>> sum(model.gradient_size(), division);
       const nn::WholeRows<Scalar> head(config.train.loss, model);
       const nn::GradientPass<Scalar> pass(model, division, nn::in_turn(config.train.micro_batches), head, &sum);

@@ -165,6 +165,10 @@ void Deck::reject(std::string_view key, const std::string& message) const {
   throw UsageError(place(key) + ": " + message);
 }
 
+void Deck::reject(std::string_view key, const std::string& found, const std::string& expected) const {
+  refuse<UsageError>(place(key), found, expected);
+}
+
 void Deck::finish() const {
   const std::vector<std::string> keys = declared_keys();
   const std::string hint = app_.empty() ? "" : " (`" + app_ + " --help` lists every key)";

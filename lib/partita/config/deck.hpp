@@ -27,6 +27,10 @@ struct IntRange {
   index_t max = std::numeric_limits<index_t>::max();
 
   static constexpr IntRange at_least(index_t least) { return {least, std::numeric_limits<index_t>::max()}; }
+  /// Of what kernels count with 32 bits: extents of tensors.
+  static constexpr IntRange extent(index_t least = 1) { return {least, std::numeric_limits<std::int32_t>::max()}; }
+  /// Of steps and samples, so many that sums and products of a few of them still fit.
+  static constexpr IntRange count(index_t least = 0) { return {least, index_t{1} << 40}; }
   bool contains(index_t value) const { return min <= value && value <= max; }
   std::string text() const;  ///< " >= 1 and <= 24"
 };
@@ -102,6 +106,7 @@ class Deck {
 
   /// For checks that involve more than one key: UsageError that points at this one.
   [[noreturn]] void reject(std::string_view key, const std::string& message) const;
+  [[noreturn]] void reject(std::string_view key, const std::string& found, const std::string& expected) const;
 
   /// After all keys are read. Throws UsageError for the first key that was given and that nobody asked for.
   void finish() const;

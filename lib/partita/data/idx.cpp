@@ -1,16 +1,17 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include <partita/data/idx.hpp>
 
-#include <zlib.h>
-#include <partita/core/error.hpp>
-
 #include <algorithm>
 #include <array>
 #include <cerrno>
 #include <cstdio>
 #include <cstring>
-#include <limits>
 #include <memory>
+
+#include <zlib.h>
+
+#include <partita/core/error.hpp>
+#include <partita/core/extent.hpp>
 
 namespace partita::data {
 namespace {
@@ -66,17 +67,6 @@ std::string hexadecimal(const std::array<std::uint8_t, 4>& bytes) {
   return text;
 }
 
-// The product of extents, or the largest index_t where it does not fit.
-index_t product(const std::vector<index_t>& shape) {
-  if (std::ranges::find(shape, 0) != shape.end()) return 0;
-  index_t result = 1;
-  for (const index_t extent : shape) {
-    if (result > std::numeric_limits<index_t>::max() / extent) return std::numeric_limits<index_t>::max();
-    result *= extent;
-  }
-  return result;
-}
-
 std::string shape_name(const std::vector<index_t>& shape) {
   std::string text;
   for (const index_t extent : shape) text += (text.empty() ? "" : " x ") + std::to_string(extent);
@@ -114,7 +104,7 @@ IdxArray read_idx(const std::string& path) {
     extent = index_t{word[0]} << 24 | index_t{word[1]} << 16 | index_t{word[2]} << 8 | index_t{word[3]};
   }
 
-  const index_t promised = product(array.shape);
+  const index_t promised = checked_product(array.shape);
   index_t held = 0;
   while (held < promised) {
     constexpr index_t first_part = 1 << 20;

@@ -18,6 +18,7 @@
 #include <partita/driver/traffic_rows.hpp>
 #include <partita/driver/watchdog.hpp>
 #include <partita/io/record_file.hpp>
+#include <partita/io/record_layout.hpp>
 #include <partita/metrics/step_series.hpp>
 
 namespace partita::driver {
@@ -25,7 +26,28 @@ namespace {
 
 constexpr index_t longest_window = 1024;  // steps kept in memory between flushes
 constexpr double flush_interval_s = 1;
+constexpr double most_record_bytes = 2.0 * 1024 * 1024 * 1024;
 constexpr index_t out_of_time = -1;
+
+// A record has room for all steps from the start: too many are refused before anything is made for them.
+void require_record_size(const comm::Communicator& world, const RunOptions& run, const Workload& work) {
+  metrics::Record record;
+  record.ranks.resize(static_cast<std::size_t>(world.size()));
+  record.phases = work.phases;
+  const auto bytes = [&](metrics::Detail detail) {
+    record.detail = detail;
+    return io::step_bytes(record) * static_cast<double>(work.steps);
+  };
+  const double asked = bytes(run.detail);
+  if (world.all_of(asked <= most_record_bytes)) return;
+  const bool stats_fit = world.all_of(bytes(metrics::Detail::stats) <= most_record_bytes);
+  const double least = world.allreduce(asked, comm::Op::max);
+  refuse<UsageError>(
+      "record.detail",
+      fmt::format("a record of {} steps of {} ranks takes {:.3g} GB", work.steps, world.size(), 1e-9 * least),
+      fmt::format("at most {:.3g} GB: fewer steps{}", 1e-9 * most_record_bytes,
+                  stats_fit ? ", or record.detail = \"stats\"" : ""));
+}
 
 class Experiment {
  public:
@@ -230,6 +252,7 @@ ExitCode Experiment::conclude() {
 
 ExitCode run_experiment(comm::Environment& env, const comm::Mesh& mesh, const RunOptions& run, const Exec& exec,
                         const Workload& work) {
+  require_record_size(env.world(), run, work);
   return Experiment(env, mesh, run, exec, work).run();
 }
 

@@ -40,16 +40,16 @@ RunOptions read_run_options(config::Deck& deck, const std::string& output) {
   using config::IntRange;
   using config::RealRange;
   RunOptions run = read_common_options(deck, output);
-  run.warmup = deck.integer("run.warmup", run.warmup, IntRange::at_least(0),
+  run.warmup = deck.integer("run.warmup", run.warmup, IntRange::count(),
                             {"first steps that train but count in no statistic", "steps"});
-  run.time_limit_s = deck.real("run.time_limit_s", run.time_limit_s, RealRange::at_least(0),
+  run.time_limit_s = deck.real("run.time_limit_s", run.time_limit_s, {0, 1e9},
                                {"end in good order after this time (exit 5); 0 = no limit", "s"});
-  run.hang_timeout_s = deck.real("run.hang_timeout_s", run.hang_timeout_s, RealRange::at_least(0),
+  run.hang_timeout_s = deck.real("run.hang_timeout_s", run.hang_timeout_s, {0, 1e6},
                                  {"end the job when no step was finished for so long (exit 5); 0 = never", "s"});
   run.detail =
       deck.choice("record.detail", run.detail, {{"full", metrics::Detail::full}, {"stats", metrics::Detail::stats}},
                   "times of every rank, or mean, minimum and maximum over ranks");
-  run.flush_every = deck.integer("record.flush_every", run.flush_every, IntRange::at_least(0),
+  run.flush_every = deck.integer("record.flush_every", run.flush_every, IntRange::count(),
                                  {"steps between writes of the record; 0 = about a second", "steps"});
   const std::vector<index_t> events =
       deck.integers("record.events", std::vector<index_t>{}, IntRange::at_least(0),

@@ -114,6 +114,21 @@ Table steps_table(const Record& record, index_t steps) {
   return table;
 }
 
+double step_bytes(const Record& record) {
+  double bytes = 0;
+  for (const Column& column : steps_table(record, 0).columns) {
+    double values = 1;
+    for (const std::string& dimension : column.dimensions) {
+      if (dimension == "full_step") values /= static_cast<double>(record.full_every);
+      if (dimension == "rank") values *= static_cast<double>(record.ranks.size());
+      if (dimension == "phase") values *= static_cast<double>(record.phases.size());
+    }
+    const bool along_the_steps = column.dimensions.front() != "phase";
+    if (along_the_steps) bytes += values * (std::holds_alternative<Bytes>(column.data) ? 1 : 8);
+  }
+  return bytes + sizeof(std::int64_t);  // the scale
+}
+
 std::vector<Slab> step_slabs(const Record& record, const StepRows& rows) {
   const index_t at = rows.first_step;
   std::vector<Slab> slabs{{"loss", at, rows.loss},

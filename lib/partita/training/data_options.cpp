@@ -1,6 +1,10 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include <partita/training/data_options.hpp>
 
+#include <fmt/format.h>
+
+#include <partita/core/extent.hpp>
+
 namespace partita::training {
 
 DataOptions read_data_options(config::Deck& deck, std::uint64_t seed, bool language) {
@@ -22,28 +26,27 @@ DataOptions read_data_options(config::Deck& deck, std::uint64_t seed, bool langu
   data.normalisation.deviation =
       deck.real("data.deviation", data.normalisation.deviation, RealRange::above(0), "they are divided by this then");
   data.synthetic.seed = seed;
-  data.image = deck.integers("data.image", std::vector<index_t>{}, IntRange::at_least(1),
+  data.image = deck.integers("data.image", std::vector<index_t>{}, IntRange::extent(),
                              "synthetic: rows, columns and channels of an image; [] = data.features numbers");
   if (!data.image.empty() && data.image.size() != 3)
     deck.reject("data.image", "an image has three extents; give [rows, columns, channels]");
   index_t features = data.synthetic.features;
-  if (!data.image.empty()) {
-    features = 1;
-    for (const index_t extent : data.image) features *= extent;
-  }
-  data.synthetic.features =
-      deck.integer("data.features", features, IntRange::at_least(1), "synthetic: numbers a sample");
+  if (!data.image.empty()) features = checked_product(data.image);
+  if (features > IntRange::extent().max)
+    deck.reject("data.image", "an image of more numbers than are counted",
+                fmt::format("at most {} in one", IntRange::extent().max));
+  data.synthetic.features = deck.integer("data.features", features, IntRange::extent(), "synthetic: numbers a sample");
   if (!data.image.empty() && data.synthetic.features != features)
     deck.reject("data.features", "data.image says " + std::to_string(features) + "; give one of the two");
-  data.synthetic.classes = deck.integer("data.classes", language ? 64 : data.synthetic.classes, IntRange::at_least(2),
+  data.synthetic.classes = deck.integer("data.classes", language ? 64 : data.synthetic.classes, IntRange::extent(2),
                                         "synthetic and idx: classes; for a language model its vocabulary");
   data.synthetic.noise =
       deck.real("data.noise", language ? 0.1 : data.synthetic.noise, RealRange::at_least(0),
                 "synthetic: deviation around the prototypes; share of tokens that are random, for a language model");
   if (language && data.synthetic.noise > 1) deck.reject("data.noise", "a share of the tokens; give at most 1");
-  data.samples = deck.integer("data.samples", data.samples, IntRange::at_least(1), "synthetic: training samples");
-  data.held_out = deck.integer("data.held_out", data.held_out, IntRange::at_least(1), "synthetic: held-out samples");
-  data.tokens = deck.integer("data.tokens", language ? 64 : 0, IntRange::at_least(language ? 1 : 0),
+  data.samples = deck.integer("data.samples", data.samples, IntRange::count(1), "synthetic: training samples");
+  data.held_out = deck.integer("data.held_out", data.held_out, IntRange::extent(), "synthetic: held-out samples");
+  data.tokens = deck.integer("data.tokens", language ? 64 : 0, IntRange::extent(language ? 1 : 0),
                              {"tokens of a sequence, for a language model", "tokens"});
   return data;
 }

@@ -44,6 +44,15 @@ data::ImageSet load(const comm::Communicator& world, const DataOptions& options,
 
 }  // namespace
 
+SampleShape synthetic_shape(const DataOptions& options) {
+  SampleShape shape;
+  shape.classes = options.synthetic.classes;
+  shape.tokens = options.tokens;
+  if (shape.tokens == 0) shape.features = options.synthetic.features;
+  if (!options.image.empty()) shape.image = {options.image[0], options.image[1], options.image[2]};
+  return shape;
+}
+
 template <class Scalar>
 Rows<Scalar> Rows<Scalar>::top(index_t rows) const {
   const auto B = static_cast<std::size_t>(rows), all = x.data() == nullptr ? tokens.extent(0) : x.extent(0);
@@ -59,10 +68,7 @@ Dataset::Dataset(const comm::Communicator& world, const DataOptions& options, st
     : options_(options) {
   index_t samples = options.samples;
   if (options.source == Source::synthetic) {
-    shape_.classes = options.synthetic.classes;
-    shape_.tokens = options.tokens;
-    if (shape_.tokens == 0) shape_.features = options.synthetic.features;
-    if (!options.image.empty()) shape_.image = {options.image[0], options.image[1], options.image[2]};
+    shape_ = synthetic_shape(options);
     held_out_samples_ = options.held_out;
   } else {
     const data::ImageSet train = load(world, options, true);

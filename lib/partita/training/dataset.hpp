@@ -20,6 +20,9 @@ struct SampleShape {
   index_t labels() const { return tokens > 0 ? tokens : 1; }
 };
 
+/// Of synthetic samples.
+SampleShape synthetic_shape(const DataOptions& options);
+
 /// Memory for the rows of a batch.
 template <class Scalar>
 struct Rows {
@@ -41,6 +44,8 @@ class Dataset {
 
   const SampleShape& shape() const { return shape_; }
   index_t held_out_samples() const { return held_out_samples_; }
+  /// Of images that were read; synthetic samples take none.
+  index_t bytes() const { return static_cast<index_t>(train_.pixels.size() + test_.pixels.size()); }
   index_t steps_per_epoch() const { return sampler_->steps_per_epoch(); }
 
   /// Allocates.

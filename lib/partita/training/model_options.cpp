@@ -13,7 +13,7 @@ using config::RealRange;
 using kernels::Activation;
 
 void read_mlp(config::Deck& deck, nn::MlpShape& shape) {
-  shape.hidden = deck.integers("model.hidden", std::vector<index_t>{512, 256}, IntRange::at_least(1),
+  shape.hidden = deck.integers("model.hidden", std::vector<index_t>{512, 256}, IntRange::extent(),
                                "mlp: widths of the hidden layers; [] = a linear classifier");
   shape.activation = deck.choice("model.activation", shape.activation,
                                  {{"relu", Activation::relu},
@@ -26,11 +26,11 @@ void read_mlp(config::Deck& deck, nn::MlpShape& shape) {
 }
 
 void read_gpt(config::Deck& deck, nn::GptShape& shape) {
-  const IntRange some = IntRange::at_least(1);
-  shape.blocks = deck.integer("model.blocks", shape.blocks, some, "gpt: transformer blocks");
+  const IntRange some = IntRange::extent();
+  shape.blocks = deck.integer("model.blocks", shape.blocks, {1, 4096}, "gpt: transformer blocks");
   shape.C = deck.integer("model.width", 64, some, "gpt: numbers of a token between blocks");
   shape.H = deck.integer("model.heads", shape.H, some, "gpt: attention heads; they divide model.width");
-  shape.F = deck.integer("model.mlp_width", 0, IntRange::at_least(0),
+  shape.F = deck.integer("model.mlp_width", 0, IntRange::extent(0),
                          "gpt: hidden columns of a block's MLP; 0 = 4 model.width");
   shape.dropout = deck.real("model.dropout", 0, {0, 1, false, true},
                             "gpt: share of numbers dropped after the embedding and at the end of each branch");
@@ -45,12 +45,12 @@ void read_gpt(config::Deck& deck, nn::GptShape& shape) {
 void read_cnn(config::Deck& deck, nn::CnnShape& shape) {
   shape.kind = deck.choice("model.cnn", shape.kind, {{"resnet", nn::CnnKind::resnet}, {"vgg", nn::CnnKind::vgg}},
                            "cnn: basic blocks with shortcuts, or plain convolutions with pooling between groups");
-  shape.width = deck.integers("model.channels", std::vector<index_t>{16, 32, 64}, IntRange::at_least(1),
+  shape.width = deck.integers("model.channels", std::vector<index_t>{16, 32, 64}, IntRange::extent(),
                               "cnn: channels of each group");
-  shape.depth = deck.integer("model.depth", shape.depth, IntRange::at_least(1),
-                             "cnn: blocks (resnet) or convolutions (vgg) of a group");
+  shape.depth =
+      deck.integer("model.depth", shape.depth, {1, 4096}, "cnn: blocks (resnet) or convolutions (vgg) of a group");
   shape.groups =
-      deck.integer("model.norm_groups", 0, IntRange::at_least(0), "cnn: groups of a group norm; 0 = batch norm");
+      deck.integer("model.norm_groups", 0, IntRange::extent(0), "cnn: groups of a group norm; 0 = batch norm");
 }
 
 }  // namespace
@@ -76,13 +76,13 @@ ModelOptions read_model_options(config::Deck& deck, ModelKind kind) {
 }
 
 template <class Scalar>
-nn::Model<Scalar> make_model(const ModelOptions& options, const SampleShape& sample, const nn::ModelOptions& how) {
+ModelPlan<Scalar> plan_model(const ModelOptions& options, const SampleShape& sample, const nn::ModelOptions& how) {
   switch (options.kind) {
     case ModelKind::gpt: {
       nn::GptShape shape = options.gpt;
       shape.V = sample.classes;
       shape.T = sample.tokens;
-      return nn::make_gpt<Scalar>(shape, how);
+      return {nn::gpt_layers<Scalar>(shape, how.chunks), {shape.T, shape.V}};
     }
     case ModelKind::cnn: {
       nn::CnnShape shape = options.cnn;
@@ -92,13 +92,13 @@ nn::Model<Scalar> make_model(const ModelOptions& options, const SampleShape& sam
       shape.columns = sample.image.columns;
       shape.channels = sample.image.channels;
       shape.classes = sample.classes;
-      return nn::make_cnn<Scalar>(shape, how);
+      return {nn::cnn_layers<Scalar>(shape), {1, shape.classes}};
     }
     default: {
       nn::MlpShape shape = options.mlp;
       shape.features = sample.features;
       shape.classes = sample.classes;
-      return nn::make_mlp<Scalar>(shape, how);
+      return {nn::mlp_layers<Scalar>(shape, how.chunks), {1, shape.classes}};
     }
   }
 }
@@ -120,8 +120,8 @@ std::string to_string(const ModelOptions& options, const SampleShape& sample) {
   }
 }
 
-template nn::Model<float> make_model(const ModelOptions&, const SampleShape&, const nn::ModelOptions&);
-template nn::Model<bfloat16> make_model(const ModelOptions&, const SampleShape&, const nn::ModelOptions&);
-template nn::Model<float16> make_model(const ModelOptions&, const SampleShape&, const nn::ModelOptions&);
+template ModelPlan<float> plan_model(const ModelOptions&, const SampleShape&, const nn::ModelOptions&);
+template ModelPlan<bfloat16> plan_model(const ModelOptions&, const SampleShape&, const nn::ModelOptions&);
+template ModelPlan<float16> plan_model(const ModelOptions&, const SampleShape&, const nn::ModelOptions&);
 
 }  // namespace partita::training

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include <partita/data/sampler.hpp>
 #include <partita/driver/kernel_options.hpp>
+#include <partita/training/extents.hpp>
 #include <partita/training/train_options.hpp>
 
 namespace partita::training {
@@ -10,6 +11,8 @@ using config::Deck;
 using config::IntRange;
 using config::RealRange;
 using kernels::Optimizer;
+
+constexpr index_t most_parts = index_t{1} << 20;  // of a batch
 
 void read_update(Deck& deck, TrainOptions& train) {
   kernels::OptimizerOptions& rule = train.update.optimizer;
@@ -38,23 +41,23 @@ void read_update(Deck& deck, TrainOptions& train) {
 }
 
 void read_extent(Deck& deck, TrainOptions& train) {
-  train.steps = deck.integer("train.steps", 0, IntRange::at_least(0),
+  train.steps = deck.integer("train.steps", 0, IntRange::count(),
                              {"end after so many steps, if train.epochs do not end first; 0 = no such limit", "steps"});
-  train.epochs = deck.integer("train.epochs", train.steps > 0 ? 0 : 1, IntRange::at_least(0),
+  train.epochs = deck.integer("train.epochs", train.steps > 0 ? 0 : 1, IntRange::extent(0),
                               {"end after so many passes over the training data; 0 = no such limit", "epochs"});
   if (train.steps == 0 && train.epochs == 0)
     deck.reject("train.steps", "nothing to do; give train.steps or train.epochs");
   train.batch =
-      deck.integer("train.batch", train.batch, IntRange::at_least(1), {"global batch, over all ranks", "samples"});
+      deck.integer("train.batch", train.batch, IntRange::extent(), {"global batch, over all ranks", "samples"});
   train.micro_batches =
-      deck.integer("train.micro_batches", train.micro_batches, IntRange::at_least(1),
+      deck.integer("train.micro_batches", train.micro_batches, {1, most_parts},
                    "parts of a rank's rows that go through the model one after the other; gradients are summed");
 }
 
 void read_determinism(Deck& deck, index_t ranks, TrainOptions& train) {
   train.deterministic =
       deck.boolean("train.deterministic", false, "the same bits on any number of ranks and threads; slower");
-  train.chunks = deck.integer("train.deterministic_chunks", train.chunks, IntRange::at_least(1),
+  train.chunks = deck.integer("train.deterministic_chunks", train.chunks, {1, most_parts},
                               "leaves of the deterministic sum over the batch; at least ranks x micro_batches");
   try {
     train.division(ranks, 0);
@@ -90,17 +93,19 @@ TrainOptions read_train_options(Deck& deck, index_t ranks) {
                            {{"cross_entropy", kernels::Loss::cross_entropy}, {"mse", kernels::Loss::mse}},
                            "softmax cross-entropy, or mean squared error against one-hot labels");
   read_update(deck, train);
-  train.evaluate_every = deck.integer("evaluate.every", 0, IntRange::at_least(0),
+  train.evaluate_every = deck.integer("evaluate.every", 0, IntRange::count(),
                                       {"steps between looks at held-out data; 0 = after every epoch", "steps"});
   train.least_accuracy = deck.real("verify.least_accuracy", 0, {0, 1},
                                    "held-out accuracy below which a run of all train.epochs fails (exit 3)");
   return train;
 }
 
-void check(const Deck& deck, const DataOptions& data, const TrainOptions& train) {
+void check(const Deck& deck, const DataOptions& data, const TrainOptions& train, const ModelOptions& model) {
   if (data.source != Source::synthetic) return;  // the files say how many samples there are
   if (const std::string problem = data::Sampler::problem(data.samples, train.batch); !problem.empty())
     deck.reject("train.batch", problem);
+  if (const auto problem = find_extent_problem(model, synthetic_shape(data), train.batch))
+    deck.reject(problem->key, problem->found, problem->expected);
 }
 
 AllreduceOptions read_allreduce_options(Deck& deck) {

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <partita/comm/collectives/allreduce.hpp>
 #include <partita/config/deck.hpp>
+#include <partita/core/extent.hpp>
 #include <partita/kernels/context.hpp>
 #include <partita/kernels/loss.hpp>
 #include <partita/nn/division.hpp>
@@ -11,6 +12,7 @@
 #include <partita/nn/model.hpp>
 #include <partita/nn/update.hpp>
 #include <partita/training/data_options.hpp>
+#include <partita/training/model_options.hpp>
 #include <string>
 
 namespace partita::training {
@@ -38,7 +40,8 @@ struct TrainOptions {
 
   index_t total_steps(index_t steps_per_epoch) const {
     if (epochs == 0) return steps;
-    return steps == 0 ? epochs * steps_per_epoch : std::min(steps, epochs * steps_per_epoch);
+    const index_t all = checked_product(epochs, steps_per_epoch);
+    return steps == 0 ? all : std::min(steps, all);
   }
   /// How sums that a strategy may split are cut.
   nn::ModelOptions model() const { return {.seed = seed, .chunks = deterministic ? chunks : 1}; }
@@ -51,8 +54,8 @@ struct TrainOptions {
 /// Declares and reads them; checks that `ranks` replicas can share a batch.
 TrainOptions read_train_options(config::Deck& deck, index_t ranks);
 
-/// What depends on the keys of [data] and [train] together. Throws  UsageError, as reading a key does.
-void check(const config::Deck& deck, const DataOptions& data, const TrainOptions& train);
+/// What depends on the keys of [data], [train] and [model] together. Throws  UsageError, as reading a key does.
+void check(const config::Deck& deck, const DataOptions& data, const TrainOptions& train, const ModelOptions& model);
 
 /// parallel.allreduce and parallel.separate_wait: how gradients are summed over replicas.
 struct AllreduceOptions {
