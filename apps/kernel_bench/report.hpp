@@ -35,7 +35,7 @@ class Report {
 
   /// Writes the record; prints the last line with the verdict on what the peaks computed (the unit tests see to the
   /// rest). Throws UsageError when nothing was measured.
-  ExitCode finish(const std::vector<Measured>& all, const Peaks& peaks);
+  ExitCode finish(const std::vector<Measured>& all, const Peaks& peaks, driver::Verdict to);
 
  private:
   driver::BenchRecord bench_;

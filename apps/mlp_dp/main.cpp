@@ -29,6 +29,7 @@ int main(int argc, char** argv) {
     driver::Session session(env, argc, argv, "mlp_dp", "A model trained with replicated weights");
     mlp_dp::Config config = mlp_dp::read_config(session.deck(), env.size());
     if (session.settled(config.run, driver::Describes::model)) return ExitCode::done;
+    session.start(config.run);
 
     // 3. Who talks to whom, and my share of the data.
     const comm::Mesh mesh(env.world(), {{"data", env.size()}});
@@ -57,7 +58,7 @@ int main(int argc, char** argv) {
           training::make_workload<Scalar>({config.train, data, model, context, replicas, head, pass, step, &update,
                                            fmt::format("allreduce/{}", comm::to_string(config.allreduce.how)),
                                            training::to_string(config.model, data.shape())});
-      return driver::run_experiment(env, mesh, config.run, context.exec(), work);
+      return driver::run_experiment(session, mesh, config.run, context.exec(), work);
     });
   });
 }

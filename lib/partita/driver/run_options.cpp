@@ -22,6 +22,7 @@ auto naming_the_key(F f) {
 
 RunOptions read_common_options(config::Deck& deck, const std::string& output) {
   RunOptions run;
+  run.hang_timeout_s = 0;  // what a program without steps does may take its time
   run.oversubscribe = deck.choice("run.oversubscribe", run.oversubscribe,
                                   {{"warn", Oversubscribe::warn}, {"error", Oversubscribe::error}},
                                   "what to do when there are more threads than cores");
@@ -44,7 +45,7 @@ RunOptions read_run_options(config::Deck& deck, const std::string& output) {
                             {"first steps that train but count in no statistic", "steps"});
   run.time_limit_s = deck.real("run.time_limit_s", run.time_limit_s, {0, 1e9},
                                {"end in good order after this time (exit 5); 0 = no limit", "s"});
-  run.hang_timeout_s = deck.real("run.hang_timeout_s", run.hang_timeout_s, {0, 1e6},
+  run.hang_timeout_s = deck.real("run.hang_timeout_s", RunOptions().hang_timeout_s, {0, 1e6},
                                  {"end the job when no step was finished for so long (exit 5); 0 = never", "s"});
   run.detail =
       deck.choice("record.detail", run.detail, {{"full", metrics::Detail::full}, {"stats", metrics::Detail::stats}},

@@ -12,6 +12,14 @@ namespace partita::driver {
 enum class Oversubscribe { warn, error };
 enum class CalibrationMode { cached, fresh, off };
 
+/// What made a run: the program, its deck as a whole, the command line.
+struct Origin {
+  std::string app;
+  std::string deck;         ///< resolved: reproduces the run
+  std::string config_hash;  ///< of it
+  std::string command;      ///< quoted, to be pasted into a shell
+};
+
 /// The keys that all apps share: [run], [record], [output].
 struct RunOptions {
   index_t warmup = 5;           ///< run.warmup: first steps that are done for real but counted in no statistic
@@ -27,11 +35,7 @@ struct RunOptions {
   std::string point;
   std::string output;  ///< output.path
 
-  // What the deck as a whole tells; not keys.
-  std::string app;
-  std::string resolved;
-  std::string config_hash;
-  std::string command;
+  Origin origin;  ///< no key: Session::start
 };
 
 /// Declares and reads the shared keys. `output` is the default of output.path.

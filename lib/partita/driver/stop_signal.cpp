@@ -21,10 +21,12 @@ constexpr int handled[] = {SIGTERM, SIGINT, SIGUSR1};
 StopSignal::StopSignal() {
   received_signal = 0;
   for (const int number : handled) std::signal(number, partita_note_signal);
+  std::signal(SIGPIPE, SIG_IGN);
 }
 
 StopSignal::~StopSignal() {
   for (const int number : handled) std::signal(number, SIG_DFL);
+  std::signal(SIGPIPE, SIG_DFL);
 }
 
 int StopSignal::received() const { return received_signal; }

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <memory>
+#include <partita/driver/workload.hpp>
 #include <partita/nn/gradient_pass.hpp>
 #include <partita/training/dataset.hpp>
 
@@ -25,8 +26,9 @@ class Evaluation {
              index_t rows = evaluation_rows);
 
   /// The same on all ranks, and the same bits on any number of ranks where the kernels are deterministic: block sums
-  /// are added in block order. Collective over the axis; allocates; fences. Not for a timed step.
-  EvaluationResult run(kernels::Context& context, const comm::Communicator& axis) const;
+  /// are added in block order. Asks after each block whether to stop; then the result is empty. Collective over the
+  /// axis; allocates; fences. Not for a timed step.
+  EvaluationResult run(kernels::Context& context, const comm::Communicator& axis, const driver::Stop& stop) const;
 
  private:
   struct BlockSum {

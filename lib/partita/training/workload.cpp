@@ -118,8 +118,8 @@ driver::Workload make_workload(const Parts<Scalar>& parts) {
   };
   const double labels = static_cast<double>(train.batch * parts.data.shape().labels());
   work.loss = [labels](std::span<const double> terms) { return tree_sum(terms) / labels; };
-  work.evaluate = [state] {
-    const EvaluationResult result = state->evaluation.run(state->parts.context, state->parts.replicas);
+  work.evaluate = [state](const driver::Stop& stop) {
+    const EvaluationResult result = state->evaluation.run(state->parts.context, state->parts.replicas, stop);
     return metrics::EvaluationRow{0, result.loss, result.accuracy, state->parts.data.held_out_samples()};
   };
   work.verify = [state](const metrics::Record& record, std::span<const double> losses) {

@@ -56,9 +56,16 @@ Workload make_workload() {
   return work;
 }
 
+// A program of its own name, without a deck.
+struct Toy {
+  Toy(RunOptions& run) { session.start(run); }  // NOLINT(google-explicit-constructor)
+  char name[4] = "toy";
+  char* arguments[2] = {name, nullptr};
+  Session session{partita::test::environment(), 1, arguments, "toy", "a run for tests", false};
+};
+
 RunOptions make_run(const std::string& output) {
   RunOptions run;
-  run.app = "toy";
   run.output = output;
   run.warmup = 1;
   run.flush_every = 1000;
@@ -108,7 +115,8 @@ void check_events(const File& file) {
 TEST(events, of_unlike_ranks_are_in_the_record_and_before_that_in_the_part) {
   const TemporaryFolder folder;
   const comm::Mesh mesh(world(), {{"data", world().size()}});
-  const RunOptions run = make_run(folder / "x.h5");
+  RunOptions run = make_run(folder / "x.h5");
+  Toy toy(run);
   Workload work = make_workload();
   bool part_was_right = false;
   work.step = [&, step = work.step](index_t s, const StepOutput& out, Instruments& instruments) {
@@ -123,7 +131,7 @@ TEST(events, of_unlike_ranks_are_in_the_record_and_before_that_in_the_part) {
     part_was_right = true;
   };
   ::testing::internal::CaptureStdout();
-  const ExitCode code = run_experiment(partita::test::environment(), mesh, run, Exec(), work);
+  const ExitCode code = run_experiment(toy.session, mesh, run, Exec(), work);
   const std::string log = ::testing::internal::GetCapturedStdout();
   ASSERT_ALL(world(), code == ExitCode::done);
   if (!world().is_root()) {
@@ -152,8 +160,9 @@ TEST(events, none_are_kept_unless_they_are_asked_for) {
   const comm::Mesh mesh(world(), {{"data", world().size()}});
   RunOptions run = make_run(folder / "x.h5");
   run.last_event_step = -1;
+  Toy toy(run);
   ::testing::internal::CaptureStdout();
-  const ExitCode code = run_experiment(partita::test::environment(), mesh, run, Exec(), make_workload());
+  const ExitCode code = run_experiment(toy.session, mesh, run, Exec(), make_workload());
   ::testing::internal::GetCapturedStdout();
   ASSERT_ALL(world(), code == ExitCode::done);
   if (world().is_root()) {
