@@ -2,9 +2,10 @@
 #include <partita/data/synthetic_tokens.hpp>
 
 #include <cmath>
+#include <string>
+
 #include <partita/core/error.hpp>
 #include <partita/data/check.hpp>
-#include <string>
 
 namespace partita::data {
 namespace {

@@ -1,19 +1,21 @@
 // SPDX-License-Identifier: BSD-3-Clause
-#include <fmt/format.h>
-#include <fmt/ranges.h>
+#include <partita/driver/describe.hpp>
 
 #include <cstdlib>
 #include <map>
+#include <random>
+#include <set>
+#include <sstream>
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
 #include <partita/comm/probe.hpp>
 #include <partita/core/build_info.hpp>
 #include <partita/core/clock.hpp>
 #include <partita/core/machine.hpp>
-#include <partita/driver/describe.hpp>
 #include <partita/io/hdf5_file.hpp>
 #include <partita/kernels/context.hpp>
-#include <random>
-#include <set>
-#include <sstream>
 
 namespace partita::driver {
 namespace {

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
+#include <partita/driver/stop_signal.hpp>
+
 #include <csignal>
 #include <cstring>
-#include <partita/driver/stop_signal.hpp>
 
 namespace partita::driver {
 namespace {

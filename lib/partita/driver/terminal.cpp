@@ -2,7 +2,6 @@
 #include <partita/driver/terminal.hpp>
 
 #include <unistd.h>
-
 #include <cstdio>
 #include <cstdlib>
 #include <filesystem>

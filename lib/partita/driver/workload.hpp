@@ -2,13 +2,14 @@
 #pragma once
 
 #include <functional>
+#include <span>
+#include <string>
+#include <vector>
+
 #include <partita/core/types.hpp>
 #include <partita/metrics/event_log.hpp>
 #include <partita/metrics/phase_timer.hpp>
 #include <partita/metrics/record.hpp>
-#include <span>
-#include <string>
-#include <vector>
 
 namespace partita::driver {
 

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #pragma once
 
-#include <partita/metrics/record.hpp>
 #include <span>
 #include <vector>
+
+#include <partita/metrics/record.hpp>
 
 namespace partita::io {
 

@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // The group /steps: which columns it has, and what rows of steps contribute to them.
 #include <algorithm>
-#include <partita/core/clock.hpp>
-#include <partita/io/record_layout.hpp>
 #include <string>
 #include <utility>
+
+#include <partita/core/clock.hpp>
+#include <partita/io/record_layout.hpp>
 
 namespace partita::io {
 namespace {

@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: BSD-3-Clause
-#include <partita/core/partition.hpp>
 #include <partita/training/evaluation.hpp>
+
 #include <vector>
+
+#include <partita/core/partition.hpp>
 
 namespace partita::training {
 namespace {

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <memory>
+
 #include <partita/driver/workload.hpp>
 #include <partita/nn/gradient_pass.hpp>
 #include <partita/training/dataset.hpp>

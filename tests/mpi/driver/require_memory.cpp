@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
-#include <partita/driver/memory.hpp>
-
 #include <gtest/gtest.h>
 
+#include <partita/driver/memory.hpp>
 #include <support/caught.hpp>
 #include <support/collective.hpp>
 #include <support/mpi.hpp>

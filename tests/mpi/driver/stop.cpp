@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // A stop that reaches one rank alone, in steps that are far from a flush and in an evaluation: all ranks leave
 // together.
-#include <partita/driver/stop_agreement.hpp>
-
 #include <chrono>
 #include <csignal>
 #include <thread>
@@ -12,6 +10,7 @@
 #include <partita/comm/mesh.hpp>
 #include <partita/core/clock.hpp>
 #include <partita/driver/experiment.hpp>
+#include <partita/driver/stop_agreement.hpp>
 #include <partita/io/hdf5_file.hpp>
 #include <support/collective.hpp>
 #include <support/mpi.hpp>

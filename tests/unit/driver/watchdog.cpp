@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: BSD-3-Clause
-#include <gtest/gtest.h>
+#include <partita/driver/watchdog.hpp>
 
 #include <atomic>
 #include <chrono>
-#include <partita/driver/watchdog.hpp>
 #include <string>
 #include <thread>
+
+#include <gtest/gtest.h>
 
 namespace partita::driver {
 namespace {

@@ -3,7 +3,6 @@
 
 #include <signal.h>
 #include <sys/resource.h>
-
 #include <cmath>
 #include <fstream>
 #include <string>
