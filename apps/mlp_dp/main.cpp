@@ -34,7 +34,7 @@ int main(int argc, char** argv) {
     // 3. Who talks to whom, and my share of the data.
     const comm::Mesh mesh(env.world(), {{"data", env.size()}});
     const comm::Communicator& replicas = mesh["data"];
-    const training::Dataset data(env.world(), config.data, config.train.seed, config.train.batch);
+    const training::Dataset data(env.world(), config.data, config.train, replicas.size());
 
     return training::with_precision(config.train.precision, [&]<class Scalar>() {
       // 4. The same weights on any number of ranks, if they find room.

@@ -75,13 +75,11 @@ std::string shape_name(const std::vector<index_t>& shape) {
 
 }  // namespace
 
-void refuse_file(const std::string& path, const std::string& what) {
-  throw UsageError(path + ": " + what + "; " + data_remedy());
-}
+void refuse_file(const std::string& path, const std::string& what) { refuse<UsageError>(path, what, data_remedy()); }
 
 std::string data_remedy() {
-  return "apt install dataset-fashion-mnist, or set data.path to a folder with train-images-idx3-ubyte[.gz], "
-         "train-labels-idx1-ubyte[.gz], t10k-images-idx3-ubyte[.gz] and t10k-labels-idx1-ubyte[.gz]";
+  return "train-images-idx3-ubyte[.gz], train-labels-idx1-ubyte[.gz], t10k-images-idx3-ubyte[.gz] and "
+         "t10k-labels-idx1-ubyte[.gz], whole, in a folder (Debian: apt install dataset-fashion-mnist)";
 }
 
 IdxArray read_idx(const std::string& path) {
@@ -94,8 +92,9 @@ IdxArray read_idx(const std::string& path) {
   // Magic: two zero bytes, the element type (0x08: unsigned byte), the number of dimensions.
   if (word[0] != 0 || word[1] != 0)
     refuse_file(path, "not an IDX file: it begins with " + hexadecimal(word) + ", not with 0000");
-  if (word[2] != 0x08) refuse_file(path, "IDX magic " + hexadecimal(word) + ": expected unsigned bytes, 000008nn");
-  if (word[3] < 1 || word[3] > 4) refuse_file(path, "IDX magic " + hexadecimal(word) + ": expected 1 to 4 dimensions");
+  if (word[2] != 0x08) refuse_file(path, "IDX magic " + hexadecimal(word) + ", not that of unsigned bytes, 000008nn");
+  if (word[3] < 1 || word[3] > 4)
+    refuse_file(path, "IDX magic " + hexadecimal(word) + ", not that of 1 to 4 dimensions");
 
   IdxArray array;
   array.shape.resize(word[3]);

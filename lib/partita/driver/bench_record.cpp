@@ -19,7 +19,7 @@ BenchRecord::BenchRecord(const comm::Environment& env, const comm::Mesh& mesh, c
   env.world().on_root([&] { output.emplace(take_output(run)); });
   const Placement placement = examine_placement(env.world());
   if (placement.oversubscribed && run.oversubscribe == Oversubscribe::error)
-    throw EnvironmentError("run.oversubscribe: " + placement.message);
+    refuse<EnvironmentError>("run.oversubscribe", placement.message, "no more threads than cores, or \"warn\"");
   if (placement.oversubscribed && env.rank() == 0)
     say_aside(fmt::format("warning: {}; times of this run say nothing about {}\n", placement.message, subject));
   describe_run(env, mesh, run, placement, record_);

@@ -111,7 +111,7 @@ void Experiment::prepare() {
   world_.on_root([&] { output_.emplace(take_output(run_)); });
   const Placement placement = examine_placement(world_);
   if (placement.oversubscribed && run_.oversubscribe == Oversubscribe::error)
-    throw EnvironmentError("run.oversubscribe: " + placement.message);
+    refuse<EnvironmentError>("run.oversubscribe", placement.message, "no more threads than cores, or \"warn\"");
   if (placement.oversubscribed && world_.is_root())
     say_aside(fmt::format("warning: {}; times of this run say nothing about scaling\n", placement.message));
   if (!work_.description.empty() && world_.is_root()) say(work_.description + "\n");

@@ -22,7 +22,7 @@ std::string read_text(const std::string& path) {
   std::ifstream file(path);
   std::ostringstream text;
   if (file) text << file.rdbuf();
-  if (!file || file.bad()) throw UsageError(fmt::format("{}: cannot read this deck: {}", path, std::strerror(errno)));
+  if (!file || file.bad()) refuse<UsageError>(path, std::strerror(errno), "a deck that can be read");
   return text.str();
 }
 

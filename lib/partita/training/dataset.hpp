@@ -2,6 +2,7 @@
 #pragma once
 
 #include <optional>
+
 #include <partita/comm/communicator.hpp>
 #include <partita/data/batch.hpp>
 #include <partita/data/sampler.hpp>
@@ -10,6 +11,8 @@
 #include <partita/training/data_options.hpp>
 
 namespace partita::training {
+
+struct TrainOptions;
 
 /// What a sample is.
 struct SampleShape {
@@ -39,8 +42,9 @@ struct Rows {
 /// synthetic samples are computed where they are needed.
 class Dataset {
  public:
-  /// Throws  UsageError on all ranks alike: files that are missing or damaged, a batch larger than the set. Collective.
-  Dataset(const comm::Communicator& world, const DataOptions& options, std::uint64_t seed, index_t batch);
+  /// For batches that `ranks` replicas share. Throws  UsageError on all ranks alike: files that are missing or damaged,
+  /// find_batch_problem. Collective.
+  Dataset(const comm::Communicator& world, const DataOptions& options, const TrainOptions& train, index_t ranks);
 
   const SampleShape& shape() const { return shape_; }
   index_t held_out_samples() const { return held_out_samples_; }

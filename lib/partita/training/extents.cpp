@@ -72,7 +72,7 @@ std::vector<Tensor> tensors_of(const ModelOptions& model, const SampleShape& sam
 
 }  // namespace
 
-std::optional<ExtentProblem> find_extent_problem(const ModelOptions& model, const SampleShape& sample, index_t batch) {
+std::optional<KeyProblem> find_extent_problem(const ModelOptions& model, const SampleShape& sample, index_t batch) {
   for (const Tensor& tensor : tensors_of(model, sample, {"train.batch", batch})) {
     index_t elements = 1;
     for (const Factor& factor : tensor) elements = checked_product(elements, factor.extent);
@@ -80,8 +80,8 @@ std::optional<ExtentProblem> find_extent_problem(const ModelOptions& model, cons
     std::string shape;
     for (const Factor& factor : tensor) shape += fmt::format("{}{}", shape.empty() ? "" : " x ", factor.extent);
     const Factor& largest = *std::ranges::max_element(tensor, {}, &Factor::extent);
-    return ExtentProblem{largest.key, fmt::format("a tensor of {} elements", shape),
-                         fmt::format("at most {} in one", most_elements)};
+    return KeyProblem{largest.key, fmt::format("a tensor of {} elements", shape),
+                      fmt::format("at most {} in one", most_elements)};
   }
   return std::nullopt;
 }

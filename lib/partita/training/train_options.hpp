@@ -2,6 +2,8 @@
 #pragma once
 
 #include <algorithm>
+#include <optional>
+
 #include <partita/comm/collectives/allreduce.hpp>
 #include <partita/config/deck.hpp>
 #include <partita/core/extent.hpp>
@@ -12,13 +14,15 @@
 #include <partita/nn/model.hpp>
 #include <partita/nn/update.hpp>
 #include <partita/training/data_options.hpp>
+#include <partita/training/key_problem.hpp>
 #include <partita/training/model_options.hpp>
-#include <string>
 
 namespace partita::training {
 
 enum class Mode { train, infer };
 enum class Precision { fp32, bf16, fp16 };
+inline constexpr Named<Precision> precisions[] = {
+    {"fp32", Precision::fp32}, {"bf16", Precision::bf16}, {"fp16", Precision::fp16}};
 
 /// The keys that all training apps share: [train], [evaluate], [verify], run.mode and [kernels].
 struct TrainOptions {
@@ -51,11 +55,16 @@ struct TrainOptions {
   }
 };
 
-/// Declares and reads them; checks that `ranks` replicas can share a batch.
-TrainOptions read_train_options(config::Deck& deck, index_t ranks);
+/// Declares and reads them.
+TrainOptions read_train_options(config::Deck& deck);
 
-/// What depends on the keys of [data], [train] and [model] together. Throws  UsageError, as reading a key does.
-void check(const config::Deck& deck, const DataOptions& data, const TrainOptions& train, const ModelOptions& model);
+/// The one judge of a batch: whether it can be drawn from so many samples, and `ranks` replicas can share it.
+std::optional<KeyProblem> find_batch_problem(const TrainOptions& train, index_t ranks, index_t samples);
+
+/// What depends on several keys and on the number of replicas, as far as it is known before data are read. Throws
+/// UsageError, as reading a key does.
+void check(const config::Deck& deck, const DataOptions& data, const TrainOptions& train, const ModelOptions& model,
+           index_t ranks);
 
 /// parallel.allreduce and parallel.separate_wait: how gradients are summed over replicas.
 struct AllreduceOptions {
@@ -76,7 +85,5 @@ auto with_precision(Precision precision, const F& f) {
       return f.template operator()<float>();
   }
 }
-
-const char* to_string(Precision precision);
 
 }  // namespace partita::training

@@ -1,13 +1,15 @@
 // SPDX-License-Identifier: BSD-3-Clause
-#include <fmt/format.h>
+#include <partita/training/workload.hpp>
 
 #include <memory>
+
+#include <fmt/format.h>
+
 #include <partita/core/tree.hpp>
 #include <partita/parallel/replicas.hpp>
 #include <partita/training/evaluation.hpp>
 #include <partita/training/step_observer.hpp>
 #include <partita/training/verification.hpp>
-#include <partita/training/workload.hpp>
 
 namespace partita::training {
 namespace {
@@ -85,7 +87,7 @@ std::string describe(const State<Scalar>& state) {
   const nn::Division& division = parts.pass.division();
   return fmt::format(
       "{}: {} parameters in {}\n{} ranks x {} threads, {}, batch {}: {} rows a rank in {} micro-batch{}\nkernels: {}",
-      parts.model_text, parts.model.table().size(), to_string(train.precision), parts.replicas.size(),
+      parts.model_text, parts.model.table().size(), name_of(precisions, train.precision), parts.replicas.size(),
       Exec().concurrency(), parts.strategy, train.batch, division.rows.extent, division.micro_batches.size(),
       division.micro_batches.size() == 1 ? "" : "es",
       train.deterministic ? fmt::format("portable, deterministic in {} chunks", division.leaves)

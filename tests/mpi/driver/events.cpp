@@ -1,13 +1,15 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // A whole run through run_experiment: its log, its gradient norms, and the timeline of ranks that do unlike things.
-#include <gtest/gtest.h>
-
 #include <cmath>
 #include <filesystem>
+
+#include <gtest/gtest.h>
+
 #include <partita/comm/mesh.hpp>
 #include <partita/driver/event_collector.hpp>
 #include <partita/driver/experiment.hpp>
 #include <partita/io/hdf5_file.hpp>
+#include <support/caught.hpp>
 #include <support/collective.hpp>
 #include <support/mpi.hpp>
 #include <support/temporary_folder.hpp>
@@ -171,22 +173,17 @@ TEST(events, none_are_kept_unless_they_are_asked_for) {
 }
 
 std::string refusal(const RunOptions& run, const Workload& work) {
-  try {
-    const EventCollector collector(world(), run, work);
-  } catch (const UsageError& error) {
-    return error.what();
-  }
-  return "none";
+  return partita::testing::caught<UsageError>([&] { EventCollector(world(), run, work); });
 }
 
 TEST(events, what_a_run_cannot_give_is_refused_on_all_ranks) {
   RunOptions run = make_run("x.h5");
   Workload work = make_workload();
   run.last_event_step = steps;
-  EXPECT_EQ(refusal(run, work), "record.events: step 8 of a run of 8 steps; give steps from 0 to 7");
+  EXPECT_EQ(refusal(run, work), "record.events: step 8 of a run of 8 steps: expected steps from 0 to 7");
   run.last_event_step = steps - 1;
   if (world().rank() > 0) work.events_per_step = 0;
-  EXPECT_EQ(refusal(run, work), "none");
+  EXPECT_EQ(refusal(run, work), "nothing was thrown");
   work.events_per_step = index_t{1} << 24;
   EXPECT_NE(refusal(run, work).find("record.events: 6 steps of"), std::string::npos);
   work.events_per_step = 0;
