@@ -22,6 +22,7 @@ int main(int argc, char** argv) {
     driver::Session session(env, argc, argv, "comm_bench", "Ping-pong and all-reduce over message sizes");
     comm_bench::Config config = comm_bench::read_config(session);
     if (session.settled(config.run)) return ExitCode::done;
+    session.start(config.run);
 
     // 3. Who talks to whom, on what machine; the record, so that a bad output path is known now.
     const comm::Mesh mesh(env.world(), {{"data", env.size()}});

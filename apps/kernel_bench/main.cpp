@@ -19,10 +19,12 @@ int main(int argc, char** argv) {
   // Google Benchmark's own flags pass by; the rest is ours.
   std::vector<char*> own{argv[0]}, google{argv[0]};
   bool lists = false;
+  auto verdict = driver::Verdict::output;
   for (int i = 1; i < argc; ++i) {
     const std::string_view flag = argv[i];
     (flag.starts_with("--benchmark_") ? google : own).push_back(argv[i]);
     lists = lists || flag == "--benchmark_list_tests" || flag == "--benchmark_list_tests=true";
+    if (flag == "--benchmark_format=json" || flag == "--benchmark_format=csv") verdict = driver::Verdict::aside;
   }
 
   comm::Environment env(argc, argv);  // 1. MPI, then Kokkos; undone on every path
@@ -32,7 +34,8 @@ int main(int argc, char** argv) {
                             "Kernels and training steps, timed by Google Benchmark (--benchmark_...)", false);
     kernel_bench::Config config = kernel_bench::read_config(session);
     if (session.settled(config.run)) return ExitCode::done;
-    for (std::size_t i = 1; i < google.size(); ++i) config.run.command += std::string(" ") + google[i];
+    session.start(config.run);
+    for (std::size_t i = 1; i < google.size(); ++i) config.run.origin.command += " " + driver::quoted(google[i]);
     if (env.size() > 1) throw UsageError("kernel_bench: measures one rank; start it without mpiexec, or with -n 1");
 
     // 3. The suite, and the roof that it is held against.
@@ -44,6 +47,6 @@ int main(int argc, char** argv) {
     const kernel_bench::Peaks peaks = measure_peaks(context, config);
 
     // 4. Measure; one HDF5 file; the figure of merit.
-    return report.finish(run(suite, context, peaks, google), peaks);
+    return report.finish(run(suite, context, peaks, google), peaks, verdict);
   });
 }

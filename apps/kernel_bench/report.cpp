@@ -59,7 +59,7 @@ metrics::Table peaks_table(const Peaks& peaks) {
 
 }  // namespace
 
-ExitCode Report::finish(const std::vector<Measured>& all, const Peaks& peaks) {
+ExitCode Report::finish(const std::vector<Measured>& all, const Peaks& peaks, driver::Verdict to) {
   if (all.empty())
     throw UsageError(
         "kernel_bench: Google Benchmark reported no single run, and those are what the record keeps; leave out flags "
@@ -75,7 +75,7 @@ ExitCode Report::finish(const std::vector<Measured>& all, const Peaks& peaks) {
   return bench_.finish(
       {peaks.wrong.empty(),
        peaks.wrong.empty() ? fmt::format("the peaks' sums are right, {} benchmarks ran", all.size()) : peaks.wrong},
-      fmt::format("gemm {:.1f} GFLOP/s, triad {:.1f} GB/s", 1e-9 * peaks.flop_per_s, 1e-9 * peaks.byte_per_s));
+      fmt::format("gemm {:.1f} GFLOP/s, triad {:.1f} GB/s", 1e-9 * peaks.flop_per_s, 1e-9 * peaks.byte_per_s), to);
 }
 
 }  // namespace partita::kernel_bench

@@ -6,11 +6,11 @@ namespace partita::mlp_dp {
 Config read_config(config::Deck& deck, int ranks) {
   Config config;
   config.run = driver::read_run_options(deck, "runs/mlp_dp.h5");
-  config.train = training::read_train_options(deck, ranks);
+  config.train = training::read_train_options(deck);
   config.model = training::read_model_options(deck, training::ModelKind::mlp);
   config.data = training::read_data_options(deck, config.train.seed, config.model.language());
   config.allreduce = training::read_allreduce_options(deck);
-  training::check(deck, config.data, config.train);
+  training::check(deck, config.data, config.train, config.model, ranks);
   return config;
 }
 

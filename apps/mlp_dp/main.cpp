@@ -16,6 +16,7 @@
 
 #include <partita/driver/experiment.hpp>
 #include <partita/parallel/exchanges/allreduce.hpp>
+#include <partita/training/footprint.hpp>
 #include <partita/training/workload.hpp>
 
 #include "config.hpp"
@@ -29,20 +30,22 @@ int main(int argc, char** argv) {
     driver::Session session(env, argc, argv, "mlp_dp", "A model trained with replicated weights");
     mlp_dp::Config config = mlp_dp::read_config(session.deck(), env.size());
     if (session.settled(config.run, driver::Describes::model)) return ExitCode::done;
+    session.start(config.run);
 
     // 3. Who talks to whom, and my share of the data.
     const comm::Mesh mesh(env.world(), {{"data", env.size()}});
     const comm::Communicator& replicas = mesh["data"];
-    const training::Dataset data(env.world(), config.data, config.train.seed, config.train.batch);
+    const training::Dataset data(env.world(), config.data, config.train, replicas.size());
 
     return training::with_precision(config.train.precision, [&]<class Scalar>() {
-      // 4. The same weights on any number of ranks.
+      // 4. The same weights on any number of ranks, if they find room.
+      const nn::Division division = config.train.division(replicas.size(), replicas.rank());
+      training::require_memory<Scalar>(env.world(), config.train, config.model, data, division);
       auto model = training::make_model<Scalar>(config.model, data.shape(), config.train.model());
       if (session.describe(model.describe())) return ExitCode::done;
       kernels::Context context(Exec(), config.train.kernels);
 
       // 5. The step: its parts, and the strategy that this app is about.
-      const nn::Division division = config.train.division(replicas.size(), replicas.rank());
       const nn::GradientSum<nn::Sum<Scalar>> sum(model.gradient_size(), division);
       const nn::WholeRows<Scalar> head(config.train.loss, model);
       const nn::GradientPass<Scalar> pass(model, division, nn::in_turn(config.train.micro_batches), head, &sum);
@@ -56,7 +59,7 @@ int main(int argc, char** argv) {
           training::make_workload<Scalar>({config.train, data, model, context, replicas, head, pass, step, &update,
                                            fmt::format("allreduce/{}", comm::to_string(config.allreduce.how)),
                                            training::to_string(config.model, data.shape())});
-      return driver::run_experiment(env, mesh, config.run, context.exec(), work);
+      return driver::run_experiment(session, mesh, config.run, context.exec(), work);
     });
   });
 }

@@ -8,17 +8,18 @@
 // step in full; --stop-at: finish early, incomplete;
 // --announce: says "ready" once the .part file exists and a dot after every hundredth write; --repeat: writes the same
 // file N times.
-#include <CLI/CLI.hpp>
-
 #include <algorithm>
 #include <chrono>
 #include <cstdio>
 #include <exception>
+#include <string>
+#include <thread>
+
+#include <CLI/CLI.hpp>
+
 #include <partita/core/error.hpp>
 #include <partita/io/record_file.hpp>
 #include <partita/metrics/step_series.hpp>
-#include <string>
-#include <thread>
 
 namespace {
 

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
-#include <partita/comm/environment.hpp>
+#include <dlfcn.h>
+#include <fcntl.h>
+#include <unistd.h>
 
 #include <dlfcn.h>
 #include <algorithm>
@@ -53,9 +55,20 @@ Communicator duplicate_world(const char* name, Traffic* traffic) {
   return Communicator::adopt(handle, name, traffic, mpi_accepts_exec_memory());
 }
 
+/// A standard stream that was closed would be the next file's number, and what is printed would go into that file. This
+/// one takes its place, and refuses to be written to as the closed one does.
+void keep_standard_streams() {
+  while (true) {
+    const int descriptor = ::open("/dev/null", O_RDONLY);
+    if (descriptor > STDERR_FILENO) ::close(descriptor);
+    if (descriptor < 0 || descriptor > STDERR_FILENO) return;
+  }
+}
+
 }  // namespace
 
 Environment::Environment(int& argc, char**& argv) {
+  keep_standard_streams();
   MPI_Init_thread(&argc, &argv, MPI_THREAD_MULTIPLE, &thread_level_);
   verdicts_.emplace(duplicate_world("verdicts", nullptr));
   world_.emplace(duplicate_world("world", traffic_.get()));
@@ -67,7 +80,9 @@ Environment::Environment(int& argc, char**& argv) {
 }
 
 void Environment::start_kokkos(int& argc, char**& argv) {
-  std::vector<char*> args(argv, argv + argc);
+  // Only what is Kokkos's: at --help it would print its own flags, on every rank, ahead of the app's.
+  std::vector<char*> args{argv[0]}, own{argv[0]};
+  for (int i = 1; i < argc; ++i) (std::string_view(argv[i]).starts_with("--kokkos-") ? args : own).push_back(argv[i]);
   // Kokkos would warn on every rank of what the driver says once, in words of this suite (threads, bindings). Who wants
   // its own words sets KOKKOS_DISABLE_WARNINGS=0.
   char quiet[] = "--kokkos-disable-warnings";
@@ -79,10 +94,9 @@ void Environment::start_kokkos(int& argc, char**& argv) {
   int count = static_cast<int>(args.size()) - 1;
   Kokkos::initialize(count, args.data());
   kokkos_started_ = true;
-  // It removed its own arguments.
-  for (int i = 0; i < count; ++i) argv[i] = args[static_cast<std::size_t>(i)];
-  argv[count] = nullptr;
-  argc = count;
+  argc = static_cast<int>(own.size());
+  std::copy(own.begin(), own.end(), argv);
+  argv[argc] = nullptr;
 }
 
 Environment::~Environment() {

@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include <partita/config/command_line.hpp>
 
-#include <CLI/CLI.hpp>
 #include <algorithm>
+
+#include <CLI/CLI.hpp>
+
 #include <partita/config/suggestion.hpp>
 #include <partita/config/toml_value.hpp>
 #include <partita/core/error.hpp>
@@ -18,7 +20,7 @@ namespace {
 std::string output_override(const std::string& path) {
   const bool bare = !path.empty() && std::string_view("\"'[{ \t").find(path.front()) == std::string_view::npos &&
                     path.find_last_of(" \t") != path.size() - 1;
-  return "output.path=" + (bare ? path : to_toml(path));
+  return std::string(output_key) + "=" + (bare ? path : to_toml(path));
 }
 
 }  // namespace
@@ -32,7 +34,8 @@ CommandLine parse_command_line(int argc, const char* const* argv, const std::str
   cli.add_option("--set", result.overrides, "override a key of the deck; may be repeated")
       ->type_name("key=value")
       ->allow_extra_args(false);
-  cli.add_option("--output", result.output, "where to write the record: the same as --set output.path=FILE")
+  cli.add_option("--output", result.output,
+                 "where to write the record: the same as --set " + std::string(output_key) + "=FILE")
       ->type_name("FILE");
   cli.add_flag("--validate", result.validate, "read and check everything, run nothing");
   cli.add_flag("--print-config", result.print_config, "print the resolved deck, which reproduces the run");
@@ -55,13 +58,13 @@ CommandLine parse_command_line(int argc, const char* const* argv, const std::str
 
   if (const auto extras = cli.remaining(); !extras.empty()) {
     if (!extras.front().starts_with('-'))
-      complain(app, "two decks, " + result.deck + " and " + extras.front() + "; expected one");
+      complain(app, "two decks, " + result.deck + " and " + extras.front() + ": expected one");
     const std::string flag = extras.front().substr(0, extras.front().find('='));
     const std::vector<std::string> flags{"--set",      "--output", "--validate", "--print-config",
                                          "--describe", "--help",   "--version"};
     complain(app, extras.front() + ": unknown option" + did_you_mean(flag, flags));
   }
-  if (result.deck.empty() && deck_required) complain(app, "no deck; expected the path of a TOML file");
+  if (result.deck.empty() && deck_required) complain(app, "no deck: expected the path of a TOML file");
   if (result.output) result.overrides.push_back(output_override(*result.output));
   return result;
 }

@@ -3,9 +3,13 @@
 
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 namespace partita::config {
+
+/// The key that --output sets, and that changes no result.
+inline constexpr std::string_view output_key = "output.path";
 
 /// What stands on the command line of an app: `app DECK.toml [--set key=value ...] [--output FILE] [--validate |
 /// --print-config | --describe]`.

@@ -3,6 +3,8 @@
 
 #include <algorithm>
 #include <cstdio>
+
+#include <partita/config/command_line.hpp>
 #include <partita/config/suggestion.hpp>
 
 namespace partita::config {
@@ -165,6 +167,10 @@ void Deck::reject(std::string_view key, const std::string& message) const {
   throw UsageError(place(key) + ": " + message);
 }
 
+void Deck::reject(std::string_view key, const std::string& found, const std::string& expected) const {
+  refuse<UsageError>(place(key), found, expected);
+}
+
 void Deck::finish() const {
   const std::vector<std::string> keys = declared_keys();
   const std::string hint = app_.empty() ? "" : " (`" + app_ + " --help` lists every key)";
@@ -172,7 +178,7 @@ void Deck::finish() const {
     if (std::ranges::find(keys, user.key) != keys.end()) continue;
     if (!is_table(user.key)) throw UsageError(place(user.key) + ": unknown key" + did_you_mean(user.key, keys) + hint);
     if (!user.empty_table) {
-      throw UsageError(place(user.key) + ": given " + user.value.shown + "; expected a table of keys" + hint);
+      throw UsageError(place(user.key) + ": given " + user.value.shown + ": expected a table of keys" + hint);
     }
   }
 }
@@ -199,7 +205,7 @@ std::string Deck::resolved() const {
 std::string Deck::config_hash() const {
   std::vector<std::string> lines;
   for (const Declared& declared : declared_) {
-    if (declared.key != "output.path") lines.push_back(declared.key + " = " + declared.value + "\n");
+    if (declared.key != output_key) lines.push_back(declared.key + " = " + declared.value + "\n");
   }
   std::ranges::sort(lines);
   std::uint64_t hash = 0xcbf29ce484222325u;
@@ -221,7 +227,7 @@ std::string Deck::help() const {
     expected_width = std::max(expected_width, declared.expected.size());
     fallback_width = std::max(fallback_width, fallback(declared).size());
   }
-  expected_width = std::min<std::size_t>(expected_width, 40);  // one long list of choices must not push all others away
+  expected_width = std::min<std::size_t>(expected_width, 46);  // one long list of choices must not push all others away
   fallback_width = std::min<std::size_t>(fallback_width, 16);
   std::string text;
   for (const Declared& declared : declared_) {
@@ -239,7 +245,7 @@ const Given* Deck::find(std::string_view key) const {
 const Given* Deck::look_up(std::string_view key, bool has_fallback, const std::string& expected) const {
   const Given* user = find(key);
   if (!user && !has_fallback && !blank_) {
-    throw UsageError((name_.empty() ? "" : name_ + ": ") + std::string(key) + ": missing; expected " + expected);
+    throw UsageError((name_.empty() ? "" : name_ + ": ") + std::string(key) + ": missing: expected " + expected);
   }
   return user;
 }
@@ -265,7 +271,7 @@ std::string Deck::place(std::string_view key) const {
 }
 
 void Deck::complain(const Given& given, const std::string& expected) const {
-  throw UsageError(place(given.key) + ": given " + given.value.shown + "; expected " + expected);
+  refuse<UsageError>(place(given.key), "given " + given.value.shown, expected);
 }
 
 std::vector<std::string> Deck::declared_keys() const {

@@ -3,13 +3,16 @@
 
 #include <limits>
 #include <optional>
-#include <partita/config/toml_value.hpp>
-#include <partita/core/error.hpp>
+#include <span>
 #include <string>
 #include <string_view>
 #include <type_traits>
 #include <utility>
 #include <vector>
+
+#include <partita/config/toml_value.hpp>
+#include <partita/core/error.hpp>
+#include <partita/core/named.hpp>
 
 namespace partita::config {
 
@@ -27,6 +30,10 @@ struct IntRange {
   index_t max = std::numeric_limits<index_t>::max();
 
   static constexpr IntRange at_least(index_t least) { return {least, std::numeric_limits<index_t>::max()}; }
+  /// Of what kernels count with 32 bits: extents of tensors.
+  static constexpr IntRange extent(index_t least = 1) { return {least, std::numeric_limits<std::int32_t>::max()}; }
+  /// Of steps and samples, so many that sums and products of a few of them still fit.
+  static constexpr IntRange count(index_t least = 0) { return {least, index_t{1} << 40}; }
   bool contains(index_t value) const { return min <= value && value <= max; }
   std::string text() const;  ///< " >= 1 and <= 24"
 };
@@ -49,16 +56,15 @@ struct RealRange {
 /// The settings of a run: a TOML text, then overrides, then defaults. A getter declares and reads a key in one place:
 ///
 ///     Deck deck = Deck::parse(text, "inputs/mlp_dp/tiny.toml", {"train.steps=20"}, "mlp_dp");
-///     config.steps = deck.integer("train.steps", 100, IntRange::at_least(1), "gradient steps");
-///     config.allreduce = deck.choice("parallel.allreduce", Allreduce::mpi,
-///                                    {{"mpi", Allreduce::mpi}, {"ring", Allreduce::ring}}, "...");
+///     deck.integer("train.steps", options.steps, IntRange::at_least(1), "gradient steps");
+///     deck.choice("parallel.allreduce", options.allreduce, allreduce_names, "how gradients are summed");
 ///     deck.finish();
 ///
-/// A key without default (nullopt) must be given. Asking twice for the same key gives the same answer.
-///
-/// Throws   UsageError, one line: "<file>:<line>: <key>: <what was given>; expected <what is allowed>", or
-///          "--set <key>=<value>: ...". Error for a mistake of the program: the same key declared in two ways, or a key
-///          that is also a table.
+/// A getter that is given an option binds the key to it: what the option holds is the default, and what the user gave
+/// is put there. Others take a default, or none (nullopt): then the key must be given. All return the value. Asking
+/// twice for the same key gives the same answer. Throws  UsageError, one line: "<file>:<line>: <key>: given <what>:
+/// expected <what is allowed>", or "--set <key>=<value>: ...".
+///         Error for a mistake of the program: the same key declared in two ways, or a key that is also a table.
 class Deck {
  public:
   /// text       A TOML document; empty for defaults alone.
@@ -80,6 +86,30 @@ class Deck {
                                 const Doc& doc);
   std::string choice(std::string_view key, const std::string& fallback, const std::vector<std::string>& allowed,
                      const Doc& doc);
+
+  index_t integer(std::string_view key, index_t& option, IntRange range, const Doc& doc) {
+    return option = integer(key, std::optional(option), range, doc);
+  }
+  double real(std::string_view key, double& option, RealRange range, const Doc& doc) {
+    return option = real(key, std::optional(option), range, doc);
+  }
+  bool boolean(std::string_view key, bool& option, const Doc& doc) {
+    return option = boolean(key, std::optional(option), doc);
+  }
+  std::string text(std::string_view key, std::string& option, const Doc& doc) {
+    return option = text(key, std::optional(option), doc);
+  }
+  std::vector<index_t> integers(std::string_view key, std::vector<index_t>& option, IntRange range, const Doc& doc) {
+    return option = integers(key, std::optional(option), range, doc);
+  }
+  template <class Enum>
+  requires std::is_enum_v<Enum> Enum choice(std::string_view key, Enum& option,
+                                            std::span<const Named<std::type_identity_t<Enum>>> names, const Doc& doc) {
+    std::vector<std::pair<std::string, Enum>> allowed;
+    for (const auto& [name, value] : names) allowed.emplace_back(name, value);
+    const Enum fallback = option;
+    return option = choice(key, fallback, allowed, doc);
+  }
 
   template <class Enum>
   requires std::is_enum_v<Enum> Enum
@@ -103,6 +133,7 @@ class Deck {
 
   /// For checks that involve more than one key: UsageError that points at this one.
   [[noreturn]] void reject(std::string_view key, const std::string& message) const;
+  [[noreturn]] void reject(std::string_view key, const std::string& found, const std::string& expected) const;
 
   /// After all keys are read.
   /// Throws   UsageError for the first key that was given and that nobody asked for.

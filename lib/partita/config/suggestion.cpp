@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
+#include <partita/config/suggestion.hpp>
+
 #include <algorithm>
 #include <limits>
-#include <partita/config/suggestion.hpp>
 
 namespace partita::config {
 namespace {

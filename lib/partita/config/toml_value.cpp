@@ -1,13 +1,14 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include <partita/config/toml_value.hpp>
 
-#include <toml++/toml.h>
-#include <partita/core/error.hpp>
-
 #include <algorithm>
 #include <charconv>
 #include <sstream>
 #include <utility>
+
+#include <toml++/toml.h>
+
+#include <partita/core/error.hpp>
 
 namespace partita::config {
 namespace {
@@ -115,11 +116,11 @@ std::vector<Given> read_document(std::string_view text, const std::string& name)
 std::vector<Given> read_override(const std::string& text) {
   const std::string origin = "--set " + text;
   const auto equals = text.find('=');
-  if (equals == text.npos) throw UsageError(origin + ": expected key=value, as in --set train.steps=20");
+  if (equals == text.npos) refuse<UsageError>(origin, "no value", "key=value");
   const std::string key = trimmed(std::string_view(text).substr(0, equals));
   const std::string value = trimmed(std::string_view(text).substr(equals + 1));
-  if (!is_key(key)) throw UsageError(origin + ": expected key=value with a key such as train.steps");
-  if (value.empty()) throw UsageError(origin + ": no value; an empty string is " + key + "='\"\"'");
+  if (!is_key(key)) refuse<UsageError>(origin, "no key", "key=value");
+  if (value.empty()) refuse<UsageError>(origin, "no value", "one; an empty string is " + key + "='\"\"'");
 
   const bool bare = std::string_view("\"'[{").find(value.front()) == std::string_view::npos;
   std::vector<std::pair<Position, Given>> found;
@@ -139,7 +140,7 @@ std::vector<Given> read_override(const std::string& text) {
   std::vector<Given> result;
   for (auto& [position, given] : found) {
     if (given.key.compare(0, 5, "value") != 0 || (given.key.size() > 5 && given.key[5] != '.')) {
-      throw UsageError(origin + ": expected one value");
+      refuse<UsageError>(origin, "several values", "one");
     }
     given.names_key = given.key == "value";
     given.key = key + given.key.substr(5);

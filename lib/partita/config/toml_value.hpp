@@ -2,11 +2,12 @@
 #pragma once
 
 #include <optional>
-#include <partita/core/index.hpp>
 #include <string>
 #include <string_view>
 #include <variant>
 #include <vector>
+
+#include <partita/core/index.hpp>
 
 // What a user gave, free of the TOML library: keys with their values, and where each came from.
 

@@ -2,8 +2,9 @@
 #pragma once
 
 #include <cstddef>
-#include <partita/data/sampler.hpp>
 #include <string>
+
+#include <partita/data/sampler.hpp>
 
 // What the sources of batches share: which sample is row b, and checks of extents.
 

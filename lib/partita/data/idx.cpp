@@ -1,16 +1,17 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include <partita/data/idx.hpp>
 
-#include <zlib.h>
-#include <partita/core/error.hpp>
-
 #include <algorithm>
 #include <array>
 #include <cerrno>
 #include <cstdio>
 #include <cstring>
-#include <limits>
 #include <memory>
+
+#include <zlib.h>
+
+#include <partita/core/error.hpp>
+#include <partita/core/extent.hpp>
 
 namespace partita::data {
 namespace {
@@ -66,17 +67,6 @@ std::string hexadecimal(const std::array<std::uint8_t, 4>& bytes) {
   return text;
 }
 
-// The product of extents, or the largest index_t where it does not fit.
-index_t product(const std::vector<index_t>& shape) {
-  if (std::ranges::find(shape, 0) != shape.end()) return 0;
-  index_t result = 1;
-  for (const index_t extent : shape) {
-    if (result > std::numeric_limits<index_t>::max() / extent) return std::numeric_limits<index_t>::max();
-    result *= extent;
-  }
-  return result;
-}
-
 std::string shape_name(const std::vector<index_t>& shape) {
   std::string text;
   for (const index_t extent : shape) text += (text.empty() ? "" : " x ") + std::to_string(extent);
@@ -85,13 +75,11 @@ std::string shape_name(const std::vector<index_t>& shape) {
 
 }  // namespace
 
-void refuse_file(const std::string& path, const std::string& what) {
-  throw UsageError(path + ": " + what + "; " + data_remedy());
-}
+void refuse_file(const std::string& path, const std::string& what) { refuse<UsageError>(path, what, data_remedy()); }
 
 std::string data_remedy() {
-  return "apt install dataset-fashion-mnist, or set data.path to a folder with train-images-idx3-ubyte[.gz], "
-         "train-labels-idx1-ubyte[.gz], t10k-images-idx3-ubyte[.gz] and t10k-labels-idx1-ubyte[.gz]";
+  return "train-images-idx3-ubyte[.gz], train-labels-idx1-ubyte[.gz], t10k-images-idx3-ubyte[.gz] and "
+         "t10k-labels-idx1-ubyte[.gz], whole, in a folder (Debian: apt install dataset-fashion-mnist)";
 }
 
 IdxArray read_idx(const std::string& path) {
@@ -104,8 +92,9 @@ IdxArray read_idx(const std::string& path) {
   // Magic: two zero bytes, the element type (0x08: unsigned byte), the number of dimensions.
   if (word[0] != 0 || word[1] != 0)
     refuse_file(path, "not an IDX file: it begins with " + hexadecimal(word) + ", not with 0000");
-  if (word[2] != 0x08) refuse_file(path, "IDX magic " + hexadecimal(word) + ": expected unsigned bytes, 000008nn");
-  if (word[3] < 1 || word[3] > 4) refuse_file(path, "IDX magic " + hexadecimal(word) + ": expected 1 to 4 dimensions");
+  if (word[2] != 0x08) refuse_file(path, "IDX magic " + hexadecimal(word) + ", not that of unsigned bytes, 000008nn");
+  if (word[3] < 1 || word[3] > 4)
+    refuse_file(path, "IDX magic " + hexadecimal(word) + ", not that of 1 to 4 dimensions");
 
   IdxArray array;
   array.shape.resize(word[3]);
@@ -114,7 +103,7 @@ IdxArray read_idx(const std::string& path) {
     extent = index_t{word[0]} << 24 | index_t{word[1]} << 16 | index_t{word[2]} << 8 | index_t{word[3]};
   }
 
-  const index_t promised = product(array.shape);
+  const index_t promised = checked_product(array.shape);
   index_t held = 0;
   while (held < promised) {
     constexpr index_t first_part = 1 << 20;

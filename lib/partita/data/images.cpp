@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include <partita/data/images.hpp>
 
+#include <filesystem>
+
 #include <partita/core/error.hpp>
 #include <partita/data/idx.hpp>
-
-#include <filesystem>
 
 namespace partita::data {
 namespace {
@@ -29,8 +29,8 @@ std::string file_in(const std::string& folder, const std::string& name) {
 IdxArray read_dimensions(const std::string& path, std::size_t dimensions, const std::string& what) {
   IdxArray array = read_idx(path);
   if (array.shape.size() != dimensions) {
-    refuse_file(path, "holds " + std::to_string(array.shape.size()) + " dimensions; expected " +
-                          std::to_string(dimensions) + ", " + what);
+    refuse_file(path, "holds " + std::to_string(array.shape.size()) + " dimensions, not " + std::to_string(dimensions) +
+                          ", " + what);
   }
   return array;
 }
@@ -72,7 +72,7 @@ ImageSet load_fashion_mnist(const std::string& folder, bool train) {
   if (images.height != edge || images.width != edge) {
     refuse_file(folder.empty() ? package_folder : folder, "images are " + std::to_string(images.height) + " x " +
                                                               std::to_string(images.width) +
-                                                              "; expected 28 x 28, Fashion-MNIST");
+                                                              ", not 28 x 28 as in Fashion-MNIST");
   }
   return images;
 }

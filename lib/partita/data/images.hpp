@@ -2,9 +2,10 @@
 #pragma once
 
 #include <cstdint>
-#include <partita/core/index.hpp>
 #include <string>
 #include <vector>
+
+#include <partita/core/index.hpp>
 
 namespace partita::data {
 

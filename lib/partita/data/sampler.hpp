@@ -2,7 +2,6 @@
 #pragma once
 
 #include <partita/core/random.hpp>
-#include <string>
 
 namespace partita::data {
 
@@ -13,11 +12,8 @@ namespace partita::data {
 /// that come last in that order sit the epoch out. Trivially copyable: kernels capture it.
 class Sampler {
  public:
-  /// Throws   UsageError with problem(samples, batch), if there is one.
+  /// Throws  UsageError unless 1 <= batch <= samples.
   Sampler(std::uint64_t seed, index_t samples, index_t batch);
-
-  /// Why these cannot be: for Deck::reject("train.batch", ...); empty when they can.
-  static std::string problem(index_t samples, index_t batch);
 
   /// Needs step >= 0, 0 <= b < batch().
   KOKKOS_INLINE_FUNCTION index_t sample(index_t step, index_t b) const {

@@ -22,6 +22,10 @@ struct Generator {
 
   explicit Generator(const SyntheticOptions& options_) : options(options_), blocks((options_.features + 3) / 4) {}
 
+  /// Unsigned: with many features the last of many samples may wrap.
+  KOKKOS_INLINE_FUNCTION std::uint64_t key(index_t row, index_t k) const {
+    return static_cast<std::uint64_t>(row) * static_cast<std::uint64_t>(blocks) + static_cast<std::uint64_t>(k);
+  }
   KOKKOS_INLINE_FUNCTION std::int32_t label(index_t sample) const {
     const double u = uniform(options.seed, Stream::synthetic_label, static_cast<std::uint64_t>(sample));
     return static_cast<std::int32_t>(u * static_cast<double>(options.classes));
@@ -30,10 +34,8 @@ struct Generator {
   /// Features 4 k ... 4 k + 3 of a sample, as far as they exist.
   template <class Scalar>
   KOKKOS_INLINE_FUNCTION void write(index_t sample, std::int32_t c, index_t k, Scalar* row) const {
-    const auto prototype =
-        random_block(options.seed, Stream::synthetic_prototype, static_cast<std::uint64_t>(c * blocks + k));
-    const auto noise =
-        random_block(options.seed, Stream::synthetic_noise, static_cast<std::uint64_t>(sample * blocks + k));
+    const auto prototype = random_block(options.seed, Stream::synthetic_prototype, key(c, k));
+    const auto noise = random_block(options.seed, Stream::synthetic_noise, key(sample, k));
     for (index_t j = 0; j < 4 && 4 * k + j < options.features; ++j) {
       row[4 * k + j] = static_cast<Scalar>(triangle(prototype.word[j]) + options.noise * triangle(noise.word[j]));
     }

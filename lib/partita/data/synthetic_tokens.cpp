@@ -2,9 +2,10 @@
 #include <partita/data/synthetic_tokens.hpp>
 
 #include <cmath>
+#include <string>
+
 #include <partita/core/error.hpp>
 #include <partita/data/check.hpp>
-#include <string>
 
 namespace partita::data {
 namespace {
@@ -18,7 +19,9 @@ struct Speaker {
   }
   KOKKOS_INLINE_FUNCTION void write(index_t sample, std::int32_t* tokens, std::int32_t* labels) const {
     const auto draw = [&](index_t t) {
-      return random_block(options.seed, Stream::synthetic_token, static_cast<std::uint64_t>(sample * (T + 1) + t));
+      return random_block(
+          options.seed, Stream::synthetic_token,
+          static_cast<std::uint64_t>(sample) * static_cast<std::uint64_t>(T + 1) + static_cast<std::uint64_t>(t));
     };
     std::int32_t token = any(draw(0).word[0]);
     for (index_t t = 0; t < T; ++t) {

@@ -2,16 +2,19 @@
 #pragma once
 
 #include <memory>
+#include <string>
+
 #include <partita/comm/environment.hpp>
 #include <partita/comm/mesh.hpp>
 #include <partita/driver/run_options.hpp>
 #include <partita/driver/workload.hpp>
 #include <partita/io/record_file.hpp>
 #include <partita/metrics/record.hpp>
-#include <string>
-#include <vector>
 
 namespace partita::driver {
+
+/// Where the last line goes: to standard output, or to standard error where the former is a document.
+enum class Verdict { output, aside };
 
 /// The record of a run without steps, such as a benchmark's: opened before the first measurement, so that an output
 /// that cannot be written is known then.
@@ -28,7 +31,7 @@ class BenchRecord {
 
   /// Writes the record, with traffic and the verdict, and prints the last line: the figure of merit, the record's path
   /// and the verdict. Collective. Returns done or check_failed, the same on all ranks.
-  ExitCode finish(const Verification& verdict, const std::string& figure_of_merit);
+  ExitCode finish(const Verification& verdict, const std::string& figure_of_merit, Verdict to = Verdict::output);
 
  private:
   const comm::Environment& env_;

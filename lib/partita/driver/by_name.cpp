@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
-#include <map>
 #include <partita/driver/by_name.hpp>
+
+#include <map>
 
 namespace partita::driver {
 

@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #pragma once
 
-#include <partita/comm/communicator.hpp>
-#include <partita/core/index.hpp>
 #include <span>
 #include <string>
 #include <vector>
+
+#include <partita/comm/communicator.hpp>
+#include <partita/core/index.hpp>
 
 namespace partita::driver {
 

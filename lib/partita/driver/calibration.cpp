@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-#include <fmt/format.h>
+#include <partita/driver/calibration.hpp>
 
 #include <cmath>
 #include <cstdlib>
@@ -7,12 +7,14 @@
 #include <fstream>
 #include <functional>
 #include <limits>
+
+#include <fmt/format.h>
 #include <nlohmann/json.hpp>
+
 #include <partita/comm/probe.hpp>
 #include <partita/core/build_info.hpp>
 #include <partita/core/clock.hpp>
 #include <partita/core/machine.hpp>
-#include <partita/driver/calibration.hpp>
 #include <partita/kernels/cost.hpp>
 #include <partita/kernels/elementwise.hpp>
 #include <partita/kernels/linear.hpp>

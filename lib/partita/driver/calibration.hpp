@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #pragma once
 
+#include <vector>
+
 #include <partita/comm/environment.hpp>
 #include <partita/core/types.hpp>
 #include <partita/driver/run_options.hpp>
 #include <partita/metrics/record.hpp>
-#include <vector>
 
 namespace partita::driver {
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
-#include <algorithm>
 #include <partita/driver/collector.hpp>
+
+#include <algorithm>
 
 namespace partita::driver {
 namespace {

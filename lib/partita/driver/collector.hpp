@@ -3,13 +3,14 @@
 
 #include <cstdint>
 #include <functional>
+#include <span>
+#include <vector>
+
 #include <partita/comm/communicator.hpp>
 #include <partita/core/types.hpp>
 #include <partita/driver/workload.hpp>
 #include <partita/metrics/phase_timer.hpp>
 #include <partita/metrics/record.hpp>
-#include <span>
-#include <vector>
 
 namespace partita::driver {
 

@@ -1,19 +1,21 @@
 // SPDX-License-Identifier: BSD-3-Clause
-#include <fmt/format.h>
-#include <fmt/ranges.h>
+#include <partita/driver/describe.hpp>
 
 #include <cstdlib>
 #include <map>
+#include <random>
+#include <set>
+#include <sstream>
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
 #include <partita/comm/probe.hpp>
 #include <partita/core/build_info.hpp>
 #include <partita/core/clock.hpp>
 #include <partita/core/machine.hpp>
-#include <partita/driver/describe.hpp>
 #include <partita/io/hdf5_file.hpp>
 #include <partita/kernels/context.hpp>
-#include <random>
-#include <set>
-#include <sstream>
 
 namespace partita::driver {
 namespace {
@@ -149,16 +151,16 @@ void describe_run(const comm::Environment& env, const comm::Mesh& mesh, const Ru
 
   std::string id = world.on_root(uuid);
   record.environment = environment_of(env);
-  record.deck_toml = run.resolved;
-  record.attributes["app"] = run.app;
+  record.deck_toml = run.origin.deck;
+  record.attributes["app"] = run.origin.app;
   record.attributes["study"] = run.study;
   record.attributes["point"] = run.point;
   record.attributes["run_uuid"] = id;
   record.attributes["created_utc"] = utc_now();
   record.attributes["git_sha"] = build_info().git_sha;
   record.attributes["git_dirty"] = std::int64_t{build_info().git_dirty};
-  record.attributes["config_hash"] = run.config_hash;
-  record.attributes["command"] = run.command;
+  record.attributes["config_hash"] = run.origin.config_hash;
+  record.attributes["command"] = run.origin.command;
   record.attributes["ranks"] = std::int64_t{world.size()};
   record.attributes["threads_per_rank"] = std::int64_t{Exec().concurrency()};
   record.attributes["nodes"] = static_cast<std::int64_t>(nodes.size());

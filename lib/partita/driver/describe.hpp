@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #pragma once
 
+#include <string>
+
 #include <partita/comm/environment.hpp>
 #include <partita/comm/mesh.hpp>
 #include <partita/driver/run_options.hpp>
 #include <partita/metrics/record.hpp>
-#include <string>
 
 namespace partita::driver {
 

@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: BSD-3-Clause
-#include <fmt/format.h>
+#include <partita/driver/event_collector.hpp>
 
 #include <algorithm>
 #include <cstdint>
-#include <partita/driver/event_collector.hpp>
 #include <utility>
+
+#include <fmt/format.h>
 
 namespace partita::driver {
 namespace {
@@ -24,16 +25,14 @@ EventCollector::EventCollector(const comm::Communicator& world, const RunOptions
   const index_t first = run.first_event_step, last = run.last_event_step;
   if (last < first) return;
   if (last >= work.steps)
-    throw UsageError(fmt::format("record.events: step {} of a run of {} steps; give steps from 0 to {}", last,
-                                 work.steps, work.steps - 1));
+    refuse<UsageError>("record.events", fmt::format("step {} of a run of {} steps", last, work.steps),
+                       fmt::format("steps from 0 to {}", work.steps - 1));
   const index_t of_a_step = world.allreduce(work.events_per_step, comm::Op::sum);
-  if (of_a_step == 0) throw UsageError("record.events: the steps of this run make no events; give [] for none");
+  if (of_a_step == 0) refuse<UsageError>("record.events", "the steps of this run make no events", "[] for none");
   const index_t steps = last - first + 1;
   if (steps > most_rows / of_a_step)
-    throw UsageError(
-        fmt::format("record.events: {} steps of {} events of all ranks are more than the {} that a record "
-                    "should hold; give fewer steps",
-                    steps, of_a_step, most_rows));
+    refuse<UsageError>("record.events", fmt::format("{} steps of {} events of all ranks", steps, of_a_step),
+                       fmt::format("at most {} events in a record: fewer steps", most_rows));
   parts_ = gather_names(world, work.event_parts);
   units_ = gather_names(world, work.event_units);
   table_ = {.first_step = first,

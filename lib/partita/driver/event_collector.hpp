@@ -1,13 +1,14 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #pragma once
 
+#include <vector>
+
 #include <partita/comm/communicator.hpp>
 #include <partita/driver/by_name.hpp>
 #include <partita/driver/run_options.hpp>
 #include <partita/driver/workload.hpp>
 #include <partita/metrics/event_log.hpp>
 #include <partita/metrics/record.hpp>
-#include <vector>
 
 namespace partita::driver {
 

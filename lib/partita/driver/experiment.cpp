@@ -1,35 +1,58 @@
 // SPDX-License-Identifier: BSD-3-Clause
-#include <fmt/format.h>
+#include <partita/driver/experiment.hpp>
 
 #include <algorithm>
 #include <cmath>
-#include <cstdio>
 #include <memory>
+#include <optional>
+
+#include <fmt/format.h>
+
 #include <partita/core/clock.hpp>
 #include <partita/driver/calibration.hpp>
 #include <partita/driver/collector.hpp>
 #include <partita/driver/describe.hpp>
 #include <partita/driver/event_collector.hpp>
-#include <partita/driver/experiment.hpp>
 #include <partita/driver/figure_of_merit.hpp>
 #include <partita/driver/progress_line.hpp>
-#include <partita/driver/stop_signal.hpp>
+#include <partita/driver/stop_agreement.hpp>
+#include <partita/driver/terminal.hpp>
 #include <partita/driver/traffic_rows.hpp>
-#include <partita/driver/watchdog.hpp>
 #include <partita/io/record_file.hpp>
+#include <partita/io/record_layout.hpp>
 #include <partita/metrics/step_series.hpp>
 
 namespace partita::driver {
 namespace {
 
 constexpr index_t longest_window = 1024;  // steps kept in memory between flushes
+constexpr index_t shortest_window = 4;    // the first of them counts in no statistic
 constexpr double flush_interval_s = 1;
-constexpr index_t out_of_time = -1;
+constexpr double most_record_bytes = 2.0 * 1024 * 1024 * 1024;
+
+// A record has room for all steps from the start: too many are refused before anything is made for them.
+void require_record_size(const comm::Communicator& world, const RunOptions& run, const Workload& work) {
+  metrics::Record record;
+  record.ranks.resize(static_cast<std::size_t>(world.size()));
+  record.phases = work.phases;
+  const auto bytes = [&](metrics::Detail detail) {
+    record.detail = detail;
+    return io::step_bytes(record) * static_cast<double>(work.steps);
+  };
+  const double asked = bytes(run.detail);
+  if (world.all_of(asked <= most_record_bytes)) return;
+  const bool stats_fit = world.all_of(bytes(metrics::Detail::stats) <= most_record_bytes);
+  const double least = world.allreduce(asked, comm::Op::max);
+  refuse<UsageError>(
+      "record.detail",
+      fmt::format("a record of {} steps of {} ranks takes {:.3g} GB", work.steps, world.size(), 1e-9 * least),
+      fmt::format("at most {:.3g} GB: fewer steps{}", 1e-9 * most_record_bytes,
+                  stats_fit ? ", or record.detail = \"stats\"" : ""));
+}
 
 class Experiment {
  public:
-  Experiment(comm::Environment& env, const comm::Mesh& mesh, const RunOptions& run, const Exec& exec,
-             const Workload& work);
+  Experiment(Session& session, const comm::Mesh& mesh, const RunOptions& run, const Exec& exec, const Workload& work);
   ExitCode run();
 
  private:
@@ -38,10 +61,11 @@ class Experiment {
   void step(index_t s);
   void flush(index_t done);
   void evaluate(index_t done);
-  void agree_to_go_on(index_t done);
+  void plan_next_flush(index_t done);
   ExitCode conclude();
 
   comm::Environment& env_;
+  Attendance& attendance_;
   const comm::Communicator& world_;
   const comm::Mesh& mesh_;
   const RunOptions& run_;
@@ -53,46 +77,44 @@ class Experiment {
   Collector collector_;
   EventCollector events_;
   metrics::StepSeries series_;
+  std::optional<io::Output> output_;      // rank 0, until there is
   std::unique_ptr<io::RecordFile> file_;  // rank 0
   std::vector<double> losses_;            // rank 0: of every step so far
-  StopSignal signal_;
-  std::unique_ptr<Watchdog> watchdog_;
+  StopAgreement stop_;
   std::unique_ptr<ProgressLine> progress_;
-  std::int64_t start_ns_ = now_ns();
   index_t warmup_;
   index_t next_flush_ = 0;  // after so many steps
   double last_step_s_ = 0;
   bool flushed_ = false;  // just before the step that comes next
   std::vector<std::int8_t> marks_;
-  std::string stopped_;
 };
 
-Experiment::Experiment(comm::Environment& env, const comm::Mesh& mesh, const RunOptions& run, const Exec& exec,
+Experiment::Experiment(Session& session, const comm::Mesh& mesh, const RunOptions& run, const Exec& exec,
                        const Workload& work)
-    : env_(env),
-      world_(env.world()),
+    : env_(session.env()),
+      attendance_(session.attendance()),
+      world_(env_.world()),
       mesh_(mesh),
       run_(run),
       exec_(exec),
       work_(work),
       timer_(work.phases),
       collector_(exec, std::min(longest_window, work.steps), work.phases.size(), work.loss_terms),
-      events_(env.world(), run, work),
-      series_(work.phases, env.size()),
+      events_(world_, run, work),
+      series_(work.phases, world_.size()),
+      stop_(world_, attendance_),
       warmup_(std::min(run.warmup, work.steps - 1)) {
   marks_.reserve(static_cast<std::size_t>(longest_window));
 }
 
 void Experiment::prepare() {
+  world_.on_root([&] { output_.emplace(take_output(run_)); });
   const Placement placement = examine_placement(world_);
   if (placement.oversubscribed && run_.oversubscribe == Oversubscribe::error)
-    throw EnvironmentError("run.oversubscribe: " + placement.message);
+    refuse<EnvironmentError>("run.oversubscribe", placement.message, "no more threads than cores, or \"warn\"");
   if (placement.oversubscribed && world_.is_root())
-    fmt::print(stderr, "warning: {}; times of this run say nothing about scaling\n", placement.message);
-  if (!work_.description.empty() && world_.is_root()) {
-    fmt::print("{}\n", work_.description);
-    std::fflush(stdout);
-  }
+    say_aside(fmt::format("warning: {}; times of this run say nothing about scaling\n", placement.message));
+  if (!work_.description.empty() && world_.is_root()) say(work_.description + "\n");
 
   describe_run(env_, mesh_, run_, placement, record_);
   record_.attributes["strategy"] = work_.strategy;
@@ -105,11 +127,8 @@ void Experiment::prepare() {
   record_.events = events_.table();
   record_.detail = run_.detail;
   if (work_.evaluate_every > 0) record_.evaluations = (work_.steps + work_.evaluate_every - 1) / work_.evaluate_every;
-  world_.on_root([&] { file_ = std::make_unique<io::RecordFile>(run_.output, record_); });
-  watchdog_ = std::make_unique<Watchdog>(run_.hang_timeout_s, [this](index_t step, const char* doing) {
-    env_.abort(ExitCode::incomplete, fmt::format("run.hang_timeout_s: no progress for {} s after step {}, in {}",
-                                                 run_.hang_timeout_s, step, doing));
-  });
+  world_.on_root([&] { file_ = std::make_unique<io::RecordFile>(std::move(*output_), record_); });
+  attendance_.under_way();
 }
 
 ExitCode Experiment::run() {
@@ -121,22 +140,24 @@ ExitCode Experiment::run() {
 }
 
 void Experiment::train() {
-  for (index_t s = 0; s < work_.steps && stopped_.empty(); ++s) {
+  Looks looks(stop_);
+  for (index_t s = 0; s < work_.steps && !stop_.stopped(); ++s) {
     if (s == warmup_) {
       flush(s);
       env_.traffic().reset();
     }
     step(s);
     const index_t done = s + 1;
+    const bool last = done == work_.steps || looks.after_pass();  // after the last step there is nothing left to stop
     const bool evaluates = work_.evaluate_every > 0 && (done % work_.evaluate_every == 0 || done == work_.steps);
     const bool due = done > warmup_ && done >= next_flush_;
-    if (due || evaluates || collector_.full() || events_.due(done) || done == work_.steps) flush(done);
-    if (evaluates && stopped_.empty()) evaluate(done);
+    if (due || evaluates || collector_.full() || events_.due(done) || last) flush(done);
+    if (evaluates && !stop_.stopped()) evaluate(done);
   }
 }
 
 void Experiment::step(index_t s) {
-  watchdog_->beat(s, s < warmup_ ? "warm-up" : "a step");
+  attendance_.beat(s, s < warmup_ ? "warm-up" : "a step");
   marks_.push_back(static_cast<std::int8_t>(flushed_));
   flushed_ = false;
   timer_.begin_step(exec_);
@@ -148,9 +169,9 @@ void Experiment::step(index_t s) {
 }
 
 void Experiment::flush(index_t done) {
-  watchdog_->beat(done, "a flush of the record");
+  attendance_.beat(done, "a flush of the record");
   flushed_ = true;
-  agree_to_go_on(done);
+  plan_next_flush(done);
   if (collector_.count() == 0) return;
   metrics::StepRows rows = collector_.flush(exec_, world_, work_.loss);
   EventCollector::Gathered events;
@@ -171,24 +192,23 @@ void Experiment::flush(index_t done) {
   marks_.clear();
 }
 
-// Signals and time may reach one rank alone: all take the same decision, and the same next step to look again.
-void Experiment::agree_to_go_on(index_t done) {
-  const int signal = world_.allreduce(signal_.received(), comm::Op::max);
+void Experiment::plan_next_flush(index_t done) {
   index_t every = run_.flush_every;
   if (every == 0)
-    every =
-        last_step_s_ > 0 ? std::clamp<index_t>(std::llround(flush_interval_s / last_step_s_), 1, longest_window) : 1;
-  if (run_.time_limit_s > 0 && seconds(now_ns() - start_ns_) > run_.time_limit_s) every = out_of_time;
+    every = last_step_s_ > 0
+                ? std::clamp<index_t>(std::llround(flush_interval_s / last_step_s_), shortest_window, longest_window)
+                : 1;
   world_.broadcast(every);
   next_flush_ = done + every;
-  if (done == work_.steps) return;  // nothing left to stop
-  if (signal != 0) stopped_ = fmt::format("signal {}", signal_name(signal));
-  if (every == out_of_time) stopped_ = fmt::format("run.time_limit_s = {} s are over", run_.time_limit_s);
 }
 
 void Experiment::evaluate(index_t done) {
-  watchdog_->beat(done, "an evaluation");
-  metrics::EvaluationRow row = work_.evaluate();
+  Looks looks(stop_);
+  metrics::EvaluationRow row = work_.evaluate([&] {
+    attendance_.beat(done, "an evaluation");
+    return looks.after_pass();
+  });
+  if (stop_.stopped()) return;
   row.step = done;
   record_.evaluation.push_back(row);
   world_.on_root([&] { file_->write_evaluation(row); });
@@ -196,25 +216,28 @@ void Experiment::evaluate(index_t done) {
 }
 
 ExitCode Experiment::conclude() {
-  watchdog_->beat(work_.steps, "verification");
-  const bool complete = stopped_.empty();
+  attendance_.beat(work_.steps, "verification");
+  const bool complete = !stop_.stopped();
   record_.traffic = collect_traffic(world_, env_.traffic(), record_.calibration);
   describe_end(world_, series_.compute_s(), record_);
-  const Verification verdict =
-      complete ? work_.verify(record_, losses_) : Verification{.passed = false, .text = "not verified: " + stopped_};
+  const Verification verdict = complete ? work_.verify(record_, losses_)
+                                        : Verification{.passed = false, .text = "not verified: " + stop_.reason()};
 
-  watchdog_->beat(work_.steps, "the end of the record");
+  attendance_.beat(work_.steps, "the end of the record");
+  std::string note;
   world_.on_root([&] {
     record_.summary = summarise(series_, record_, work_);
     for (const auto& [name, value] : verdict.attributes) record_.attributes[name] = value;
     record_.attributes["verification"] = verdict.text;
     record_.attributes["verified"] = std::int64_t{verdict.passed};
-    file_->finish(record_, complete, complete ? "done" : stopped_);
-    fmt::print("{}\n", figure_of_merit(record_, verdict, file_->path()));
-    std::fflush(stdout);
+    const std::string path = file_->finish(record_, complete, complete ? "done" : stop_.reason());
+    if (path != file_->path())
+      note = fmt::format("; the complete record {} is kept, this one is {}", file_->path(), path);
+    say(figure_of_merit(record_, verdict, path) + "\n");
+    if (complete && verdict.passed) require_said();
   });
   if (!complete) {
-    if (world_.is_root()) fmt::print(stderr, "error: the run ended early: {}\n", stopped_);
+    if (world_.is_root()) say_aside(fmt::format("error: the run ended early: {}{}\n", stop_.reason(), note));
     return ExitCode::incomplete;
   }
   return verdict.passed ? ExitCode::done : ExitCode::check_failed;
@@ -222,9 +245,10 @@ ExitCode Experiment::conclude() {
 
 }  // namespace
 
-ExitCode run_experiment(comm::Environment& env, const comm::Mesh& mesh, const RunOptions& run, const Exec& exec,
+ExitCode run_experiment(Session& session, const comm::Mesh& mesh, const RunOptions& run, const Exec& exec,
                         const Workload& work) {
-  return Experiment(env, mesh, run, exec, work).run();
+  require_record_size(session.env().world(), run, work);
+  return Experiment(session, mesh, run, exec, work).run();
 }
 
 }  // namespace partita::driver

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #pragma once
 
-#include <partita/comm/environment.hpp>
 #include <partita/comm/mesh.hpp>
 #include <partita/core/error.hpp>
 #include <partita/driver/run_options.hpp>
+#include <partita/driver/session.hpp>
 #include <partita/driver/workload.hpp>
 #include <partita/metrics/record.hpp>
 
@@ -14,15 +14,16 @@ namespace partita::driver {
 ///
 /// Between flushes a step does nothing but its own work and two readings of the clock a phase. At a flush, agreed by
 /// all ranks after warm-up, times, losses, gradient norms and events are gathered and written, the progress line is
-/// renewed, signals and the time limit are looked at; the step after it is marked and counts in no statistic.
+/// renewed; the step after it is marked and counts in no statistic. Ranks look for signals and the time limit together,
+/// between steps and within an evaluation, each half second or after each step, whichever is longer.
 ///
 /// Writes   run.output through io::RecordFile, on rank 0.
 /// Prints   the workload's description, progress and, as the last line, the figure of merit and the verdict (rank 0).
 /// Returns  the exit code, the same on all ranks: done, check_failed, or incomplete (signal, time limit).
 /// Throws   UsageError for an output that cannot be written or for record.events that the run cannot give,
-///          EnvironmentError when oversubscribed and that is an error.
-/// Hangs    end the job with exit code 5, named by the rank that noticed.
-ExitCode run_experiment(comm::Environment& env, const comm::Mesh& mesh, const RunOptions& run, const Exec& exec,
+/// EnvironmentError when oversubscribed and that is an error.
+///          Error when the record is whole and what was printed is not.
+ExitCode run_experiment(Session& session, const comm::Mesh& mesh, const RunOptions& run, const Exec& exec,
                         const Workload& work);
 
 }  // namespace partita::driver

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: BSD-3-Clause
-#include <fmt/format.h>
+#include <partita/driver/figure_of_merit.hpp>
 
 #include <algorithm>
 #include <cmath>
-#include <partita/driver/figure_of_merit.hpp>
+
+#include <fmt/format.h>
 
 namespace partita::driver {
 namespace {

@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #pragma once
 
+#include <string>
+#include <vector>
+
 #include <partita/driver/workload.hpp>
 #include <partita/metrics/record.hpp>
 #include <partita/metrics/step_series.hpp>
-#include <string>
-#include <vector>
 
 namespace partita::driver {
 

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: BSD-3-Clause
+#include <partita/driver/progress_line.hpp>
+
 #include <fmt/format.h>
 
-#include <cstdio>
 #include <partita/core/clock.hpp>
-#include <partita/driver/progress_line.hpp>
 #include <partita/driver/terminal.hpp>
 
 namespace partita::driver {
@@ -19,10 +19,7 @@ ProgressLine::ProgressLine(bool speaks, index_t steps, index_t samples_per_step)
 ProgressLine::~ProgressLine() { clear(); }
 
 void ProgressLine::clear() const {
-  if (speaks_ && terminal_) {
-    fmt::print("\r\x1b[K");
-    std::fflush(stdout);
-  }
+  if (speaks_ && terminal_) say("\r\x1b[K");
 }
 
 void ProgressLine::update(index_t done, double loss) {
@@ -33,9 +30,9 @@ void ProgressLine::update(index_t done, double loss) {
 
   const double rate = static_cast<double>((done - said_done_) * samples_per_step_) / interval_s;
   const double left_s = seconds(now - start_ns_) / static_cast<double>(done) * static_cast<double>(steps_ - done);
-  fmt::print("{}step {:>{}}/{}   loss {:.4f}   {:>9.0f} samples/s   {:>4.0f} s left{}", terminal_ ? "\r\x1b[K" : "",
-             done, fmt::formatted_size("{}", steps_), steps_, loss, rate, left_s, terminal_ ? "" : "\n");
-  std::fflush(stdout);
+  say(fmt::format("{}step {:>{}}/{}   loss {:.4f}   {:>9.0f} samples/s   {:>4.0f} s left{}",
+                  terminal_ ? "\r\x1b[K" : "", done, fmt::formatted_size("{}", steps_), steps_, loss, rate, left_s,
+                  terminal_ ? "" : "\n"));
   said_ns_ = now;
   said_done_ = done;
 }
@@ -43,9 +40,8 @@ void ProgressLine::update(index_t done, double loss) {
 void ProgressLine::evaluated(index_t done, double loss, double accuracy) {
   if (!speaks_) return;
   clear();
-  fmt::print("step {:>{}}/{}   held-out loss {:.4f}   accuracy {:.2f} %\n", done, fmt::formatted_size("{}", steps_),
-             steps_, loss, 100 * accuracy);
-  std::fflush(stdout);
+  say(fmt::format("step {:>{}}/{}   held-out loss {:.4f}   accuracy {:.2f} %\n", done,
+                  fmt::formatted_size("{}", steps_), steps_, loss, 100 * accuracy));
 }
 
 }  // namespace partita::driver

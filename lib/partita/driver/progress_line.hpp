@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+
 #include <partita/core/index.hpp>
 
 namespace partita::driver {

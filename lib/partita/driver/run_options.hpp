@@ -1,14 +1,24 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #pragma once
 
-#include <partita/config/deck.hpp>
-#include <partita/metrics/record.hpp>
 #include <string>
+
+#include <partita/config/deck.hpp>
+#include <partita/io/output.hpp>
+#include <partita/metrics/record.hpp>
 
 namespace partita::driver {
 
 enum class Oversubscribe { warn, error };
 enum class CalibrationMode { cached, fresh, off };
+
+/// What made a run: the program, its deck as a whole, the command line.
+struct Origin {
+  std::string app;
+  std::string deck;         ///< resolved: reproduces the run
+  std::string config_hash;  ///< of it
+  std::string command;      ///< quoted, to be pasted into a shell
+};
 
 /// The keys that all apps share: [run], [record], [output].
 struct RunOptions {
@@ -25,11 +35,7 @@ struct RunOptions {
   std::string point;
   std::string output;  ///< output.path
 
-  // What the deck as a whole tells; not keys.
-  std::string app;
-  std::string resolved;
-  std::string config_hash;
-  std::string command;
+  Origin origin;  ///< no key: Session::start
 };
 
 /// Declares and reads the shared keys. `output` is the default of output.path.
@@ -37,5 +43,10 @@ RunOptions read_run_options(config::Deck& deck, const std::string& output);
 
 /// Only those that also a program without steps has: oversubscribe, calibration, study, point, output.
 RunOptions read_common_options(config::Deck& deck, const std::string& output);
+
+/// The file of run.output, checked and taken; or only tried, leaving nothing behind. Throws  UsageError naming
+/// output.path.
+io::Output take_output(const RunOptions& run);
+void try_output(const RunOptions& run);
 
 }  // namespace partita::driver

@@ -1,35 +1,43 @@
 // SPDX-License-Identifier: BSD-3-Clause
-#include <fmt/format.h>
+#include <partita/driver/session.hpp>
 
 #include <cerrno>
 #include <cstring>
+#include <filesystem>
 #include <fstream>
-#include <partita/core/build_info.hpp>
-#include <partita/driver/session.hpp>
 #include <sstream>
+
+#include <fmt/format.h>
+
+#include <partita/core/build_info.hpp>
+#include <partita/driver/terminal.hpp>
 
 namespace partita::driver {
 namespace {
 
 std::string read_text(const std::string& path) {
+  std::error_code ignored;
+  if (std::filesystem::is_directory(path, ignored))
+    refuse<UsageError>(path, "it is a folder", "a deck, a file in TOML");
   std::ifstream file(path);
   std::ostringstream text;
   if (file) text << file.rdbuf();
-  if (!file || file.bad()) throw UsageError(fmt::format("{}: cannot read this deck: {}", path, std::strerror(errno)));
+  if (!file || file.bad()) refuse<UsageError>(path, std::strerror(errno), "a deck that can be read");
   return text.str();
 }
 
 std::string join(int argc, char** argv) {
   std::string command;
-  for (int i = 0; i < argc; ++i) command += (i > 0 ? " " : "") + std::string(argv[i]);
+  for (int i = 0; i < argc; ++i) command += (i > 0 ? " " : "") + quoted(argv[i]);
   return command;
 }
 
 }  // namespace
 
-Session::Session(const comm::Environment& env, int argc, char** argv, const std::string& app, const std::string& about,
+Session::Session(comm::Environment& env, int argc, char** argv, const std::string& app, const std::string& about,
                  bool deck_required)
     : env_(env),
+      attendance_(env),
       app_(app),
       line_(config::parse_command_line(argc, argv, app, about, deck_required)),
       command_(join(argc, argv)),
@@ -39,31 +47,49 @@ Session::Session(const comm::Environment& env, int argc, char** argv, const std:
                                           }),
                                                               line_.deck, line_.overrides, app)) {}
 
-bool Session::settled(RunOptions& run, Describes what) const {
-  const bool speaks = env_.rank() == 0;
+bool Session::settled(const RunOptions& run, Describes what) const {
+  const comm::Communicator& world = env_.world();
+  const auto answer = [&](const std::string& text) {
+    world.on_root([&] {
+      say(text);
+      require_said();
+    });
+  };
   if (line_.version) {
-    if (speaks) fmt::print("{} (Partita {}, {})\n", app_, build_info().version, build_info().git_sha);
+    answer(fmt::format("{} (Partita {}, {})\n", app_, build_info().version, build_info().git_sha));
     return true;
   }
   if (line_.help) {
-    if (speaks) fmt::print("{}\nKeys of the deck:\n{}", line_.usage, deck_.help());
+    answer(fmt::format("{}\nKeys of the deck:\n{}", line_.usage, deck_.help()));
     return true;
   }
   if (line_.describe && what == Describes::nothing)
-    throw UsageError(fmt::format("{}: --describe: there is no model in this program to describe", app_));
+    refuse<UsageError>(app_ + ": --describe", "there is no model in this program to describe", "a run without it");
   deck_.finish();
-  run.app = app_;
-  run.resolved = deck_.resolved();
-  run.config_hash = deck_.config_hash();
-  run.command = command_;
-  if (line_.print_config && speaks) fmt::print("{}", run.resolved);
-  if (line_.validate && speaks) fmt::print("{}: {} is valid for {} ranks\n", app_, line_.deck, env_.size());
+  if (line_.print_config) answer(deck_.resolved());
+  if (line_.validate) {
+    world.on_root([&] { try_output(run); });
+    answer(fmt::format("{}: {} is valid for {} ranks\n", app_, line_.deck, env_.size()));
+  }
   return line_.print_config || line_.validate;
 }
 
+void Session::start(RunOptions& run) {
+  run.origin = {app_, deck_.resolved(), deck_.config_hash(), command_};
+  attendance_.set_limits(run.hang_timeout_s, run.time_limit_s);
+}
+
 bool Session::describe(const std::string& model) const {
-  if (line_.describe && env_.rank() == 0) fmt::print("{}", model);
+  if (line_.describe && env_.rank() == 0) say(model);
   return line_.describe;
+}
+
+std::string quoted(const std::string& argument) {
+  constexpr std::string_view plain = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-+=.,/:@%";
+  if (!argument.empty() && argument.find_first_not_of(plain) == std::string::npos) return argument;
+  std::string text = "'";
+  for (const char c : argument) text += c == '\'' ? "'\\''" : std::string(1, c);
+  return text + "'";
 }
 
 }  // namespace partita::driver

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
+#include <partita/driver/stop_signal.hpp>
+
 #include <csignal>
 #include <cstring>
-#include <partita/driver/stop_signal.hpp>
 
 namespace partita::driver {
 namespace {
@@ -21,10 +22,12 @@ constexpr int handled[] = {SIGTERM, SIGINT, SIGUSR1};
 StopSignal::StopSignal() {
   received_signal = 0;
   for (const int number : handled) std::signal(number, partita_note_signal);
+  std::signal(SIGPIPE, SIG_IGN);
 }
 
 StopSignal::~StopSignal() {
   for (const int number : handled) std::signal(number, SIG_DFL);
+  std::signal(SIGPIPE, SIG_DFL);
 }
 
 int StopSignal::received() const { return received_signal; }

@@ -1,11 +1,14 @@
 // SPDX-License-Identifier: BSD-3-Clause
-#include <unistd.h>
+#include <partita/driver/terminal.hpp>
 
-#include <algorithm>
+#include <unistd.h>
+#include <cstdio>
+#include <cstdlib>
 #include <filesystem>
 #include <fstream>
-#include <partita/driver/terminal.hpp>
 #include <string>
+
+#include <partita/core/error.hpp>
 
 namespace partita::driver {
 namespace {
@@ -35,7 +38,26 @@ bool is_launcher(const std::string& name) {
 
 }  // namespace
 
+void say(std::string_view text) {
+  std::fwrite(text.data(), 1, text.size(), stdout);
+  std::fflush(stdout);
+}
+
+void say_aside(std::string_view text) {
+  std::fwrite(text.data(), 1, text.size(), stderr);
+  std::fflush(stderr);
+}
+
+void require_said() {
+  // Whatever went wrong since the start: the stream remembers.
+  if (std::ferror(stdout) != 0)
+    refuse<Error>("standard output", "it is closed or full, and what was printed is lost",
+                  "an open file, pipe or terminal");
+}
+
 bool output_is_watched() {
+  const char* const kind = std::getenv("TERM");
+  if (kind != nullptr && std::string_view(kind) == "dumb") return false;
   if (isatty(STDOUT_FILENO) == 1) return true;
   std::string launcher;
   for (Process at = process("self"); !at.parent.empty() && at.parent != "0";) {

@@ -1,8 +1,11 @@
 // SPDX-License-Identifier: BSD-3-Clause
-#include <cmath>
-#include <partita/driver/by_name.hpp>
 #include <partita/driver/traffic_rows.hpp>
+
+#include <algorithm>
+#include <cmath>
 #include <string>
+
+#include <partita/driver/by_name.hpp>
 
 namespace partita::driver {
 namespace {

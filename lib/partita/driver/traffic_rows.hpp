@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #pragma once
 
+#include <vector>
+
 #include <partita/comm/communicator.hpp>
 #include <partita/comm/traffic.hpp>
 #include <partita/metrics/record.hpp>
-#include <vector>
 
 namespace partita::driver {
 

@@ -5,9 +5,9 @@
 #include <condition_variable>
 #include <functional>
 #include <mutex>
-#include <partita/core/index.hpp>
-#include <string>
 #include <thread>
+
+#include <partita/core/index.hpp>
 
 namespace partita::driver {
 
@@ -24,6 +24,10 @@ class Watchdog {
   Watchdog(const Watchdog&) = delete;
   Watchdog& operator=(const Watchdog&) = delete;
 
+  /// Holds from now on, and is itself a sign of life.
+  void set_timeout(double timeout_s);
+  double timeout_s() const;
+
   /// Progress was made; `doing` names what comes next (a literal).
   void beat(index_t step, const char* doing) {
     step_.store(step, std::memory_order_relaxed);
@@ -32,13 +36,15 @@ class Watchdog {
   }
 
  private:
-  void watch(double timeout_s, const Expired& expired);
+  void watch();
 
   std::atomic<index_t> step_{0};
   std::atomic<const char*> doing_{"start"};
   std::atomic<index_t> beats_{0};
-  std::mutex mutex_;
+  Expired expired_;
+  mutable std::mutex mutex_;  // of what follows
   std::condition_variable wake_;
+  double timeout_s_;
   bool done_ = false;
   std::thread thread_;
 };

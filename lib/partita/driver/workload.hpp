@@ -2,13 +2,14 @@
 #pragma once
 
 #include <functional>
+#include <span>
+#include <string>
+#include <vector>
+
 #include <partita/core/types.hpp>
 #include <partita/metrics/event_log.hpp>
 #include <partita/metrics/phase_timer.hpp>
 #include <partita/metrics/record.hpp>
-#include <span>
-#include <string>
-#include <vector>
 
 namespace partita::driver {
 
@@ -30,6 +31,9 @@ struct Instruments {
   metrics::PhaseTimer& timer;
   metrics::EventLog& events;  ///< wants(step) first
 };
+
+/// Whether the run shall stop: asked by all ranks alike, in the same places. Collective, now and then.
+using Stop = std::function<bool()>;
 
 /// What an app hands to run_experiment. All functions are called by all ranks together, in the same order.
 struct Workload {
@@ -53,8 +57,9 @@ struct Workload {
   std::function<void(index_t step, const StepOutput& out, Instruments& instruments)> step;
   /// The loss of a step from the terms of all ranks, in rank order.
   std::function<double(std::span<const double> terms)> loss;
-  /// Held-out loss, accuracy and samples (its `step` is filled in by the caller).
-  std::function<metrics::EvaluationRow()> evaluate;
+  /// Held-out loss, accuracy and samples (its `step` is filled in by the caller). Asks between its parts whether to
+  /// stop; then what it returns does not count.
+  std::function<metrics::EvaluationRow(const Stop& stop)> evaluate;
   /// After the last step, given the record so far (losses on rank 0 only).
   std::function<Verification(const metrics::Record& record, std::span<const double> losses)> verify;
 };

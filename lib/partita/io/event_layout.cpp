@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // The group /events: which columns it has, and what events contribute to them.
-#include <partita/io/record_layout.hpp>
 #include <string>
 #include <utility>
+
+#include <partita/io/record_layout.hpp>
 
 namespace partita::io {
 namespace {

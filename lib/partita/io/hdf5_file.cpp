@@ -1,10 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
-#include <fcntl.h>
-#include <fmt/format.h>
-#include <hdf5.h>
-#include <hdf5_hl.h>
-#include <unistd.h>
+#include <partita/io/hdf5_file.hpp>
 
+#include <fcntl.h>
+#include <unistd.h>
 #include <algorithm>
 #include <array>
 #include <cerrno>
@@ -12,10 +10,14 @@
 #include <functional>
 #include <limits>
 #include <numeric>
-#include <partita/core/error.hpp>
-#include <partita/io/hdf5_file.hpp>
 #include <type_traits>
 #include <utility>
+
+#include <fmt/format.h>
+#include <hdf5.h>
+#include <hdf5_hl.h>
+
+#include <partita/core/error.hpp>
 
 namespace partita::io {
 namespace {

@@ -2,11 +2,12 @@
 #pragma once
 
 #include <cstdint>
-#include <partita/core/index.hpp>
-#include <partita/metrics/table.hpp>
 #include <string>
 #include <utility>
 #include <vector>
+
+#include <partita/core/index.hpp>
+#include <partita/metrics/table.hpp>
 
 namespace partita::io {
 

@@ -1,61 +1,20 @@
 // SPDX-License-Identifier: BSD-3-Clause
-#include <fcntl.h>
-#include <fmt/format.h>
-#include <unistd.h>
+#include <partita/io/record_file.hpp>
 
-#include <cerrno>
-#include <cstdio>
-#include <cstring>
-#include <filesystem>
+#include <utility>
+
+#include <fmt/format.h>
+
 #include <partita/core/clock.hpp>
 #include <partita/core/error.hpp>
-#include <partita/io/record_file.hpp>
 #include <partita/io/record_layout.hpp>
 #include <partita/io/table_file.hpp>
-#include <utility>
 
 namespace partita::io {
 namespace {
 
 constexpr const char* convention = "Partita-1";
 constexpr std::int64_t schema_version = 2;  // 2: /steps/grad_norm, /events
-
-std::string temporary(const std::string& path) { return path + ".tmp"; }
-
-[[noreturn]] void unwritable(const std::string& path, const std::string& reason) {
-  throw UsageError(fmt::format("output.path: cannot write '{}': {}; give a file in a writable folder (--output FILE)",
-                               path, reason));
-}
-
-// Fails early, and with the system's reason, where no file can be made.
-void check_writable(const std::string& path) {
-  if (path.empty()) throw UsageError("output.path: is empty; give the name of a file (--output FILE)");
-  std::error_code error;
-  if (std::filesystem::is_directory(path, error)) unwritable(path, "it is a folder");
-  const std::filesystem::path folder = std::filesystem::path(path).parent_path();
-  if (!folder.empty()) {
-    std::filesystem::create_directories(folder, error);
-    if (error) unwritable(path, error.message());
-  }
-  const int descriptor = ::open(temporary(path).c_str(), O_WRONLY | O_CREAT | O_CLOEXEC, 0666);
-  if (descriptor < 0) unwritable(path, std::strerror(errno));
-  ::close(descriptor);
-}
-
-void rename_file(const std::string& from, const std::string& to) {
-  if (std::rename(from.c_str(), to.c_str()) != 0) {
-    throw Error(fmt::format("cannot rename '{}' to '{}': {}", from, to, std::strerror(errno)));
-  }
-}
-
-// A rename is on disk when its folder is. Some file systems cannot sync a folder: then there is nothing more to do.
-void sync_folder(const std::string& path) {
-  const std::string folder = std::filesystem::absolute(path).parent_path().string();
-  const int descriptor = ::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-  if (descriptor < 0) return;
-  ::fsync(descriptor);
-  ::close(descriptor);
-}
 
 metrics::Attributes root_attributes(const metrics::Record& record, bool complete, const std::string& exit_reason) {
   metrics::Attributes attributes = record.attributes;
@@ -87,36 +46,32 @@ void announce_events(File& file, index_t written, index_t dropped) {
   file.write("/events/events_written", std::vector<std::int64_t>{written});
 }
 
-// Removes a file unless it is kept.
-class Removal {
+// Gives the draft up unless it got a name.
+class Draft {
  public:
-  explicit Removal(std::string path) : path_(std::move(path)) {}
-  ~Removal() {
-    if (!path_.empty()) ::unlink(path_.c_str());
-  }
-  Removal(const Removal&) = delete;
-  Removal& operator=(const Removal&) = delete;
-  void keep() { path_.clear(); }
+  explicit Draft(Output& output) : output_(output) { output.draw_up(); }
+  ~Draft() { output_.discard_draft(); }
+  Draft(const Draft&) = delete;
+  Draft& operator=(const Draft&) = delete;
 
  private:
-  std::string path_;
+  Output& output_;
 };
 
 }  // namespace
 
-RecordFile::RecordFile(const std::string& path, const metrics::Record& header) : path_(path), header_(header) {
-  if (header.detail == metrics::Detail::stats && header.full_every < 1) {
-    throw ShapeError(fmt::format("RecordFile: full_every is {}, expected at least 1", header.full_every));
-  }
-  check_writable(path);
-  Removal removal(temporary(path));
+RecordFile::RecordFile(const std::string& path, const metrics::Record& header) : RecordFile(Output(path), header) {}
+
+RecordFile::RecordFile(Output output, const metrics::Record& header) : output_(std::move(output)), header_(header) {
+  if (header.detail == metrics::Detail::stats && header.full_every < 1)
+    refuse<ShapeError>("RecordFile", fmt::format("full_every is {}", header.full_every), "at least 1");
+  const Draft draft(output_);
   header_.attributes.try_emplace("created_utc", utc_now());
-  File file = write_structure(temporary(path), header_, header_.steps, header_.events.capacity);
+  File file = write_structure(output_.draft(), header_, header_.steps, header_.events.capacity);
   file.write_attributes("/", root_attributes(header_, false, "running"));
   file.flush();
   part_ = std::make_unique<File>(std::move(file));
-  rename_file(temporary(path), part_path());
-  removal.keep();
+  output_.begin();
 }
 
 RecordFile::~RecordFile() = default;
@@ -166,8 +121,8 @@ void RecordFile::write_evaluation(const metrics::EvaluationRow& row) {
   ++evaluations_written_;
 }
 
-void RecordFile::finish(const metrics::Record& record, bool complete, const std::string& exit_reason) {
-  Removal removal(temporary(path_));
+std::string RecordFile::finish(const metrics::Record& record, bool complete, const std::string& exit_reason) {
+  const Draft draft(output_);
   metrics::Record last = record;
   last.attributes.insert(header_.attributes.begin(),
                          header_.attributes.end());  // what the caller does not know: created_utc
@@ -176,7 +131,7 @@ void RecordFile::finish(const metrics::Record& record, bool complete, const std:
   last.detail = header_.detail;
   last.full_every = header_.full_every;
   last.evaluations = 0;
-  File file = write_structure(temporary(path_), last, steps_written_, events_written_);
+  File file = write_structure(output_.draft(), last, steps_written_, events_written_);
   if (last.steps > 0) {
     // Whatever lies along the steps was measured; the rest is in the table already.
     for (const metrics::Column& column : steps_table(last, steps_written_).columns) {
@@ -193,11 +148,8 @@ void RecordFile::finish(const metrics::Record& record, bool complete, const std:
   }
   file.write_attributes("/", root_attributes(last, complete, exit_reason));
   file.close();
-  rename_file(temporary(path_), path_);
-  removal.keep();
   part_.reset();
-  ::unlink(part_path().c_str());
-  sync_folder(path_);
+  return output_.settle(complete);
 }
 
 void write_record(const std::string& path, const metrics::Record& record) {

@@ -2,10 +2,12 @@
 #pragma once
 
 #include <memory>
-#include <partita/io/hdf5_file.hpp>
-#include <partita/metrics/record.hpp>
 #include <span>
 #include <string>
+
+#include <partita/io/hdf5_file.hpp>
+#include <partita/io/output.hpp>
+#include <partita/metrics/record.hpp>
 
 namespace partita::io {
 
@@ -17,24 +19,25 @@ namespace partita::io {
 ///               NaN and 0 (of /events its first `events_written`, later ones have rank -1).
 ///   x.h5        the run ended in an orderly way: done (complete = 1), or stopped by a signal or its time limit
 ///               (complete = 0, exit_reason says why). Its step axis ends at the last step written.
-/// A new run replaces files of these names; `x.h5` is replaced at the very end, by a rename, so that it is never half
-/// a file.
+/// A new run replaces records of these names; `x.h5` is replaced at the very end, by a rename, so that it is never half
+/// a file. A complete `x.h5` is not replaced by a run that ended early: that one stays `x.h5.part`.
 ///
-/// Errors   an output path that cannot be written: UsageError naming output.path, from the constructor. Later failures
-///          (disk full): Error naming the file; what was written before stays readable in `.part`.
+/// Throws   UsageError from the constructor for a name that Output refuses; later (disk full) Error naming the file:
+///          what was written before stays readable in `.part`.
 class RecordFile {
  public:
   /// Creates parent folders and `.part` with room for header.steps steps, header.evaluations evaluations and
   /// header.events.capacity events, and flushes it. `header` holds what is known at the start: attributes, deck,
   /// environment, calibration, ranks, phases, steps, events, detail.
+  RecordFile(Output output, const metrics::Record& header);
   RecordFile(const std::string& path, const metrics::Record& header);
   /// Without finish(), `.part` stays.
   ~RecordFile();
   RecordFile(RecordFile&&) noexcept;
   RecordFile& operator=(RecordFile&&) = delete;
 
-  const std::string& path() const { return path_; }
-  std::string part_path() const { return path_ + ".part"; }
+  const std::string& path() const { return output_.path(); }
+  std::string part_path() const { return output_.part(); }
   index_t steps_written() const { return steps_written_; }
 
   /// Appends rows: rows.first_step must be steps_written(). They are with the operating system when this returns.
@@ -48,11 +51,12 @@ class RecordFile {
   void write_evaluation(const metrics::EvaluationRow& row);
 
   /// Writes `x.h5` afresh from `record` (which now holds traffic, evaluation, summary, ...) and the steps and events
-  /// written, brings it to disk, and removes `.part`. `record` has the ranks and phases of the header.
-  void finish(const metrics::Record& record, bool complete, const std::string& exit_reason);
+  /// written, brings it to disk, and removes `.part`. `record` has the ranks and phases of the header. Returns where
+  /// the record is: `x.h5`, or `x.h5.part` where an incomplete one would replace a complete one.
+  std::string finish(const metrics::Record& record, bool complete, const std::string& exit_reason);
 
  private:
-  std::string path_;
+  Output output_;
   metrics::Record header_;  // what shapes /steps and /events: ranks, phases, steps, detail, events
   std::unique_ptr<File> part_;
   index_t steps_written_ = 0;

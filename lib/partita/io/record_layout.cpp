@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: BSD-3-Clause
+#include <partita/io/record_layout.hpp>
+
+#include <string>
+#include <utility>
+
 #include <fmt/format.h>
 
 #include <partita/core/error.hpp>
-#include <partita/io/record_layout.hpp>
-#include <string>
-#include <utility>
 
 namespace partita::io {
 namespace {

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #pragma once
 
-#include <partita/metrics/record.hpp>
 #include <span>
 #include <vector>
+
+#include <partita/metrics/record.hpp>
 
 namespace partita::io {
 
@@ -16,6 +17,9 @@ std::vector<metrics::Table> record_tables(const metrics::Record& record, index_t
 
 /// /evaluation alone; without rows, `reserved` rows with step -1.
 metrics::Table evaluation_table(const std::vector<metrics::EvaluationRow>& rows, index_t reserved);
+
+/// Bytes that a step takes in a record, all its columns together.
+double step_bytes(const metrics::Record& record);
 
 /// /steps, its columns reserved for `steps` steps.
 metrics::Table steps_table(const metrics::Record& record, index_t steps);

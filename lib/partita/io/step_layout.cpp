@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // The group /steps: which columns it has, and what rows of steps contribute to them.
 #include <algorithm>
-#include <partita/core/clock.hpp>
-#include <partita/io/record_layout.hpp>
 #include <string>
 #include <utility>
+
+#include <partita/core/clock.hpp>
+#include <partita/io/record_layout.hpp>
 
 namespace partita::io {
 namespace {
@@ -112,6 +113,21 @@ Table steps_table(const Record& record, index_t steps) {
   add("start_full_ns", {"full_step", "rank"}, Integers{}, timing(start, "full_step: point", "ns"));
   add("end_full_ns", {"full_step", "rank"}, Integers{}, timing(end, "full_step: point", "ns"));
   return table;
+}
+
+double step_bytes(const Record& record) {
+  double bytes = 0;
+  for (const Column& column : steps_table(record, 0).columns) {
+    double values = 1;
+    for (const std::string& dimension : column.dimensions) {
+      if (dimension == "full_step") values /= static_cast<double>(record.full_every);
+      if (dimension == "rank") values *= static_cast<double>(record.ranks.size());
+      if (dimension == "phase") values *= static_cast<double>(record.phases.size());
+    }
+    const bool along_the_steps = column.dimensions.front() != "phase";
+    if (along_the_steps) bytes += values * (std::holds_alternative<Bytes>(column.data) ? 1 : 8);
+  }
+  return bytes + sizeof(std::int64_t);  // the scale
 }
 
 std::vector<Slab> step_slabs(const Record& record, const StepRows& rows) {

@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: BSD-3-Clause
-#include <fmt/format.h>
+#include <partita/io/table_file.hpp>
 
 #include <functional>
 #include <numeric>
+
+#include <fmt/format.h>
+
 #include <partita/core/error.hpp>
-#include <partita/io/table_file.hpp>
 
 namespace partita::io {
 namespace {

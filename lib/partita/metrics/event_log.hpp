@@ -2,8 +2,9 @@
 #pragma once
 
 #include <cstdint>
-#include <partita/core/index.hpp>
 #include <vector>
+
+#include <partita/core/index.hpp>
 
 namespace partita::metrics {
 

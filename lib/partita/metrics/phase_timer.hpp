@@ -3,13 +3,14 @@
 
 #include <cassert>
 #include <cstdint>
-#include <partita/core/clock.hpp>
-#include <partita/core/types.hpp>
-#include <partita/metrics/phase.hpp>
 #include <string>
 #include <type_traits>
 #include <utility>
 #include <vector>
+
+#include <partita/core/clock.hpp>
+#include <partita/core/types.hpp>
+#include <partita/metrics/phase.hpp>
 
 namespace partita::metrics {
 

@@ -4,12 +4,13 @@
 #include <cstdint>
 #include <limits>
 #include <map>
+#include <string>
+#include <vector>
+
 #include <partita/core/index.hpp>
 #include <partita/metrics/event_log.hpp>
 #include <partita/metrics/phase.hpp>
 #include <partita/metrics/table.hpp>
-#include <string>
-#include <vector>
 
 namespace partita::metrics {
 

@@ -4,8 +4,9 @@
 #include <algorithm>
 #include <cmath>
 #include <numeric>
-#include <partita/metrics/record.hpp>
 #include <vector>
+
+#include <partita/metrics/record.hpp>
 
 namespace partita::metrics {
 namespace {

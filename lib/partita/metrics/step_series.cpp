@@ -3,9 +3,10 @@
 
 #include <algorithm>
 #include <numeric>
+#include <utility>
+
 #include <partita/core/clock.hpp>
 #include <partita/metrics/statistics.hpp>
-#include <utility>
 
 namespace partita::metrics {
 

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #pragma once
 
-#include <partita/metrics/record.hpp>
 #include <vector>
+
+#include <partita/metrics/record.hpp>
 
 namespace partita::metrics {
 

@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: BSD-3-Clause
-#include <numeric>
-#include <partita/metrics/phase.hpp>
 #include <partita/metrics/table.hpp>
+
+#include <numeric>
 #include <utility>
+
+#include <partita/metrics/phase.hpp>
 
 namespace partita::metrics {
 

@@ -1,50 +1,74 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include <partita/training/data_options.hpp>
 
-namespace partita::training {
+#include <fmt/format.h>
 
-DataOptions read_data_options(config::Deck& deck, std::uint64_t seed, bool language) {
-  using config::IntRange;
-  using config::RealRange;
-  DataOptions data;
-  data.source = deck.choice(
-      "data.source", language ? Source::synthetic : data.source,
-      {{"fashion_mnist", Source::fashion_mnist}, {"idx", Source::idx}, {"synthetic", Source::synthetic}},
+#include <partita/core/extent.hpp>
+
+namespace partita::training {
+namespace {
+
+using config::IntRange;
+using config::RealRange;
+
+constexpr Named<Source> sources[] = {
+    {"fashion_mnist", Source::fashion_mnist}, {"idx", Source::idx}, {"synthetic", Source::synthetic}};
+
+void read_files(config::Deck& deck, bool language, DataOptions& data) {
+  if (language) data.source = Source::synthetic;
+  deck.choice(
+      "data.source", data.source, sources,
       "Fashion-MNIST, any folder of IDX files named like MNIST's, or seeded numbers (tokens for a language model)");
   if (language && data.source != Source::synthetic)
-    deck.reject("data.source", "a language model reads tokens; give \"synthetic\"");
-  data.path = deck.text("data.path", "", "folder of the IDX files; empty: where Debian's package puts Fashion-MNIST");
+    deck.reject("data.source", "a language model reads tokens", "\"synthetic\"");
+  deck.text("data.path", data.path, "folder of the IDX files; empty: where Debian's package puts Fashion-MNIST");
   if (data.source == Source::idx && data.path.empty())
-    deck.reject("data.path",
-                "data.source = \"idx\" needs a folder with train-images-idx3-ubyte[.gz] and the other three");
-  data.normalisation.mean =
-      deck.real("data.mean", data.normalisation.mean, {}, "subtracted from pixels scaled to [0, 1]");
-  data.normalisation.deviation =
-      deck.real("data.deviation", data.normalisation.deviation, RealRange::above(0), "they are divided by this then");
-  data.synthetic.seed = seed;
-  data.image = deck.integers("data.image", std::vector<index_t>{}, IntRange::at_least(1),
-                             "synthetic: rows, columns and channels of an image; [] = data.features numbers");
-  if (!data.image.empty() && data.image.size() != 3)
-    deck.reject("data.image", "an image has three extents; give [rows, columns, channels]");
-  index_t features = data.synthetic.features;
+    deck.reject("data.path", "data.source = \"idx\" without a folder",
+                "one with train-images-idx3-ubyte[.gz] and the other three");
+  deck.real("data.mean", data.normalisation.mean, {}, "images: subtracted from pixels, which are scaled to [0, 1]");
+  deck.real("data.deviation", data.normalisation.deviation, RealRange::above(0),
+            "images: divides pixels that are scaled to [0, 1] and less data.mean");
+}
+
+void read_features(config::Deck& deck, DataOptions& data) {
+  deck.integers("data.image", data.image, IntRange::extent(),
+                "synthetic: rows, columns and channels of an image; [] = data.features numbers");
   if (!data.image.empty()) {
-    features = 1;
-    for (const index_t extent : data.image) features *= extent;
+    if (data.image.size() != 3)
+      deck.reject("data.image", fmt::format("an image of {} extents", data.image.size()), "[rows, columns, channels]");
+    data.synthetic.features = checked_product(data.image);
+    if (data.synthetic.features > IntRange::extent().max)
+      deck.reject("data.image", "an image of more numbers than are counted",
+                  fmt::format("at most {} in one", IntRange::extent().max));
   }
-  data.synthetic.features =
-      deck.integer("data.features", features, IntRange::at_least(1), "synthetic: numbers a sample");
-  if (!data.image.empty() && data.synthetic.features != features)
-    deck.reject("data.features", "data.image says " + std::to_string(features) + "; give one of the two");
-  data.synthetic.classes = deck.integer("data.classes", language ? 64 : data.synthetic.classes, IntRange::at_least(2),
-                                        "synthetic and idx: classes; for a language model its vocabulary");
-  data.synthetic.noise =
-      deck.real("data.noise", language ? 0.1 : data.synthetic.noise, RealRange::at_least(0),
-                "synthetic: deviation around the prototypes; share of tokens that are random, for a language model");
-  if (language && data.synthetic.noise > 1) deck.reject("data.noise", "a share of the tokens; give at most 1");
-  data.samples = deck.integer("data.samples", data.samples, IntRange::at_least(1), "synthetic: training samples");
-  data.held_out = deck.integer("data.held_out", data.held_out, IntRange::at_least(1), "synthetic: held-out samples");
-  data.tokens = deck.integer("data.tokens", language ? 64 : 0, IntRange::at_least(language ? 1 : 0),
-                             {"tokens of a sequence, for a language model", "tokens"});
+  const index_t of_the_image = data.synthetic.features;
+  deck.integer("data.features", data.synthetic.features, IntRange::extent(), "synthetic: numbers a sample");
+  if (!data.image.empty() && data.synthetic.features != of_the_image)
+    deck.reject("data.features", fmt::format("data.image says {}", of_the_image), "one of the two");
+}
+
+}  // namespace
+
+DataOptions read_data_options(config::Deck& deck, std::uint64_t seed, bool language) {
+  DataOptions data;
+  read_files(deck, language, data);
+  data.synthetic.seed = seed;
+  read_features(deck, data);
+  if (language) {
+    data.synthetic.classes = 64;
+    data.synthetic.noise = 0.1;
+    data.tokens = 64;
+  }
+  deck.integer("data.classes", data.synthetic.classes, IntRange::extent(2),
+               "synthetic and idx: classes; for a language model its vocabulary");
+  deck.real("data.noise", data.synthetic.noise, RealRange::at_least(0),
+            "synthetic: deviation around the prototypes; share of tokens that are random, for a language model");
+  if (language && data.synthetic.noise > 1)
+    deck.reject("data.noise", "more than all tokens would be random", "at most 1 for a language model");
+  deck.integer("data.samples", data.samples, IntRange::count(1), "synthetic: training samples");
+  deck.integer("data.held_out", data.held_out, IntRange::extent(), "synthetic: held-out samples");
+  deck.integer("data.tokens", data.tokens, IntRange::extent(language ? 1 : 0),
+               {"tokens of a sequence, for a language model", "tokens"});
   return data;
 }
 

@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #pragma once
 
+#include <string>
+#include <vector>
+
 #include <partita/config/deck.hpp>
 #include <partita/data/batch.hpp>
 #include <partita/data/synthetic.hpp>
 #include <partita/data/synthetic_tokens.hpp>
-#include <string>
-#include <vector>
 
 namespace partita::training {
 

@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: BSD-3-Clause
+#include <partita/training/dataset.hpp>
+
 #include <fmt/format.h>
 
 #include <partita/core/error.hpp>
 #include <partita/core/float16.hpp>
 #include <partita/data/images.hpp>
-#include <partita/training/dataset.hpp>
+#include <partita/training/train_options.hpp>
 
 namespace partita::training {
 namespace {
@@ -34,7 +36,7 @@ data::ImageSet load(const comm::Communicator& world, const DataOptions& options,
       if (!each.empty()) return each;
     return std::string();
   });
-  if (!first.empty()) throw UsageError(first);
+  if (!first.empty()) throw UsageError("data.path: " + first);
 
   node.broadcast(set.pixels);
   node.broadcast(set.labels);
@@ -43,6 +45,15 @@ data::ImageSet load(const comm::Communicator& world, const DataOptions& options,
 }
 
 }  // namespace
+
+SampleShape synthetic_shape(const DataOptions& options) {
+  SampleShape shape;
+  shape.classes = options.synthetic.classes;
+  shape.tokens = options.tokens;
+  if (shape.tokens == 0) shape.features = options.synthetic.features;
+  if (!options.image.empty()) shape.image = {options.image[0], options.image[1], options.image[2]};
+  return shape;
+}
 
 template <class Scalar>
 Rows<Scalar> Rows<Scalar>::top(index_t rows) const {
@@ -55,30 +66,29 @@ Rows<Scalar> Rows<Scalar>::top(index_t rows) const {
   return part;
 }
 
-Dataset::Dataset(const comm::Communicator& world, const DataOptions& options, std::uint64_t seed, index_t batch)
+Dataset::Dataset(const comm::Communicator& world, const DataOptions& options, const TrainOptions& train, index_t ranks)
     : options_(options) {
   index_t samples = options.samples;
   if (options.source == Source::synthetic) {
-    shape_.classes = options.synthetic.classes;
-    shape_.tokens = options.tokens;
-    if (shape_.tokens == 0) shape_.features = options.synthetic.features;
-    if (!options.image.empty()) shape_.image = {options.image[0], options.image[1], options.image[2]};
+    shape_ = synthetic_shape(options);
     held_out_samples_ = options.held_out;
   } else {
-    const data::ImageSet train = load(world, options, true);
+    const data::ImageSet images = load(world, options, true);
     const data::ImageSet test = load(world, options, false);
-    if (train.features() != test.features())
-      throw UsageError(
-          fmt::format("data.path: training images have {} pixels, held-out ones {}; give a folder where they "
-                      "agree",
-                      train.features(), test.features()));
-    samples = train.count;
-    shape_ = {train.features(), {train.height, train.width, train.channels}, 0, train.classes};
+    if (images.features() != test.features())
+      refuse<UsageError>(
+          "data.path",
+          fmt::format("training images have {} pixels, held-out ones {}", images.features(), test.features()),
+          "a folder where they agree");
+    samples = images.count;
+    shape_ = {images.features(), {images.height, images.width, images.channels}, 0, images.classes};
     held_out_samples_ = test.count;
-    train_ = data::upload(train);
+    train_ = data::upload(images);
     test_ = data::upload(test);
   }
-  sampler_.emplace(seed, samples, batch);
+  if (const auto problem = find_batch_problem(train, ranks, samples))
+    refuse<UsageError>(problem->key, problem->found, problem->expected);
+  sampler_.emplace(train.seed, samples, train.batch);
 }
 
 template <class Scalar>

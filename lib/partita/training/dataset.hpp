@@ -2,6 +2,7 @@
 #pragma once
 
 #include <optional>
+
 #include <partita/comm/communicator.hpp>
 #include <partita/data/batch.hpp>
 #include <partita/data/sampler.hpp>
@@ -11,6 +12,8 @@
 
 namespace partita::training {
 
+struct TrainOptions;
+
 /// What a sample is.
 struct SampleShape {
   index_t features = 0;  ///< numbers of a sample; 0 for tokens
@@ -19,6 +22,9 @@ struct SampleShape {
   index_t classes = 0;
   index_t labels() const { return tokens > 0 ? tokens : 1; }
 };
+
+/// Of synthetic samples.
+SampleShape synthetic_shape(const DataOptions& options);
 
 /// Memory for the rows of a batch.
 template <class Scalar>
@@ -36,13 +42,14 @@ struct Rows {
 /// synthetic samples are computed where they are needed.
 class Dataset {
  public:
-  /// Collective.
-  ///
-  /// Throws   UsageError on all ranks alike: files that are missing or damaged, a batch larger than the set.
-  Dataset(const comm::Communicator& world, const DataOptions& options, std::uint64_t seed, index_t batch);
+  /// For batches that `ranks` replicas share. Throws  UsageError on all ranks alike: files that are missing or damaged,
+  /// find_batch_problem. Collective.
+  Dataset(const comm::Communicator& world, const DataOptions& options, const TrainOptions& train, index_t ranks);
 
   const SampleShape& shape() const { return shape_; }
   index_t held_out_samples() const { return held_out_samples_; }
+  /// Of images that were read; synthetic samples take none.
+  index_t bytes() const { return static_cast<index_t>(train_.pixels.size() + test_.pixels.size()); }
   index_t steps_per_epoch() const { return sampler_->steps_per_epoch(); }
 
   /// Allocates.

@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: BSD-3-Clause
-#include <partita/core/partition.hpp>
 #include <partita/training/evaluation.hpp>
+
 #include <vector>
+
+#include <partita/core/partition.hpp>
 
 namespace partita::training {
 namespace {
@@ -47,12 +49,18 @@ typename Evaluation<Scalar>::BlockSum Evaluation<Scalar>::block(kernels::Context
 }
 
 template <class Scalar>
-EvaluationResult Evaluation<Scalar>::run(kernels::Context& context, const comm::Communicator& axis) const {
+EvaluationResult Evaluation<Scalar>::run(kernels::Context& context, const comm::Communicator& axis,
+                                         const driver::Stop& stop) const {
   const index_t samples = data_.held_out_samples();
-  const Slice blocks = partition((samples + rows_ - 1) / rows_, axis.size(), axis.rank());
+  const index_t count = (samples + rows_ - 1) / rows_;
+  const Slice blocks = partition(count, axis.size(), axis.rank());
+  const index_t most = partition(count, axis.size(), 0).extent;  // all ranks ask as often as the first
   std::vector<BlockSum> mine;
-  for (index_t b = blocks.offset; b < blocks.end(); ++b)
-    mine.push_back(block(context, b * rows_, std::min(rows_, samples - b * rows_)));
+  for (index_t k = 0; k < most; ++k) {
+    const index_t first = (blocks.offset + k) * rows_;
+    if (k < blocks.extent) mine.push_back(block(context, first, std::min(rows_, samples - first)));
+    if (stop()) return {};
+  }
   BlockSum total{};
   for (const BlockSum& sum : axis.allgather(std::span<const BlockSum>(mine))) {
     total.loss += sum.loss;

@@ -2,10 +2,15 @@
 #pragma once
 
 #include <memory>
+
+#include <partita/driver/workload.hpp>
 #include <partita/nn/gradient_pass.hpp>
 #include <partita/training/dataset.hpp>
 
 namespace partita::training {
+
+/// Samples that go through the model at once.
+inline constexpr index_t evaluation_rows = 256;
 
 struct EvaluationResult {
   double loss = 0;      ///< mean over the labels
@@ -18,11 +23,13 @@ template <class Scalar>
 class Evaluation {
  public:
   /// Samples go through the model in blocks of `rows`; plans the model's memory for them.
-  Evaluation(nn::Model<Scalar>& model, const nn::LossHead<Scalar>& head, const Dataset& data, index_t rows = 256);
+  Evaluation(nn::Model<Scalar>& model, const nn::LossHead<Scalar>& head, const Dataset& data,
+             index_t rows = evaluation_rows);
 
   /// The same on all ranks, and the same bits on any number of ranks where the kernels are deterministic: block sums
-  /// are added in block order. Collective over the axis; allocates; fences. Not for a timed step.
-  EvaluationResult run(kernels::Context& context, const comm::Communicator& axis) const;
+  /// are added in block order. Asks after each block whether to stop; then the result is empty. Collective over the
+  /// axis; allocates; fences. Not for a timed step.
+  EvaluationResult run(kernels::Context& context, const comm::Communicator& axis, const driver::Stop& stop) const;
 
  private:
   struct BlockSum {

@@ -24,9 +24,21 @@ struct ModelOptions {
 /// Declares and reads them; `kind` is the default.
 ModelOptions read_model_options(config::Deck& deck, ModelKind kind);
 
-/// Throws   UsageError where a model cannot be built for such samples, or its own shapes do not fit.
+/// The layers of a model, not yet built.
 template <class Scalar>
-nn::Model<Scalar> make_model(const ModelOptions& options, const SampleShape& sample, const nn::ModelOptions& how);
+struct ModelPlan {
+  nn::LayerList<Scalar> layers;
+  nn::OutputShape output;
+};
+
+/// Throws  UsageError where a model cannot be built for such samples, or its own shapes do not fit.
+template <class Scalar>
+ModelPlan<Scalar> plan_model(const ModelOptions& options, const SampleShape& sample, const nn::ModelOptions& how);
+template <class Scalar>
+nn::Model<Scalar> make_model(const ModelOptions& options, const SampleShape& sample, const nn::ModelOptions& how) {
+  const ModelPlan<Scalar> plan = plan_model<Scalar>(options, sample, how);
+  return nn::Model<Scalar>(plan.layers, plan.output, how);
+}
 
 /// "mlp 784-512-256-10", "gpt of 4 blocks, width 256, 4 heads, 64 tokens, vocabulary 64".
 std::string to_string(const ModelOptions& options, const SampleShape& sample);

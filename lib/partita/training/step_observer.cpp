@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: BSD-3-Clause
-#include <Kokkos_Core.hpp>
-#include <algorithm>
-#include <partita/core/clock.hpp>
 #include <partita/training/step_observer.hpp>
+
+#include <algorithm>
 #include <set>
+
+#include <partita/core/clock.hpp>
 
 namespace partita::training {
 namespace {

@@ -2,10 +2,11 @@
 #pragma once
 
 #include <array>
-#include <partita/driver/workload.hpp>
-#include <partita/nn/model.hpp>
 #include <string>
 #include <vector>
+
+#include <partita/driver/workload.hpp>
+#include <partita/nn/model.hpp>
 
 namespace partita::training {
 

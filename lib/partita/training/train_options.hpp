@@ -2,8 +2,11 @@
 #pragma once
 
 #include <algorithm>
+#include <optional>
+
 #include <partita/comm/collectives/allreduce.hpp>
 #include <partita/config/deck.hpp>
+#include <partita/core/extent.hpp>
 #include <partita/kernels/context.hpp>
 #include <partita/kernels/loss.hpp>
 #include <partita/nn/division.hpp>
@@ -11,12 +14,15 @@
 #include <partita/nn/model.hpp>
 #include <partita/nn/update.hpp>
 #include <partita/training/data_options.hpp>
-#include <string>
+#include <partita/training/key_problem.hpp>
+#include <partita/training/model_options.hpp>
 
 namespace partita::training {
 
 enum class Mode { train, infer };
 enum class Precision { fp32, bf16, fp16 };
+inline constexpr Named<Precision> precisions[] = {
+    {"fp32", Precision::fp32}, {"bf16", Precision::bf16}, {"fp16", Precision::fp16}};
 
 /// The keys that all training apps share: [train], [evaluate], [verify], run.mode and [kernels].
 struct TrainOptions {
@@ -38,7 +44,8 @@ struct TrainOptions {
 
   index_t total_steps(index_t steps_per_epoch) const {
     if (epochs == 0) return steps;
-    return steps == 0 ? epochs * steps_per_epoch : std::min(steps, epochs * steps_per_epoch);
+    const index_t all = checked_product(epochs, steps_per_epoch);
+    return steps == 0 ? all : std::min(steps, all);
   }
   /// How sums that a strategy may split are cut.
   nn::ModelOptions model() const { return {.seed = seed, .chunks = deterministic ? chunks : 1}; }
@@ -48,12 +55,16 @@ struct TrainOptions {
   }
 };
 
-/// Declares and reads them; checks that `ranks` replicas can share a batch.
-TrainOptions read_train_options(config::Deck& deck, index_t ranks);
+/// Declares and reads them.
+TrainOptions read_train_options(config::Deck& deck);
 
-/// What depends on the keys of [data] and [train] together.
-/// Throws   UsageError, as reading a key does.
-void check(const config::Deck& deck, const DataOptions& data, const TrainOptions& train);
+/// The one judge of a batch: whether it can be drawn from so many samples, and `ranks` replicas can share it.
+std::optional<KeyProblem> find_batch_problem(const TrainOptions& train, index_t ranks, index_t samples);
+
+/// What depends on several keys and on the number of replicas, as far as it is known before data are read. Throws
+/// UsageError, as reading a key does.
+void check(const config::Deck& deck, const DataOptions& data, const TrainOptions& train, const ModelOptions& model,
+           index_t ranks);
 
 /// parallel.allreduce and parallel.separate_wait: how gradients are summed over replicas.
 struct AllreduceOptions {
@@ -74,7 +85,5 @@ auto with_precision(Precision precision, const F& f) {
       return f.template operator()<float>();
   }
 }
-
-const char* to_string(Precision precision);
 
 }  // namespace partita::training

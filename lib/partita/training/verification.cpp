@@ -1,24 +1,48 @@
 // SPDX-License-Identifier: BSD-3-Clause
-#include <fmt/format.h>
+#include <partita/training/verification.hpp>
 
 #include <algorithm>
 #include <cmath>
+
+#include <fmt/format.h>
+
 #include <partita/metrics/statistics.hpp>
-#include <partita/training/verification.hpp>
 
 namespace partita::training {
+namespace {
 
-driver::Verification judge(const TrainOptions& train, const metrics::Record& record, std::span<const double> losses) {
+// What the losses of a training run say against it; empty: nothing.
+std::string complaint(double first, double late, double chance, std::size_t steps) {
+  constexpr double diverged = 10;
+  if (late > diverged * std::max(first, chance)) return "which diverged";
+  // A handful of steps proves nothing more: the loss of one batch differs from the next by more than they teach.
+  constexpr std::size_t enough = 20;
+  if (steps < enough) return {};
+  if (!(late < first)) return "which is no progress";
+  if (late > chance) return "which is worse than chance";
+  return {};
+}
+
+}  // namespace
+
+double chance_loss(kernels::Loss loss, index_t V) {
+  const auto classes = static_cast<double>(V);
+  return loss == kernels::Loss::mse ? (classes - 1) / (classes * classes) : std::log(classes);
+}
+
+driver::Verification judge(const TrainOptions& train, index_t classes, const metrics::Record& record,
+                           std::span<const double> losses) {
   if (!std::all_of(losses.begin(), losses.end(), [](double loss) { return std::isfinite(loss); }))
     return {.passed = false, .text = "a loss is not finite"};
+  if (losses.empty()) return {.passed = false, .text = "no step was done"};
   std::string text;
   if (train.mode == Mode::train) {
-    const std::size_t few = std::clamp<std::size_t>(losses.size() / 10, 1, 50);
-    const double early = metrics::mean(losses.first(few));
-    const double late = metrics::mean(losses.last(few));
-    text = fmt::format("replicas agree, loss {:.4g} -> {:.4g}", early, late);
-    // A handful of steps proves nothing: the loss of one batch differs from the next by more than they teach.
-    if (losses.size() >= 20 && !(late < early)) return {.passed = false, .text = text + ", which is no progress"};
+    const std::span<const double> last = losses.last(std::max<std::size_t>(losses.size() / 10, 1));
+    const double late = metrics::median(last);
+    const double chance = chance_loss(train.loss, classes);
+    text = fmt::format("replicas agree, loss {:.4g} -> {:.4g} (chance {:.4g})", losses.front(), late, chance);
+    if (const std::string against = complaint(losses.front(), late, chance, losses.size()); !against.empty())
+      return {.passed = false, .text = text + ", " + against};
   } else {
     text = fmt::format("loss {:.4g} is finite", metrics::mean(losses));
   }

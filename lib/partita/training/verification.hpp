@@ -1,14 +1,24 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #pragma once
 
+#include <span>
+
 #include <partita/driver/workload.hpp>
 #include <partita/training/train_options.hpp>
-#include <span>
 
 namespace partita::training {
 
-/// The verdict on what the losses and evaluations of a run say: every loss is finite, from 20 steps on the loss fell,
-/// and after all train.epochs the held-out accuracy is at least verify.least_accuracy. Taken where the losses are.
-driver::Verification judge(const TrainOptions& train, const metrics::Record& record, std::span<const double> losses);
+/// The loss of who knows nothing and holds all V classes for equally likely: ln V, or (V - 1) / V^2 for the squared
+/// error.
+double chance_loss(kernels::Loss loss, index_t V);
+
+/// The verdict on what the losses and evaluations of a run say. Taken where the losses are; all that it compares is the
+/// same on any number of ranks but for the order of sums.
+///
+/// Every loss is finite. In training, the median of the last tenth of the steps, "in the end", stands against the first
+/// step: from 20 steps on it is below that, and not above chance; at any length it is not ten times either. After all
+/// train.epochs the held-out accuracy is at least verify.least_accuracy.
+driver::Verification judge(const TrainOptions& train, index_t classes, const metrics::Record& record,
+                           std::span<const double> losses);
 
 }  // namespace partita::training

@@ -1,13 +1,15 @@
 // SPDX-License-Identifier: BSD-3-Clause
-#include <fmt/format.h>
+#include <partita/training/workload.hpp>
 
 #include <memory>
+
+#include <fmt/format.h>
+
 #include <partita/core/tree.hpp>
 #include <partita/parallel/replicas.hpp>
 #include <partita/training/evaluation.hpp>
 #include <partita/training/step_observer.hpp>
 #include <partita/training/verification.hpp>
-#include <partita/training/workload.hpp>
 
 namespace partita::training {
 namespace {
@@ -59,7 +61,7 @@ struct State {
     if (!agree) return {.passed = false, .text = "ranks hold different parameters"};
     driver::Verification verdict;
     verdict.text = axis.on_root([&] {
-      verdict = judge(parts.train, record, losses);
+      verdict = judge(parts.train, parts.data.shape().classes, record, losses);
       return verdict.text;
     });
     axis.broadcast(verdict.passed);
@@ -85,7 +87,7 @@ std::string describe(const State<Scalar>& state) {
   const nn::Division& division = parts.pass.division();
   return fmt::format(
       "{}: {} parameters in {}\n{} ranks x {} threads, {}, batch {}: {} rows a rank in {} micro-batch{}\nkernels: {}",
-      parts.model_text, parts.model.table().size(), to_string(train.precision), parts.replicas.size(),
+      parts.model_text, parts.model.table().size(), name_of(precisions, train.precision), parts.replicas.size(),
       Exec().concurrency(), parts.strategy, train.batch, division.rows.extent, division.micro_batches.size(),
       division.micro_batches.size() == 1 ? "" : "es",
       train.deterministic ? fmt::format("portable, deterministic in {} chunks", division.leaves)
@@ -118,8 +120,8 @@ driver::Workload make_workload(const Parts<Scalar>& parts) {
   };
   const double labels = static_cast<double>(train.batch * parts.data.shape().labels());
   work.loss = [labels](std::span<const double> terms) { return tree_sum(terms) / labels; };
-  work.evaluate = [state] {
-    const EvaluationResult result = state->evaluation.run(state->parts.context, state->parts.replicas);
+  work.evaluate = [state](const driver::Stop& stop) {
+    const EvaluationResult result = state->evaluation.run(state->parts.context, state->parts.replicas, stop);
     return metrics::EvaluationRow{0, result.loss, result.accuracy, state->parts.data.held_out_samples()};
   };
   work.verify = [state](const metrics::Record& record, std::span<const double> losses) {

@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #pragma once
 
+#include <string>
+
 #include <partita/driver/workload.hpp>
 #include <partita/nn/train_step.hpp>
 #include <partita/training/dataset.hpp>
 #include <partita/training/train_options.hpp>
-#include <string>
 
 namespace partita::training {
 

@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: BSD-3-Clause
-#include <gtest/gtest.h>
+#include <partita/driver/collector.hpp>
 
 #include <cmath>
 #include <numeric>
-#include <partita/driver/collector.hpp>
+
+#include <gtest/gtest.h>
+
 #include <support/allocation_counter.hpp>
 #include <support/mpi.hpp>
 

@@ -69,8 +69,8 @@ TEST(command_line, usage_names_every_flag) {
 
 TEST(command_line, mistakes_are_named) {
   const std::string hint = " (`mlp_dp --help` shows the usage)";
-  EXPECT_EQ(message({}), "mlp_dp: no deck; expected the path of a TOML file" + hint);
-  EXPECT_EQ(message({"a.toml", "b.toml"}), "mlp_dp: two decks, a.toml and b.toml; expected one" + hint);
+  EXPECT_EQ(message({}), "mlp_dp: no deck: expected the path of a TOML file" + hint);
+  EXPECT_EQ(message({"a.toml", "b.toml"}), "mlp_dp: two decks, a.toml and b.toml: expected one" + hint);
   EXPECT_EQ(message({"a.toml", "--ouput=x"}), "mlp_dp: --ouput=x: unknown option; did you mean --output?" + hint);
   EXPECT_EQ(message({"a.toml", "--decribe"}), "mlp_dp: --decribe: unknown option; did you mean --describe?" + hint);
   EXPECT_EQ(message({"a.toml", "-q"}), "mlp_dp: -q: unknown option" + hint);

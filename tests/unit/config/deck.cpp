@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include <partita/config/deck.hpp>
 
+#include <limits>
+
 #include <gtest/gtest.h>
 
-#include <limits>
 #include <support/caught.hpp>
 
 namespace {
@@ -79,6 +80,41 @@ TEST(deck, the_deck_beats_defaults_and_overrides_beat_the_deck) {
   EXPECT_FALSE(deck.given("run.mode"));
 }
 
+TEST(deck, a_key_that_is_bound_takes_its_default_from_the_option_and_puts_the_value_there) {
+  static constexpr Named<Allreduce> names[] = {{"mpi", Allreduce::mpi}, {"ring", Allreduce::ring}};
+  struct Options {
+    index_t steps = 3;
+    double rate = 0.5;
+    bool tied = true;
+    std::string path = "a";
+    std::vector<index_t> hidden = {1, 2};
+    Allreduce allreduce = Allreduce::ring;
+  };
+  const auto read = [&](Deck deck) {
+    Options options;
+    deck.integer("steps", options.steps, {1, 9}, "");
+    deck.real("rate", options.rate, {0, 1}, "");
+    deck.boolean("tied", options.tied, "");
+    deck.text("path", options.path, "");
+    deck.integers("hidden", options.hidden, {}, "");
+    EXPECT_EQ(deck.choice("allreduce", options.allreduce, names, ""), options.allreduce);
+    deck.finish();
+    return std::pair(options, deck.resolved());
+  };
+  EXPECT_EQ(read(parse("")).second,
+            "steps = 3\nrate = 0.5\ntied = true\npath = \"a\"\nhidden = [1, 2]\nallreduce = \"ring\"\n");
+  const Options options =
+      read(parse("steps = 4\nrate = 1\ntied = false\npath = 'b'\nhidden = []\nallreduce = 'mpi'\n")).first;
+  EXPECT_EQ(options.steps, 4);
+  EXPECT_EQ(options.rate, 1);
+  EXPECT_FALSE(options.tied);
+  EXPECT_EQ(options.path, "b");
+  EXPECT_TRUE(options.hidden.empty());
+  EXPECT_EQ(options.allreduce, Allreduce::mpi);
+  EXPECT_EQ(caught<UsageError>([&] { read(parse("allreduce = 'rign'\n")); }),
+            "d.toml:1: allreduce: given the string \"rign\": expected \"mpi\" or \"ring\"; did you mean ring?");
+}
+
 TEST(deck, unquoted_overrides_are_text_where_text_is_asked_for) {
   for (const char* word : {"7", "true", "2024-01-31", "x.h5", "1e3"}) {
     Deck deck = parse("", {std::string("output.path=") + word});
@@ -99,49 +135,49 @@ TEST(deck, unknown_keys_are_named_with_their_place) {
   EXPECT_EQ(message("z = 1\na = 2\n"), "d.toml:1: z: unknown key" + hint) << "the first one";
   EXPECT_EQ(message("[wall]\n"), "d.toml:1: wall: unknown key" + hint) << "also when its table is empty";
   EXPECT_EQ(message("[[train]]\nsteps = 1\n"),
-            "d.toml:1: train: given the list [ { steps = 1 } ]; expected a table of keys" + hint);
-  EXPECT_EQ(message("train = 5\n"), "d.toml:1: train: given the integer 5; expected a table of keys" + hint);
+            "d.toml:1: train: given the list [ { steps = 1 } ]: expected a table of keys" + hint);
+  EXPECT_EQ(message("train = 5\n"), "d.toml:1: train: given the integer 5: expected a table of keys" + hint);
   EXPECT_EQ(message("[train]\n"), "nothing was thrown") << "an empty table of known keys";
 }
 
 TEST(deck, wrong_types_are_named_with_what_is_allowed) {
   EXPECT_EQ(message("train.steps = 'many'\n"),
-            "d.toml:1: train.steps: given the string \"many\"; expected an integer >= 1 and <= 1000, in steps");
+            "d.toml:1: train.steps: given the string \"many\": expected an integer >= 1 and <= 1000, in steps");
   EXPECT_EQ(message("train.steps = 5.0\n"),
-            "d.toml:1: train.steps: given the real number 5.0; expected an integer >= 1 and <= 1000, in steps");
+            "d.toml:1: train.steps: given the real number 5.0: expected an integer >= 1 and <= 1000, in steps");
   EXPECT_EQ(message("train.learning_rate = true\n"),
-            "d.toml:1: train.learning_rate: given the boolean true; expected a real number > 0");
+            "d.toml:1: train.learning_rate: given the boolean true: expected a real number > 0");
   EXPECT_EQ(message("train.deterministic = 1\n"),
-            "d.toml:1: train.deterministic: given the integer 1; expected true or false");
-  EXPECT_EQ(message("output.path = 7\n"), "d.toml:1: output.path: given the integer 7; expected a string");
+            "d.toml:1: train.deterministic: given the integer 1: expected true or false");
+  EXPECT_EQ(message("output.path = 7\n"), "d.toml:1: output.path: given the integer 7: expected a string");
   EXPECT_EQ(message("model.hidden = 7\n"),
-            "d.toml:1: model.hidden: given the integer 7; expected a list of integers >= 1");
+            "d.toml:1: model.hidden: given the integer 7: expected a list of integers >= 1");
   EXPECT_EQ(message("model.hidden = [1, 2.5]\n"),
-            "d.toml:1: model.hidden: given the list [ 1, 2.5 ]; expected a list of integers >= 1");
-  EXPECT_EQ(message("run.mode = 7\n"), "d.toml:1: run.mode: given the integer 7; expected \"train\" or \"infer\"");
+            "d.toml:1: model.hidden: given the list [ 1, 2.5 ]: expected a list of integers >= 1");
+  EXPECT_EQ(message("run.mode = 7\n"), "d.toml:1: run.mode: given the integer 7: expected \"train\" or \"infer\"");
   EXPECT_EQ(message("", {"train.steps=x"}),
-            "--set train.steps=x: given the string \"x\"; expected an integer >= 1 and <= 1000, in steps");
+            "--set train.steps=x: given the string \"x\": expected an integer >= 1 and <= 1000, in steps");
   EXPECT_EQ(message("[train.steps]\n"),
-            "d.toml:1: train.steps: given an empty table; expected an integer >= 1 and <= 1000, in steps");
+            "d.toml:1: train.steps: given an empty table: expected an integer >= 1 and <= 1000, in steps");
 }
 
 TEST(deck, values_out_of_range_are_named_with_the_range) {
   EXPECT_EQ(message("train.steps = 0\n"),
-            "d.toml:1: train.steps: given the integer 0; expected an integer >= 1 and <= 1000, in steps");
+            "d.toml:1: train.steps: given the integer 0: expected an integer >= 1 and <= 1000, in steps");
   EXPECT_EQ(message("", {"train.steps=1001"}),
-            "--set train.steps=1001: given the integer 1001; expected an integer >= 1 and <= 1000, in steps");
+            "--set train.steps=1001: given the integer 1001: expected an integer >= 1 and <= 1000, in steps");
   EXPECT_EQ(message("train.learning_rate = 0\n"),
-            "d.toml:1: train.learning_rate: given the integer 0; expected a real number > 0");
+            "d.toml:1: train.learning_rate: given the integer 0: expected a real number > 0");
   EXPECT_EQ(message("train.learning_rate = nan\n"),
-            "d.toml:1: train.learning_rate: given the real number nan; expected a real number > 0");
+            "d.toml:1: train.learning_rate: given the real number nan: expected a real number > 0");
   EXPECT_EQ(message("train.learning_rate = inf\n"),
-            "d.toml:1: train.learning_rate: given the real number inf; expected a real number > 0");
+            "d.toml:1: train.learning_rate: given the real number inf: expected a real number > 0");
   EXPECT_EQ(message("model.hidden = [4, 0]\n"),
-            "d.toml:1: model.hidden: given the list [ 4, 0 ]; expected a list of integers >= 1");
+            "d.toml:1: model.hidden: given the list [ 4, 0 ]: expected a list of integers >= 1");
   EXPECT_EQ(message("run.mode = 'trian'\n"),
-            "d.toml:1: run.mode: given the string \"trian\"; expected \"train\" or \"infer\"; did you mean train?");
+            "d.toml:1: run.mode: given the string \"trian\": expected \"train\" or \"infer\"; did you mean train?");
   EXPECT_EQ(message("", {"parallel.allreduce=tree"}),
-            "--set parallel.allreduce=tree: given the string \"tree\"; expected \"mpi\" or \"ring\"");
+            "--set parallel.allreduce=tree: given the string \"tree\": expected \"mpi\" or \"ring\"");
 }
 
 TEST(deck, the_ends_of_a_range_belong_to_it_or_not) {
@@ -162,7 +198,7 @@ TEST(deck, the_ends_of_a_range_belong_to_it_or_not) {
 TEST(deck, a_key_without_default_must_be_given) {
   Deck deck = parse("");
   EXPECT_EQ(caught<UsageError>([&] { deck.integer("model.layers", std::nullopt, IntRange::at_least(1), "layers"); }),
-            "d.toml: model.layers: missing; expected an integer >= 1");
+            "d.toml: model.layers: missing: expected an integer >= 1");
   EXPECT_THROW(deck.text("data.path", std::nullopt, "folder"), UsageError);
   Deck given = parse("model.layers = 3\n");
   EXPECT_EQ(given.integer("model.layers", std::nullopt, IntRange::at_least(1), "layers"), 3);
@@ -177,6 +213,10 @@ TEST(deck, reject_points_at_the_key) {
   EXPECT_EQ(rejected(parse("", {"train.steps=5"})), "--set train.steps=5: too many for this machine");
   EXPECT_EQ(rejected(parse("")), "d.toml: train.steps (default 20): too many for this machine");
   EXPECT_EQ(rejected(Deck::parse("", "", {})), "train.steps (default 20): too many for this machine");
+  Deck deck = parse("[train]\nsteps = 5\n");
+  Settings{deck};
+  EXPECT_EQ(caught<UsageError>([&] { deck.reject("train.steps", "too many", "fewer"); }),
+            "d.toml:2: train.steps: too many: expected fewer");
 }
 
 TEST(deck, resolved_reproduces_the_run) {

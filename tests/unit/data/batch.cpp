@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include <partita/data/batch.hpp>
 
+#include <limits>
+
 #include <gtest/gtest.h>
 
-#include <limits>
 #include <partita/core/error.hpp>
 #include <partita/core/partition.hpp>
 #include <support/caught.hpp>

@@ -16,7 +16,7 @@ using namespace partita;
 using namespace partita::data;
 using namespace partita::testing;
 
-const std::string remedy = "; " + data_remedy();
+const std::string remedy = ": expected " + data_remedy();
 
 class idx_file : public ::testing::Test {
  protected:
@@ -26,7 +26,7 @@ class idx_file : public ::testing::Test {
     std::string text = caught<UsageError>([&] { read_idx(path_); });
     if (text.rfind(path_ + ": ", 0) != 0 || text.size() < remedy.size() ||
         text.substr(text.size() - remedy.size()) != remedy) {
-      return "not of the form <path>: <what>; <remedy>: " + text;
+      return "not of the form <path>: <what>: expected <remedy>: " + text;
     }
     text = text.substr(path_.size() + 2);
     return text.substr(0, text.size() - remedy.size());
@@ -70,9 +70,9 @@ TEST_F(idx_file, missing_files_and_folders_are_named) {
 
 TEST_F(idx_file, wrong_magic_is_named) {
   EXPECT_EQ(complaint({'P', 'N', 'G', '!', 0, 0}), "not an IDX file: it begins with 504e4721, not with 0000");
-  EXPECT_EQ(complaint(idx({1}, {1}, 0x0d)), "IDX magic 00000d01: expected unsigned bytes, 000008nn");
-  EXPECT_EQ(complaint(idx({}, {})), "IDX magic 00000800: expected 1 to 4 dimensions");
-  EXPECT_EQ(complaint(idx({1, 1, 1, 1, 1}, {1})), "IDX magic 00000805: expected 1 to 4 dimensions");
+  EXPECT_EQ(complaint(idx({1}, {1}, 0x0d)), "IDX magic 00000d01, not that of unsigned bytes, 000008nn");
+  EXPECT_EQ(complaint(idx({}, {})), "IDX magic 00000800, not that of 1 to 4 dimensions");
+  EXPECT_EQ(complaint(idx({1, 1, 1, 1, 1}, {1})), "IDX magic 00000805, not that of 1 to 4 dimensions");
 }
 
 TEST_F(idx_file, headers_must_be_whole) {

@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include <partita/data/images.hpp>
 
-#include <gtest/gtest.h>
-
 #include <algorithm>
 #include <array>
 #include <filesystem>
 #include <numeric>
+
+#include <gtest/gtest.h>
+
 #include <partita/core/error.hpp>
 #include <partita/data/batch.hpp>
 #include <partita/data/idx.hpp>
@@ -21,7 +22,7 @@ using namespace partita;
 using namespace partita::data;
 using namespace partita::testing;
 
-const std::string remedy = "; " + data_remedy();
+const std::string remedy = ": expected " + data_remedy();
 
 class images_folder : public ::testing::Test {
  protected:
@@ -81,12 +82,12 @@ TEST_F(images_folder, labels_must_be_classes) {
 
 TEST_F(images_folder, dimensions_must_be_those_of_images) {
   write(images_, idx({4, 6}, pixels_));
-  EXPECT_EQ(complaint(), images_ + ": holds 2 dimensions; expected 3, (image, row, column)" + remedy);
+  EXPECT_EQ(complaint(), images_ + ": holds 2 dimensions, not 3, (image, row, column)" + remedy);
   write(images_, idx({0, 2, 3}, {}));
   EXPECT_EQ(complaint(), images_ + ": holds no pixels" + remedy);
   write(images_, idx({4, 2, 3}, pixels_));
   write(labels_, idx({4, 1}, {0, 0, 0, 0}));
-  EXPECT_EQ(complaint(), labels_ + ": holds 2 dimensions; expected 1, (image)" + remedy);
+  EXPECT_EQ(complaint(), labels_ + ": holds 2 dimensions, not 1, (image)" + remedy);
 }
 
 TEST_F(images_folder, damaged_files_are_named) {
@@ -96,7 +97,7 @@ TEST_F(images_folder, damaged_files_are_named) {
 
 TEST_F(images_folder, fashion_mnist_is_28_by_28) {
   EXPECT_EQ(caught<UsageError>([&] { load_fashion_mnist(folder_.path(), true); }),
-            folder_.path() + ": images are 2 x 3; expected 28 x 28, Fashion-MNIST" + remedy);
+            folder_.path() + ": images are 2 x 3, not 28 x 28 as in Fashion-MNIST" + remedy);
 }
 
 TEST(images, fashion_mnist_as_debian_ships_it) {

@@ -1,15 +1,16 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include <partita/data/synthetic.hpp>
 
-#include <gtest/gtest.h>
-
 #include <cmath>
 #include <map>
+#include <set>
+#include <vector>
+
+#include <gtest/gtest.h>
+
 #include <partita/core/error.hpp>
 #include <partita/core/partition.hpp>
-#include <set>
 #include <support/caught.hpp>
-#include <vector>
 
 namespace {
 

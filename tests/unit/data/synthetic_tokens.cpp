@@ -1,12 +1,14 @@
 // SPDX-License-Identifier: BSD-3-Clause
-#include <gtest/gtest.h>
+#include <partita/data/synthetic_tokens.hpp>
 
 #include <cmath>
 #include <map>
-#include <partita/core/error.hpp>
-#include <partita/data/synthetic_tokens.hpp>
 #include <set>
 #include <vector>
+
+#include <gtest/gtest.h>
+
+#include <partita/core/error.hpp>
 
 namespace partita::data {
 namespace {

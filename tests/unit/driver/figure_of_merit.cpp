@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: BSD-3-Clause
-#include <gtest/gtest.h>
+#include <partita/driver/figure_of_merit.hpp>
 
 #include <algorithm>
-#include <partita/driver/figure_of_merit.hpp>
+
+#include <gtest/gtest.h>
 
 namespace partita::driver {
 namespace {

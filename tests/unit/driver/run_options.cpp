@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
+#include <partita/driver/run_options.hpp>
+
 #include <gtest/gtest.h>
 
-#include <partita/driver/run_options.hpp>
 #include <support/caught.hpp>
 
 namespace partita::driver {
@@ -26,6 +27,14 @@ TEST(run_options, no_events_by_default) {
   EXPECT_LT(run.last_event_step, run.first_event_step);
   EXPECT_LT(read("[]").last_event_step, 0);
   EXPECT_NE(deck.resolved().find("events = []"), std::string::npos);
+}
+
+TEST(run_options, what_no_clock_can_wait_for_is_refused) {
+  for (const char* wrong : {"run.hang_timeout_s=1e300", "run.time_limit_s=1e300", "run.warmup=9223372036854775807"}) {
+    config::Deck deck = config::Deck::parse("", "", {wrong});
+    EXPECT_NE(caught<UsageError>([&] { read_run_options(deck, "x.h5"); }).find(": expected "), std::string::npos)
+        << wrong;
+  }
 }
 
 TEST(run_options, other_lists_of_events_are_refused) {

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: BSD-3-Clause
-#include <gtest/gtest.h>
+#include <partita/driver/stop_signal.hpp>
 
 #include <csignal>
-#include <partita/driver/stop_signal.hpp>
 #include <string>
+
+#include <gtest/gtest.h>
 
 namespace partita::driver {
 namespace {

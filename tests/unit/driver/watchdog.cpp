@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: BSD-3-Clause
-#include <gtest/gtest.h>
+#include <partita/driver/watchdog.hpp>
 
 #include <atomic>
-#include <partita/driver/watchdog.hpp>
+#include <chrono>
 #include <string>
 #include <thread>
+
+#include <gtest/gtest.h>
 
 namespace partita::driver {
 namespace {
@@ -31,6 +33,18 @@ TEST(watchdog, none_is_started_without_a_timeout) {
     watchdog.beat(1, "a step");
   }
   EXPECT_FALSE(expired);
+}
+
+TEST(watchdog, a_timeout_that_is_known_later_holds_from_then_on) {
+  std::atomic<bool> expired{false};
+  Watchdog watchdog(1e6, [&](index_t, const char*) { expired = true; });
+  watchdog.beat(1, "start-up");
+  watchdog.set_timeout(0.05);
+  EXPECT_EQ(watchdog.timeout_s(), 0.05);
+  while (!expired) std::this_thread::yield();
+  Watchdog never(0.2, [](index_t, const char*) { FAIL() << "expired"; });
+  never.set_timeout(0);
+  std::this_thread::sleep_for(std::chrono::milliseconds(400));
 }
 
 TEST(watchdog, leaves_at_once_when_the_run_is_over) {

@@ -1,16 +1,17 @@
 // SPDX-License-Identifier: BSD-3-Clause
+#include <partita/io/hdf5_file.hpp>
+
 #include <fcntl.h>
-#include <gtest/gtest.h>
 #include <sys/file.h>
 #include <unistd.h>
-
 #include <algorithm>
 #include <cmath>
 #include <fstream>
-#include <partita/core/error.hpp>
-#include <partita/io/hdf5_file.hpp>
 #include <string>
 
+#include <gtest/gtest.h>
+
+#include <partita/core/error.hpp>
 #include <support/temporary_folder.hpp>
 
 namespace {

@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: BSD-3-Clause
-#include <gtest/gtest.h>
+#include <partita/io/record_layout.hpp>
 
 #include <algorithm>
-#include <partita/core/error.hpp>
-#include <partita/io/record_layout.hpp>
 #include <string>
+
+#include <gtest/gtest.h>
+
+#include <partita/core/error.hpp>
 
 namespace {
 

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: BSD-3-Clause
-#include <gtest/gtest.h>
+#include <partita/metrics/efficiency.hpp>
 
 #include <algorithm>
-#include <partita/metrics/efficiency.hpp>
 #include <vector>
+
+#include <gtest/gtest.h>
 
 namespace {
 

@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: BSD-3-Clause
-#include <gtest/gtest.h>
+#include <partita/metrics/phase_timer.hpp>
 
 #include <numeric>
-#include <partita/metrics/phase_timer.hpp>
-#include <support/allocation_counter.hpp>
 #include <vector>
+
+#include <gtest/gtest.h>
+
+#include <support/allocation_counter.hpp>
 
 namespace {
 

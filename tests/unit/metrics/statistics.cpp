@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: BSD-3-Clause
-#include <gtest/gtest.h>
+#include <partita/metrics/statistics.hpp>
 
 #include <algorithm>
 #include <cmath>
 #include <limits>
 #include <numeric>
-#include <partita/metrics/statistics.hpp>
 #include <vector>
+
+#include <gtest/gtest.h>
 
 namespace {
 

@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: BSD-3-Clause
-#include <gtest/gtest.h>
+#include <partita/metrics/step_series.hpp>
 
 #include <algorithm>
 #include <cmath>
-#include <partita/core/error.hpp>
-#include <partita/metrics/step_series.hpp>
 #include <string>
+
+#include <gtest/gtest.h>
+
+#include <partita/core/error.hpp>
 
 namespace {
 

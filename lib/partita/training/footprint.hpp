@@ -1,0 +1,26 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#pragma once
+
+#include <vector>
+
+#include <partita/driver/memory.hpp>
+#include <partita/training/extents.hpp>
+#include <partita/training/train_options.hpp>
+
+namespace partita::training {
+
+/// What a run will take on this rank, from the shapes alone, without scratch of vendors' libraries: parameters,
+/// optimizer state, gradients, activations, batches, data set, and where it is kept the record. Nothing is allocated
+/// but units without memory. Throws  UsageError where a model cannot be built, or a tensor is too large to be counted.
+template <class Scalar>
+std::vector<driver::MemoryNeed> memory_needs(const TrainOptions& train, const ModelOptions& model, const Dataset& data,
+                                             const nn::Division& division, bool keeps_record);
+
+/// To be called before the model is made: driver::require_memory of that. Collective.
+template <class Scalar>
+void require_memory(const comm::Communicator& world, const TrainOptions& train, const ModelOptions& model,
+                    const Dataset& data, const nn::Division& division) {
+  driver::require_memory(world, memory_needs<Scalar>(train, model, data, division, world.is_root()));
+}
+
+}  // namespace partita::training

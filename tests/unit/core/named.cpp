@@ -1,0 +1,19 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include <partita/core/named.hpp>
+
+#include <gtest/gtest.h>
+
+namespace partita {
+namespace {
+
+enum class Colour { red, green, blue };
+constexpr Named<Colour> colours[] = {{"red", Colour::red}, {"green", Colour::green}};
+
+TEST(named, a_value_has_its_word) {
+  static_assert(name_of(colours, Colour::green) == "green");
+  EXPECT_EQ(name_of(colours, Colour::red), "red");
+  EXPECT_EQ(name_of(colours, Colour::blue), "?");
+}
+
+}  // namespace
+}  // namespace partita

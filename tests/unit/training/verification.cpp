@@ -1,0 +1,69 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include <partita/training/verification.hpp>
+
+#include <cmath>
+#include <limits>
+
+#include <gtest/gtest.h>
+
+namespace partita::training::verification_tests {
+namespace {
+
+using Losses = std::vector<double>;
+
+// `steps` losses from the first to `late`, which the last tenth has but for one outlier.
+Losses falling(double first, double late, std::size_t steps) {
+  Losses losses(steps, 0.5 * (first + late));
+  losses.front() = first;
+  const std::size_t tenth = std::max<std::size_t>(steps / 10, 1);
+  std::fill(losses.end() - static_cast<std::ptrdiff_t>(tenth), losses.end(), late);
+  if (tenth > 2) losses.back() = 1e3;
+  return losses;
+}
+
+driver::Verification verdict(const Losses& losses, index_t classes = 10, const TrainOptions& train = TrainOptions()) {
+  return judge(train, classes, {}, losses);
+}
+
+TEST(verification, chance_is_the_loss_of_equal_scores) {
+  EXPECT_DOUBLE_EQ(chance_loss(kernels::Loss::cross_entropy, 64), std::log(64));
+  EXPECT_DOUBLE_EQ(chance_loss(kernels::Loss::mse, 4), (0.75 * 0.75 + 3 * 0.25 * 0.25) / 4);
+}
+
+TEST(verification, the_median_of_the_last_tenth_stands_against_the_first_step) {
+  const driver::Verification passed = verdict(falling(2.5, 0.5, 100));
+  EXPECT_TRUE(passed.passed) << passed.text;
+  EXPECT_EQ(passed.text, "replicas agree, loss 2.5 -> 0.5 (chance 2.303)");
+  const driver::Verification failed = verdict(falling(0.4, 0.5, 100));
+  EXPECT_FALSE(failed.passed);
+  EXPECT_NE(failed.text.find("no progress"), std::string::npos) << failed.text;
+}
+
+TEST(verification, losses_that_exploded_first_and_fell_later_are_no_progress) {
+  Losses losses(20, 1e30);  // a mean of the first steps would be larger than that of the last
+  losses.front() = 1.6;
+  for (std::size_t s = 1; s < losses.size(); ++s) losses[s] /= static_cast<double>(s);
+  EXPECT_FALSE(verdict(losses, 5).passed);
+  EXPECT_NE(verdict(losses, 5).text.find("diverged"), std::string::npos);
+}
+
+TEST(verification, worse_than_chance_is_no_success_however_bad_the_first_step_was) {
+  EXPECT_FALSE(verdict(falling(9, 2.4, 20)).passed);
+  EXPECT_TRUE(verdict(falling(9, 2.4, 20), 64).passed);
+}
+
+TEST(verification, a_handful_of_steps_fails_only_when_it_blows_up) {
+  EXPECT_TRUE(verdict({2.3, 2.4, 2.5}).passed);
+  EXPECT_FALSE(verdict({2.3, 1e4, 1e5}).passed);
+  EXPECT_FALSE(verdict({2.3, std::numeric_limits<double>::quiet_NaN(), 2.2}).passed);
+  EXPECT_FALSE(verdict({}).passed);
+}
+
+TEST(verification, inference_needs_finite_losses_alone) {
+  TrainOptions infer;
+  infer.mode = Mode::infer;
+  EXPECT_TRUE(verdict(falling(0.4, 5, 100), 10, infer).passed);
+}
+
+}  // namespace
+}  // namespace partita::training::verification_tests
