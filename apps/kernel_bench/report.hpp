@@ -35,7 +35,8 @@ class Report {
       : bench_(env, mesh, config.run, "the kernels") {}
 
   /// Writes the record; prints the last line with the verdict on what the peaks computed (the unit tests see to the
-  /// rest). Throws UsageError when nothing was measured.
+  /// rest).
+  /// Throws   UsageError when nothing was measured.
   ExitCode finish(const std::vector<Measured>& all, const Peaks& peaks, driver::Verdict to);
 
  private:

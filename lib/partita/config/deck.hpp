@@ -62,9 +62,10 @@ struct RealRange {
 ///
 /// A getter that is given an option binds the key to it: what the option holds is the default, and what the user gave
 /// is put there. Others take a default, or none (nullopt): then the key must be given. All return the value. Asking
-/// twice for the same key gives the same answer. Throws  UsageError, one line: "<file>:<line>: <key>: given <what>:
-/// expected <what is allowed>", or "--set <key>=<value>: ...".
-///         Error for a mistake of the program: the same key declared in two ways, or a key that is also a table.
+/// twice for the same key gives the same answer.
+/// Throws   UsageError, one line: "<file>:<line>: <key>: given <what>: expected <what is allowed>", or "--set
+///          <key>=<value>: ...". Error for a mistake of the program: the same key declared in two ways, or a key that
+///          is also a table.
 class Deck {
  public:
   /// text       A TOML document; empty for defaults alone.

@@ -12,7 +12,7 @@ namespace partita::data {
 /// that come last in that order sit the epoch out. Trivially copyable: kernels capture it.
 class Sampler {
  public:
-  /// Throws  UsageError unless 1 <= batch <= samples.
+  /// Throws   UsageError unless 1 <= batch <= samples.
   Sampler(std::uint64_t seed, index_t samples, index_t batch);
 
   /// Needs step >= 0, 0 <= b < batch().

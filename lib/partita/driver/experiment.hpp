@@ -21,8 +21,8 @@ namespace partita::driver {
 /// Prints   the workload's description, progress and, as the last line, the figure of merit and the verdict (rank 0).
 /// Returns  the exit code, the same on all ranks: done, check_failed, or incomplete (signal, time limit).
 /// Throws   UsageError for an output that cannot be written or for record.events that the run cannot give,
-/// EnvironmentError when oversubscribed and that is an error.
-///          Error when the record is whole and what was printed is not.
+///          EnvironmentError when oversubscribed and that is an error. Error when the record is whole and what was
+///          printed is not.
 ExitCode run_experiment(Session& session, const comm::Mesh& mesh, const RunOptions& run, const Exec& exec,
                         const Workload& work);
 

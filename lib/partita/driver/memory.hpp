@@ -22,8 +22,8 @@ struct MemoryNeed {
 };
 
 /// Whether the ranks of each node find the memory that they will take. All ranks give the same parts in the same order.
-/// Says nothing about the memory of a device. Collective. Throws  EnvironmentError with the numbers of the node that is
-/// worst off, on all ranks alike.
+/// Says nothing about the memory of a device. Collective.
+/// Throws   EnvironmentError with the numbers of the node that is worst off, on all ranks alike.
 void require_memory(const comm::Communicator& world, const std::vector<MemoryNeed>& needs);
 
 }  // namespace partita::driver

@@ -44,8 +44,8 @@ RunOptions read_run_options(config::Deck& deck, const std::string& output);
 /// Only those that also a program without steps has: oversubscribe, calibration, study, point, output.
 RunOptions read_common_options(config::Deck& deck, const std::string& output);
 
-/// The file of run.output, checked and taken; or only tried, leaving nothing behind. Throws  UsageError naming
-/// output.path.
+/// The file of run.output, checked and taken; or only tried, leaving nothing behind.
+/// Throws   UsageError naming output.path.
 io::Output take_output(const RunOptions& run);
 void try_output(const RunOptions& run);
 

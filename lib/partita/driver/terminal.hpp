@@ -9,7 +9,7 @@ namespace partita::driver {
 void say(std::string_view text);
 /// The same for warnings, on standard error; nobody complains.
 void say_aside(std::string_view text);
-/// Throws  Error when something that was said did not get out.
+/// Throws   Error when something that was said did not get out.
 void require_said();
 
 /// Whether a person watches standard output on a terminal: it is one, or it is the pipe of a launcher (mpiexec, srun,

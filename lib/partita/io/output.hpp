@@ -12,7 +12,8 @@ namespace partita::io {
 class LockedFile {
  public:
   /// Opens the file (made when it is missing and `create`) and locks it; none when another process holds the lock, or
-  /// there is no file and none shall be made. Throws  UsageError when it cannot be opened, or is no ordinary file.
+  /// there is no file and none shall be made.
+  /// Throws   UsageError when it cannot be opened, or is no ordinary file.
   static std::optional<LockedFile> take(const std::string& path, bool create);
 
   ~LockedFile();
@@ -34,7 +35,7 @@ class LockedFile {
 /// be written; a link to one stands for what it points to. Anything else (a device, a pipe, a folder, another file,
 /// also at `.part`) is refused and left as it is.
 ///
-/// Throws  UsageError "<path>: <what is there>: expected ...".
+/// Throws   UsageError "<path>: <what is there>: expected ...".
 class Output {
  public:
   explicit Output(const std::string& path);

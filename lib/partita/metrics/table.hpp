@@ -16,8 +16,8 @@ using ColumnData =
 
 /// One array of a table.
 ///
-/// Shapes   the extents of `dimensions`, row-major; no dimensions: a scalar, `data` holds one value.
-///          `data` may be empty although the extents are not: the array is then reserved and filled (NaN or 0).
+/// Shapes   the extents of `dimensions`, row-major; no dimensions: a scalar, `data` holds one value. `data` may be
+///          empty although the extents are not: the array is then reserved and filled (NaN or 0).
 /// Units    attribute "units" (UDUNITS: "s", "ns", "byte", "1"), with "long_name" and for timings "cell_methods".
 struct Column {
   std::string name;

@@ -42,8 +42,8 @@ struct Rows {
 /// synthetic samples are computed where they are needed.
 class Dataset {
  public:
-  /// For batches that `ranks` replicas share. Throws  UsageError on all ranks alike: files that are missing or damaged,
-  /// find_batch_problem. Collective.
+  /// For batches that `ranks` replicas share.
+  /// Throws   UsageError on all ranks alike: files that are missing or damaged, find_batch_problem. Collective.
   Dataset(const comm::Communicator& world, const DataOptions& options, const TrainOptions& train, index_t ranks);
 
   const SampleShape& shape() const { return shape_; }

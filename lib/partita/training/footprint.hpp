@@ -11,7 +11,8 @@ namespace partita::training {
 
 /// What a run will take on this rank, from the shapes alone, without scratch of vendors' libraries: parameters,
 /// optimizer state, gradients, activations, batches, data set, and where it is kept the record. Nothing is allocated
-/// but units without memory. Throws  UsageError where a model cannot be built, or a tensor is too large to be counted.
+/// but units without memory.
+/// Throws   UsageError where a model cannot be built, or a tensor is too large to be counted.
 template <class Scalar>
 std::vector<driver::MemoryNeed> memory_needs(const TrainOptions& train, const ModelOptions& model, const Dataset& data,
                                              const nn::Division& division, bool keeps_record);

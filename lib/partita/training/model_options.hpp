@@ -31,7 +31,7 @@ struct ModelPlan {
   nn::OutputShape output;
 };
 
-/// Throws  UsageError where a model cannot be built for such samples, or its own shapes do not fit.
+/// Throws   UsageError where a model cannot be built for such samples, or its own shapes do not fit.
 template <class Scalar>
 ModelPlan<Scalar> plan_model(const ModelOptions& options, const SampleShape& sample, const nn::ModelOptions& how);
 template <class Scalar>
