@@ -197,6 +197,46 @@ def docs(path, text):
                 yield number, "torn: these words belong to the next line"
 
 
+# Blocks of includes, in this order: own header, system, std, third party, partita, local.
+OWN, SYSTEM, STD, FOREIGN_HEADER, PARTITA, LOCAL = range(6)
+SYSTEM_HEADERS = r"(arpa|netinet|sys)/\w+\.h|(dirent|dlfcn|fcntl|poll|pthread|pty|sched|spawn|strings|termios|unistd)\.h"
+
+
+def kind_of(path, include):
+    """The block that an include of a file belongs to."""
+    name = include[1:-1]
+    stem = Path(path).with_suffix("").as_posix()
+    if path.endswith(".cpp") and Path(name).suffix == ".hpp" and Path(name).with_suffix("").as_posix() in (stem.removeprefix("lib/"), Path(path).stem):
+        return OWN
+    if name.startswith("partita/"):
+        return PARTITA
+    if include.startswith('"') or name.startswith("support/"):
+        return LOCAL
+    if re.fullmatch(SYSTEM_HEADERS, name):
+        return SYSTEM
+    return STD if re.fullmatch(r"[a-z_]+", name) else FOREIGN_HEADER
+
+
+def includes(path, text):
+    """Includes stand in blocks with an empty line between them: own header, system, std, third party, partita, local."""
+    if Path(path).suffix not in CODE:
+        return
+    before, gap = None, True
+    for number, line in enumerate(text.splitlines(), 1):
+        include = re.match(r'#include (<[^>]+>|"[^"]+")', line)
+        if include:
+            kind = kind_of(path, include[1])
+            if before is not None and kind < before:
+                yield number, f"{include[1]} belongs further up: own header, system, std, third party, partita, local"
+            elif before is not None and (kind != before) != gap:
+                yield number, "an empty line separates blocks of includes, and nothing else does"
+            before, gap = kind, False
+        elif line.strip():
+            before, gap = None, True
+        else:
+            gap = True
+
+
 # What is said of a file of ours; others' files, patterns (*, <>) and variables are not.
 CITED = re.compile(
     r"(?<![\w/.*<>{}$~+-])((?:[\w.-]+/)*[\w-]+\.(?:hpp|cpp|md|py|cmake|sh)|(?:[\w.-]+/)+[\w-]+\.toml)(?![\w*<>{}/])"
@@ -257,7 +297,7 @@ def page(path, text):
             yield number, f"a line of {len(line)} columns: at most 100"
 
 
-RULES = {rule.__name__: rule for rule in (layers, state, labels, spdx, suites, docs, cited, page)}
+RULES = {rule.__name__: rule for rule in (layers, state, labels, spdx, suites, docs, includes, cited, page)}
 
 
 def known(root):

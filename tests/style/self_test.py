@@ -4,7 +4,7 @@
 import functools
 import sys
 
-from check_tree import WIDTH, cited, docs, labels, layers, page, spdx, state, suites
+from check_tree import WIDTH, cited, docs, includes, labels, layers, page, spdx, state, suites
 
 
 def main():
@@ -39,6 +39,10 @@ def main():
         (docs, "lib/partita/nn/a.hpp", "/// Shapes   x (B, K)   ->   y (B, N),\n/// overwritten."),
         (docs, "lib/partita/nn/a.hpp", f"/// plain   {'words ' * 17}{'x' * 8}\n/// per\n///         thread"),
         (docs, "lib/partita/nn/a.hpp", f"int a;  ///< {'x' * WIDTH}"),
+        (includes, "lib/partita/nn/a.cpp", "#include <vector>\n\n#include <partita/nn/a.hpp>"),
+        (includes, "lib/partita/nn/a.cpp", "#include <fmt/format.h>\n\n#include <vector>"),
+        (includes, "lib/partita/nn/a.hpp", "#include <vector>\n#include <partita/core/types.hpp>"),
+        (includes, "lib/partita/nn/a.hpp", "#include <string>\n\n#include <vector>"),
         (cited, "lib/partita/nn/a.hpp", "// as DESIGN.md section 9 says"),
         (cited, "lib/partita/nn/a.hpp", "// as DESIGN.md sections 1 to 3 say"),
         (cited, "lib/partita/nn/a.hpp", "// as DESIGN.md, 1 says"),
@@ -66,6 +70,14 @@ def main():
         (docs, "lib/partita/nn/a.hpp", "/// y = x.\n///\n/// Shapes   x (B),\n///          overwritten.\n///\n/// More."),
         (docs, "lib/partita/nn/a.hpp", f"/// {'word ' * 22}that\n/// ends.\n///\n///     f(x)"),
         (docs, "lib/partita/nn/a.hpp", "/// Runs f on root alone. Bits are those of the units. Shapes may differ."),
+        (
+            includes,
+            "lib/partita/nn/a.cpp",
+            "#include <partita/nn/a.hpp>\n\n#include <unistd.h>\n\n#include <map>\n#include <vector>\n\n"
+            "#include <mpi.h>\n\n#include <partita/core/index.hpp>\n#include <partita/core/types.hpp>\n\n#ifdef A\n"
+            "#include <vector>\n#endif",
+        ),
+        (includes, "apps/x/config.cpp", '#include "config.hpp"\n\n#include <vector>\n\n#include "other.hpp"'),
         (cited, "lib/partita/nn/a.hpp", "// DESIGN.md sections 1 to 2, nn/unit.hpp, Kokkos_Core.hpp, test_*.py"),
         (cited, "scripts/a.py", 'lost("nn/lost.hpp")'),
         (cited, "apps/README.md", "[here](mlp_dp/README.md), [there](../README.md), [folder](mlp_dp)"),
