@@ -6,6 +6,7 @@
 #include <cstdlib>
 #include <cstring>
 #include <new>
+
 #include <support/allocation_counter.hpp>
 
 // glibc keeps its own malloc under a second name, so that a program may define malloc and forward. Sanitizers define it

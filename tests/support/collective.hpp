@@ -1,13 +1,14 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #pragma once
 
-#include <gtest/gtest.h>
-
 #include <algorithm>
-#include <partita/comm/communicator.hpp>
 #include <span>
 #include <string>
 #include <vector>
+
+#include <gtest/gtest.h>
+
+#include <partita/comm/communicator.hpp>
 
 // Assertions on which all ranks agree. main agrees on the verdict after each test; within one, use these where a rank
 // that fails alone would leave and strand the others in a collective call.

@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #pragma once
 
-#include <Kokkos_Core.hpp>
 #include <cstdint>
 #include <cstring>
-#include <partita/core/types.hpp>
 #include <string_view>
+
+#include <Kokkos_Core.hpp>
+
+#include <partita/core/types.hpp>
 
 namespace partita::test {
 

@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // main of the MPI test programs: MPI and Kokkos around GoogleTest; rank 0 prints, the others only what failed there;
 // after each test, all ranks have the same verdict.
+#include <cstdio>
+#include <string>
+
 #include <gtest/gtest.h>
 
-#include <cstdio>
 #include <partita/comm/agreement.hpp>
-#include <string>
 
 #include "support/mpi.hpp"
 

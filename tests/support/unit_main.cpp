@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include <gtest/gtest.h>
-
 #include <Kokkos_Core.hpp>
 
 int main(int argc, char** argv) {

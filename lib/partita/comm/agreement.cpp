@@ -2,8 +2,8 @@
 #include <partita/comm/agreement.hpp>
 
 #include <sched.h>
-#include <time.h>
 #include <unistd.h>
+
 #include <algorithm>
 #include <array>
 #include <cstdio>
@@ -12,6 +12,7 @@
 #include <vector>
 
 #include <fmt/format.h>
+#include <time.h>
 
 #include <partita/core/clock.hpp>
 

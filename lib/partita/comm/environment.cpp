@@ -3,7 +3,6 @@
 #include <fcntl.h>
 #include <unistd.h>
 
-#include <dlfcn.h>
 #include <algorithm>
 #include <chrono>
 #include <cstdlib>

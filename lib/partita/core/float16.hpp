@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #pragma once
 
-#include <Kokkos_Macros.hpp>
 #include <cstdint>
 #include <limits>
 #include <type_traits>
+
+#include <Kokkos_Macros.hpp>
 
 // Numbers of 16 bits: types for storage, whose arithmetic is that of float. Own ones, so that host and device, with or
 // without instructions for them, round alike; conversions have no branch, so that loops over them vectorise.

@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: BSD-3-Clause
-#include <algorithm>
-#include <partita/core/error.hpp>
 #include <partita/core/partition.hpp>
+
+#include <algorithm>
 #include <string>
+
+#include <partita/core/error.hpp>
 
 namespace partita {
 

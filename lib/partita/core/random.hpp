@@ -1,12 +1,14 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #pragma once
 
+#include <cstdint>
+#include <string_view>
+
 #include <Kokkos_Macros.hpp>
 #include <Kokkos_MathematicalConstants.hpp>
 #include <Kokkos_MathematicalFunctions.hpp>
-#include <cstdint>
+
 #include <partita/core/index.hpp>
-#include <string_view>
 
 // Counter-based random numbers: a value is a function of (seed, stream, index) and of nothing else, so that ranks,
 // threads and devices draw the same without talking. Philox4x32-10 of Salmon, Moraes, Dror and Shaw, "Parallel random

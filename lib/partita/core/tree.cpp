@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: BSD-3-Clause
-#include <partita/core/error.hpp>
 #include <partita/core/tree.hpp>
+
 #include <string>
+
+#include <partita/core/error.hpp>
 
 namespace partita {
 namespace {

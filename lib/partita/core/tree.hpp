@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #pragma once
 
-#include <partita/core/index.hpp>
 #include <span>
 #include <vector>
+
+#include <partita/core/index.hpp>
 
 // The binary tree of deterministic sums. A dimension that a strategy may split is cut into C chunks, the leaves [0, C).
 // A node is a range of leaves (lo, hi); when it holds more than one, its children are (lo, mid) and (mid, hi) with

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <Kokkos_Core.hpp>
+
 #include <partita/core/index.hpp>
 
 // Letters of extents, one meaning each across the suite:

@@ -2,6 +2,7 @@
 #include <partita/driver/terminal.hpp>
 
 #include <unistd.h>
+
 #include <cstdio>
 #include <cstdlib>
 #include <filesystem>

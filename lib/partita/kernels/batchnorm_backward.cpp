@@ -1,11 +1,10 @@
 // SPDX-License-Identifier: BSD-3-Clause
-#include <partita/kernels/batchnorm.hpp>
-
 #include <string>
 
 #include <partita/kernels/backend/channel_norm.hpp>
 #include <partita/kernels/backend/check.hpp>
 #include <partita/kernels/backend/tree.hpp>
+#include <partita/kernels/batchnorm.hpp>
 
 namespace partita::kernels {
 namespace {

@@ -1,9 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
-#include <partita/kernels/groupnorm.hpp>
-
 #include <string>
 
 #include <partita/kernels/backend/group_norm.hpp>
+#include <partita/kernels/groupnorm.hpp>
 
 namespace partita::kernels {
 namespace {

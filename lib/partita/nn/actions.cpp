@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: BSD-3-Clause
-#include <fmt/format.h>
+#include <partita/nn/actions.hpp>
 
 #include <algorithm>
 #include <map>
+
+#include <fmt/format.h>
+
 #include <partita/core/error.hpp>
-#include <partita/nn/actions.hpp>
 
 namespace partita::nn {
 namespace {

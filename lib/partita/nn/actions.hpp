@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #pragma once
 
-#include <partita/core/index.hpp>
 #include <span>
 #include <vector>
+
+#include <partita/core/index.hpp>
 
 namespace partita::nn {
 

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+
 #include <partita/core/types.hpp>
 
 namespace partita::nn {

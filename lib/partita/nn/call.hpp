@@ -3,6 +3,7 @@
 
 #include <cstddef>
 #include <cstdint>
+
 #include <partita/core/types.hpp>
 #include <partita/kernels/context.hpp>
 #include <partita/kernels/store.hpp>

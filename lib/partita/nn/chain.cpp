@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: BSD-3-Clause
-#include <fmt/format.h>
+#include <partita/nn/chain.hpp>
 
 #include <algorithm>
-#include <partita/core/error.hpp>
-#include <partita/nn/chain.hpp>
 #include <utility>
+
+#include <fmt/format.h>
+
+#include <partita/core/error.hpp>
 
 namespace partita::nn {
 

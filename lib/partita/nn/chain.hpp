@@ -2,8 +2,9 @@
 #pragma once
 
 #include <memory>
-#include <partita/nn/unit.hpp>
 #include <vector>
+
+#include <partita/nn/unit.hpp>
 
 namespace partita::nn {
 

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #pragma once
 
-#include <partita/nn/model.hpp>
 #include <vector>
+
+#include <partita/nn/model.hpp>
 
 namespace partita::nn {
 

@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: BSD-3-Clause
-#include <fmt/format.h>
+#include <partita/nn/division.hpp>
 
 #include <algorithm>
+
+#include <fmt/format.h>
+
 #include <partita/core/error.hpp>
 #include <partita/core/partition.hpp>
-#include <partita/nn/division.hpp>
 
 namespace partita::nn {
 

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #pragma once
 
-#include <partita/core/tree.hpp>
 #include <vector>
+
+#include <partita/core/tree.hpp>
 
 namespace partita::nn {
 

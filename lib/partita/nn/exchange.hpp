@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #pragma once
 
+#include <span>
+
 #include <partita/nn/gradient_sum.hpp>
 #include <partita/nn/observer.hpp>
 #include <partita/nn/progress.hpp>
 #include <partita/nn/window.hpp>
-#include <span>
 
 namespace partita::nn {
 

@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: BSD-3-Clause
-#include <fmt/format.h>
+#include <partita/nn/gpt.hpp>
 
 #include <cmath>
+
+#include <fmt/format.h>
+
 #include <partita/core/error.hpp>
-#include <partita/nn/gpt.hpp>
 
 namespace partita::nn {
 namespace {

@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: BSD-3-Clause
+#include <partita/nn/gradient_sum.hpp>
+
 #include <algorithm>
+
 #include <partita/core/float16.hpp>
 #include <partita/kernels/elementwise.hpp>
-#include <partita/nn/gradient_sum.hpp>
 
 namespace partita::nn {
 

@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #pragma once
 
+#include <vector>
+
 #include <partita/core/tree.hpp>
 #include <partita/kernels/store.hpp>
 #include <partita/nn/division.hpp>
 #include <partita/nn/window.hpp>
-#include <vector>
 
 namespace partita::nn {
 

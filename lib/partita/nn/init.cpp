@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
-#include <partita/core/random.hpp>
 #include <partita/nn/init.hpp>
+
+#include <partita/core/random.hpp>
 
 namespace partita::nn {
 namespace {

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+
 #include <partita/core/float16.hpp>
 #include <partita/core/types.hpp>
 #include <partita/nn/parameter_table.hpp>

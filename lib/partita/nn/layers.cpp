@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include <partita/nn/layers.hpp>
+
+#include <utility>
+
 #include <partita/nn/units/activation.hpp>
 #include <partita/nn/units/attention.hpp>
 #include <partita/nn/units/batchnorm2d.hpp>
@@ -7,7 +10,6 @@
 #include <partita/nn/units/embedding.hpp>
 #include <partita/nn/units/groupnorm.hpp>
 #include <partita/nn/units/residual.hpp>
-#include <utility>
 
 namespace partita::nn {
 namespace {

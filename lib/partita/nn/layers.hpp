@@ -3,14 +3,15 @@
 
 #include <functional>
 #include <memory>
+#include <string>
+#include <vector>
+
 #include <partita/kernels/attention.hpp>
 #include <partita/nn/units/conv2d.hpp>
 #include <partita/nn/units/image.hpp>
 #include <partita/nn/units/linear.hpp>
 #include <partita/nn/units/pool2d.hpp>
 #include <partita/nn/units/token_norm.hpp>
-#include <string>
-#include <vector>
 
 namespace partita::nn {
 

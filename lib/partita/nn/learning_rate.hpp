@@ -3,6 +3,7 @@
 
 #include <cmath>
 #include <numbers>
+
 #include <partita/core/types.hpp>
 
 namespace partita::nn {

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #pragma once
 
-#include <partita/nn/stage.hpp>
 #include <span>
+
+#include <partita/nn/stage.hpp>
 
 namespace partita::nn {
 

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: BSD-3-Clause
+#include <partita/nn/loss_head.hpp>
+
 #include <fmt/format.h>
 
 #include <partita/core/error.hpp>
-#include <partita/nn/loss_head.hpp>
 
 namespace partita::nn {
 

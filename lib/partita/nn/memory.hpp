@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstddef>
+
 #include <partita/core/types.hpp>
 
 namespace partita::nn {

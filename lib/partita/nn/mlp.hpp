@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #pragma once
 
+#include <vector>
+
 #include <partita/kernels/activation.hpp>
 #include <partita/nn/model.hpp>
-#include <vector>
 
 namespace partita::nn {
 

@@ -1,13 +1,15 @@
 // SPDX-License-Identifier: BSD-3-Clause
-#include <fmt/format.h>
+#include <partita/nn/model.hpp>
 
 #include <algorithm>
 #include <iterator>
+#include <utility>
+
+#include <fmt/format.h>
+
 #include <partita/core/error.hpp>
 #include <partita/nn/init.hpp>
-#include <partita/nn/model.hpp>
 #include <partita/nn/units/embedding.hpp>
-#include <utility>
 
 namespace partita::nn {
 

@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #pragma once
 
-#include <partita/nn/layers.hpp>
-#include <partita/nn/stage.hpp>
 #include <span>
 #include <string>
 #include <vector>
+
+#include <partita/nn/layers.hpp>
+#include <partita/nn/stage.hpp>
 
 namespace partita::nn {
 

@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: BSD-3-Clause
-#include <partita/core/partition.hpp>
 #include <partita/nn/norm_cells.hpp>
+
 #include <span>
+
+#include <partita/core/partition.hpp>
 
 namespace partita::nn {
 namespace {

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #pragma once
 
+#include <vector>
+
 #include <partita/kernels/norm.hpp>
 #include <partita/nn/parameter_table.hpp>
-#include <vector>
 
 namespace partita::nn {
 

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #pragma once
 
-#include <partita/core/types.hpp>
 #include <span>
+
+#include <partita/core/types.hpp>
 
 namespace partita::nn {
 

@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: BSD-3-Clause
+#include <partita/nn/parameter_table.hpp>
+
+#include <utility>
+
 #include <fmt/format.h>
 
 #include <partita/core/error.hpp>
-#include <partita/nn/parameter_table.hpp>
-#include <utility>
 
 namespace partita::nn {
 

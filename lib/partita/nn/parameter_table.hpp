@@ -2,11 +2,12 @@
 #pragma once
 
 #include <algorithm>
-#include <partita/core/types.hpp>
-#include <partita/kernels/blocks.hpp>
 #include <string>
 #include <string_view>
 #include <vector>
+
+#include <partita/core/types.hpp>
+#include <partita/kernels/blocks.hpp>
 
 namespace partita::nn {
 

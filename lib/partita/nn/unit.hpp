@@ -2,12 +2,13 @@
 #pragma once
 
 #include <functional>
-#include <partita/nn/call.hpp>
-#include <partita/nn/memory.hpp>
-#include <partita/nn/parameter_table.hpp>
 #include <span>
 #include <string>
 #include <vector>
+
+#include <partita/nn/call.hpp>
+#include <partita/nn/memory.hpp>
+#include <partita/nn/parameter_table.hpp>
 
 namespace partita::nn {
 

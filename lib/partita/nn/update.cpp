@@ -1,12 +1,14 @@
 // SPDX-License-Identifier: BSD-3-Clause
+#include <partita/nn/update.hpp>
+
 #include <algorithm>
 #include <limits>
+#include <type_traits>
+#include <utility>
+
 #include <partita/kernels/cast.hpp>
 #include <partita/kernels/statistics.hpp>
 #include <partita/nn/norm_cells.hpp>
-#include <partita/nn/update.hpp>
-#include <type_traits>
-#include <utility>
 
 namespace partita::nn {
 

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <functional>
+
 #include <partita/kernels/loss_scale.hpp>
 #include <partita/kernels/norm.hpp>
 #include <partita/kernels/optimizer.hpp>

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: BSD-3-Clause
-#include <partita/driver/collector.hpp>
-
 #include <cmath>
 #include <numeric>
 
 #include <gtest/gtest.h>
+
+#include <partita/driver/collector.hpp>
 
 #include <support/allocation_counter.hpp>
 #include <support/mpi.hpp>

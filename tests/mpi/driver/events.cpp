@@ -9,6 +9,7 @@
 #include <partita/driver/event_collector.hpp>
 #include <partita/driver/experiment.hpp>
 #include <partita/io/hdf5_file.hpp>
+
 #include <support/caught.hpp>
 #include <support/collective.hpp>
 #include <support/mpi.hpp>

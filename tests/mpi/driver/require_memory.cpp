@@ -2,6 +2,7 @@
 #include <gtest/gtest.h>
 
 #include <partita/driver/memory.hpp>
+
 #include <support/caught.hpp>
 #include <support/collective.hpp>
 #include <support/mpi.hpp>

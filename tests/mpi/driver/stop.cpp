@@ -12,6 +12,7 @@
 #include <partita/driver/experiment.hpp>
 #include <partita/driver/stop_agreement.hpp>
 #include <partita/io/hdf5_file.hpp>
+
 #include <support/collective.hpp>
 #include <support/mpi.hpp>
 #include <support/temporary_folder.hpp>

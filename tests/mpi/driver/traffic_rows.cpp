@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: BSD-3-Clause
-#include <partita/driver/traffic_rows.hpp>
-
 #include <cmath>
 
 #include <gtest/gtest.h>
 
 #include <partita/driver/by_name.hpp>
+#include <partita/driver/traffic_rows.hpp>
+
 #include <support/collective.hpp>
 #include <support/mpi.hpp>
 

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // Tests that fail on purpose, to see what main of the MPI test programs makes of them (CMakeLists.txt beside it).
-#include <gtest/gtest.h>
-
 #include <stdexcept>
+
+#include <gtest/gtest.h>
 
 #include "support/collective.hpp"
 #include "support/mpi.hpp"

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // What a run is said to take is what its parts allocate.
-#include <partita/training/footprint.hpp>
-
 #include <gtest/gtest.h>
 
 #include <partita/nn/norm_cells.hpp>
 #include <partita/training/evaluation.hpp>
+#include <partita/training/footprint.hpp>
+
 #include <support/caught.hpp>
 #include <support/mpi.hpp>
 

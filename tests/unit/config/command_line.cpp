@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: BSD-3-Clause
-#include <partita/config/command_line.hpp>
-
 #include <gtest/gtest.h>
 
+#include <partita/config/command_line.hpp>
 #include <partita/config/deck.hpp>
 #include <partita/core/error.hpp>
+
 #include <support/caught.hpp>
 
 namespace {

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: BSD-3-Clause
-#include <partita/config/deck.hpp>
-
 #include <limits>
 
 #include <gtest/gtest.h>
+
+#include <partita/config/deck.hpp>
 
 #include <support/caught.hpp>
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
-#include <partita/config/suggestion.hpp>
-
 #include <gtest/gtest.h>
+
+#include <partita/config/suggestion.hpp>
 
 namespace {
 

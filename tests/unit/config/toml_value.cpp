@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: BSD-3-Clause
-#include <partita/config/toml_value.hpp>
-
 #include <cmath>
 #include <limits>
 
 #include <gtest/gtest.h>
 
+#include <partita/config/toml_value.hpp>
 #include <partita/core/error.hpp>
+
 #include <support/caught.hpp>
 
 namespace {

@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: BSD-3-Clause
-#include <partita/core/build_info.hpp>
-
-#include <gtest/gtest.h>
-
-#include <Kokkos_Macros.hpp>
 #include <algorithm>
-#include <partita/core/machine.hpp>
 #include <regex>
 #include <vector>
+
+#include <gtest/gtest.h>
+#include <Kokkos_Macros.hpp>
+
+#include <partita/core/build_info.hpp>
+#include <partita/core/machine.hpp>
 
 namespace {
 

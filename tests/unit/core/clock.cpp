@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: BSD-3-Clause
+#include <regex>
+
 #include <gtest/gtest.h>
 
 #include <partita/core/clock.hpp>
-#include <regex>
 
 namespace {
 

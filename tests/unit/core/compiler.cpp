@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
-#include <gtest/gtest.h>
-
 #include <cstdint>
 #include <vector>
+
+#include <gtest/gtest.h>
 
 // Mistakes of compilers that were met, and that our flags must keep away (scripts/cmake/PartitaOptions.cmake).
 

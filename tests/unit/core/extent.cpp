@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: BSD-3-Clause
-#include <partita/core/extent.hpp>
-
 #include <vector>
 
 #include <gtest/gtest.h>
+
+#include <partita/core/extent.hpp>
 
 namespace partita {
 namespace {

@@ -1,13 +1,14 @@
 // SPDX-License-Identifier: BSD-3-Clause
-#include <gtest/gtest.h>
-
-#include <Kokkos_Core.hpp>
 #include <bit>
 #include <cmath>
+#include <vector>
+
+#include <gtest/gtest.h>
+#include <Kokkos_Core.hpp>
+
 #include <partita/core/float16.hpp>
 #include <partita/core/random.hpp>
 #include <partita/core/types.hpp>
-#include <vector>
 
 namespace {
 

@@ -1,13 +1,14 @@
 // SPDX-License-Identifier: BSD-3-Clause
-#include <gtest/gtest.h>
-
 #include <sched.h>
 #include <unistd.h>
 
 #include <algorithm>
-#include <partita/core/machine.hpp>
 #include <set>
 #include <vector>
+
+#include <gtest/gtest.h>
+
+#include <partita/core/machine.hpp>
 
 namespace {
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
-#include <partita/core/named.hpp>
-
 #include <gtest/gtest.h>
+
+#include <partita/core/named.hpp>
 
 namespace partita {
 namespace {

@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: BSD-3-Clause
+#include <algorithm>
+
 #include <gtest/gtest.h>
 
-#include <algorithm>
 #include <partita/core/error.hpp>
 #include <partita/core/partition.hpp>
+
 #include <support/caught.hpp>
 
 namespace {

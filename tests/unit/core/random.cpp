@@ -1,14 +1,15 @@
 // SPDX-License-Identifier: BSD-3-Clause
-#include <gtest/gtest.h>
-
 #include <algorithm>
 #include <array>
 #include <cmath>
 #include <map>
-#include <partita/core/random.hpp>
-#include <partita/core/types.hpp>
 #include <set>
 #include <vector>
+
+#include <gtest/gtest.h>
+
+#include <partita/core/random.hpp>
+#include <partita/core/types.hpp>
 
 namespace {
 

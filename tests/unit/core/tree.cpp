@@ -1,14 +1,16 @@
 // SPDX-License-Identifier: BSD-3-Clause
-#include <gtest/gtest.h>
-
 #include <algorithm>
 #include <bit>
 #include <cmath>
 #include <cstdint>
+
+#include <gtest/gtest.h>
+
 #include <partita/core/error.hpp>
 #include <partita/core/partition.hpp>
 #include <partita/core/random.hpp>
 #include <partita/core/tree.hpp>
+
 #include <support/caught.hpp>
 
 namespace {

@@ -1,14 +1,13 @@
 // SPDX-License-Identifier: BSD-3-Clause
-#include <partita/data/batch.hpp>
-
 #include <limits>
 
 #include <gtest/gtest.h>
 
 #include <partita/core/error.hpp>
 #include <partita/core/partition.hpp>
-#include <support/caught.hpp>
+#include <partita/data/batch.hpp>
 
+#include <support/caught.hpp>
 #include "idx_files.hpp"
 
 namespace {

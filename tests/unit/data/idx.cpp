@@ -1,13 +1,12 @@
 // SPDX-License-Identifier: BSD-3-Clause
-#include <partita/data/idx.hpp>
-
 #include <gtest/gtest.h>
 
 #include <partita/core/error.hpp>
 #include <partita/core/machine.hpp>
+#include <partita/data/idx.hpp>
+
 #include <support/caught.hpp>
 #include <support/temporary_folder.hpp>
-
 #include "idx_files.hpp"
 
 namespace {

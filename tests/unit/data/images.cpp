@@ -1,6 +1,4 @@
 // SPDX-License-Identifier: BSD-3-Clause
-#include <partita/data/images.hpp>
-
 #include <algorithm>
 #include <array>
 #include <filesystem>
@@ -11,9 +9,10 @@
 #include <partita/core/error.hpp>
 #include <partita/data/batch.hpp>
 #include <partita/data/idx.hpp>
+#include <partita/data/images.hpp>
+
 #include <support/caught.hpp>
 #include <support/temporary_folder.hpp>
-
 #include "idx_files.hpp"
 
 namespace {

@@ -1,6 +1,4 @@
 // SPDX-License-Identifier: BSD-3-Clause
-#include <partita/data/sampler.hpp>
-
 #include <algorithm>
 #include <numeric>
 #include <set>
@@ -9,6 +7,8 @@
 #include <gtest/gtest.h>
 
 #include <partita/core/error.hpp>
+#include <partita/data/sampler.hpp>
+
 #include <support/caught.hpp>
 
 namespace {

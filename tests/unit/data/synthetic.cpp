@@ -1,6 +1,4 @@
 // SPDX-License-Identifier: BSD-3-Clause
-#include <partita/data/synthetic.hpp>
-
 #include <cmath>
 #include <map>
 #include <set>
@@ -10,6 +8,8 @@
 
 #include <partita/core/error.hpp>
 #include <partita/core/partition.hpp>
+#include <partita/data/synthetic.hpp>
+
 #include <support/caught.hpp>
 
 namespace {

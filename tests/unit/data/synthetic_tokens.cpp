@@ -1,6 +1,4 @@
 // SPDX-License-Identifier: BSD-3-Clause
-#include <partita/data/synthetic_tokens.hpp>
-
 #include <cmath>
 #include <map>
 #include <set>
@@ -9,6 +7,7 @@
 #include <gtest/gtest.h>
 
 #include <partita/core/error.hpp>
+#include <partita/data/synthetic_tokens.hpp>
 
 namespace partita::data {
 namespace {

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: BSD-3-Clause
-#include <partita/driver/figure_of_merit.hpp>
-
 #include <algorithm>
 
 #include <gtest/gtest.h>
+
+#include <partita/driver/figure_of_merit.hpp>
 
 namespace partita::driver {
 namespace {

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: BSD-3-Clause
-#include <partita/driver/memory.hpp>
-
 #include <filesystem>
 #include <fstream>
 
 #include <gtest/gtest.h>
+
+#include <partita/driver/memory.hpp>
 
 #include <support/temporary_folder.hpp>
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
-#include <partita/driver/run_options.hpp>
-
 #include <gtest/gtest.h>
+
+#include <partita/driver/run_options.hpp>
 
 #include <support/caught.hpp>
 

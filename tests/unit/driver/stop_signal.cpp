@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: BSD-3-Clause
-#include <partita/driver/stop_signal.hpp>
-
 #include <csignal>
 #include <string>
 
 #include <gtest/gtest.h>
+
+#include <partita/driver/stop_signal.hpp>
 
 namespace partita::driver {
 namespace {

@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
-#include <partita/driver/terminal.hpp>
-
 #include <fcntl.h>
 #include <unistd.h>
+
 #include <cstdio>
 #include <cstdlib>
 
@@ -10,6 +9,8 @@
 
 #include <partita/core/error.hpp>
 #include <partita/driver/session.hpp>
+#include <partita/driver/terminal.hpp>
+
 #include <support/caught.hpp>
 
 namespace partita::driver {

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: BSD-3-Clause
-#include <partita/driver/watchdog.hpp>
-
 #include <atomic>
 #include <chrono>
 #include <string>
 #include <thread>
 
 #include <gtest/gtest.h>
+
+#include <partita/driver/watchdog.hpp>
 
 namespace partita::driver {
 namespace {

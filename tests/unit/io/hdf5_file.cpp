@@ -1,9 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
-#include <partita/io/hdf5_file.hpp>
-
 #include <fcntl.h>
 #include <sys/file.h>
 #include <unistd.h>
+
 #include <algorithm>
 #include <cmath>
 #include <fstream>
@@ -12,6 +11,8 @@
 #include <gtest/gtest.h>
 
 #include <partita/core/error.hpp>
+#include <partita/io/hdf5_file.hpp>
+
 #include <support/temporary_folder.hpp>
 
 namespace {

@@ -1,17 +1,18 @@
 // SPDX-License-Identifier: BSD-3-Clause
-#include <partita/io/output.hpp>
-
-#include <signal.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
+
 #include <fstream>
 #include <sstream>
 
 #include <gtest/gtest.h>
+#include <signal.h>
 
 #include <partita/core/error.hpp>
+#include <partita/io/output.hpp>
 #include <partita/io/record_file.hpp>
+
 #include <support/caught.hpp>
 #include <support/temporary_folder.hpp>
 

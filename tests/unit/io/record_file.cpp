@@ -1,15 +1,16 @@
 // SPDX-License-Identifier: BSD-3-Clause
-#include <partita/io/record_file.hpp>
-
-#include <signal.h>
 #include <sys/resource.h>
+
 #include <cmath>
 #include <fstream>
 #include <string>
 
 #include <gtest/gtest.h>
+#include <signal.h>
 
 #include <partita/core/error.hpp>
+#include <partita/io/record_file.hpp>
+
 #include <support/caught.hpp>
 #include <support/temporary_folder.hpp>
 

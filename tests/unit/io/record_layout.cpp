@@ -1,12 +1,11 @@
 // SPDX-License-Identifier: BSD-3-Clause
-#include <partita/io/record_layout.hpp>
-
 #include <algorithm>
 #include <string>
 
 #include <gtest/gtest.h>
 
 #include <partita/core/error.hpp>
+#include <partita/io/record_layout.hpp>
 
 namespace {
 

@@ -2,8 +2,8 @@
 #include <partita/core/error.hpp>
 #include <partita/kernels/attention.hpp>
 #include <partita/kernels/backend/attention_rows.hpp>
-#include <support/caught.hpp>
 
+#include <support/caught.hpp>
 #include "numbers.hpp"
 
 namespace partita::kernels::test::attention_tests {

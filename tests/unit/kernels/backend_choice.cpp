@@ -3,8 +3,8 @@
 #include <partita/kernels/conv2d.hpp>
 #include <partita/kernels/gemm.hpp>
 #include <partita/kernels/linear.hpp>
-#include <support/discipline.hpp>
 
+#include <support/discipline.hpp>
 #include "support.hpp"
 
 // Calls measure both backends where they are told to, and none of it shows in their results.

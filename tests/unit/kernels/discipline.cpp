@@ -4,8 +4,8 @@
 #include <partita/kernels/linear.hpp>
 #include <partita/kernels/loss.hpp>
 #include <partita/kernels/optimizer.hpp>
-#include <support/discipline.hpp>
 
+#include <support/discipline.hpp>
 #include "support.hpp"
 
 // A training step, as the apps make it: after the first one it allocates nothing, fences nothing, and every kernel has

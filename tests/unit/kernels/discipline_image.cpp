@@ -4,8 +4,8 @@
 #include <partita/kernels/elementwise.hpp>
 #include <partita/kernels/groupnorm.hpp>
 #include <partita/kernels/pool2d.hpp>
-#include <support/discipline.hpp>
 
+#include <support/discipline.hpp>
 #include "support.hpp"
 
 // The kernels of images: after the first call they allocate nothing, fence nothing, and every kernel has Partita's

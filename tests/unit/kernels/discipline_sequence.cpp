@@ -5,8 +5,8 @@
 #include <partita/kernels/layernorm.hpp>
 #include <partita/kernels/linear.hpp>
 #include <partita/kernels/softmax.hpp>
-#include <support/discipline.hpp>
 
+#include <support/discipline.hpp>
 #include "support.hpp"
 
 // The kernels of a decoder block: after the first step they allocate nothing, fence nothing, and each has Partita's

@@ -8,8 +8,8 @@
 #include <partita/kernels/norm.hpp>
 #include <partita/kernels/optimizer.hpp>
 #include <partita/kernels/statistics.hpp>
-#include <support/discipline.hpp>
 
+#include <support/discipline.hpp>
 #include "support.hpp"
 
 // What a training step in 16 bits calls beside its layers: after the first time it allocates nothing, fences nothing,

@@ -13,6 +13,7 @@
 #include <partita/core/random.hpp>
 #include <partita/core/types.hpp>
 #include <partita/kernels/context.hpp>
+
 #include <support/caught.hpp>
 
 // Values on the host, placed in Exec's memory at any offset and row pitch, and brought back.

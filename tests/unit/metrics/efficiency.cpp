@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: BSD-3-Clause
-#include <partita/metrics/efficiency.hpp>
-
 #include <algorithm>
 #include <vector>
 
 #include <gtest/gtest.h>
+
+#include <partita/metrics/efficiency.hpp>
 
 namespace {
 

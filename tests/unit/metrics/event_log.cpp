@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
-#include <partita/metrics/event_log.hpp>
-
 #include <gtest/gtest.h>
+
+#include <partita/metrics/event_log.hpp>
 
 #include <support/allocation_counter.hpp>
 

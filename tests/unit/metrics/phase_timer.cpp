@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: BSD-3-Clause
-#include <partita/metrics/phase_timer.hpp>
-
 #include <numeric>
 #include <vector>
 
 #include <gtest/gtest.h>
+
+#include <partita/metrics/phase_timer.hpp>
 
 #include <support/allocation_counter.hpp>
 

@@ -1,11 +1,10 @@
 // SPDX-License-Identifier: BSD-3-Clause
-#include <partita/metrics/record.hpp>
-
 #include <string>
 
 #include <gtest/gtest.h>
 
 #include <partita/core/error.hpp>
+#include <partita/metrics/record.hpp>
 
 namespace {
 

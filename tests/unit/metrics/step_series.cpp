@@ -1,6 +1,4 @@
 // SPDX-License-Identifier: BSD-3-Clause
-#include <partita/metrics/step_series.hpp>
-
 #include <algorithm>
 #include <cmath>
 #include <string>
@@ -8,6 +6,7 @@
 #include <gtest/gtest.h>
 
 #include <partita/core/error.hpp>
+#include <partita/metrics/step_series.hpp>
 
 namespace {
 

@@ -3,6 +3,7 @@
 
 #include <partita/core/error.hpp>
 #include <partita/nn/actions.hpp>
+
 #include <support/caught.hpp>
 
 namespace partita::nn::actions_tests {

@@ -4,8 +4,8 @@
 #include <partita/nn/cnn.hpp>
 #include <partita/nn/gpt.hpp>
 #include <partita/nn/mlp.hpp>
-#include <support/discipline.hpp>
 
+#include <support/discipline.hpp>
 #include "problem.hpp"
 
 // Whole training steps: after the first one they allocate nothing, fence nothing, launch nothing without our label, and

@@ -3,6 +3,7 @@
 
 #include <partita/core/error.hpp>
 #include <partita/nn/division.hpp>
+
 #include <support/caught.hpp>
 
 namespace partita::nn::division_tests {

@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: BSD-3-Clause
+#include <cmath>
+#include <vector>
+
 #include <gtest/gtest.h>
 
-#include <cmath>
 #include <partita/core/error.hpp>
 #include <partita/nn/init.hpp>
-#include <vector>
 
 namespace partita::nn::init_tests {
 namespace {

@@ -1,13 +1,14 @@
 // SPDX-License-Identifier: BSD-3-Clause
+#include <vector>
+
 #include <gtest/gtest.h>
 
 #include <partita/core/error.hpp>
 #include <partita/nn/cnn.hpp>
 #include <partita/nn/gpt.hpp>
 #include <partita/nn/mlp.hpp>
-#include <support/caught.hpp>
-#include <vector>
 
+#include <support/caught.hpp>
 #include "problem.hpp"
 
 namespace partita::nn::model_tests {

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: BSD-3-Clause
+#include <set>
+
 #include <gtest/gtest.h>
 
 #include <partita/core/partition.hpp>
 #include <partita/nn/norm_cells.hpp>
-#include <set>
 
 namespace partita::nn::norm_cells_tests {
 namespace {

@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: BSD-3-Clause
+#include <cmath>
+#include <vector>
+
 #include <gtest/gtest.h>
 
-#include <cmath>
 #include <partita/nn/cnn.hpp>
 #include <partita/nn/gpt.hpp>
-#include <vector>
 
 #include "problem.hpp"
 

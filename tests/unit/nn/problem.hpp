@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #pragma once
 
+#include <vector>
+
 #include <partita/core/random.hpp>
 #include <partita/nn/serial_step.hpp>
-#include <vector>
 
 namespace partita::nn::test {
 

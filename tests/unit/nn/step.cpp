@@ -1,13 +1,14 @@
 // SPDX-License-Identifier: BSD-3-Clause
-#include <gtest/gtest.h>
-
 #include <cmath>
 #include <map>
+#include <set>
+
+#include <gtest/gtest.h>
+
 #include <partita/nn/cnn.hpp>
 #include <partita/nn/gpt.hpp>
 #include <partita/nn/mlp.hpp>
 #include <partita/nn/units/dropout.hpp>
-#include <set>
 
 #include "problem.hpp"
 

@@ -3,6 +3,7 @@
 
 #include <partita/core/error.hpp>
 #include <partita/nn/window.hpp>
+
 #include <support/caught.hpp>
 
 namespace partita::nn::window_tests {

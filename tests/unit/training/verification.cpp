@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: BSD-3-Clause
-#include <partita/training/verification.hpp>
-
 #include <cmath>
 #include <limits>
 
 #include <gtest/gtest.h>
+
+#include <partita/training/verification.hpp>
 
 namespace partita::training::verification_tests {
 namespace {

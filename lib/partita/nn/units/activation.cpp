@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
-#include <partita/kernels/cost.hpp>
 #include <partita/nn/units/activation.hpp>
+
+#include <partita/kernels/cost.hpp>
 
 namespace partita::nn {
 

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #pragma once
 
+#include <utility>
+
 #include <partita/kernels/activation.hpp>
 #include <partita/nn/unit.hpp>
-#include <utility>
 
 namespace partita::nn {
 

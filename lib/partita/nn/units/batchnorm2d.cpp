@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: BSD-3-Clause
+#include <partita/nn/units/batchnorm2d.hpp>
+
+#include <utility>
+
 #include <partita/kernels/cost.hpp>
 #include <partita/kernels/elementwise.hpp>
-#include <partita/nn/units/batchnorm2d.hpp>
-#include <utility>
 
 namespace partita::nn {
 

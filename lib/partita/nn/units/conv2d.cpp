@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: BSD-3-Clause
-#include <cmath>
-#include <partita/kernels/cost.hpp>
 #include <partita/nn/units/conv2d.hpp>
+
+#include <cmath>
 #include <utility>
+
+#include <partita/kernels/cost.hpp>
 
 namespace partita::nn {
 

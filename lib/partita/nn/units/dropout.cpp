@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: BSD-3-Clause
+#include <partita/nn/units/dropout.hpp>
+
 #include <fmt/format.h>
 
 #include <partita/core/error.hpp>
 #include <partita/kernels/dropout.hpp>
 #include <partita/kernels/elementwise.hpp>
-#include <partita/nn/units/dropout.hpp>
 
 namespace partita::nn {
 

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #pragma once
 
+#include <utility>
+
 #include <partita/core/random.hpp>
 #include <partita/nn/unit.hpp>
-#include <utility>
 
 namespace partita::nn {
 

@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: BSD-3-Clause
+#include <partita/nn/units/groupnorm.hpp>
+
+#include <utility>
+
 #include <fmt/format.h>
 
 #include <partita/core/error.hpp>
 #include <partita/kernels/cost.hpp>
-#include <partita/nn/units/groupnorm.hpp>
-#include <utility>
 
 namespace partita::nn {
 

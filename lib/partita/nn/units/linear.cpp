@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: BSD-3-Clause
-#include <fmt/format.h>
+#include <partita/nn/units/linear.hpp>
 
 #include <cmath>
+#include <utility>
+
+#include <fmt/format.h>
+
 #include <partita/core/error.hpp>
 #include <partita/kernels/cost.hpp>
-#include <partita/nn/units/linear.hpp>
-#include <utility>
 
 namespace partita::nn {
 namespace {

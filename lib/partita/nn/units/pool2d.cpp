@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: BSD-3-Clause
-#include <partita/kernels/cost.hpp>
 #include <partita/nn/units/pool2d.hpp>
+
 #include <utility>
+
+#include <partita/kernels/cost.hpp>
 
 namespace partita::nn {
 

@@ -1,13 +1,15 @@
 // SPDX-License-Identifier: BSD-3-Clause
-#include <fmt/format.h>
+#include <partita/nn/units/residual.hpp>
 
 #include <algorithm>
+#include <utility>
+
+#include <fmt/format.h>
+
 #include <partita/core/error.hpp>
 #include <partita/kernels/activation.hpp>
 #include <partita/kernels/cost.hpp>
 #include <partita/kernels/elementwise.hpp>
-#include <partita/nn/units/residual.hpp>
-#include <utility>
 
 namespace partita::nn {
 

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <optional>
+
 #include <partita/nn/chain.hpp>
 
 namespace partita::nn {
