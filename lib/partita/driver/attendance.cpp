@@ -38,7 +38,7 @@ Attendance::Attendance(const comm::Environment& env)
                                            env.abort(ExitCode::incomplete,
                                                      fmt::format("the run ended before its first step: {}", why));
                                          })) {
-  watchdog_.beat(0, "start-up");
+  watchdog_.beat(0, "reading the deck");
 }
 
 void Attendance::set_limits(double hang_timeout_s, double time_limit_s) {

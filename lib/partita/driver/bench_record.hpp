@@ -1,15 +1,12 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #pragma once
 
-#include <memory>
 #include <string>
 
 #include <partita/comm/environment.hpp>
 #include <partita/comm/mesh.hpp>
 #include <partita/driver/run_options.hpp>
-#include <partita/driver/workload.hpp>
-#include <partita/io/record_file.hpp>
-#include <partita/metrics/record.hpp>
+#include <partita/driver/run_record.hpp>
 
 namespace partita::driver {
 
@@ -27,7 +24,7 @@ class BenchRecord {
   BenchRecord(const comm::Environment& env, const comm::Mesh& mesh, const RunOptions& run, const std::string& subject);
 
   /// What the run adds; on rank 0.
-  metrics::Record& record() { return record_; }
+  metrics::Record& record() { return frame_.content(); }
 
   /// Writes the record, with traffic and the verdict, and prints the last line: the figure of merit, the record's path
   /// and the verdict. Collective. Returns done or check_failed, the same on all ranks.
@@ -36,8 +33,7 @@ class BenchRecord {
  private:
   const comm::Environment& env_;
   const RunOptions& run_;
-  metrics::Record record_;
-  std::unique_ptr<io::RecordFile> file_;  // rank 0
+  RunRecord frame_;
 };
 
 }  // namespace partita::driver

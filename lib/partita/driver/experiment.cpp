@@ -4,21 +4,17 @@
 #include <algorithm>
 #include <cmath>
 #include <memory>
-#include <optional>
 
 #include <fmt/format.h>
 
 #include <partita/core/clock.hpp>
-#include <partita/driver/calibration.hpp>
 #include <partita/driver/collector.hpp>
-#include <partita/driver/describe.hpp>
 #include <partita/driver/event_collector.hpp>
 #include <partita/driver/figure_of_merit.hpp>
 #include <partita/driver/progress_line.hpp>
+#include <partita/driver/run_record.hpp>
 #include <partita/driver/stop_agreement.hpp>
 #include <partita/driver/terminal.hpp>
-#include <partita/driver/traffic_rows.hpp>
-#include <partita/io/record_file.hpp>
 #include <partita/io/record_layout.hpp>
 #include <partita/metrics/step_series.hpp>
 
@@ -67,19 +63,17 @@ class Experiment {
   comm::Environment& env_;
   Attendance& attendance_;
   const comm::Communicator& world_;
-  const comm::Mesh& mesh_;
   const RunOptions& run_;
   const Exec& exec_;
   const Workload& work_;
 
-  metrics::Record record_;
   metrics::PhaseTimer timer_;
   Collector collector_;
   EventCollector events_;
   metrics::StepSeries series_;
-  std::optional<io::Output> output_;      // rank 0, until there is
-  std::unique_ptr<io::RecordFile> file_;  // rank 0
-  std::vector<double> losses_;            // rank 0: of every step so far
+  std::vector<double> losses_;  // rank 0: of every step so far
+  RunRecord frame_;
+  metrics::Record& record_;
   StopAgreement stop_;
   std::unique_ptr<ProgressLine> progress_;
   index_t warmup_;
@@ -94,7 +88,6 @@ Experiment::Experiment(Session& session, const comm::Mesh& mesh, const RunOption
     : env_(session.env()),
       attendance_(session.attendance()),
       world_(env_.world()),
-      mesh_(mesh),
       run_(run),
       exec_(exec),
       work_(work),
@@ -102,32 +95,24 @@ Experiment::Experiment(Session& session, const comm::Mesh& mesh, const RunOption
       collector_(exec, std::min(longest_window, work.steps), work.phases.size(), work.loss_terms),
       events_(world_, run, work),
       series_(work.phases, world_.size()),
+      frame_(env_, mesh, run, exec, "scaling", work.description),
+      record_(frame_.content()),
       stop_(world_, attendance_),
       warmup_(std::min(run.warmup, work.steps - 1)) {
   marks_.reserve(static_cast<std::size_t>(longest_window));
 }
 
 void Experiment::prepare() {
-  world_.on_root([&] { output_.emplace(take_output(run_)); });
-  const Placement placement = examine_placement(world_);
-  if (placement.oversubscribed && run_.oversubscribe == Oversubscribe::error)
-    refuse<EnvironmentError>("run.oversubscribe", placement.message, "no more threads than cores, or \"warn\"");
-  if (placement.oversubscribed && world_.is_root())
-    say_aside(fmt::format("warning: {}; times of this run say nothing about scaling\n", placement.message));
-  if (!work_.description.empty() && world_.is_root()) say(work_.description + "\n");
-
-  describe_run(env_, mesh_, run_, placement, record_);
   record_.attributes["strategy"] = work_.strategy;
   record_.attributes["flop_per_step"] = work_.flop_per_step;
   record_.attributes["samples_per_step"] = std::int64_t{work_.samples_per_step};
   record_.attributes["warmup_steps"] = std::int64_t{warmup_};
-  record_.calibration = calibrate(env_, run_.calibration, exec_);
   record_.phases = work_.phases;
   record_.steps = work_.steps;
   record_.events = events_.table();
   record_.detail = run_.detail;
   if (work_.evaluate_every > 0) record_.evaluations = (work_.steps + work_.evaluate_every - 1) / work_.evaluate_every;
-  world_.on_root([&] { file_ = std::make_unique<io::RecordFile>(std::move(*output_), record_); });
+  frame_.open();
   attendance_.under_way();
 }
 
@@ -179,13 +164,13 @@ void Experiment::flush(index_t done) {
   if (chosen) events = events_.gather(world_);
   world_.on_root([&] {
     // Ahead of the steps: whoever sees that a chosen step was written finds its events.
-    if (chosen) file_->write_events(events.rows, events.dropped);
+    if (chosen) frame_.file().write_events(events.rows, events.dropped);
     rows.samples.assign(static_cast<std::size_t>(rows.count), work_.samples_per_step);
     for (index_t s = rows.first_step; s < rows.first_step + rows.count; ++s)
       rows.warmup.push_back(static_cast<std::int8_t>(s < warmup_));
     rows.flushed = marks_;
     series_.add(rows);
-    file_->write_steps(rows);
+    frame_.file().write_steps(rows);
     losses_.insert(losses_.end(), rows.loss.begin(), rows.loss.end());
     progress_->update(done, losses_.back());
   });
@@ -211,15 +196,14 @@ void Experiment::evaluate(index_t done) {
   if (stop_.stopped()) return;
   row.step = done;
   record_.evaluation.push_back(row);
-  world_.on_root([&] { file_->write_evaluation(row); });
+  world_.on_root([&] { frame_.file().write_evaluation(row); });
   progress_->evaluated(done, row.loss, row.accuracy);
 }
 
 ExitCode Experiment::conclude() {
   attendance_.beat(work_.steps, "verification");
   const bool complete = !stop_.stopped();
-  record_.traffic = collect_traffic(world_, env_.traffic(), record_.calibration);
-  describe_end(world_, series_.compute_s(), record_);
+  frame_.collect(series_.compute_s());
   const Verification verdict = complete ? work_.verify(record_, losses_)
                                         : Verification{.passed = false, .text = "not verified: " + stop_.reason()};
 
@@ -227,12 +211,9 @@ ExitCode Experiment::conclude() {
   std::string note;
   world_.on_root([&] {
     record_.summary = summarise(series_, record_, work_);
-    for (const auto& [name, value] : verdict.attributes) record_.attributes[name] = value;
-    record_.attributes["verification"] = verdict.text;
-    record_.attributes["verified"] = std::int64_t{verdict.passed};
-    const std::string path = file_->finish(record_, complete, complete ? "done" : stop_.reason());
-    if (path != file_->path())
-      note = fmt::format("; the complete record {} is kept, this one is {}", file_->path(), path);
+    const std::string path = frame_.finish(verdict, complete, complete ? "done" : stop_.reason());
+    if (path != frame_.file().path())
+      note = fmt::format("; the complete record {} is kept, this one is {}", frame_.file().path(), path);
     say(figure_of_merit(record_, verdict, path) + "\n");
     if (complete && verdict.passed) require_said();
   });
@@ -247,6 +228,7 @@ ExitCode Experiment::conclude() {
 
 ExitCode run_experiment(Session& session, const comm::Mesh& mesh, const RunOptions& run, const Exec& exec,
                         const Workload& work) {
+  session.attendance().beat(0, "describing and calibrating the machine");
   require_record_size(session.env().world(), run, work);
   return Experiment(session, mesh, run, exec, work).run();
 }

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: BSD-3-Clause
+// The one file that knows hdf5.h: longer than others for that.
 #include <partita/io/hdf5_file.hpp>
 
 #include <fcntl.h>
 #include <unistd.h>
 
 #include <algorithm>
-#include <array>
 #include <cerrno>
 #include <cstring>
 #include <functional>
@@ -139,9 +139,71 @@ auto File::check(const char* operation, const std::string& object, Call&& call) 
   return result;
 }
 
-std::int64_t File::open_dataset(const std::string& dataset) const {
-  return check("open", dataset, [&] { return H5Dopen2(id_, dataset.c_str(), H5P_DEFAULT); });
-}
+// What is to be known of an open dataset is asked once.
+class File::Dataset {
+ public:
+  Dataset(const File& file, const std::string& name)
+      : file_(file),
+        name_(name),
+        id_(file.check("open", name, [&] { return H5Dopen2(file.id_, name.c_str(), H5P_DEFAULT); })) {
+    const Handle space(H5Dget_space(id_));
+    std::vector<hsize_t> size(static_cast<std::size_t>(std::max(0, H5Sget_simple_extent_ndims(space))));
+    H5Sget_simple_extent_dims(space, size.data(), nullptr);
+    extents_.assign(size.begin(), size.end());
+    const Handle stored(H5Dget_type(id_));
+    if (H5Tget_class(stored) == H5T_STRING)
+      type_ = Type::string;
+    else if (H5Tget_class(stored) == H5T_FLOAT)
+      type_ = Type::float64;
+    else
+      type_ = H5Tget_size(stored) == 1 ? Type::int8 : Type::int64;
+  }
+
+  hid_t id() const { return id_; }
+  const std::string& name() const { return name_; }
+  const std::vector<index_t>& extents() const { return extents_; }
+  Type type() const { return type_; }
+  index_t values() const { return product(extents_.begin(), extents_.end()); }
+  index_t row_values() const { return extents_.empty() ? 1 : product(extents_.begin() + 1, extents_.end()); }
+
+  // All values.
+  void write(const void* in) const {
+    file_.check("write", name_, [&] { return H5Dwrite(id_, type_id(type_), H5S_ALL, H5S_ALL, H5P_DEFAULT, in); });
+  }
+  void read(void* out) const {
+    file_.check("read", name_, [&] { return H5Dread(id_, type_id(type_), H5S_ALL, H5S_ALL, H5P_DEFAULT, out); });
+  }
+
+  void write_rows(index_t first_row, index_t rows, const void* in) const {
+    with_rows("write", first_row, rows,
+              [&](hid_t type, hid_t here, hid_t there) { return H5Dwrite(id_, type, here, there, H5P_DEFAULT, in); });
+  }
+  void read_rows(index_t first_row, index_t rows, void* out) const {
+    with_rows("read", first_row, rows,
+              [&](hid_t type, hid_t here, hid_t there) { return H5Dread(id_, type, here, there, H5P_DEFAULT, out); });
+  }
+
+ private:
+  template <class Transfer>
+  void with_rows(const char* operation, index_t first_row, index_t rows, Transfer transfer) const {
+    const Handle there(H5Dget_space(id_));
+    std::vector<hsize_t> count = sizes(extents_), start(extents_.size(), 0);
+    count[0] = static_cast<hsize_t>(rows);
+    start[0] = static_cast<hsize_t>(first_row);
+    const Handle here(H5Screate_simple(static_cast<int>(count.size()), count.data(), nullptr));
+    file_.check(operation, name_, [&] {
+      if (H5Sselect_hyperslab(there, H5S_SELECT_SET, start.data(), nullptr, count.data(), nullptr) < 0)
+        return herr_t{-1};
+      return transfer(type_id(type_), here, there);
+    });
+  }
+
+  const File& file_;
+  std::string name_;
+  Handle id_;
+  std::vector<index_t> extents_;
+  Type type_ = Type::string;
+};
 
 File File::create(const std::string& path) {
   File file(path, -1);
@@ -251,72 +313,45 @@ void File::create_dataset(const std::string& dataset, Type type, const std::vect
   }));
 }
 
-std::vector<index_t> File::extents(const std::string& dataset) const {
-  const Handle id(open_dataset(dataset));
-  const Handle space(H5Dget_space(id));
-  std::vector<hsize_t> size(static_cast<std::size_t>(std::max(0, H5Sget_simple_extent_ndims(space))));
-  H5Sget_simple_extent_dims(space, size.data(), nullptr);
-  return {size.begin(), size.end()};
-}
+std::vector<index_t> File::extents(const std::string& dataset) const { return Dataset(*this, dataset).extents(); }
 
-File::Type File::type(const std::string& dataset) const {
-  const Handle id(open_dataset(dataset));
-  const Handle stored(H5Dget_type(id));
-  if (H5Tget_class(stored) == H5T_STRING) return Type::string;
-  if (H5Tget_class(stored) == H5T_FLOAT) return Type::float64;
-  return H5Tget_size(stored) == 1 ? Type::int8 : Type::int64;
-}
+File::Type File::type(const std::string& dataset) const { return Dataset(*this, dataset).type(); }
 
 void File::make_scale(const std::string& dataset, const std::string& dimension) {
-  const Handle id(open_dataset(dataset));
-  check("make a scale of", dataset, [&] { return H5DSset_scale(id, dimension.c_str()); });
+  const Dataset it(*this, dataset);
+  check("make a scale of", dataset, [&] { return H5DSset_scale(it.id(), dimension.c_str()); });
 }
 
 void File::attach_scale(const std::string& dataset, int axis, const std::string& scale) {
-  const Handle id(open_dataset(dataset));
-  const Handle other(open_dataset(scale));
-  check("attach a scale to", dataset, [&] { return H5DSattach_scale(id, other, static_cast<unsigned>(axis)); });
-}
-
-index_t File::row_values(const std::string& dataset) const {
-  const std::vector<index_t> size = extents(dataset);
-  return size.empty() ? 1 : product(size.begin() + 1, size.end());
+  const Dataset it(*this, dataset), other(*this, scale);
+  check("attach a scale to", dataset,
+        [&] { return H5DSattach_scale(it.id(), other.id(), static_cast<unsigned>(axis)); });
 }
 
 void File::write(const std::string& dataset, const metrics::ColumnData& data) {
-  const std::vector<index_t> size = extents(dataset);
-  const index_t values = product(size.begin(), size.end());
-  if (static_cast<index_t>(metrics::size(data)) != values || type(dataset) != type_of(data)) {
-    throw ShapeError(fmt::format("{} in '{}' takes {} values of type {}, given {} of type {}", dataset, path_, values,
-                                 static_cast<int>(type(dataset)), metrics::size(data), data.index()));
-  }
-  if (values == 0) return;
-  const Handle id(open_dataset(dataset));
-  const auto put = [&](const void* values_in) {
-    check("write", dataset,
-          [&] { return H5Dwrite(id, type_id(type_of(data)), H5S_ALL, H5S_ALL, H5P_DEFAULT, values_in); });
-  };
+  const Dataset it(*this, dataset);
+  if (static_cast<index_t>(metrics::size(data)) != it.values() || it.type() != type_of(data))
+    refuse<ShapeError>(fmt::format("{} in '{}'", dataset, path_),
+                       fmt::format("{} values of type {}", metrics::size(data), data.index()),
+                       fmt::format("{} of type {}", it.values(), static_cast<int>(it.type())));
+  if (it.values() == 0) return;
   if (const auto* texts = std::get_if<std::vector<std::string>>(&data)) {
-    std::vector<const char*> characters(texts->size());
-    std::transform(texts->begin(), texts->end(), characters.begin(),
-                   [](const std::string& text) { return text.c_str(); });
-    put(characters.data());
+    std::vector<const char*> characters;
+    for (const std::string& text : *texts) characters.push_back(text.c_str());
+    it.write(characters.data());
   } else {
-    std::visit([&](const auto& column) { put(column.data()); }, data);
+    std::visit([&](const auto& column) { it.write(column.data()); }, data);
   }
 }
 
 metrics::ColumnData File::read(const std::string& dataset) const {
-  const std::vector<index_t> size = extents(dataset);
-  const auto values = static_cast<std::size_t>(product(size.begin(), size.end()));
-  const Handle id(open_dataset(dataset));
+  const Dataset it(*this, dataset);
   const auto get = [&](auto column) {
-    column.resize(values);
-    check("read", dataset,
-          [&] { return H5Dread(id, type_id(type(dataset)), H5S_ALL, H5S_ALL, H5P_DEFAULT, column.data()); });
+    column.resize(static_cast<std::size_t>(it.values()));
+    it.read(column.data());
     return column;
   };
-  switch (type(dataset)) {
+  switch (it.type()) {
     case Type::float64:
       return get(std::vector<double>());
     case Type::int64:
@@ -335,51 +370,33 @@ metrics::ColumnData File::read(const std::string& dataset) const {
   return texts;
 }
 
-// Reads rows into `out`, or writes them from `in`.
-void File::transfer_rows(const std::string& dataset, index_t first_row, index_t rows, void* out, const void* in) const {
-  const Handle id(open_dataset(dataset));
-  const Handle there(H5Dget_space(id));
-  std::array<hsize_t, H5S_MAX_RANK> count{}, start{};
-  const int axes = H5Sget_simple_extent_dims(there, count.data(), nullptr);
-  count[0] = static_cast<hsize_t>(rows);
-  start[0] = static_cast<hsize_t>(first_row);
-  const Handle here(H5Screate_simple(axes, count.data(), nullptr));
-  const Handle type = type_id(this->type(dataset));
-  check(out != nullptr ? "read" : "write", dataset, [&] {
-    if (H5Sselect_hyperslab(there, H5S_SELECT_SET, start.data(), nullptr, count.data(), nullptr) < 0) return herr_t{-1};
-    return out != nullptr ? H5Dread(id, type, here, there, H5P_DEFAULT, out)
-                          : H5Dwrite(id, type, here, there, H5P_DEFAULT, in);
-  });
-}
-
 void File::write_rows(const std::string& dataset, index_t first_row, const metrics::ColumnData& data) {
-  const index_t values = row_values(dataset);
-  const auto given = static_cast<index_t>(metrics::size(data));
-  const index_t rows = values == 0 ? 0 : given / values;
-  const std::vector<index_t> size = extents(dataset);
-  if (size.empty() || rows * values != given || first_row < 0 || first_row + rows > size[0] ||
-      type(dataset) != type_of(data) || type_of(data) == Type::string) {
-    throw ShapeError(fmt::format(
-        "{} in '{}' has {} rows of {} values of type {}: cannot put {} values of type {} at row {}", dataset, path_,
-        size.empty() ? 0 : size[0], values, static_cast<int>(type(dataset)), given, data.index(), first_row));
-  }
+  const Dataset it(*this, dataset);
+  const index_t values = it.row_values(), given = static_cast<index_t>(metrics::size(data));
+  const index_t rows = values == 0 ? 0 : given / values, all = it.extents().empty() ? 0 : it.extents()[0];
+  if (it.extents().empty() || rows * values != given || first_row < 0 || first_row + rows > all ||
+      it.type() != type_of(data) || it.type() == Type::string)
+    refuse<ShapeError>(
+        fmt::format("{} in '{}'", dataset, path_),
+        fmt::format("{} values of type {} at row {}", given, data.index(), first_row),
+        fmt::format("whole rows of {} values of type {}, within {} rows", values, static_cast<int>(it.type()), all));
   if (rows == 0) return;
-  std::visit([&](const auto& column) { transfer_rows(dataset, first_row, rows, nullptr, column.data()); }, data);
+  std::visit([&](const auto& column) { it.write_rows(first_row, rows, column.data()); }, data);
 }
 
 void File::copy_rows(const File& source, const std::string& dataset, index_t rows) {
-  const index_t values = row_values(dataset);
-  const Type element = type(dataset);
-  if (source.type(dataset) != element || source.row_values(dataset) != values || element == Type::string) {
-    throw ShapeError(fmt::format("{} differs between '{}' and '{}'", dataset, source.path_, path_));
-  }
+  const Dataset from(source, dataset), to(*this, dataset);
+  const index_t values = to.row_values();
+  if (from.type() != to.type() || from.row_values() != values || to.type() == Type::string)
+    refuse<ShapeError>(dataset, fmt::format("it differs between '{}' and '{}'", source.path_, path_),
+                       "the same numbers in a row");
   if (values == 0) return;
-  const index_t piece = std::max<index_t>(1, copy_bytes / (values * bytes_of(element)));
-  std::vector<std::byte> buffer(static_cast<std::size_t>(std::min(piece, rows) * values * bytes_of(element)));
+  const index_t row_bytes = values * bytes_of(to.type()), piece = std::max<index_t>(1, copy_bytes / row_bytes);
+  std::vector<std::byte> buffer(static_cast<std::size_t>(std::min(piece, rows) * row_bytes));
   for (index_t row = 0; row < rows; row += piece) {
     const index_t count = std::min(piece, rows - row);
-    source.transfer_rows(dataset, row, count, buffer.data(), nullptr);
-    transfer_rows(dataset, row, count, nullptr, buffer.data());
+    from.read_rows(row, count, buffer.data());
+    to.write_rows(row, count, buffer.data());
   }
 }
 

@@ -72,12 +72,10 @@ class File {
   void close();
 
  private:
+  class Dataset;
   File(std::string path, std::int64_t id) : path_(std::move(path)), id_(id) {}
   template <class Call>
   auto check(const char* operation, const std::string& object, Call&& call) const;
-  std::int64_t open_dataset(const std::string& dataset) const;
-  void transfer_rows(const std::string& dataset, index_t first_row, index_t rows, void* out, const void* in) const;
-  index_t row_values(const std::string& dataset) const;
 
   std::string path_;
   std::int64_t id_;

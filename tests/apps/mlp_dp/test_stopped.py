@@ -89,6 +89,16 @@ def test_a_stop_during_start_up_ends_the_job(tmp_path):
     assert not output.exists()
 
 
+def test_a_hang_during_start_up_ends_the_job(tmp_path):
+    output = tmp_path / "x.h5"
+    process = start(2, output, "run.calibration=fresh", "run.hang_timeout_s=3", *LONG)
+    wait_for(output.with_name("x.h5.tmp"), process)  # it calibrates
+    subprocess.run(["kill", "-STOP", str(ranks_of(process)[-1])], check=True)
+    _, stderr = process.communicate(timeout=60)
+    assert process.returncode == 5, stderr
+    assert "run.hang_timeout_s: no progress for 3 s after step 0, in describing and calibrating the machine" in stderr
+
+
 @pytest.mark.parametrize("app", ["comm_bench", "kernel_bench"])
 def test_a_benchmark_can_be_stopped(tmp_path, app):
     binary = os.environ.get(f"PARTITA_{app.upper()}", "")
