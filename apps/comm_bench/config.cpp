@@ -7,10 +7,17 @@ namespace partita::comm_bench {
 namespace {
 
 constexpr index_t element_bytes = sizeof(float);
+constexpr index_t most_bytes = index_t{1} << 40;
+
+constexpr Named<Operation> operations[] = {
+    {"all", Operation::all}, {"ping_pong", Operation::ping_pong}, {"allreduce", Operation::allreduce}};
+constexpr Named<Algorithm> algorithms[] = {
+    {"both", Algorithm::both}, {"mpi", Algorithm::mpi}, {"ring", Algorithm::ring}};
 
 void check_size(const config::Deck& deck, const char* key, index_t bytes) {
   if (bytes % element_bytes != 0)
-    deck.reject(key, fmt::format("{} byte are no whole number of floats; give a multiple of {}", bytes, element_bytes));
+    deck.reject(key, fmt::format("{} byte are no whole number of floats", bytes),
+                fmt::format("a multiple of {}", element_bytes));
 }
 
 }  // namespace
@@ -19,38 +26,34 @@ Config read_config(driver::Session& session) {
   using config::IntRange;
   config::Deck& deck = session.deck();
   Config config;
-  config.operation =
-      deck.choice("bench.operation", config.operation,
-                  {{"all", Operation::all}, {"ping_pong", Operation::ping_pong}, {"allreduce", Operation::allreduce}},
-                  "what to measure; ping-pong is between the first and the last rank");
-  config.algorithm = deck.choice("bench.algorithm", config.algorithm,
-                                 {{"both", Algorithm::both}, {"mpi", Algorithm::mpi}, {"ring", Algorithm::ring}},
-                                 "whose all-reduce: MPI_Allreduce, our ring, or both, interleaved in random order");
-  config.min_bytes = deck.integer("bench.min_bytes", config.min_bytes, IntRange::at_least(element_bytes),
-                                  {"smallest message", "byte"});
-  config.max_bytes =
-      deck.integer("bench.max_bytes", config.max_bytes, IntRange::at_least(element_bytes), {"largest message", "byte"});
-  config.size_factor = deck.integer("bench.size_factor", config.size_factor, {2, 1 << 20}, "from one size to the next");
-  config.repeats = deck.integer("bench.repeats", config.repeats, {1, 1'000'000}, "samples of each size and algorithm");
-  config.warmup = deck.integer("bench.warmup", config.warmup, {0, 1'000'000}, "samples before them that do not count");
-  config.seed = deck.integer("bench.seed", config.seed, IntRange::at_least(0), "of the random order of algorithms");
-  const index_t chunk_kib = deck.integer("parallel.chunk_kib", config.ring.chunk_bytes / 1024, {1, 1 << 20},
-                                         {"least message of the ring", "KiB"});
+  deck.choice("bench.operation", config.operation, operations,
+              "what to measure; ping-pong is between the first and the last rank");
+  deck.choice("bench.algorithm", config.algorithm, algorithms,
+              "whose all-reduce: MPI_Allreduce, our ring, or both, interleaved in random order");
+  deck.integer("bench.min_bytes", config.min_bytes, {element_bytes, most_bytes}, {"smallest message", "byte"});
+  deck.integer("bench.max_bytes", config.max_bytes, {element_bytes, most_bytes}, {"largest message", "byte"});
+  deck.integer("bench.size_factor", config.size_factor, {2, 1 << 20}, "from one size to the next");
+  deck.integer("bench.repeats", config.repeats, {1, 1'000'000}, "samples of each size and algorithm");
+  deck.integer("bench.warmup", config.warmup, {0, 1'000'000},
+               "samples of each size and algorithm that come first and do not count");
+  deck.integer("bench.seed", config.seed, IntRange::at_least(0), "of the random order of algorithms");
+  index_t chunk_kib = config.ring.chunk_bytes / 1024;
+  deck.integer("parallel.chunk_kib", chunk_kib, {1, 1 << 20}, {"least message of the ring", "KiB"});
   config.ring.chunk_bytes = chunk_kib * 1024;
-  config.ring.most_chunks = deck.integer("parallel.most_chunks", config.ring.most_chunks, {1, 1 << 20},
-                                         "most messages that the ring cuts a segment into");
-  config.least_speed = deck.real("verify.least_speed", config.least_speed, config::RealRange::at_least(0),
-                                 "exit 3 when from 64 KiB up the ring is slower than this share of MPI's speed");
+  deck.integer("parallel.most_chunks", config.ring.most_chunks, {1, 1 << 20},
+               "most messages that the ring cuts a segment into");
+  deck.real("verify.least_speed", config.least_speed, config::RealRange::at_least(0),
+            "exit 3 when from 64 KiB up the ring is slower than this share of MPI's speed");
   config.run = driver::read_common_options(deck, "comm_bench.h5");
 
   check_size(deck, "bench.min_bytes", config.min_bytes);
   check_size(deck, "bench.max_bytes", config.max_bytes);
   if (config.max_bytes < config.min_bytes)
-    deck.reject("bench.max_bytes",
-                fmt::format("{} byte are less than bench.min_bytes = {}", config.max_bytes, config.min_bytes));
+    deck.reject("bench.max_bytes", fmt::format("{} byte", config.max_bytes),
+                fmt::format("at least bench.min_bytes = {}", config.min_bytes));
   if (config.least_speed > 0 && (config.algorithm != Algorithm::both || config.operation == Operation::ping_pong))
-    deck.reject("verify.least_speed",
-                "compares the two all-reduces; let bench.algorithm and bench.operation measure both");
+    deck.reject("verify.least_speed", "it compares the two all-reduces, and not both are measured",
+                "bench.algorithm = \"both\" and an operation with all-reduces");
   return config;
 }
 

@@ -163,10 +163,6 @@ std::string Deck::choice(std::string_view key, const std::string& fallback, cons
 
 bool Deck::given(std::string_view key) const { return find(key) != nullptr; }
 
-void Deck::reject(std::string_view key, const std::string& message) const {
-  throw UsageError(place(key) + ": " + message);
-}
-
 void Deck::reject(std::string_view key, const std::string& found, const std::string& expected) const {
   refuse<UsageError>(place(key), found, expected);
 }
@@ -178,7 +174,7 @@ void Deck::finish() const {
     if (std::ranges::find(keys, user.key) != keys.end()) continue;
     if (!is_table(user.key)) throw UsageError(place(user.key) + ": unknown key" + did_you_mean(user.key, keys) + hint);
     if (!user.empty_table) {
-      throw UsageError(place(user.key) + ": given " + user.value.shown + ": expected a table of keys" + hint);
+      refuse<UsageError>(place(user.key), "given " + user.value.shown, "a table of keys" + hint);
     }
   }
 }
@@ -245,7 +241,7 @@ const Given* Deck::find(std::string_view key) const {
 const Given* Deck::look_up(std::string_view key, bool has_fallback, const std::string& expected) const {
   const Given* user = find(key);
   if (!user && !has_fallback && !blank_) {
-    throw UsageError((name_.empty() ? "" : name_ + ": ") + std::string(key) + ": missing: expected " + expected);
+    refuse<UsageError>((name_.empty() ? "" : name_ + ": ") + std::string(key), "missing", expected);
   }
   return user;
 }

@@ -106,26 +106,11 @@ class Deck {
   template <class Enum>
   requires std::is_enum_v<Enum> Enum choice(std::string_view key, Enum& option,
                                             std::span<const Named<std::type_identity_t<Enum>>> names, const Doc& doc) {
-    std::vector<std::pair<std::string, Enum>> allowed;
-    for (const auto& [name, value] : names) allowed.emplace_back(name, value);
-    const Enum fallback = option;
-    return option = choice(key, fallback, allowed, doc);
-  }
-
-  template <class Enum>
-  requires std::is_enum_v<Enum> Enum
-  choice(std::string_view key, Enum fallback,
-         const std::vector<std::pair<std::string, std::type_identity_t<Enum>>>& allowed, const Doc& doc) {
-    std::vector<std::string> names;
-    std::string fallback_name;
-    for (const auto& [name, value] : allowed) {
-      names.push_back(name);
-      if (value == fallback) fallback_name = name;
-    }
-    const std::string chosen = choice(key, fallback_name, names, doc);
-    for (const auto& [name, value] : allowed) {
-      if (name == chosen) return value;
-    }
+    std::vector<std::string> words;
+    for (const auto& [name, value] : names) words.emplace_back(name);
+    const std::string chosen = choice(key, std::string(name_of(names, option)), words, doc);
+    for (const auto& [name, value] : names)
+      if (name == chosen) return option = value;
     throw Error("deck: " + std::string(key) + ": the default is none of the choices");
   }
 
@@ -133,7 +118,6 @@ class Deck {
   bool given(std::string_view key) const;
 
   /// For checks that involve more than one key: UsageError that points at this one.
-  [[noreturn]] void reject(std::string_view key, const std::string& message) const;
   [[noreturn]] void reject(std::string_view key, const std::string& found, const std::string& expected) const;
 
   /// After all keys are read.

@@ -11,10 +11,11 @@ namespace {
 void check_images(const char* function, const DeviceImages& images, index_t features) {
   if (images.pixels.extent_int(0) != images.labels.extent_int(0) ||
       images.pixels.extent(1) != static_cast<std::size_t>(features)) {
-    throw ShapeError(std::string(function) + ": images are " +
-                     detail::extents(images.pixels.extent(0), images.pixels.extent(1)) + " with " +
-                     std::to_string(images.labels.extent(0)) + " labels, x has " + std::to_string(features) +
-                     " columns: expected images (N, F), N labels and x (B, F)");
+    refuse<ShapeError>(function,
+                       "images are " + detail::extents(images.pixels.extent(0), images.pixels.extent(1)) + " with " +
+                           std::to_string(images.labels.extent(0)) + " labels, x has " + std::to_string(features) +
+                           " columns",
+                       "images (N, F), N labels and x (B, F)");
   }
 }
 
@@ -80,8 +81,10 @@ void gather_batch(const Exec& exec, const Normalisation& normalisation, const De
   detail::check_rows("gather_batch", sampler, rows, x.extent(0), label.extent(0));
   check_images("gather_batch", images, static_cast<index_t>(x.extent(1)));
   if (sampler.samples() != static_cast<index_t>(images.pixels.extent(0))) {
-    throw ShapeError("gather_batch: the sampler draws from " + std::to_string(sampler.samples()) +
-                     " samples, images holds " + std::to_string(images.pixels.extent(0)));
+    refuse<ShapeError>("gather_batch",
+                       "the sampler draws from " + std::to_string(sampler.samples()) + " samples, images holds " +
+                           std::to_string(images.pixels.extent(0)),
+                       "the same number");
   }
   if (rows.extent == 0) return;
   gather(exec, "partita::data::gather_batch", PixelMap(normalisation), images,
@@ -95,8 +98,8 @@ void gather_rows(const Exec& exec, const Normalisation& normalisation, const Dev
   check_images("gather_rows", images, static_cast<index_t>(x.extent(1)));
   detail::check_labels("gather_rows", x.extent(0), label.extent(0));
   if (first < 0 || first + B > static_cast<index_t>(images.pixels.extent(0))) {
-    throw ShapeError("gather_rows: samples [" + std::to_string(first) + ", " + std::to_string(first + B) + ") of " +
-                     std::to_string(images.pixels.extent(0)));
+    refuse<ShapeError>("gather_rows", "samples are [" + std::to_string(first) + ", " + std::to_string(first + B) + ")",
+                       "a part of the " + std::to_string(images.pixels.extent(0)) + " that there are");
   }
   if (B == 0) return;
   gather(exec, "partita::data::gather_rows", PixelMap(normalisation), images, detail::PickInOrder{first}, x, label);

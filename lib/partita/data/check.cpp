@@ -10,23 +10,22 @@ std::string extents(std::size_t rows, std::size_t columns) {
 }
 
 void check_labels(const char* function, std::size_t x_rows, std::size_t label_rows) {
-  if (label_rows != x_rows) {
-    throw ShapeError(std::string(function) + ": label has " + std::to_string(label_rows) + " rows, x has " +
-                     std::to_string(x_rows) + ": expected x (B, F) and label (B) with the same B");
-  }
+  if (label_rows != x_rows)
+    refuse<ShapeError>(function, "label has " + std::to_string(label_rows) + " rows, x has " + std::to_string(x_rows),
+                       "x (B, F) and label (B) with the same B");
 }
 
 void check_rows(const char* function, const Sampler& sampler, Slice rows, std::size_t x_rows, std::size_t label_rows) {
   check_labels(function, x_rows, label_rows);
-  if (rows.extent != static_cast<index_t>(x_rows)) {
-    throw ShapeError(std::string(function) + ": x has " + std::to_string(x_rows) + " rows, the slice has " +
-                     std::to_string(rows.extent));
-  }
-  if (rows.global != sampler.batch() || rows.offset < 0 || rows.extent < 0 || rows.end() > rows.global) {
-    throw ShapeError(std::string(function) + ": rows [" + std::to_string(rows.offset) + ", " +
-                     std::to_string(rows.end()) + ") of " + std::to_string(rows.global) +
-                     ": expected a part of the sampler's batch of " + std::to_string(sampler.batch()));
-  }
+  if (rows.extent != static_cast<index_t>(x_rows))
+    refuse<ShapeError>(function,
+                       "x has " + std::to_string(x_rows) + " rows, the slice has " + std::to_string(rows.extent),
+                       "the same number");
+  if (rows.global != sampler.batch() || rows.offset < 0 || rows.extent < 0 || rows.end() > rows.global)
+    refuse<ShapeError>(function,
+                       "rows are [" + std::to_string(rows.offset) + ", " + std::to_string(rows.end()) + ") of " +
+                           std::to_string(rows.global),
+                       "a part of the sampler's batch of " + std::to_string(sampler.batch()));
 }
 
 }  // namespace partita::data::detail

@@ -70,9 +70,11 @@ void generate(const Exec& exec, const char* kernel, const Generator generator, c
 
 void check_features(const char* function, const SyntheticOptions& options, std::size_t columns) {
   if (static_cast<std::size_t>(options.features) != columns || options.features < 1 || options.classes < 1) {
-    throw ShapeError(std::string(function) + ": x has " + std::to_string(columns) + " columns, options say " +
-                     std::to_string(options.features) + " features in " + std::to_string(options.classes) +
-                     " classes: expected x (B, F) with F features, F >= 1, classes >= 1");
+    refuse<ShapeError>(function,
+                       "x has " + std::to_string(columns) + " columns, options say " +
+                           std::to_string(options.features) + " features in " + std::to_string(options.classes) +
+                           " classes",
+                       "x (B, F) with F features, F >= 1, classes >= 1");
   }
 }
 

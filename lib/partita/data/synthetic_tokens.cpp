@@ -48,9 +48,10 @@ void generate(const Exec& exec, const char* kernel, const Speaker speaker, const
 void check(const char* function, const SyntheticTokensOptions& options, const Matrix<std::int32_t>& tokens,
            const Vector<std::int32_t>& label) {
   if (label.extent(0) != tokens.size() || options.V < 1)
-    throw ShapeError(std::string(function) + ": tokens is " + detail::extents(tokens.extent(0), tokens.extent(1)) +
-                     ", label has " + std::to_string(label.extent(0)) + " elements, V is " + std::to_string(options.V) +
-                     ": expected a label for each token and V >= 1");
+    refuse<ShapeError>(function,
+                       "tokens is " + detail::extents(tokens.extent(0), tokens.extent(1)) + ", label has " +
+                           std::to_string(label.extent(0)) + " elements, V is " + std::to_string(options.V),
+                       "a label for each token and V >= 1");
 }
 
 }  // namespace

@@ -80,8 +80,9 @@ RecordFile::RecordFile(RecordFile&&) noexcept = default;
 void RecordFile::write_steps(const metrics::StepRows& rows) {
   rows.check(header_.ranks.size(), header_.phases.size());
   if (rows.first_step != steps_written_ || rows.first_step + rows.count > header_.steps) {
-    throw ShapeError(fmt::format("RecordFile: rows {} .. {} given, expected rows from {} on, {} in all",
-                                 rows.first_step, rows.first_step + rows.count - 1, steps_written_, header_.steps));
+    refuse<ShapeError>("RecordFile",
+                       fmt::format("rows {} .. {} are given", rows.first_step, rows.first_step + rows.count - 1),
+                       fmt::format("rows from {} on, {} in all", steps_written_, header_.steps));
   }
   if (rows.count == 0) return;
   for (const Slab& slab : step_slabs(header_, rows))
@@ -97,9 +98,8 @@ void RecordFile::write_steps(const metrics::StepRows& rows) {
 void RecordFile::write_events(std::span<const metrics::EventRow> rows, index_t dropped) {
   const index_t written = events_written_ + static_cast<index_t>(rows.size());
   if (written > header_.events.capacity) {
-    throw ShapeError(fmt::format("RecordFile: {} events given, expected at most {}: {} are written, {} in all",
-                                 rows.size(), header_.events.capacity - events_written_, events_written_,
-                                 header_.events.capacity));
+    refuse<ShapeError>("RecordFile", fmt::format("{} events are given, {} are written", rows.size(), events_written_),
+                       fmt::format("at most {} in all", header_.events.capacity));
   }
   for (const Slab& slab : event_slabs(events_written_, rows))
     part_->write_rows("/events/" + slab.column, slab.first_row, slab.data);

@@ -41,8 +41,9 @@ std::vector<T> collect_ranks(const std::vector<Row>& rows, std::size_t ranks, st
   for (const Row& row : rows) {
     const std::vector<T>& part = row.*member;
     if (part.size() != ranks) {
-      throw ShapeError(fmt::format("Record: {} of {} {} has {} values, expected one for each of {} ranks", name,
-                                   row.operation, row.algorithm, part.size(), ranks));
+      refuse<ShapeError>("Record",
+                         fmt::format("{} of {} {} has {} values", name, row.operation, row.algorithm, part.size()),
+                         fmt::format("one for each of {} ranks", ranks));
     }
     values.insert(values.end(), part.begin(), part.end());
   }
@@ -113,8 +114,8 @@ Table ranks(const Record& record) {
     std::vector<std::int64_t> coordinates;
     for (const Info& row : rows) {
       if (row.coordinates.size() != record.mesh_axes.size()) {
-        throw ShapeError(fmt::format("Record: a rank has {} coordinates, expected {} (mesh_axes)",
-                                     row.coordinates.size(), record.mesh_axes.size()));
+        refuse<ShapeError>("Record", fmt::format("a rank has {} coordinates", row.coordinates.size()),
+                           fmt::format("one for each of {} mesh_axes", record.mesh_axes.size()));
       }
       coordinates.insert(coordinates.end(), row.coordinates.begin(), row.coordinates.end());
     }

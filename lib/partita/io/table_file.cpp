@@ -19,7 +19,8 @@ std::string find_scale(File& file, const std::string& group, const std::string& 
   if (file.exists(here)) return here;
   const std::string root = "/" + dimension;
   if (!file.exists(root)) {
-    throw ShapeError(fmt::format("{}: no scale gives dimension {} its extent", join(group, column), dimension));
+    refuse<ShapeError>(join(group, column), fmt::format("no scale gives dimension {} its extent", dimension),
+                       "one in the group or at the root");
   }
   file.link(root, here);
   return here;

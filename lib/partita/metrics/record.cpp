@@ -10,12 +10,12 @@ namespace partita::metrics {
 void StepRows::check(std::size_t ranks, std::size_t phases) const {
   const auto require = [&](const char* name, std::size_t size, std::size_t expected, const char* shape) {
     if (size != expected) {
-      throw ShapeError(fmt::format("StepRows: {} has {} values, expected {} = {} (count {}, ranks {}, phases {})", name,
-                                   size, expected, shape, count, ranks, phases));
+      refuse<ShapeError>("StepRows", fmt::format("{} has {} values", name, size),
+                         fmt::format("{} = {} (count {}, ranks {}, phases {})", expected, shape, count, ranks, phases));
     }
   };
   if (first_step < 0 || count < 0) {
-    throw ShapeError(fmt::format("StepRows: first_step {} and count {} must not be negative", first_step, count));
+    refuse<ShapeError>("StepRows", fmt::format("first_step is {}, count {}", first_step, count), "neither below 0");
   }
   const auto n = static_cast<std::size_t>(count);
   require("phase_s", phase_s.size(), n * ranks * phases, "count x ranks x phases");

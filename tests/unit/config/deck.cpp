@@ -14,6 +14,7 @@ using namespace partita::config;
 using partita::testing::caught;
 
 enum class Allreduce { mpi, ring };
+constexpr Named<Allreduce> allreduces[] = {{"mpi", Allreduce::mpi}, {"ring", Allreduce::ring}};
 
 // What an app does: every getter once.
 struct Settings {
@@ -31,8 +32,7 @@ struct Settings {
     deterministic = deck.boolean("train.deterministic", false, "same bits on any number of ranks");
     path = deck.text("output.path", "run.h5", "record to write");
     hidden = deck.integers("model.hidden", std::vector<index_t>{32}, IntRange::at_least(1), "widths");
-    allreduce = deck.choice("parallel.allreduce", Allreduce::mpi, {{"mpi", Allreduce::mpi}, {"ring", Allreduce::ring}},
-                            "algorithm");
+    deck.choice("parallel.allreduce", allreduce, allreduces, "algorithm");
     mode = deck.choice("run.mode", "train", {"train", "infer"}, "what to run");
   }
 };
@@ -81,7 +81,6 @@ TEST(deck, the_deck_beats_defaults_and_overrides_beat_the_deck) {
 }
 
 TEST(deck, a_key_that_is_bound_takes_its_default_from_the_option_and_puts_the_value_there) {
-  static constexpr Named<Allreduce> names[] = {{"mpi", Allreduce::mpi}, {"ring", Allreduce::ring}};
   struct Options {
     index_t steps = 3;
     double rate = 0.5;
@@ -97,7 +96,7 @@ TEST(deck, a_key_that_is_bound_takes_its_default_from_the_option_and_puts_the_va
     deck.boolean("tied", options.tied, "");
     deck.text("path", options.path, "");
     deck.integers("hidden", options.hidden, {}, "");
-    EXPECT_EQ(deck.choice("allreduce", options.allreduce, names, ""), options.allreduce);
+    EXPECT_EQ(deck.choice("allreduce", options.allreduce, allreduces, ""), options.allreduce);
     deck.finish();
     return std::pair(options, deck.resolved());
   };
@@ -207,16 +206,13 @@ TEST(deck, a_key_without_default_must_be_given) {
 TEST(deck, reject_points_at_the_key) {
   const auto rejected = [](Deck deck) {
     Settings{deck};
-    return caught<UsageError>([&] { deck.reject("train.steps", "too many for this machine"); });
+    return caught<UsageError>([&] { deck.reject("train.steps", "too many for this machine", "fewer"); });
   };
-  EXPECT_EQ(rejected(parse("[train]\nsteps = 5\n")), "d.toml:2: train.steps: too many for this machine");
-  EXPECT_EQ(rejected(parse("", {"train.steps=5"})), "--set train.steps=5: too many for this machine");
-  EXPECT_EQ(rejected(parse("")), "d.toml: train.steps (default 20): too many for this machine");
-  EXPECT_EQ(rejected(Deck::parse("", "", {})), "train.steps (default 20): too many for this machine");
-  Deck deck = parse("[train]\nsteps = 5\n");
-  Settings{deck};
-  EXPECT_EQ(caught<UsageError>([&] { deck.reject("train.steps", "too many", "fewer"); }),
-            "d.toml:2: train.steps: too many: expected fewer");
+  EXPECT_EQ(rejected(parse("[train]\nsteps = 5\n")),
+            "d.toml:2: train.steps: too many for this machine: expected fewer");
+  EXPECT_EQ(rejected(parse("", {"train.steps=5"})), "--set train.steps=5: too many for this machine: expected fewer");
+  EXPECT_EQ(rejected(parse("")), "d.toml: train.steps (default 20): too many for this machine: expected fewer");
+  EXPECT_EQ(rejected(Deck::parse("", "", {})), "train.steps (default 20): too many for this machine: expected fewer");
 }
 
 TEST(deck, resolved_reproduces_the_run) {

@@ -88,22 +88,23 @@ TYPED_TEST(batch, extents_that_do_not_fit_are_named) {
   EXPECT_EQ(message(sampler, {0, 4, 8}, x, label), "nothing was thrown");
   EXPECT_EQ(message(sampler, {0, 4, 8}, x, few),
             "gather_batch: label has 3 rows, x has 4: expected x (B, F) and label (B) with the same B");
-  EXPECT_EQ(message(sampler, {0, 5, 8}, x, label), "gather_batch: x has 4 rows, the slice has 5");
+  EXPECT_EQ(message(sampler, {0, 5, 8}, x, label),
+            "gather_batch: x has 4 rows, the slice has 5: expected the same number");
   EXPECT_EQ(message(sampler, {0, 4, 9}, x, label),
-            "gather_batch: rows [0, 4) of 9: expected a part of the sampler's batch of 8");
+            "gather_batch: rows are [0, 4) of 9: expected a part of the sampler's batch of 8");
   EXPECT_EQ(message(sampler, {5, 4, 8}, x, label),
-            "gather_batch: rows [5, 9) of 8: expected a part of the sampler's batch of 8");
+            "gather_batch: rows are [5, 9) of 8: expected a part of the sampler's batch of 8");
   EXPECT_EQ(message(sampler, {0, 4, 8}, narrow, label),
             "gather_batch: images are (23, 15) with 23 labels, x has 14 columns: expected images (N, F), N labels and "
             "x (B, F)");
   EXPECT_EQ(message(Sampler(5, N + 1, 8), {0, 4, 8}, x, label),
-            "gather_batch: the sampler draws from 24 samples, images holds 23");
+            "gather_batch: the sampler draws from 24 samples, images holds 23: expected the same number");
   const auto rows_message = [&](index_t first) {
     return caught<ShapeError>([&] { gather_rows(this->exec_, this->normalisation_, this->images_, first, x, label); });
   };
   EXPECT_EQ(rows_message(19), "nothing was thrown");
-  EXPECT_EQ(rows_message(20), "gather_rows: samples [20, 24) of 23");
-  EXPECT_EQ(rows_message(-1), "gather_rows: samples [-1, 3) of 23");
+  EXPECT_EQ(rows_message(20), "gather_rows: samples are [20, 24): expected a part of the 23 that there are");
+  EXPECT_EQ(rows_message(-1), "gather_rows: samples are [-1, 3): expected a part of the 23 that there are");
 }
 
 }  // namespace

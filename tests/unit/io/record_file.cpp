@@ -141,7 +141,7 @@ TEST(record_file, rows_come_in_order_and_no_more_than_were_announced) {
   out.write_steps(make_rows(0, 2));
   EXPECT_THROW(out.write_steps(make_rows(0, 2)), ShapeError);
   EXPECT_EQ(caught<ShapeError>([&] { out.write_steps(make_rows(2, 5)); }),
-            "RecordFile: rows 2 .. 6 given, expected rows from 2 on, 6 in all");
+            "RecordFile: rows 2 .. 6 are given: expected rows from 2 on, 6 in all");
   EXPECT_EQ(out.steps_written(), 2);
 }
 
@@ -199,7 +199,7 @@ TEST(record_file, events_are_in_the_part_as_they_come_and_alone_in_the_end) {
     EXPECT_EQ(std::get<Integers>(part.read("/events/bytes")), (Integers{0, 10, 20, 0}));
   }
   EXPECT_EQ(caught<ShapeError>([&] { out.write_events(make_events(3, 2), 5); }),
-            "RecordFile: 2 events given, expected at most 1: 3 are written, 4 in all");
+            "RecordFile: 2 events are given, 3 are written: expected at most 4 in all");
   out.finish(make_record(), true, "done");  // whoever ends it need not know of them
   const File file = File::open(folder / "x.h5");
   EXPECT_EQ(std::get<Integers>(file.read("/events/step")), (Integers{1, 1, 2}));
@@ -239,7 +239,7 @@ TEST(record_file, a_dimension_nobody_knows_is_named) {
   metrics::Record record = make_record();
   record.tables = {{.group = "/strategy", .columns = {{"x", {"stage"}, Reals{1}}}}};
   EXPECT_EQ(caught<ShapeError>([&] { io::write_record(folder / "x.h5", record); }),
-            "/strategy/x: no scale gives dimension stage its extent");
+            "/strategy/x: no scale gives dimension stage its extent: expected one in the group or at the root");
   EXPECT_FALSE(exists(folder / "x.h5.part"));
   EXPECT_FALSE(exists(folder / "x.h5.tmp"));
 }

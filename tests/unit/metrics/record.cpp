@@ -41,7 +41,7 @@ TEST(record, rows_that_fit_pass) { EXPECT_NO_THROW(fitting().check(3, 2)); }
 
 TEST(record, a_misfit_is_named_with_both_extents) {
   EXPECT_EQ(complaint([](StepRows& rows) { rows.phase_s.pop_back(); }),
-            "StepRows: phase_s has 11 values, expected 12 = count x ranks x phases (count 2, ranks 3, phases 2)");
+            "StepRows: phase_s has 11 values: expected 12 = count x ranks x phases (count 2, ranks 3, phases 2)");
   EXPECT_NE(complaint([](StepRows& rows) { rows.start_ns.clear(); }).find("start_ns has 0"), std::string::npos);
   EXPECT_NE(complaint([](StepRows& rows) { rows.end_ns.push_back(0); }).find("end_ns has 7"), std::string::npos);
   EXPECT_NE(complaint([](StepRows& rows) { rows.loss.clear(); }).find("loss has 0"), std::string::npos);
@@ -49,7 +49,7 @@ TEST(record, a_misfit_is_named_with_both_extents) {
   EXPECT_NE(complaint([](StepRows& rows) { rows.samples.clear(); }).find("samples has 0"), std::string::npos);
   EXPECT_NE(complaint([](StepRows& rows) { rows.warmup.clear(); }).find("warmup has 0"), std::string::npos);
   EXPECT_NE(complaint([](StepRows& rows) { rows.flushed.clear(); }).find("flushed has 0"), std::string::npos);
-  EXPECT_NE(complaint([](StepRows& rows) { rows.first_step = -1; }).find("first_step -1"), std::string::npos);
+  EXPECT_NE(complaint([](StepRows& rows) { rows.first_step = -1; }).find("first_step is -1"), std::string::npos);
 }
 
 TEST(record, class_names_are_those_of_the_format) {
