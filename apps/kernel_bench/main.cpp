@@ -32,7 +32,7 @@ int main(int argc, char** argv) {
     kernel_bench::Config config = kernel_bench::read_config(session);
     if (session.settled(config.run)) return ExitCode::done;
     for (std::size_t i = 1; i < google.size(); ++i) config.run.command += std::string(" ") + google[i];
-    if (env.size() > 1) throw UsageError("kernel_bench: measures one rank; start it without mpiexec, or with -n 1");
+    if (env.size() > 1) refuse<UsageError>("kernel_bench", "measures one rank", "no mpiexec, or -n 1");
 
     // 3. The suite, and the roof that it is held against.
     kernels::Context context(Exec(), config.kernels);
