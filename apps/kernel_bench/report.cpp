@@ -61,9 +61,8 @@ metrics::Table peaks_table(const Peaks& peaks) {
 
 ExitCode Report::finish(const std::vector<Measured>& all, const Peaks& peaks, driver::Verdict to) {
   if (all.empty())
-    throw UsageError(
-        "kernel_bench: Google Benchmark reported no single run, and those are what the record keeps; leave out flags "
-        "such as --benchmark_display_aggregates_only");
+    refuse<UsageError>("kernel_bench", "Google Benchmark reported no single run, and those are what the record keeps",
+                       "no flag such as --benchmark_display_aggregates_only");
   const auto rate = [](const char* metric, double value, const char* unit) {
     return metrics::SummaryRow{metric, value,  metrics::not_a_number, metrics::not_a_number,
                                8,      "rate", "within run",          unit};

@@ -71,12 +71,13 @@ std::vector<Measured> run(const Suite& suite, kernels::Context& context, const P
   arguments.push_back(nullptr);
   benchmark::Initialize(&count, arguments.data());
   if (count > 1)
-    throw UsageError(fmt::format("kernel_bench: {}: Google Benchmark does not know this flag", arguments[1]));
+    refuse<UsageError>("kernel_bench", fmt::format("{}: Google Benchmark does not know this flag", arguments[1]),
+                       "one of --help");
   Keeper keeper(std::move(known));
   if (benchmark::RunSpecifiedBenchmarks(&keeper) == 0)
-    throw UsageError(
-        fmt::format("kernel_bench: --benchmark_filter={} matches no benchmark; --benchmark_list_tests lists them",
-                    benchmark::GetBenchmarkFilter()));
+    refuse<UsageError>("kernel_bench",
+                       fmt::format("--benchmark_filter={} matches no benchmark", benchmark::GetBenchmarkFilter()),
+                       "one of --benchmark_list_tests");
   std::erase_if(all, [](const Measured& one) { return one.time_s.empty(); });
   return all;
 }
