@@ -11,7 +11,7 @@ constexpr index_t most_bytes = index_t{1} << 40;
 
 constexpr Named<Operation> operations[] = {
     {"all", Operation::all}, {"ping_pong", Operation::ping_pong}, {"allreduce", Operation::allreduce}};
-constexpr Named<Algorithm> algorithms[] = {
+constexpr Named<Algorithm> algorithm_words[] = {
     {"both", Algorithm::both}, {"mpi", Algorithm::mpi}, {"ring", Algorithm::ring}};
 
 void check_size(const config::Deck& deck, const char* key, index_t bytes) {
@@ -28,7 +28,7 @@ Config read_config(driver::Session& session) {
   Config config;
   deck.choice("bench.operation", config.operation, operations,
               "what to measure; ping-pong is between the first and the last rank");
-  deck.choice("bench.algorithm", config.algorithm, algorithms,
+  deck.choice("bench.algorithm", config.algorithm, algorithm_words,
               "whose all-reduce: MPI_Allreduce, our ring, or both, interleaved in random order");
   deck.integer("bench.min_bytes", config.min_bytes, {element_bytes, most_bytes}, {"smallest message", "byte"});
   deck.integer("bench.max_bytes", config.max_bytes, {element_bytes, most_bytes}, {"largest message", "byte"});

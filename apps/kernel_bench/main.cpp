@@ -34,7 +34,8 @@ int main(int argc, char** argv) {
                             "Kernels and training steps, timed by Google Benchmark (--benchmark_...)", false);
     kernel_bench::Config config = kernel_bench::read_config(session);
     if (session.settled(config.run)) return ExitCode::done;
-    for (std::size_t i = 1; i < google.size(); ++i) config.run.command += std::string(" ") + google[i];
+    session.start(config.run);
+    for (std::size_t i = 1; i < google.size(); ++i) config.run.origin.command += " " + driver::quoted(google[i]);
     if (env.size() > 1) refuse<UsageError>("kernel_bench", "measures one rank", "no mpiexec, or -n 1");
 
     // 3. The suite, and the roof that it is held against.

@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
+#include <partita/comm/environment.hpp>
+
 #include <dlfcn.h>
 #include <fcntl.h>
 #include <unistd.h>
