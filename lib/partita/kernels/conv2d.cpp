@@ -216,6 +216,30 @@ void weights_in_blocks(Context& context, const WeightSums<Scalar>& sums, const B
                        StoreSums<Sum>{root + F * kernel, 1, adds, db.data(), 1});
 }
 
+/// dW over all rows, by the vendor or by us.
+template <class Scalar>
+void weights_by_choice(Context& context, const WeightSums<Scalar>& sums, Store store, const ConstMatrix<Scalar>& x,
+                       const ConstMatrix<Scalar>& dy, const Matrix<accumulate_t<Scalar>>& dW) {
+  static const std::string trial_label = "partita::kernels::conv2d_backward_weights::trial";
+  const Conv2dShape& s = sums.s;
+  const OutputRows all{0, s.out_rows()};
+  using Sum = accumulate_t<Scalar>;
+  const auto into = [&, store](const Matrix<Sum>& to) {
+    return [&, store, to](Backend by) {
+      if constexpr (std::is_same_v<Scalar, float>)
+        if (by == Backend::vendor) return context.conv_vendor().backward_weights(context, s, store, x, dy, to);
+      sums.weights(all, store, context.scratch(sums.weights_bytes(all)), to.data(), index_t(to.stride(0)));
+      return true;
+    };
+  };
+  // What is added to must be added to once: a trial has its own.
+  const auto make_trial = [&] {
+    return into(Matrix<Sum>(Kokkos::view_alloc(context.exec(), trial_label), dW.extent(0), dW.extent(1)));
+  };
+  backend::run_chosen<Scalar>(context, shape_of(Call::conv2d_backward_weights, x.extent(0), s),
+                              vendor_convolves(s, x, dy, dW), into(dW), make_trial);
+}
+
 }  // namespace
 
 template <class Scalar>
@@ -261,7 +285,6 @@ void conv2d_backward_weights(Context& context, const Conv2dShape& s, const Block
                              std::type_identity_t<Matrix<accumulate_t<Scalar>>> dW,
                              std::type_identity_t<Vector<accumulate_t<Scalar>>> db) {
   static const ConvLabels labels("partita::kernels::conv2d_backward_weights");
-  static const std::string trial_label = "partita::kernels::conv2d_backward_weights::trial";
   require_convolved("conv2d_backward_weights", s, "x", x, "dy", dy);
   require_weights("conv2d_backward_weights", s, "dW", dW);
   require_bias("conv2d_backward_weights", s, "db", db);
@@ -275,21 +298,7 @@ void conv2d_backward_weights(Context& context, const Conv2dShape& s, const Block
   if (rows.leaves > 1) return weights_in_blocks<Scalar>(context, sums, rows, store, dW, db);
   const OutputRows all{0, s.out_rows()};
   if (db.extent(0) > 0) sums.bias(all, store, context.scratch(sums.bias_bytes()), db.data());
-  using Sum = accumulate_t<Scalar>;
-  const auto into = [&, store](const Matrix<Sum>& to) {
-    return [&, store, to](Backend by) {
-      if constexpr (std::is_same_v<Scalar, float>)
-        if (by == Backend::vendor) return context.conv_vendor().backward_weights(context, s, store, x, dy, to);
-      sums.weights(all, store, context.scratch(sums.weights_bytes(all)), to.data(), index_t(to.stride(0)));
-      return true;
-    };
-  };
-  // What is added to must be added to once: a trial has its own.
-  const auto make_trial = [&] {
-    return into(Matrix<Sum>(Kokkos::view_alloc(context.exec(), trial_label), dW.extent(0), dW.extent(1)));
-  };
-  backend::run_chosen<Scalar>(context, shape_of(Call::conv2d_backward_weights, x.extent(0), s),
-                              vendor_convolves(s, x, dy, dW), into(dW), make_trial);
+  weights_by_choice<Scalar>(context, sums, store, x, dy, dW);
 }
 
 #define PARTITA_INSTANTIATE(Scalar)                                                                                   \
