@@ -149,8 +149,8 @@ std::string Report::figure_of_merit(const std::vector<Series>& all) const {
 
 ExitCode Report::finish(const std::vector<Series>& all) {
   const driver::Verification verdict = verify(all);
-  bench_.record().tables = tables(all, env_.size());
-  bench_.record().summary = summary(all, env_.size());
+  bench_.results().tables = tables(all, env_.size());
+  bench_.results().summary = summary(all, env_.size());
   return bench_.finish(verdict, figure_of_merit(all));
 }
 

@@ -67,10 +67,10 @@ ExitCode Report::finish(const std::vector<Measured>& all, const Peaks& peaks, dr
     return metrics::SummaryRow{metric, value,  metrics::not_a_number, metrics::not_a_number,
                                8,      "rate", "within run",          unit};
   };
-  metrics::Record& record = bench_.record();
-  record.tables = {kernels_table(all, peaks), peaks_table(peaks)};
-  record.summary = {rate("gemm_flop_per_s", peaks.flop_per_s, "1/s"),
-                    rate("triad_byte_per_s", peaks.byte_per_s, "byte/s")};
+  metrics::RunResults& results = bench_.results();
+  results.tables = {kernels_table(all, peaks), peaks_table(peaks)};
+  results.summary = {rate("gemm_flop_per_s", peaks.flop_per_s, "1/s"),
+                     rate("triad_byte_per_s", peaks.byte_per_s, "byte/s")};
   return bench_.finish(
       {peaks.wrong.empty(),
        peaks.wrong.empty() ? fmt::format("the peaks' sums are right, {} benchmarks ran", all.size()) : peaks.wrong},

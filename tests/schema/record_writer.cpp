@@ -35,8 +35,8 @@ double grad_norm(index_t step) { return 0.5 * static_cast<double>(1 + step); }
 constexpr index_t parts = 2, units = 3;  // event k of a rank and step: part k % 2, unit k % 3
 double loss(index_t step) { return 1.0 / static_cast<double>(1 + step); }
 
-metrics::Record make_record(index_t steps, index_t ranks, index_t events) {
-  metrics::Record record;
+metrics::RunHeader make_header(index_t steps, index_t ranks, index_t events) {
+  metrics::RunHeader record;
   record.attributes = {{"app", "record_writer"}, {"strategy", "none"}, {"run_uuid", "0"}};
   record.deck_toml = "# a comment with an umlaut: \u00e4\n[train]\nsteps = 3\n";
   record.environment = {{"host", "here"}, {"compiler", "g++"}};
@@ -94,8 +94,8 @@ std::vector<metrics::EventRow> make_events(index_t first, index_t count, index_t
   return rows;
 }
 
-void add_results(metrics::Record& record, const metrics::StepSeries& series) {
-  const std::size_t ranks = record.ranks.size();
+metrics::RunResults make_results(const metrics::StepSeries& series, std::size_t ranks) {
+  metrics::RunResults record;
   record.traffic = {{.operation = "allreduce",
                      .algorithm = "ring",
                      .axis = "data",
@@ -108,12 +108,12 @@ void add_results(metrics::Record& record, const metrics::StepSeries& series) {
   record.evaluation = {{.step = 1, .loss = 2.0, .accuracy = 0.1, .samples = 10},
                        {.step = 2, .loss = 1.0, .accuracy = 0.5, .samples = 10}};
   record.summary = series.summary();
-  const std::vector<double> compute_s = series.compute_s();
-  for (std::size_t r = 0; r < ranks; ++r) record.ranks[r].compute_s = compute_s[r];
+  record.compute_s = series.compute_s();
   record.tables = {
       {.group = "/strategy",
        .scales = {metrics::index_scale("staleness", 3, "updates missed")},
        .columns = {{"count", {"rank", "staleness"}, std::vector<std::int64_t>(3 * ranks, 7), {{"units", "1"}}}}}};
+  return record;
 }
 
 struct Options {
@@ -123,7 +123,7 @@ struct Options {
 };
 
 void write_one(const Options& options) {
-  metrics::Record record = make_record(options.steps, options.ranks, options.events);
+  metrics::RunHeader record = make_header(options.steps, options.ranks, options.events);
   if (options.every > 0) {
     record.detail = metrics::Detail::stats;
     record.full_every = options.every;
@@ -149,8 +149,7 @@ void write_one(const Options& options) {
     if (first == 0) out.write_evaluation({.step = 1, .loss = 2.0, .accuracy = 0.1, .samples = 10});
     if (options.pause_us > 0) std::this_thread::sleep_for(std::chrono::microseconds(options.pause_us));
   }
-  add_results(record, series);
-  out.finish(record, complete, complete ? "done" : "signal 15");
+  out.finish(make_results(series, record.ranks.size()), complete, complete ? "done" : "signal 15");
 }
 
 }  // namespace

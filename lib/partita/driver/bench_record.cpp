@@ -10,7 +10,7 @@ namespace partita::driver {
 BenchRecord::BenchRecord(const comm::Environment& env, const comm::Mesh& mesh, const RunOptions& run,
                          const std::string& subject)
     : env_(env), run_(run), frame_(env, mesh, run, Exec(), subject) {
-  record().attributes["strategy"] = run.origin.app;
+  frame_.header().attributes["strategy"] = run.origin.app;
   frame_.open();
 }
 

@@ -24,7 +24,7 @@ class BenchRecord {
   BenchRecord(const comm::Environment& env, const comm::Mesh& mesh, const RunOptions& run, const std::string& subject);
 
   /// What the run adds; on rank 0.
-  metrics::Record& record() { return frame_.content(); }
+  metrics::RunResults& results() { return frame_.results(); }
 
   /// Writes the record, with traffic and the verdict, and prints the last line: the figure of merit, the record's path
   /// and the verdict. Collective. Returns done or check_failed, the same on all ranks.

@@ -119,7 +119,7 @@ Placement examine_placement(const comm::Communicator& world) {
 }
 
 void describe_run(const comm::Environment& env, const comm::Mesh& mesh, const RunOptions& run,
-                  const Placement& placement, metrics::Record& record) {
+                  const Placement& placement, metrics::RunHeader& header) {
   const comm::Communicator& world = env.world();
   const comm::Communicator node = world.split_by_node();
   const std::vector<int> leaders = world.allgather(node.allgather(world.rank()).front());
@@ -130,15 +130,15 @@ void describe_run(const comm::Environment& env, const comm::Mesh& mesh, const Ru
   const std::vector<int> local_ranks = world.gather(node.rank());
   const std::vector<std::int64_t> offsets = comm::clock_offsets_ns(world);
   const std::vector<int> coordinates = world.gather(std::span<const int>(mesh.coordinates()));
-  record.mesh_axes.clear();
-  for (const comm::Axis& axis : mesh.axes()) record.mesh_axes.push_back(axis.name);
-  const auto axes = static_cast<std::ptrdiff_t>(record.mesh_axes.size());
+  header.mesh_axes.clear();
+  for (const comm::Axis& axis : mesh.axes()) header.mesh_axes.push_back(axis.name);
+  const auto axes = static_cast<std::ptrdiff_t>(header.mesh_axes.size());
 
   // Other ranks get rows of the right number; only rank 0 knows what is in them.
-  record.ranks.assign(static_cast<std::size_t>(world.size()), {});
+  header.ranks.assign(static_cast<std::size_t>(world.size()), {});
   if (world.is_root()) {
-    for (std::size_t r = 0; r < record.ranks.size(); ++r) {
-      metrics::RankInfo& rank = record.ranks[r];
+    for (std::size_t r = 0; r < header.ranks.size(); ++r) {
+      metrics::RankInfo& rank = header.ranks[r];
       rank.hostname = hosts[r];
       rank.node = std::distance(nodes.begin(), nodes.find(leaders[r]));
       rank.local_rank = local_ranks[r];
@@ -150,30 +150,26 @@ void describe_run(const comm::Environment& env, const comm::Mesh& mesh, const Ru
   }
 
   std::string id = world.on_root(uuid);
-  record.environment = environment_of(env);
-  record.deck_toml = run.origin.deck;
-  record.attributes["app"] = run.origin.app;
-  record.attributes["study"] = run.study;
-  record.attributes["point"] = run.point;
-  record.attributes["run_uuid"] = id;
-  record.attributes["created_utc"] = utc_now();
-  record.attributes["git_sha"] = build_info().git_sha;
-  record.attributes["git_dirty"] = std::int64_t{build_info().git_dirty};
-  record.attributes["config_hash"] = run.origin.config_hash;
-  record.attributes["command"] = run.origin.command;
-  record.attributes["ranks"] = std::int64_t{world.size()};
-  record.attributes["threads_per_rank"] = std::int64_t{Exec().concurrency()};
-  record.attributes["nodes"] = static_cast<std::int64_t>(nodes.size());
-  record.attributes["oversubscribed"] = std::int64_t{placement.oversubscribed};
+  header.environment = environment_of(env);
+  header.deck_toml = run.origin.deck;
+  header.attributes["app"] = run.origin.app;
+  header.attributes["study"] = run.study;
+  header.attributes["point"] = run.point;
+  header.attributes["run_uuid"] = id;
+  header.attributes["created_utc"] = utc_now();
+  header.attributes["git_sha"] = build_info().git_sha;
+  header.attributes["git_dirty"] = std::int64_t{build_info().git_dirty};
+  header.attributes["config_hash"] = run.origin.config_hash;
+  header.attributes["command"] = run.origin.command;
+  header.attributes["ranks"] = std::int64_t{world.size()};
+  header.attributes["threads_per_rank"] = std::int64_t{Exec().concurrency()};
+  header.attributes["nodes"] = static_cast<std::int64_t>(nodes.size());
+  header.attributes["oversubscribed"] = std::int64_t{placement.oversubscribed};
 }
 
-void describe_end(const comm::Communicator& world, const std::vector<double>& compute_s, metrics::Record& record) {
-  const std::vector<std::int64_t> peaks = world.gather(peak_memory_bytes());
-  if (!world.is_root()) return;
-  for (std::size_t r = 0; r < record.ranks.size(); ++r) {
-    record.ranks[r].peak_memory_bytes = peaks[r];
-    if (r < compute_s.size()) record.ranks[r].compute_s = compute_s[r];
-  }
+void describe_end(const comm::Communicator& world, const std::vector<double>& compute_s, metrics::RunResults& results) {
+  results.peak_memory_bytes = world.gather(peak_memory_bytes());
+  if (world.is_root()) results.compute_s = compute_s;
 }
 
 }  // namespace partita::driver

@@ -22,9 +22,9 @@ Placement examine_placement(const comm::Communicator& world);
 /// Fills what is known before the first step: attributes, deck, environment, ranks. Collective; the result counts on
 /// rank 0.
 void describe_run(const comm::Environment& env, const comm::Mesh& mesh, const RunOptions& run,
-                  const Placement& placement, metrics::Record& record);
+                  const Placement& placement, metrics::RunHeader& header);
 
 /// Peak memory and compute seconds of every rank, known at the end. Collective.
-void describe_end(const comm::Communicator& world, const std::vector<double>& compute_s, metrics::Record& record);
+void describe_end(const comm::Communicator& world, const std::vector<double>& compute_s, metrics::RunResults& results);
 
 }  // namespace partita::driver

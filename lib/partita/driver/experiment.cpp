@@ -28,12 +28,12 @@ constexpr double most_record_bytes = 2.0 * 1024 * 1024 * 1024;
 
 // A record has room for all steps from the start: too many are refused before anything is made for them.
 void require_record_size(const comm::Communicator& world, const RunOptions& run, const Workload& work) {
-  metrics::Record record;
-  record.ranks.resize(static_cast<std::size_t>(world.size()));
-  record.phases = work.phases;
+  metrics::RunHeader header;
+  header.ranks.resize(static_cast<std::size_t>(world.size()));
+  header.phases = work.phases;
   const auto bytes = [&](metrics::Detail detail) {
-    record.detail = detail;
-    return io::step_bytes(record) * static_cast<double>(work.steps);
+    header.detail = detail;
+    return io::step_bytes(header) * static_cast<double>(work.steps);
   };
   const double asked = bytes(run.detail);
   if (world.all_of(asked <= most_record_bytes)) return;
@@ -73,7 +73,8 @@ class Experiment {
   metrics::StepSeries series_;
   std::vector<double> losses_;  // rank 0: of every step so far
   RunRecord frame_;
-  metrics::Record& record_;
+  metrics::RunHeader& header_;
+  metrics::RunResults& results_;
   StopAgreement stop_;
   std::unique_ptr<ProgressLine> progress_;
   index_t warmup_;
@@ -96,22 +97,23 @@ Experiment::Experiment(Session& session, const comm::Mesh& mesh, const RunOption
       events_(world_, run, work),
       series_(work.phases, world_.size()),
       frame_(env_, mesh, run, exec, "scaling", work.description),
-      record_(frame_.content()),
+      header_(frame_.header()),
+      results_(frame_.results()),
       stop_(world_, attendance_),
       warmup_(std::min(run.warmup, work.steps - 1)) {
   marks_.reserve(static_cast<std::size_t>(longest_window));
 }
 
 void Experiment::prepare() {
-  record_.attributes["strategy"] = work_.strategy;
-  record_.attributes["flop_per_step"] = work_.flop_per_step;
-  record_.attributes["samples_per_step"] = std::int64_t{work_.samples_per_step};
-  record_.attributes["warmup_steps"] = std::int64_t{warmup_};
-  record_.phases = work_.phases;
-  record_.steps = work_.steps;
-  record_.events = events_.table();
-  record_.detail = run_.detail;
-  if (work_.evaluate_every > 0) record_.evaluations = (work_.steps + work_.evaluate_every - 1) / work_.evaluate_every;
+  header_.attributes["strategy"] = work_.strategy;
+  header_.attributes["flop_per_step"] = work_.flop_per_step;
+  header_.attributes["samples_per_step"] = std::int64_t{work_.samples_per_step};
+  header_.attributes["warmup_steps"] = std::int64_t{warmup_};
+  header_.phases = work_.phases;
+  header_.steps = work_.steps;
+  header_.events = events_.table();
+  header_.detail = run_.detail;
+  if (work_.evaluate_every > 0) header_.evaluations = (work_.steps + work_.evaluate_every - 1) / work_.evaluate_every;
   frame_.open();
   attendance_.under_way();
 }
@@ -195,7 +197,7 @@ void Experiment::evaluate(index_t done) {
   });
   if (stop_.stopped()) return;
   row.step = done;
-  record_.evaluation.push_back(row);
+  results_.evaluation.push_back(row);
   world_.on_root([&] { frame_.file().write_evaluation(row); });
   progress_->evaluated(done, row.loss, row.accuracy);
 }
@@ -204,17 +206,17 @@ ExitCode Experiment::conclude() {
   attendance_.beat(work_.steps, "verification");
   const bool complete = !stop_.stopped();
   frame_.collect(series_.compute_s());
-  const Verification verdict = complete ? work_.verify(record_, losses_)
+  const Verification verdict = complete ? work_.verify(results_, losses_)
                                         : Verification{.passed = false, .text = "not verified: " + stop_.reason()};
 
   attendance_.beat(work_.steps, "the end of the record");
   std::string note;
   world_.on_root([&] {
-    record_.summary = summarise(series_, record_, work_);
+    results_.summary = summarise(series_, header_, results_, work_);
     const std::string path = frame_.finish(verdict, complete, complete ? "done" : stop_.reason());
     if (path != frame_.file().path())
       note = fmt::format("; the complete record {} is kept, this one is {}", frame_.file().path(), path);
-    say(figure_of_merit(record_, verdict, path) + "\n");
+    say(figure_of_merit(header_, results_, verdict, path) + "\n");
     if (complete && verdict.passed) require_said();
   });
   if (!complete) {

@@ -21,24 +21,24 @@ metrics::SummaryRow derived(std::string metric, double value, index_t n, std::st
 
 }  // namespace
 
-std::vector<metrics::SummaryRow> summarise(const metrics::StepSeries& series, const metrics::Record& record,
-                                           const Workload& work) {
+std::vector<metrics::SummaryRow> summarise(const metrics::StepSeries& series, const metrics::RunHeader& header,
+                                           const metrics::RunResults& results, const Workload& work) {
   std::vector<metrics::SummaryRow> rows = series.summary();
   const metrics::SummaryRow* step = find(rows, "step_s");
   if (step == nullptr || !(step->value > 0)) return rows;
   const index_t n = step->n;
   const double flop_per_s = work.flop_per_step / step->value;
   rows.push_back(derived("flop_per_s", flop_per_s, n, "rate", "1/s"));
-  for (const metrics::CalibrationEntry& entry : record.calibration)
+  for (const metrics::CalibrationEntry& entry : header.calibration)
     if (entry.name == "gemm_flop_per_s")
       rows.push_back(
-          derived("mfu", flop_per_s / (entry.value * static_cast<double>(record.ranks.size())), n, "ratio", "1"));
-  for (const metrics::TrafficRow& row : record.traffic) {
+          derived("mfu", flop_per_s / (entry.value * static_cast<double>(header.ranks.size())), n, "ratio", "1"));
+  for (const metrics::TrafficRow& row : results.traffic) {
     const double slowest_s = row.seconds.empty() ? 0 : *std::max_element(row.seconds.begin(), row.seconds.end());
-    if (record.ranks.size() < 2 || !(slowest_s > 0)) continue;
+    if (header.ranks.size() < 2 || !(slowest_s > 0)) continue;
     const auto bytes = static_cast<double>(*std::max_element(row.sent_bytes.begin(), row.sent_bytes.end()));
     // For MPI's own collectives the payload is counted: the ring's 2 (P-1) / P of it is what crosses the busiest link.
-    const auto P = static_cast<double>(record.ranks.size());
+    const auto P = static_cast<double>(header.ranks.size());
     const double factor = row.algorithm == "mpi" && row.operation == "allreduce" ? 2 * (P - 1) / P : 1;
     const index_t calls = *std::max_element(row.calls.begin(), row.calls.end());  // some ranks may have none
     rows.push_back(derived(row.operation + "_busbw", factor * bytes / slowest_s, calls, "rate", "byte/s"));
@@ -46,14 +46,15 @@ std::vector<metrics::SummaryRow> summarise(const metrics::StepSeries& series, co
   return rows;
 }
 
-std::string figure_of_merit(const metrics::Record& record, const Verification& verdict, const std::string& path) {
-  const metrics::SummaryRow* rate = find(record.summary, "samples_per_s");
-  const metrics::SummaryRow* step = find(record.summary, "step_s");
-  const auto app = std::get<std::string>(record.attributes.at("app"));
+std::string figure_of_merit(const metrics::RunHeader& header, const metrics::RunResults& results,
+                            const Verification& verdict, const std::string& path) {
+  const metrics::SummaryRow* rate = find(results.summary, "samples_per_s");
+  const metrics::SummaryRow* step = find(results.summary, "step_s");
+  const auto app = std::get<std::string>(header.attributes.at("app"));
   std::string line = app + ": ";
   if (rate != nullptr && step != nullptr && step->n > 0) {
-    line += fmt::format("{:.1f} samples/s on {} rank{}, step {:.4g} ms", rate->value, record.ranks.size(),
-                        record.ranks.size() > 1 ? "s" : "", 1e3 * step->value);
+    line += fmt::format("{:.1f} samples/s on {} rank{}, step {:.4g} ms", rate->value, header.ranks.size(),
+                        header.ranks.size() > 1 ? "s" : "", 1e3 * step->value);
     if (std::isfinite(step->ci_low)) line += fmt::format(" [{:.4g}, {:.4g}]", 1e3 * step->ci_low, 1e3 * step->ci_high);
     line += fmt::format(" (median of {} steps)", step->n);
   } else {

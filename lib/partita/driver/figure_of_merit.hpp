@@ -15,10 +15,11 @@ namespace partita::driver {
 ///   flop_per_s           useful flop of all ranks over the median step
 ///   mfu                  flop_per_s over ranks x calibrated GEMM rate (absent without calibration)
 ///   <operation>_busbw    bytes sent per second of the slowest rank in that operation (absent at one rank)
-std::vector<metrics::SummaryRow> summarise(const metrics::StepSeries& series, const metrics::Record& record,
-                                           const Workload& work);
+std::vector<metrics::SummaryRow> summarise(const metrics::StepSeries& series, const metrics::RunHeader& header,
+                                           const metrics::RunResults& results, const Workload& work);
 
 /// The last line of a run: rate, step time with its interval, verdict, where the record is.
-std::string figure_of_merit(const metrics::Record& record, const Verification& verdict, const std::string& path);
+std::string figure_of_merit(const metrics::RunHeader& header, const metrics::RunResults& results,
+                            const Verification& verdict, const std::string& path);
 
 }  // namespace partita::driver

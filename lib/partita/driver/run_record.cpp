@@ -23,24 +23,24 @@ RunRecord::RunRecord(const comm::Environment& env, const comm::Mesh& mesh, const
   if (placement.oversubscribed && world.is_root())
     say_aside(fmt::format("warning: {}; times of this run say nothing about {}\n", placement.message, subject));
   if (!head.empty() && world.is_root()) say(head + "\n");
-  describe_run(env, mesh, run, placement, content_);
-  content_.calibration = calibrate(env, run.calibration, exec);
+  describe_run(env, mesh, run, placement, header_);
+  header_.calibration = calibrate(env, run.calibration, exec);
 }
 
 void RunRecord::open() {
-  env_.world().on_root([&] { file_ = std::make_unique<io::RecordFile>(std::move(*output_), content_); });
+  env_.world().on_root([&] { file_ = std::make_unique<io::RecordFile>(std::move(*output_), header_); });
 }
 
 void RunRecord::collect(const std::vector<double>& compute_s) {
-  content_.traffic = collect_traffic(env_.world(), env_.traffic(), content_.calibration);
-  describe_end(env_.world(), compute_s, content_);
+  results_.traffic = collect_traffic(env_.world(), env_.traffic(), header_.calibration);
+  describe_end(env_.world(), compute_s, results_);
 }
 
 std::string RunRecord::finish(const Verification& verdict, bool complete, const std::string& exit_reason) {
-  for (const auto& [name, value] : verdict.attributes) content_.attributes[name] = value;
-  content_.attributes["verification"] = verdict.text;
-  content_.attributes["verified"] = std::int64_t{verdict.passed};
-  return file_->finish(content_, complete, exit_reason);
+  for (const auto& [name, value] : verdict.attributes) results_.attributes[name] = value;
+  results_.attributes["verification"] = verdict.text;
+  results_.attributes["verified"] = std::int64_t{verdict.passed};
+  return file_->finish(results_, complete, exit_reason);
 }
 
 }  // namespace partita::driver

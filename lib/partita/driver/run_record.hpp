@@ -25,9 +25,10 @@ class RunRecord {
   RunRecord(const comm::Environment& env, const comm::Mesh& mesh, const RunOptions& run, const Exec& exec,
             const std::string& subject, const std::string& head = "");
 
-  /// What the record holds, to be completed; what counts is rank 0's.
-  metrics::Record& content() { return content_; }
-  /// Begins the file with what the content says of steps, phases and events. Collective.
+  /// What the record holds, to be completed before open() and before finish(); what counts is rank 0's.
+  metrics::RunHeader& header() { return header_; }
+  metrics::RunResults& results() { return results_; }
+  /// Begins the file. Collective.
   void open();
   /// On rank 0.
   io::RecordFile& file() { return *file_; }
@@ -39,7 +40,8 @@ class RunRecord {
 
  private:
   const comm::Environment& env_;
-  metrics::Record content_;
+  metrics::RunHeader header_;
+  metrics::RunResults results_;
   std::optional<io::Output> output_;      // rank 0, until there is
   std::unique_ptr<io::RecordFile> file_;  // rank 0
 };

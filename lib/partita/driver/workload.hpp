@@ -60,8 +60,8 @@ struct Workload {
   /// Held-out loss, accuracy and samples (its `step` is filled in by the caller). Asks between its parts whether to
   /// stop; then what it returns does not count.
   std::function<metrics::EvaluationRow(const Stop& stop)> evaluate;
-  /// After the last step, given the record so far (losses on rank 0 only).
-  std::function<Verification(const metrics::Record& record, std::span<const double> losses)> verify;
+  /// After the last step, given the results so far (losses on rank 0 only).
+  std::function<Verification(const metrics::RunResults& results, std::span<const double> losses)> verify;
 };
 
 }  // namespace partita::driver

@@ -44,8 +44,8 @@ constexpr EventColumn event_columns[] = {
 
 }  // namespace
 
-Table events_table(const metrics::Record& record, index_t rows) {
-  const metrics::EventTable& events = record.events;
+Table events_table(const metrics::RunHeader& header, index_t rows) {
+  const metrics::EventTable& events = header.events;
   Table table{.group = "/events",
               .scales = {metrics::index_scale("event", rows, "event, by step, then by rank, then as it came"),
                          metrics::name_scale("part_name", events.parts, "what a rank does in a step"),

@@ -16,28 +16,30 @@ namespace {
 constexpr const char* convention = "Partita-1";
 constexpr std::int64_t schema_version = 2;  // 2: /steps/grad_norm, /events
 
-metrics::Attributes root_attributes(const metrics::Record& record, bool complete, const std::string& exit_reason) {
-  metrics::Attributes attributes = record.attributes;
-  attributes.try_emplace("created_utc", utc_now());
+metrics::Attributes root_attributes(const metrics::RunHeader& header, const metrics::RunResults& results, bool complete,
+                                    const std::string& exit_reason) {
+  metrics::Attributes attributes = results.attributes;
+  attributes.insert(header.attributes.begin(), header.attributes.end());  // where the end says nothing else
   attributes["Conventions"] = convention;
   attributes["schema_version"] = schema_version;
-  attributes["ranks"] = static_cast<std::int64_t>(record.ranks.size());
+  attributes["ranks"] = static_cast<std::int64_t>(header.ranks.size());
   attributes["complete"] = std::int64_t{complete};
   attributes["exit_reason"] = exit_reason;
   return attributes;
 }
 
 // A file with everything in it but the steps and the events, which are reserved.
-File write_structure(const std::string& path, const metrics::Record& record, index_t steps, index_t events) {
+File write_structure(const std::string& path, const metrics::RunHeader& header, const metrics::RunResults& results,
+                     index_t steps, index_t events) {
   File file = File::create(path);
-  for (const metrics::Table& table : record_tables(record, steps)) write_table(file, table);
-  if (record.steps > 0) {
-    write_table(file, steps_table(record, steps));
+  for (const metrics::Table& table : record_tables(header, results, steps)) write_table(file, table);
+  if (header.steps > 0) {
+    write_table(file, steps_table(header, steps));
     const metrics::Attributes attributes{{"long_name", "rows of /steps that are valid"}, {"units", "1"}};
     write_table(file, {.group = "/", .columns = {{"steps_written", {}, std::vector<std::int64_t>{0}, attributes}}});
     file.link("/steps_written", "/steps/steps_written");
   }
-  if (record.events.capacity > 0) write_table(file, events_table(record, events));
+  if (header.events.capacity > 0) write_table(file, events_table(header, events));
   return file;
 }
 
@@ -60,15 +62,15 @@ class Draft {
 
 }  // namespace
 
-RecordFile::RecordFile(const std::string& path, const metrics::Record& header) : RecordFile(Output(path), header) {}
+RecordFile::RecordFile(const std::string& path, const metrics::RunHeader& header) : RecordFile(Output(path), header) {}
 
-RecordFile::RecordFile(Output output, const metrics::Record& header) : output_(std::move(output)), header_(header) {
+RecordFile::RecordFile(Output output, const metrics::RunHeader& header) : output_(std::move(output)), header_(header) {
   if (header.detail == metrics::Detail::stats && header.full_every < 1)
     refuse<ShapeError>("RecordFile", fmt::format("full_every is {}", header.full_every), "at least 1");
   const Draft draft(output_);
   header_.attributes.try_emplace("created_utc", utc_now());
-  File file = write_structure(output_.draft(), header_, header_.steps, header_.events.capacity);
-  file.write_attributes("/", root_attributes(header_, false, "running"));
+  File file = write_structure(output_.draft(), header_, {}, header_.steps, header_.events.capacity);
+  file.write_attributes("/", root_attributes(header_, {}, false, "running"));
   file.flush();
   part_ = std::make_unique<File>(std::move(file));
   output_.begin();
@@ -121,17 +123,11 @@ void RecordFile::write_evaluation(const metrics::EvaluationRow& row) {
   ++evaluations_written_;
 }
 
-std::string RecordFile::finish(const metrics::Record& record, bool complete, const std::string& exit_reason) {
+std::string RecordFile::finish(const metrics::RunResults& results, bool complete, const std::string& exit_reason) {
   const Draft draft(output_);
-  metrics::Record last = record;
-  last.attributes.insert(header_.attributes.begin(),
-                         header_.attributes.end());  // what the caller does not know: created_utc
-  last.steps = header_.steps;
-  last.events = header_.events;
-  last.detail = header_.detail;
-  last.full_every = header_.full_every;
-  last.evaluations = 0;
-  File file = write_structure(output_.draft(), last, steps_written_, events_written_);
+  metrics::RunHeader last = header_;
+  last.evaluations = 0;  // nothing is reserved any more
+  File file = write_structure(output_.draft(), last, results, steps_written_, events_written_);
   if (last.steps > 0) {
     // Whatever lies along the steps was measured; the rest is in the table already.
     for (const metrics::Column& column : steps_table(last, steps_written_).columns) {
@@ -146,14 +142,14 @@ std::string RecordFile::finish(const metrics::Record& record, bool complete, con
       if (!column.dimensions.empty()) file.copy_rows(*part_, "/events/" + column.name, events_written_);
     announce_events(file, events_written_, events_dropped_);
   }
-  file.write_attributes("/", root_attributes(last, complete, exit_reason));
+  file.write_attributes("/", root_attributes(last, results, complete, exit_reason));
   file.close();
   part_.reset();
   return output_.settle(complete);
 }
 
-void write_record(const std::string& path, const metrics::Record& record) {
-  RecordFile(path, record).finish(record, true, "done");
+void write_record(const std::string& path, const metrics::RunHeader& header, const metrics::RunResults& results) {
+  RecordFile(path, header).finish(results, true, "done");
 }
 
 }  // namespace partita::io

@@ -27,10 +27,9 @@ namespace partita::io {
 class RecordFile {
  public:
   /// Creates parent folders and `.part` with room for header.steps steps, header.evaluations evaluations and
-  /// header.events.capacity events, and flushes it. `header` holds what is known at the start: attributes, deck,
-  /// environment, calibration, ranks, phases, steps, events, detail.
-  RecordFile(Output output, const metrics::Record& header);
-  RecordFile(const std::string& path, const metrics::Record& header);
+  /// header.events.capacity events, and flushes it.
+  RecordFile(Output output, const metrics::RunHeader& header);
+  RecordFile(const std::string& path, const metrics::RunHeader& header);
   /// Without finish(), `.part` stays.
   ~RecordFile();
   RecordFile(RecordFile&&) noexcept;
@@ -50,14 +49,14 @@ class RecordFile {
   /// Puts one more evaluation into `.part`; those beyond header.evaluations are left to finish().
   void write_evaluation(const metrics::EvaluationRow& row);
 
-  /// Writes `x.h5` afresh from `record` (which now holds traffic, evaluation, summary, ...) and the steps and events
-  /// written, brings it to disk, and removes `.part`. `record` has the ranks and phases of the header. Returns where
+  /// Writes `x.h5` afresh from header, results and the steps and events written, brings it to disk, and removes
+  /// `.part`. Returns where
   /// the record is: `x.h5`, or `x.h5.part` where an incomplete one would replace a complete one.
-  std::string finish(const metrics::Record& record, bool complete, const std::string& exit_reason);
+  std::string finish(const metrics::RunResults& results, bool complete, const std::string& exit_reason);
 
  private:
   Output output_;
-  metrics::Record header_;  // what shapes /steps and /events: ranks, phases, steps, detail, events
+  metrics::RunHeader header_;
   std::unique_ptr<File> part_;
   index_t steps_written_ = 0;
   index_t evaluations_written_ = 0;
@@ -66,6 +65,6 @@ class RecordFile {
 };
 
 /// A record without steps, at once.
-void write_record(const std::string& path, const metrics::Record& record);
+void write_record(const std::string& path, const metrics::RunHeader& header, const metrics::RunResults& results);
 
 }  // namespace partita::io

@@ -13,7 +13,8 @@ namespace {
 
 using metrics::Attributes;
 using metrics::Column;
-using metrics::Record;
+using metrics::RunHeader;
+using metrics::RunResults;
 using metrics::Table;
 
 using Names = std::vector<std::string>;
@@ -50,30 +51,30 @@ std::vector<T> collect_ranks(const std::vector<Row>& rows, std::size_t ranks, st
   return values;
 }
 
-Table root(const Record& record, index_t steps) {
+Table root(const RunHeader& header, index_t steps) {
   Table table{.group = "/"};
-  if (record.steps > 0) {
+  if (header.steps > 0) {
     table.scales.push_back(metrics::index_scale("step", steps, "training step, warm-up included"));
     table.scales.push_back(metrics::name_scale(
-        "phase", collect(record.phases, [](const auto& phase) { return phase.name; }), "part of a step"));
+        "phase", collect(header.phases, [](const auto& phase) { return phase.name; }), "part of a step"));
   }
-  table.scales.push_back(metrics::index_scale("rank", static_cast<index_t>(record.ranks.size()), "MPI rank"));
+  table.scales.push_back(metrics::index_scale("rank", static_cast<index_t>(header.ranks.size()), "MPI rank"));
   return table;
 }
 
-Table config(const Record& record) {
+Table config(const RunHeader& header) {
   return {.group = "/config",
-          .columns = {{"toml", {}, Names{record.deck_toml}, describe("resolved deck, reproduces the run")}}};
+          .columns = {{"toml", {}, Names{header.deck_toml}, describe("resolved deck, reproduces the run")}}};
 }
 
-Table environment(const Record& record) {
+Table environment(const RunHeader& header) {
   Table table{.group = "/environment"};
-  for (const auto& [name, value] : record.environment) table.attributes[name] = value;
+  for (const auto& [name, value] : header.environment) table.attributes[name] = value;
   return table;
 }
 
-Table calibration(const Record& record) {
-  const auto& rows = record.calibration;
+Table calibration(const RunHeader& header) {
+  const auto& rows = header.calibration;
   return {
       .group = "/calibration",
       .scales = {metrics::name_scale("quantity", collect(rows, [](const auto& row) { return row.name; }),
@@ -90,10 +91,17 @@ Table calibration(const Record& record) {
            describe("how it was measured")}}};
 }
 
-Table ranks(const Record& record) {
-  const auto& rows = record.ranks;
+Table ranks(const RunHeader& header, const RunResults& results) {
+  const auto& rows = header.ranks;
   const auto column = [&](const char* name, auto member, Attributes attributes) {
     return Column{name, {"rank"}, collect(rows, [&](const auto& row) { return row.*member; }), std::move(attributes)};
+  };
+  const auto over_ranks = [&](const char* name, auto values, auto not_known, Attributes attributes) {
+    if (values.empty()) values.assign(rows.size(), not_known);
+    if (values.size() != rows.size())
+      refuse<ShapeError>("Record", fmt::format("{} has {} values", name, values.size()),
+                         fmt::format("one for each of {} ranks", rows.size()));
+    return Column{name, {"rank"}, std::move(values), std::move(attributes)};
   };
   using Info = metrics::RankInfo;
   Table table{.group = "/ranks",
@@ -104,18 +112,18 @@ Table ranks(const Record& record) {
                           column("gpu_uuid", &Info::gpu_uuid, describe("device of the rank")),
                           column("clock_offset_ns", &Info::clock_offset_ns,
                                  describe("to add to instants of the rank to compare them with those of rank 0", "ns")),
-                          column("peak_memory_bytes", &Info::peak_memory_bytes,
-                                 describe("peak resident memory of the process, -1: not known", "byte")),
-                          column("compute_s", &Info::compute_s,
-                                 describe("seconds in phases of class compute, over the counted steps", "s"))}};
+                          over_ranks("peak_memory_bytes", results.peak_memory_bytes, std::int64_t{-1},
+                                     describe("peak resident memory of the process, -1: not known", "byte")),
+                          over_ranks("compute_s", results.compute_s, metrics::not_a_number,
+                                     describe("seconds in phases of class compute, over the counted steps", "s"))}};
   table.columns.back().attributes["cell_methods"] = "step: sum";
-  if (!record.mesh_axes.empty()) {
-    table.scales.push_back(metrics::name_scale("axis", record.mesh_axes, "axis of the process mesh"));
+  if (!header.mesh_axes.empty()) {
+    table.scales.push_back(metrics::name_scale("axis", header.mesh_axes, "axis of the process mesh"));
     std::vector<std::int64_t> coordinates;
     for (const Info& row : rows) {
-      if (row.coordinates.size() != record.mesh_axes.size()) {
+      if (row.coordinates.size() != header.mesh_axes.size()) {
         refuse<ShapeError>("Record", fmt::format("a rank has {} coordinates", row.coordinates.size()),
-                           fmt::format("one for each of {} mesh_axes", record.mesh_axes.size()));
+                           fmt::format("one for each of {} mesh_axes", header.mesh_axes.size()));
       }
       coordinates.insert(coordinates.end(), row.coordinates.begin(), row.coordinates.end());
     }
@@ -125,16 +133,15 @@ Table ranks(const Record& record) {
   return table;
 }
 
-Table traffic(const Record& record) {
-  const auto& rows = record.traffic;
+Table traffic(const RunResults& results, std::size_t ranks) {
+  const auto& rows = results.traffic;
   using Row = metrics::TrafficRow;
   const auto text = [&](const char* name, auto member, const char* long_name) {
     return Column{
         name, {"operation"}, collect(rows, [&](const auto& row) { return row.*member; }), describe(long_name)};
   };
   const auto per_rank = [&](const char* name, auto member, Attributes attributes) {
-    return Column{
-        name, {"operation", "rank"}, collect_ranks(rows, record.ranks.size(), member, name), std::move(attributes)};
+    return Column{name, {"operation", "rank"}, collect_ranks(rows, ranks, member, name), std::move(attributes)};
   };
   Names labels = collect(rows, [](const Row& row) { return row.operation + "/" + row.axis + "/" + row.algorithm; });
   return {.group = "/traffic",
@@ -153,8 +160,8 @@ Table traffic(const Record& record) {
                        describe("time predicted from the calibration, all calls", "s")}}};
 }
 
-Table summary(const Record& record) {
-  const auto& rows = record.summary;
+Table summary(const RunResults& results) {
+  const auto& rows = results.summary;
   using Row = metrics::SummaryRow;
   const auto column = [&](const char* name, auto member, const char* long_name) {
     return Column{name, {"metric"}, collect(rows, [&](const auto& row) { return row.*member; }), describe(long_name)};
@@ -191,16 +198,16 @@ Table evaluation_table(const std::vector<metrics::EvaluationRow>& rows, index_t 
                       column("samples", &Row::samples, "held-out samples")}};
 }
 
-std::vector<Table> record_tables(const Record& record, index_t steps) {
-  std::vector<Table> tables{root(record, steps),
-                            config(record),
-                            environment(record),
-                            calibration(record),
-                            ranks(record),
-                            traffic(record),
-                            evaluation_table(record.evaluation, record.evaluations),
-                            summary(record)};
-  tables.insert(tables.end(), record.tables.begin(), record.tables.end());
+std::vector<Table> record_tables(const RunHeader& header, const RunResults& results, index_t steps) {
+  std::vector<Table> tables{root(header, steps),
+                            config(header),
+                            environment(header),
+                            calibration(header),
+                            ranks(header, results),
+                            traffic(results, header.ranks.size()),
+                            evaluation_table(results.evaluation, header.evaluations),
+                            summary(results)};
+  tables.insert(tables.end(), results.tables.begin(), results.tables.end());
   return tables;
 }
 

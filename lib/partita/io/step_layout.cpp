@@ -13,7 +13,7 @@ namespace {
 using metrics::Attributes;
 using metrics::Column;
 using metrics::Detail;
-using metrics::Record;
+using metrics::RunHeader;
 using metrics::StepRows;
 using metrics::Table;
 
@@ -25,7 +25,9 @@ Attributes timing(const char* long_name, const char* cell_methods, const char* u
   return {{"long_name", long_name}, {"units", units}, {"cell_methods", cell_methods}};
 }
 
-index_t full_rows(const Record& record, index_t steps) { return (steps + record.full_every - 1) / record.full_every; }
+index_t full_rows(const RunHeader& header, index_t steps) {
+  return (steps + header.full_every - 1) / header.full_every;
+}
 
 // Least, mean and most over the ranks of x(step, rank, k), and which rank is the longest (the first of equals).
 struct OverRanks {
@@ -67,10 +69,10 @@ std::vector<T> kept(const std::vector<T>& x, const StepRows& rows, index_t every
 
 }  // namespace
 
-Table steps_table(const Record& record, index_t steps) {
+Table steps_table(const RunHeader& header, index_t steps) {
   Table table{.group = "/steps"};
   std::vector<std::string> classes;
-  for (const auto& phase : record.phases) classes.emplace_back(to_string(phase.cls));
+  for (const auto& phase : header.phases) classes.emplace_back(to_string(phase.cls));
   table.columns = {
       {"phase_class", {"phase"}, classes, {{"long_name", "compute, communication, wait, input or other"}}},
       {"loss", {"step"}, Reals{}, {{"long_name", "training loss, mean over the global batch"}, {"units", "1"}}},
@@ -89,14 +91,14 @@ Table steps_table(const Record& record, index_t steps) {
   const char* const start = "start of the step, on the rank's own monotonic clock";
   const char* const end = "end of the step, on the rank's own monotonic clock";
   const char* const phase = "time of a phase in the step";
-  if (record.detail == Detail::full) {
+  if (header.detail == Detail::full) {
     add("phase_s", {"step", "rank", "phase"}, Reals{}, timing(phase, "step: sum"));
     add("start_ns", {"step", "rank"}, Integers{}, timing(start, "step: point", "ns"));
     add("end_ns", {"step", "rank"}, Integers{}, timing(end, "step: point", "ns"));
     return table;
   }
-  Integers full(static_cast<std::size_t>(full_rows(record, steps)));
-  for (std::size_t i = 0; i < full.size(); ++i) full[i] = static_cast<index_t>(i) * record.full_every;
+  Integers full(static_cast<std::size_t>(full_rows(header, steps)));
+  for (std::size_t i = 0; i < full.size(); ++i) full[i] = static_cast<index_t>(i) * header.full_every;
   table.scales = {{"full_step", {"full_step"}, full, {{"long_name", "steps that are kept in full"}, {"units", "1"}}}};
   for (const std::string of : {"phase", "step"}) {
     const std::vector<std::string> shape =
@@ -115,14 +117,14 @@ Table steps_table(const Record& record, index_t steps) {
   return table;
 }
 
-double step_bytes(const Record& record) {
+double step_bytes(const RunHeader& header) {
   double bytes = 0;
-  for (const Column& column : steps_table(record, 0).columns) {
+  for (const Column& column : steps_table(header, 0).columns) {
     double values = 1;
     for (const std::string& dimension : column.dimensions) {
-      if (dimension == "full_step") values /= static_cast<double>(record.full_every);
-      if (dimension == "rank") values *= static_cast<double>(record.ranks.size());
-      if (dimension == "phase") values *= static_cast<double>(record.phases.size());
+      if (dimension == "full_step") values /= static_cast<double>(header.full_every);
+      if (dimension == "rank") values *= static_cast<double>(header.ranks.size());
+      if (dimension == "phase") values *= static_cast<double>(header.phases.size());
     }
     const bool along_the_steps = column.dimensions.front() != "phase";
     if (along_the_steps) bytes += values * (std::holds_alternative<Bytes>(column.data) ? 1 : 8);
@@ -130,20 +132,20 @@ double step_bytes(const Record& record) {
   return bytes + sizeof(std::int64_t);  // the scale
 }
 
-std::vector<Slab> step_slabs(const Record& record, const StepRows& rows) {
+std::vector<Slab> step_slabs(const RunHeader& header, const StepRows& rows) {
   const index_t at = rows.first_step;
   std::vector<Slab> slabs{{"loss", at, rows.loss},
                           {"grad_norm", at, rows.grad_norm},
                           {"samples", at, rows.samples},
                           {"warmup", at, rows.warmup},
                           {"flushed", at, rows.flushed}};
-  if (record.detail == Detail::full) {
+  if (header.detail == Detail::full) {
     slabs.push_back({"phase_s", at, rows.phase_s});
     slabs.push_back({"start_ns", at, rows.start_ns});
     slabs.push_back({"end_ns", at, rows.end_ns});
     return slabs;
   }
-  const std::size_t ranks = record.ranks.size();
+  const std::size_t ranks = header.ranks.size();
   const auto count = static_cast<std::size_t>(rows.count);
   const auto add = [&](const std::string& of, const Reals& x, std::size_t n) {
     OverRanks over(x, count, ranks, n);
@@ -154,12 +156,12 @@ std::vector<Slab> step_slabs(const Record& record, const StepRows& rows) {
   };
   Reals step_s(count * ranks);
   for (std::size_t k = 0; k < step_s.size(); ++k) step_s[k] = seconds(rows.end_ns[k] - rows.start_ns[k]);
-  add("phase", rows.phase_s, record.phases.size());
+  add("phase", rows.phase_s, header.phases.size());
   add("step", step_s, 1);
-  const index_t first = full_rows(record, at);
-  slabs.push_back({"phase_full_s", first, kept(rows.phase_s, rows, record.full_every)});
-  slabs.push_back({"start_full_ns", first, kept(rows.start_ns, rows, record.full_every)});
-  slabs.push_back({"end_full_ns", first, kept(rows.end_ns, rows, record.full_every)});
+  const index_t first = full_rows(header, at);
+  slabs.push_back({"phase_full_s", first, kept(rows.phase_s, rows, header.full_every)});
+  slabs.push_back({"start_full_ns", first, kept(rows.start_ns, rows, header.full_every)});
+  slabs.push_back({"end_full_ns", first, kept(rows.end_ns, rows, header.full_every)});
   return slabs;
 }
 

@@ -24,17 +24,15 @@ struct CalibrationEntry {
   std::string long_name = {};
 };
 
-/// What is known about one rank: /ranks. -1 and NaN: not known.
+/// What is known about one rank from the start: /ranks.
 struct RankInfo {
   std::string hostname = {};
   index_t node = 0;        ///< index of the node among the nodes of this run
   index_t local_rank = 0;  ///< among the ranks of its node
   std::string cores = {};  ///< cores this rank is bound to, as a list: "0-3,8"
   std::string gpu_uuid = {};
-  std::int64_t clock_offset_ns = 0;  ///< to add to its instants to compare them with rank 0's
-  std::int64_t peak_memory_bytes = -1;
-  double compute_s = not_a_number;        ///< useful compute seconds in the counted steps: StepSeries::compute_s()
-  std::vector<index_t> coordinates = {};  ///< one for each of Record::mesh_axes
+  std::int64_t clock_offset_ns = 0;       ///< to add to its instants to compare them with rank 0's
+  std::vector<index_t> coordinates = {};  ///< one for each of RunHeader::mesh_axes
 };
 
 /// What one kind of operation moved in the timed steps: /traffic. The vectors hold one value for each rank.
@@ -89,10 +87,8 @@ struct EventTable {
 /// `full_every`-th step in full (for some thousand ranks and more).
 enum class Detail { full, stats };
 
-/// One run in memory, except for its steps and events, which are handed on as StepRows and EventRows while they arise.
-///
-/// What every record holds is filled by the driver; an app adds `tables` (/strategy, its own).
-struct Record {
+/// What is known of a run before its first step, and what shapes its record. Filled by the driver.
+struct RunHeader {
   Attributes attributes = {};                           ///< of the file: app, strategy, study, run_uuid, git_sha, ...
   std::string deck_toml = {};                           ///< the resolved deck
   std::map<std::string, std::string> environment = {};  ///< host, compiler, libraries, chosen variables
@@ -105,13 +101,21 @@ struct Record {
   EventTable events = {};
   Detail detail = Detail::full;
   index_t full_every = 100;
+};
+
+/// What is known of it after its last step; steps and events are handed on as StepRows and EventRows while they arise.
+/// Vectors over ranks are empty where nothing is known. An app adds `tables` (/strategy, its own).
+struct RunResults {
+  Attributes attributes = {};                        ///< further ones of the file: the verdict
+  std::vector<std::int64_t> peak_memory_bytes = {};  ///< of each rank
+  std::vector<double> compute_s = {};                ///< useful compute seconds of each rank: StepSeries::compute_s()
   std::vector<TrafficRow> traffic = {};
   std::vector<EvaluationRow> evaluation = {};
   std::vector<SummaryRow> summary = {};
   std::vector<Table> tables = {};
 };
 
-/// Consecutive steps of all ranks, gathered. P = Record::ranks.size(), N = Record::phases.size().
+/// Consecutive steps of all ranks, gathered. P = RunHeader::ranks.size(), N = RunHeader::phases.size().
 struct StepRows {
   index_t first_step = 0;
   index_t count = 0;

@@ -27,7 +27,7 @@ class StepSeries {
   ///   final_loss           of the last step, counted or not
   std::vector<SummaryRow> summary() const;
 
-  /// Useful compute seconds of every rank in the counted steps: RankInfo::compute_s.
+  /// Useful compute seconds of every rank in the counted steps: RunResults::compute_s.
   std::vector<double> compute_s() const;
 
  private:

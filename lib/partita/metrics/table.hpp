@@ -26,7 +26,7 @@ struct Column {
   Attributes attributes = {};
 };
 
-/// One group of a record: columns over named dimensions. Every app may add its own to Record::tables.
+/// One group of a record: columns over named dimensions. Every app may add its own to RunResults::tables.
 ///
 /// A scale gives a dimension its name, extent and values (a column whose only dimension is itself). A dimension that is
 /// not among `scales` is one of the record's own: "step", "rank", "phase".

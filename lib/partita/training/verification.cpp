@@ -30,7 +30,7 @@ double chance_loss(kernels::Loss loss, index_t V) {
   return loss == kernels::Loss::mse ? (classes - 1) / (classes * classes) : std::log(classes);
 }
 
-driver::Verification judge(const TrainOptions& train, index_t classes, const metrics::Record& record,
+driver::Verification judge(const TrainOptions& train, index_t classes, const metrics::RunResults& results,
                            std::span<const double> losses) {
   if (!std::all_of(losses.begin(), losses.end(), [](double loss) { return std::isfinite(loss); }))
     return {.passed = false, .text = "a loss is not finite"};
@@ -46,8 +46,8 @@ driver::Verification judge(const TrainOptions& train, index_t classes, const met
   } else {
     text = fmt::format("loss {:.4g} is finite", metrics::mean(losses));
   }
-  const double accuracy = record.evaluation.empty() ? 0 : record.evaluation.back().accuracy;
-  if (!record.evaluation.empty()) text += fmt::format(", held-out accuracy {:.2f} %", 100 * accuracy);
+  const double accuracy = results.evaluation.empty() ? 0 : results.evaluation.back().accuracy;
+  if (!results.evaluation.empty()) text += fmt::format(", held-out accuracy {:.2f} %", 100 * accuracy);
   // A run that train.steps cut short was never meant to get there.
   const bool whole = train.epochs > 0 && (train.steps == 0 || static_cast<index_t>(losses.size()) < train.steps);
   if (whole && accuracy < train.least_accuracy)

@@ -54,14 +54,14 @@ struct State {
     instruments.timer.mark(metrics::PhaseTimer::no_phase, exec);
   }
 
-  driver::Verification verify(const metrics::Record& record, std::span<const double> losses) const {
+  driver::Verification verify(const metrics::RunResults& results, std::span<const double> losses) const {
     const comm::Communicator& axis = parts.replicas;
     const bool agree = parallel::replicas_agree<Scalar>(axis, parts.model.parameters()) &&
                        parallel::replicas_agree<nn::Sum<Scalar>>(axis, parts.model.running());
     if (!agree) return {.passed = false, .text = "ranks hold different parameters"};
     driver::Verification verdict;
     verdict.text = axis.on_root([&] {
-      verdict = judge(parts.train, parts.data.shape().classes, record, losses);
+      verdict = judge(parts.train, parts.data.shape().classes, results, losses);
       return verdict.text;
     });
     axis.broadcast(verdict.passed);
@@ -124,8 +124,8 @@ driver::Workload make_workload(const Parts<Scalar>& parts) {
     const EvaluationResult result = state->evaluation.run(state->parts.context, state->parts.replicas, stop);
     return metrics::EvaluationRow{0, result.loss, result.accuracy, state->parts.data.held_out_samples()};
   };
-  work.verify = [state](const metrics::Record& record, std::span<const double> losses) {
-    return state->verify(record, losses);
+  work.verify = [state](const metrics::RunResults& results, std::span<const double> losses) {
+    return state->verify(results, losses);
   };
   return work;
 }

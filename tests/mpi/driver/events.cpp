@@ -55,7 +55,9 @@ Workload make_workload() {
                               .end_ns = 10 * step + 1});
   };
   work.loss = [](std::span<const double> terms) { return terms.front(); };
-  work.verify = [](const metrics::Record&, std::span<const double>) { return Verification{true, "nothing to see"}; };
+  work.verify = [](const metrics::RunResults&, std::span<const double>) {
+    return Verification{true, "nothing to see"};
+  };
   return work;
 }
 

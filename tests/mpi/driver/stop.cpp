@@ -43,7 +43,7 @@ struct Toy {
       nap();
     };
     work.loss = [](std::span<const double> terms) { return terms.front(); };
-    work.verify = [](const metrics::Record&, std::span<const double>) { return Verification{true, ""}; };
+    work.verify = [](const metrics::RunResults&, std::span<const double>) { return Verification{true, ""}; };
   }
 
   ExitCode go() {

@@ -24,13 +24,13 @@ struct Example {
     }
     series.add(rows);
     work.flop_per_step = 4e6;
-    record.ranks.resize(2);
-    record.attributes["app"] = "mlp_dp";
-    record.calibration.push_back({"gemm_flop_per_s", 1e10, "1/s", ""});
+    header.ranks.resize(2);
+    header.attributes["app"] = "mlp_dp";
+    header.calibration.push_back({"gemm_flop_per_s", 1e10, "1/s", ""});
   }
 
   double value(const std::string& metric) {
-    const auto rows_of = summarise(series, record, work);
+    const auto rows_of = summarise(series, header, results, work);
     const auto row =
         std::find_if(rows_of.begin(), rows_of.end(), [&](const auto& each) { return each.metric == metric; });
     return row == rows_of.end() ? -1 : row->value;
@@ -38,7 +38,8 @@ struct Example {
 
   metrics::StepRows rows;
   metrics::StepSeries series;
-  metrics::Record record;
+  metrics::RunHeader header;
+  metrics::RunResults results;
   Workload work;
 };
 
@@ -50,22 +51,23 @@ TEST(figure_of_merit, flop_rate_and_its_share_of_the_calibrated_peak) {
 
 TEST(figure_of_merit, bus_bandwidth_takes_the_slowest_rank) {
   Example run;
-  run.record.traffic.push_back(
+  run.results.traffic.push_back(
       {"allreduce", "ring", "data", {10, 10}, {20, 20}, {4000, 3000}, {1e-3, 2e-3}, {4000, 3000}});
   EXPECT_DOUBLE_EQ(run.value("allreduce_busbw"), 4000 / 2e-3);
   // The payload of MPI's own: 2 (P-1)/P = 1 at two ranks.
-  run.record.traffic[0].algorithm = "mpi";
+  run.results.traffic[0].algorithm = "mpi";
   EXPECT_DOUBLE_EQ(run.value("allreduce_busbw"), 4000 / 2e-3);
 }
 
 TEST(figure_of_merit, line_names_rate_verdict_and_record) {
   Example run;
-  run.record.summary = summarise(run.series, run.record, run.work);
-  const std::string line = figure_of_merit(run.record, {true, "all is well"}, "x.h5");
+  run.results.summary = summarise(run.series, run.header, run.results, run.work);
+  const std::string line = figure_of_merit(run.header, run.results, {true, "all is well"}, "x.h5");
   EXPECT_EQ(line,
             "mlp_dp: 50000.0 samples/s on 2 ranks, step 2 ms [2, 2] (median of 10 steps); record x.h5; verification "
             "passed: all is well");
-  EXPECT_NE(figure_of_merit(run.record, {false, "no"}, "x.h5").find("verification FAILED: no"), std::string::npos);
+  EXPECT_NE(figure_of_merit(run.header, run.results, {false, "no"}, "x.h5").find("verification FAILED: no"),
+            std::string::npos);
 }
 
 }  // namespace

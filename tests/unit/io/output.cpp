@@ -23,15 +23,15 @@ namespace fs = std::filesystem;
 using partita::testing::caught;
 using partita::testing::TemporaryFolder;
 
-metrics::Record small(const std::string& name) {
-  metrics::Record record;
-  record.attributes["name"] = name;
-  record.ranks.resize(1);
-  return record;
+metrics::RunHeader small(const std::string& name) {
+  metrics::RunHeader header;
+  header.attributes["name"] = name;
+  header.ranks.resize(1);
+  return header;
 }
 
 void write(const std::string& path, const std::string& name, bool complete = true) {
-  RecordFile(path, small(name)).finish(small(name), complete, complete ? "done" : "signal 15");
+  RecordFile(path, small(name)).finish({}, complete, complete ? "done" : "signal 15");
 }
 
 std::string name_in(const std::string& path) {
@@ -104,13 +104,13 @@ TEST(output, a_complete_record_outlives_a_run_that_ended_early) {
   const std::string path = folder / "x.h5";
   write(path, "first");
   RecordFile early(path, small("early"));
-  EXPECT_EQ(early.finish(small("early"), false, "signal 15"), path + ".part");
+  EXPECT_EQ(early.finish({}, false, "signal 15"), path + ".part");
   EXPECT_EQ(name_in(path), "first");
   EXPECT_EQ(name_in(path + ".part"), "early");
   // The next whole one takes both places.
   RecordFile whole(path, small("second"));
   EXPECT_EQ(name_in(path), "first") << "until the end";
-  EXPECT_EQ(whole.finish(small("second"), true, "done"), path);
+  EXPECT_EQ(whole.finish({}, true, "done"), path);
   EXPECT_EQ(name_in(path), "second");
   EXPECT_FALSE(fs::exists(path + ".part"));
 }
@@ -136,7 +136,7 @@ TEST(output, two_runs_on_one_name_are_refused_before_and_after_the_part_is_there
   EXPECT_EQ(refusal(path), expected);
   EXPECT_EQ(name_in(path + ".part"), "mine") << "readers are welcome";
   EXPECT_EQ(refusal(path), expected) << "also after one has looked";
-  EXPECT_EQ(mine.finish(small("mine"), true, "done"), path);
+  EXPECT_EQ(mine.finish({}, true, "done"), path);
   EXPECT_EQ(caught<UsageError>([&] { Output{path}; }), "nothing was thrown");
 }
 

@@ -26,8 +26,8 @@ using std::filesystem::exists;
 using Reals = std::vector<double>;
 using Integers = std::vector<std::int64_t>;
 
-metrics::Record make_record(index_t steps = 6) {
-  metrics::Record record;
+metrics::RunHeader make_record(index_t steps = 6) {
+  metrics::RunHeader record;
   record.attributes = {{"app", "test"}};
   record.deck_toml = "[train]\nsteps = 6\n";
   record.ranks.resize(2);
@@ -68,9 +68,9 @@ TEST(record_file, a_finished_run_has_its_name_and_all_rows) {
   RecordFile out(path, make_record());
   out.write_steps(make_rows(0, 4));
   out.write_steps(make_rows(4, 2));
-  metrics::Record record = make_record();
-  record.summary = {{.metric = "step_s", .value = 0.5, .n = 6, .kind = "cost", .scope = "within run", .unit = "s"}};
-  out.finish(record, true, "done");
+  metrics::RunResults results;
+  results.summary = {{.metric = "step_s", .value = 0.5, .n = 6, .kind = "cost", .scope = "within run", .unit = "s"}};
+  out.finish(results, true, "done");
 
   EXPECT_FALSE(exists(path + ".part"));
   EXPECT_FALSE(exists(path + ".tmp"));
@@ -81,7 +81,7 @@ TEST(record_file, a_finished_run_has_its_name_and_all_rows) {
   EXPECT_EQ(std::get<Reals>(file.read("/steps/loss")), (Reals{0, 1, 2, 3, 4, 5}));
   EXPECT_EQ(std::get<Reals>(file.read("/steps/phase_s")), make_rows(0, 6).phase_s);
   EXPECT_EQ(std::get<Reals>(file.read("/summary/value")), Reals{0.5});
-  EXPECT_EQ(std::get<std::vector<std::string>>(file.read("/config/toml")).at(0), record.deck_toml);
+  EXPECT_EQ(std::get<std::vector<std::string>>(file.read("/config/toml")).at(0), make_record().deck_toml);
   EXPECT_EQ(std::get<std::string>(file.read_attribute("/", "app")), "test");
 }
 
@@ -111,12 +111,12 @@ TEST(record_file, an_orderly_incomplete_run_ends_at_its_last_step) {
   const TemporaryFolder folder;
   for (const auto detail : {metrics::Detail::full, metrics::Detail::stats}) {
     for (const index_t steps : {0, 4}) {
-      metrics::Record record = make_record();
+      metrics::RunHeader record = make_record();
       record.detail = detail;
       record.full_every = 3;
       RecordFile out(folder / "x.h5", record);
       out.write_steps(make_rows(0, steps));
-      out.finish(make_record(), false, "signal 15");
+      out.finish({}, false, "signal 15");
       const File file = File::open(folder / "x.h5");
       EXPECT_FALSE(exists(out.part_path()));
       EXPECT_EQ(complete(file), 0);
@@ -147,12 +147,13 @@ TEST(record_file, rows_come_in_order_and_no_more_than_were_announced) {
 
 TEST(record_file, attributes_of_the_start_stay_unless_the_end_says_otherwise) {
   const TemporaryFolder folder;
-  metrics::Record record = make_record();
+  metrics::RunHeader record = make_record();
   record.attributes = {{"app", "test"}, {"strategy", "data"}};
   RecordFile out(folder / "x.h5", record);
   const auto created = seen(folder, out.part_path()).read_attribute("/", "created_utc");
-  record.attributes = {{"strategy", "other"}, {"verdict", "passed"}};
-  out.finish(record, true, "done");
+  metrics::RunResults results;
+  results.attributes = {{"strategy", "other"}, {"verdict", "passed"}};
+  out.finish(results, true, "done");
   const File file = File::open(folder / "x.h5");
   EXPECT_EQ(file.read_attribute("/", "app"), metrics::Attribute("test"));
   EXPECT_EQ(file.read_attribute("/", "strategy"), metrics::Attribute("other"));
@@ -162,19 +163,19 @@ TEST(record_file, attributes_of_the_start_stay_unless_the_end_says_otherwise) {
 
 TEST(record_file, more_evaluations_than_planned_are_left_to_the_end) {
   const TemporaryFolder folder;
-  metrics::Record record = make_record();
-  RecordFile out(folder / "x.h5", record);
+  RecordFile out(folder / "x.h5", make_record());
+  metrics::RunResults results;
   for (index_t step = 1; step <= 3; ++step) {
-    record.evaluation.push_back({.step = step, .loss = 0, .accuracy = 0, .samples = 1});
-    out.write_evaluation(record.evaluation.back());
+    results.evaluation.push_back({.step = step, .loss = 0, .accuracy = 0, .samples = 1});
+    out.write_evaluation(results.evaluation.back());
   }
   EXPECT_EQ(std::get<Integers>(seen(folder, out.part_path()).read("/evaluation/step")), (Integers{1, 2}));
-  out.finish(record, true, "done");
+  out.finish(results, true, "done");
   EXPECT_EQ(std::get<Integers>(File::open(folder / "x.h5").read("/evaluation/step")), (Integers{1, 2, 3}));
 }
 
-metrics::Record with_events() {
-  metrics::Record record = make_record();
+metrics::RunHeader with_events() {
+  metrics::RunHeader record = make_record();
   record.events = {.first_step = 1, .last_step = 2, .capacity = 4, .parts = {"forward"}, .units = {"linear0", "head"}};
   return record;
 }
@@ -200,7 +201,7 @@ TEST(record_file, events_are_in_the_part_as_they_come_and_alone_in_the_end) {
   }
   EXPECT_EQ(caught<ShapeError>([&] { out.write_events(make_events(3, 2), 5); }),
             "RecordFile: 2 events are given, 3 are written: expected at most 4 in all");
-  out.finish(make_record(), true, "done");  // whoever ends it need not know of them
+  out.finish({}, true, "done");  // whoever ends it need not know of them
   const File file = File::open(folder / "x.h5");
   EXPECT_EQ(std::get<Integers>(file.read("/events/step")), (Integers{1, 1, 2}));
   EXPECT_EQ(std::get<Integers>(file.read("/events/bytes")), (Integers{0, 10, 20}));
@@ -211,7 +212,7 @@ TEST(record_file, events_are_in_the_part_as_they_come_and_alone_in_the_end) {
 
 TEST(record_file, chosen_steps_that_never_came_leave_an_empty_table) {
   const TemporaryFolder folder;
-  RecordFile(folder / "x.h5", with_events()).finish(with_events(), false, "signal 15");
+  RecordFile(folder / "x.h5", with_events()).finish({}, false, "signal 15");
   const File file = File::open(folder / "x.h5");
   EXPECT_EQ(file.extents("/events/rank"), std::vector<index_t>{0});
   EXPECT_EQ(std::get<Integers>(file.read("/events/events_written")), Integers{0});
@@ -219,13 +220,14 @@ TEST(record_file, chosen_steps_that_never_came_leave_an_empty_table) {
 
 TEST(record_file, an_app_adds_tables_of_its_own) {
   const TemporaryFolder folder;
-  metrics::Record record;
+  metrics::RunHeader record;
   record.ranks.resize(3);
-  record.tables = {{.group = "/pingpong",
-                    .scales = {metrics::index_scale("size", 2, "message size")},
-                    .columns = {{"latency_s", {"size", "rank"}, Reals{1, 2, 3, 4, 5, 6}, {{"units", "s"}}}},
-                    .attributes = {{"note", "x"}}}};
-  io::write_record(folder / "x.h5", record);
+  metrics::RunResults results;
+  results.tables = {{.group = "/pingpong",
+                     .scales = {metrics::index_scale("size", 2, "message size")},
+                     .columns = {{"latency_s", {"size", "rank"}, Reals{1, 2, 3, 4, 5, 6}, {{"units", "s"}}}},
+                     .attributes = {{"note", "x"}}}};
+  io::write_record(folder / "x.h5", record, results);
   const File file = File::open(folder / "x.h5");
   EXPECT_EQ(file.extents("/pingpong/latency_s"), (std::vector<index_t>{2, 3}));
   EXPECT_EQ(std::get<Integers>(file.read("/pingpong/rank")), (Integers{0, 1, 2}));  // the root's scale, seen from here
@@ -236,23 +238,25 @@ TEST(record_file, an_app_adds_tables_of_its_own) {
 
 TEST(record_file, a_dimension_nobody_knows_is_named) {
   const TemporaryFolder folder;
-  metrics::Record record = make_record();
-  record.tables = {{.group = "/strategy", .columns = {{"x", {"stage"}, Reals{1}}}}};
-  EXPECT_EQ(caught<ShapeError>([&] { io::write_record(folder / "x.h5", record); }),
+  metrics::RunHeader record = make_record();
+  metrics::RunResults results;
+  results.tables = {{.group = "/strategy", .columns = {{"x", {"stage"}, Reals{1}}}}};
+  EXPECT_EQ(caught<ShapeError>([&] { io::write_record(folder / "x.h5", record, results); }),
             "/strategy/x: no scale gives dimension stage its extent: expected one in the group or at the root");
-  EXPECT_FALSE(exists(folder / "x.h5.part"));
+  EXPECT_FALSE(exists(folder / "x.h5"));
+  EXPECT_TRUE(exists(folder / "x.h5.part")) << "what was known before";
   EXPECT_FALSE(exists(folder / "x.h5.tmp"));
 }
 
 TEST(record_file, a_finished_run_replaces_an_older_one_at_its_end) {
   const TemporaryFolder folder;
   const std::string path = folder / "x.h5";
-  io::write_record(path, make_record());
+  io::write_record(path, make_record(), {});
   { const RecordFile killed(path, make_record(7)); }
   RecordFile out(path, make_record());
   EXPECT_EQ(written(seen(folder, path)), Integers{0});
   out.write_steps(make_rows(0, 6));
-  out.finish(make_record(), true, "done");
+  out.finish({}, true, "done");
   EXPECT_EQ(written(File::open(path)), Integers{6});
   EXPECT_FALSE(exists(path + ".part"));
 }
@@ -311,7 +315,7 @@ TEST(record_file, a_full_disk_at_the_end_leaves_the_part) {
     RecordFile out(path, make_record(100'000));
     out.write_steps(make_rows(0, 50'000));
     const SizeLimit limit(64 << 10);
-    const std::string message = caught<Error>([&] { out.finish(make_record(), true, "done"); });
+    const std::string message = caught<Error>([&] { out.finish({}, true, "done"); });
     EXPECT_NE(message.find(path), std::string::npos) << message;
   }
   EXPECT_FALSE(exists(path));

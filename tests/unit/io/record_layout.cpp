@@ -15,8 +15,8 @@ using Reals = std::vector<double>;
 using Integers = std::vector<std::int64_t>;
 using Texts = std::vector<std::string>;
 
-metrics::Record make_record(metrics::Detail detail, index_t every = 1) {
-  metrics::Record record;
+metrics::RunHeader make_record(metrics::Detail detail, index_t every = 1) {
+  metrics::RunHeader record;
   record.ranks.resize(3);
   record.phases = {{"forward", PhaseClass::compute}, {"wait", PhaseClass::wait}};
   record.steps = 10;
@@ -136,8 +136,8 @@ TEST(record_layout, units_and_names_stand_at_every_number) {
   }
 }
 
-metrics::Record with_events() {
-  metrics::Record record = make_record(metrics::Detail::full);
+metrics::RunHeader with_events() {
+  metrics::RunHeader record = make_record(metrics::Detail::full);
   record.events = {.first_step = 2, .last_step = 3, .capacity = 5, .parts = {"forward", "send"}, .units = {"linear0"}};
   return record;
 }
@@ -171,23 +171,24 @@ TEST(record_layout, reserved_events_are_marked_as_not_there) {
 }
 
 TEST(record_layout, traffic_has_one_value_for_each_rank) {
-  metrics::Record record = make_record(metrics::Detail::full);
+  metrics::RunHeader record = make_record(metrics::Detail::full);
   const Integers three(3, 5);
-  record.traffic = {{.operation = "allreduce",
-                     .algorithm = "ring",
-                     .axis = "data",
-                     .calls = three,
-                     .messages = three,
-                     .sent_bytes = {1, 2, 3},
-                     .seconds = Reals(3),
-                     .expected_bytes = Reals(3)}};
-  const auto tables = io::record_tables(record, 10);
+  metrics::RunResults results;
+  results.traffic = {{.operation = "allreduce",
+                      .algorithm = "ring",
+                      .axis = "data",
+                      .calls = three,
+                      .messages = three,
+                      .sent_bytes = {1, 2, 3},
+                      .seconds = Reals(3),
+                      .expected_bytes = Reals(3)}};
+  const auto tables = io::record_tables(record, results, 10);
   const auto traffic = std::find_if(tables.begin(), tables.end(), [](const auto& t) { return t.group == "/traffic"; });
   ASSERT_NE(traffic, tables.end());
   EXPECT_EQ(std::get<Texts>(traffic->scales.at(0).data), Texts{"allreduce/data/ring"});
   EXPECT_EQ(std::get<Integers>(column(*traffic, "sent_bytes").data), (Integers{1, 2, 3}));
-  record.traffic[0].sent_bytes.pop_back();
-  EXPECT_THROW(io::record_tables(record, 10), ShapeError);
+  results.traffic[0].sent_bytes.pop_back();
+  EXPECT_THROW(io::record_tables(record, results, 10), ShapeError);
 }
 
 TEST(record_layout, reserved_evaluations_are_marked_as_not_there) {
