@@ -148,7 +148,7 @@ void Experiment::step(index_t s) {
   marks_.push_back(static_cast<std::int8_t>(flushed_));
   flushed_ = false;
   timer_.begin_step(exec_);
-  Instruments instruments{timer_, events_.log()};
+  Instruments instruments{timer_, events_.log(), s < warmup_};
   work_.step(s, collector_.output(), instruments);
   const metrics::StepTimes& times = timer_.end_step(exec_);
   last_step_s_ = seconds(times.end_ns - times.start_ns);

@@ -16,12 +16,13 @@ constexpr Named<Backend> backends[] = {
 kernels::Options read_kernel_options(config::Deck& deck) {
   kernels::Options options;
   options.backend = Backend::automatic;
-  deck.choice("kernels.backend", options.backend, backends,
-              "the vendor's library where there is one, or Partita's own");
+  deck.choice(
+      "kernels.backend", options.backend, backends,
+      "the vendor's library where there is one, or Partita's own; automatic: for each call the one that is faster "
+      "in the first step of warm-up");
   for (const std::string kernel : kernels::kernel_names) {
     Backend own = options.backend;
-    deck.choice("kernels." + kernel, own, backends,
-                "for " + kernel + " alone: the vendor's library where there is one, or Partita's own");
+    deck.choice("kernels." + kernel, own, backends, "for " + kernel + " alone, as kernels.backend");
     if (deck.given("kernels." + kernel)) options.per_kernel[kernel] = own;
   }
   options.tf32 = false;

@@ -30,6 +30,7 @@ struct StepOutput {
 struct Instruments {
   metrics::PhaseTimer& timer;
   metrics::EventLog& events;  ///< wants(step) first
+  bool warm_up = false;       ///< the step counts in no statistic
 };
 
 /// Whether the run shall stop: asked by all ranks alike, in the same places. Collective, now and then.
@@ -53,7 +54,7 @@ struct Workload {
   std::vector<std::string> event_parts;
   std::vector<std::string> event_units;
 
-  /// One step. Allocates nothing.
+  /// One step. Allocates nothing, but for the first where that is warm-up.
   std::function<void(index_t step, const StepOutput& out, Instruments& instruments)> step;
   /// The loss of a step from the terms of all ranks, in rank order.
   std::function<double(std::span<const double> terms)> loss;

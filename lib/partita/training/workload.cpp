@@ -36,6 +36,8 @@ struct State {
 
   void step(index_t s, const driver::StepOutput& out, driver::Instruments& instruments) {
     const Exec& exec = parts.context.exec();
+    const bool measures = s == 0 && instruments.warm_up;
+    if (measures) parts.context.measure_backends(true);
     StepObserver observer(phases, instruments, s);
     instruments.timer.mark(StepPhases::input, exec);
     parts.data.template batch<Scalar>(exec, s, rows, buffers);
@@ -52,6 +54,20 @@ struct State {
       parts.step.run(buffers.batch(), s, out.losses, out.grad_norm, observer);
     }
     instruments.timer.mark(metrics::PhaseTimer::no_phase, exec);
+    if (measures) agree_on_backends();
+  }
+
+  /// Each rank measured the calls that it made: all choose by the sums, so that they go on alike.
+  void agree_on_backends() {
+    kernels::Context& context = parts.context;
+    context.measure_backends(false);
+    const std::vector<std::string> texts = parts.replicas.gather(kernels::to_text(context.backend_choices()));
+    const std::string agreed = parts.replicas.on_root([&] {
+      std::vector<kernels::BackendTable> tables;
+      for (const std::string& text : texts) tables.push_back(kernels::backend_table(text));
+      return kernels::to_text(kernels::sum_of(tables));
+    });
+    context.set_backend_choices(kernels::backend_table(agreed));
   }
 
   driver::Verification verify(const metrics::RunResults& results, std::span<const double> losses) const {
@@ -67,6 +83,8 @@ struct State {
     axis.broadcast(verdict.passed);
     verdict.attributes["parameters_fnv1a"] =
         fmt::format("{:016x}", parallel::bits_hash<Scalar>(parts.model.parameters()));
+    if (const kernels::BackendTable& choices = parts.context.backend_choices(); !choices.empty())
+      verdict.attributes["kernel_choices"] = kernels::to_text(choices);
     return verdict;
   }
 

@@ -3,6 +3,7 @@
 
 import h5py
 import numpy as np
+import pytest
 import xarray
 
 GROUPS = {"config", "environment", "calibration", "ranks", "steps", "traffic", "evaluation", "summary"}
@@ -121,3 +122,19 @@ def test_events_of_chosen_steps_are_whole_and_in_order(run):
     assert parts[0] == "forward"
     exchanged = rows["bytes"][rows["part"] == parts.index("exchange")]
     assert (exchanged == 15072 * 4).all() and len(exchanged) == 6  # the flat gradient, once a step and rank
+
+
+def test_the_faster_backend_of_each_call_is_chosen_and_recorded(run):
+    with h5py.File(run(2)) as file:
+        math = text(file["environment"].attrs["math_backend"])
+        lines = text(file.attrs.get("kernel_choices", "")).splitlines()
+    if math == "portable":
+        pytest.skip("this build has no vendor's library to choose")
+    assert {line.split()[0] for line in lines} == {"linear_forward", "linear_backward_input", "linear_backward_weights"}
+    for line in lines:
+        *_, first, vendor, second, portable, choice = line.split()
+        assert (first, second) == ("vendor_s", "portable_s") and float(vendor) > 0 and float(portable) > 0
+        assert choice == ("portable" if float(portable) < 0.97 * float(vendor) else "vendor")
+    for setting in ("train.deterministic=true", "kernels.backend=portable", "run.warmup=0"):
+        with h5py.File(run(1, setting)) as file:
+            assert "kernel_choices" not in file.attrs, setting
