@@ -12,6 +12,12 @@ namespace partita::nn {
 /// units save live in the slot's block that the call names; in a backward pass whose halves run together the gradients
 /// of these activations alternate between two buffers of the workspace, else each has its own among the pending.
 ///
+///     three units 0 1 2; what a unit saves comes before its output, the last output is the caller's
+///
+///     saved      | of 0 | y0 | of 1 | y1 | of 2 |
+///     workspace  | dy0, dy2, ... | dy1, ... | largest workspace of a unit |     both halves together
+///     pending    | of 0 | dy0 | of 1 | dy1 | of 2 |                             halves apart
+///
 /// Throws   ShapeError where a unit does not take what the one before it gives.
 template <class Scalar>
 class Chain {
