@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
+#include <span>
+
 #include <partita/core/error.hpp>
 #include <partita/kernels/backend/range.hpp>
 #include <partita/kernels/linear.hpp>
@@ -126,9 +128,9 @@ void check_backward(Context& context, Store store, Sizes s, Placement p) {
 }
 
 template <class Scalar>
-void check_all(Backend backend) {
+void check_all(Backend backend, std::span<const Placement> at = placements) {
   Context context(Exec(), {.backend = backend, .deterministic = false, .per_kernel = {}});
-  for (Placement p : placements) {
+  for (Placement p : at) {
     for (Sizes s : odd()) {
       check_forward<Scalar>(context, Activation::identity, s, p);
       for (Store store : stores) check_backward<Scalar>(context, store, s, p);
@@ -138,7 +140,7 @@ void check_all(Backend backend) {
         check_forward<Scalar>(context, activation, s, p);
   }
   for (std::size_t i = 0; i < large.size(); ++i) {  // their references are most of the time: each at one placement
-    const Placement p = placements[i % std::size(placements)];
+    const Placement p = at[i % at.size()];
     check_forward<Scalar>(context, Activation::relu, large[i], p);
     for (Store store : stores) check_backward<Scalar>(context, store, large[i], p);
   }
@@ -147,7 +149,9 @@ void check_all(Backend backend) {
 TEST(linear, portable_float_is_the_reference_bit_for_bit) { check_all<float>(Backend::portable); }
 TEST(linear, portable_double_is_the_reference_bit_for_bit) { check_all<double>(Backend::portable); }
 TEST(linear, default_backend_float_agrees_with_the_reference) { check_all<float>(Backend::automatic); }
-TEST(linear, default_backend_double_falls_back_to_portable) { check_all<double>(Backend::automatic); }
+TEST(linear, default_backend_double_falls_back_to_portable) {
+  check_all<double>(Backend::automatic, std::span(placements).last(1));
+}
 
 TEST(linear, several_shapes_share_one_context) {
   Context context;
