@@ -8,24 +8,19 @@
 #include <partita/kernels/backend/attention_host.hpp>
 #include <partita/kernels/backend/attention_host_backward.hpp>
 #include <partita/kernels/backend/attention_rows.hpp>
+#include <partita/kernels/backend/check.hpp>
 
 namespace partita::kernels {
 namespace {
 
-constexpr std::string_view of_tokens = "(B T, H D)", of_queries = "(B Q, H D)";
+constexpr const char *of_tokens = "(B T, H D)", *of_queries = "(B Q, H D)";
 
-std::string extents(index_t rows, index_t columns) {
-  return "(" + std::to_string(rows) + ", " + std::to_string(columns) + ")";
-}
-
-template <class View>
-void require_shape(const char* function, const char* name, const View& a, index_t rows, index_t columns,
-                   std::string_view expected) {
-  if (index_t(a.extent(0)) == rows && index_t(a.extent(1)) == columns) return;
-  refuse<ShapeError>(function,
-                     std::string(name) + " is " + extents(index_t(a.extent(0)), index_t(a.extent(1))) +
-                         ", q and the queries ask for " + extents(rows, columns),
-                     std::string(name) + " " + std::string(expected));
+/// y and what is like it: a row for each query, q's columns.
+template <class View, class Q>
+void require_queries(const char* function, const char* name, const View& a, index_t queries, const Q& q) {
+  backend::require_extent(function, name, "rows", a.extent(0), "the batch", "queries", std::size_t(queries),
+                          of_queries);
+  backend::require_extent(function, name, "columns", a.extent(1), "q", "columns", q.extent(1), of_queries);
 }
 
 template <class View>
@@ -43,8 +38,8 @@ backend::Attention<Scalar> describe(const char* function, const AttentionOptions
   if (H < 1 || columns % H != 0)
     refuse<ShapeError>(function, "q has " + std::to_string(columns) + " columns, H is " + std::to_string(H),
                        "q (B T, H D)");
-  require_shape(function, "k", k, rows, columns, of_tokens);
-  require_shape(function, "v", v, rows, columns, of_tokens);
+  backend::require_shape(function, "k", k, "q", q, of_tokens);
+  backend::require_shape(function, "v", v, "q", q, of_tokens);
   const Slice queries = queries_of(options);
   const index_t B = rows / T, D = columns / H;
   if (index_t(lse) != B * H * queries.extent)
@@ -85,7 +80,7 @@ void attention_forward(Context& context, const AttentionOptions& options, std::t
                        Matrix<Scalar> y, Vector<accumulate_t<Scalar>> lse) {
   static const std::string label = "partita::kernels::attention_forward";
   const auto in = describe<Scalar>("attention_forward", options, q, k, v, lse.extent(0));
-  require_shape("attention_forward", "y", y, in.B * in.Q, in.H * in.D, of_queries);
+  require_queries("attention_forward", "y", y, in.B * in.Q, q);
   if (in.B * in.Q == 0) return;
   const backend::AttentionResult<Scalar> out{heads(y), lse.data()};
   if (by_rows(options))
@@ -103,12 +98,11 @@ void attention_backward(Context& context, const AttentionOptions& options, std::
   static const std::string label = "partita::kernels::attention_backward";
   static const std::string query_label = label + "::query", key_label = label + "::key";
   const auto in = describe<Scalar>("attention_backward", options, q, k, v, lse.extent(0));
-  const index_t rows = in.B * in.T, queries = in.B * in.Q, columns = in.H * in.D;
-  require_shape("attention_backward", "y", y, queries, columns, of_queries);
-  require_shape("attention_backward", "dy", dy, queries, columns, of_queries);
-  require_shape("attention_backward", "dq", dq, rows, columns, of_tokens);
-  require_shape("attention_backward", "dk", dk, rows, columns, of_tokens);
-  require_shape("attention_backward", "dv", dv, rows, columns, of_tokens);
+  require_queries("attention_backward", "y", y, in.B * in.Q, q);
+  require_queries("attention_backward", "dy", dy, in.B * in.Q, q);
+  backend::require_shape("attention_backward", "dq", dq, "q", q, of_tokens);
+  backend::require_shape("attention_backward", "dk", dk, "q", q, of_tokens);
+  backend::require_shape("attention_backward", "dv", dv, "q", q, of_tokens);
   if (in.B == 0) return;
   const backend::AttentionGradient<Scalar> out{heads(y), heads(dy), lse.data(), heads(dq), heads(dk), heads(dv)};
   if (by_rows(options))

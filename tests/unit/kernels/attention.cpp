@@ -321,12 +321,12 @@ TEST(attention_shapes, errors_name_operand_and_extents) {
   EXPECT_EQ(forward({.T = 5, .H = 3}, m(10, 8), m(10, 8), 30),
             "attention_forward: q has 8 columns, H is 3: expected q (B T, H D)");
   EXPECT_EQ(forward({.T = 5, .H = 2}, m(10, 8), m(10, 6), 20),
-            "attention_forward: v is (10, 6), q and the queries ask for (10, 8): expected v (B T, H D)");
+            "attention_forward: v is (10, 6), q is (10, 8): expected the same shape (B T, H D)");
   EXPECT_EQ(forward({.T = 5, .H = 2}, m(10, 8), m(10, 8), 10),
             "attention_forward: lse has 10 elements, q has 10 rows, H is 2 and 5 of 5 tokens are queries: expected lse "
             "(B H Q)");
   EXPECT_EQ(forward({.T = 5, .H = 2, .queries = {2, 3, 5}}, m(10, 8), m(10, 8), 12),
-            "attention_forward: y is (10, 8), q and the queries ask for (6, 8): expected y (B Q, H D)");
+            "attention_forward: y has 10 rows, the batch has 6 queries: expected (B Q, H D)");
   EXPECT_EQ(forward({.T = 5, .H = 2, .queries = {3, 3, 5}}, m(10, 8), m(10, 8), 20),
             "attention: queries are tokens [3, 6) of 5, T is 5: expected a part of the T tokens");
 }
