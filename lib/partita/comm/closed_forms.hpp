@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #pragma once
 
+#include <partita/comm/collectives/schedule.hpp>
 #include <partita/core/partition.hpp>
 #include <partita/core/tree.hpp>
 
@@ -10,18 +11,77 @@
 namespace partita::comm::closed_forms {
 
 /// Every segment but one's own: P-1 steps that pass partial sums on. Over all ranks (P-1) n.
+inline index_t ring_reduce_scatter_bytes(const Segments& segments, index_t rank, index_t bytes) {
+  return segments.ranks() == 1 ? 0 : (segments.elements() - segments[rank].extent) * bytes;
+}
 inline index_t ring_reduce_scatter_bytes(index_t n, index_t P, index_t rank, index_t bytes) {
-  return P == 1 ? 0 : (n - partition(n, P, rank).extent) * bytes;
+  return ring_reduce_scatter_bytes(Segments(n, static_cast<int>(P)), rank, bytes);
 }
 
 /// Every segment but the right neighbour's, who owns it. Over all ranks (P-1) n.
+inline index_t ring_all_gather_bytes(const Segments& segments, index_t rank, index_t bytes) {
+  const int P = segments.ranks();
+  return P == 1 ? 0 : (segments.elements() - segments[(rank + 1) % P].extent) * bytes;
+}
 inline index_t ring_all_gather_bytes(index_t n, index_t P, index_t rank, index_t bytes) {
-  return P == 1 ? 0 : (n - partition(n, P, (rank + 1) % P).extent) * bytes;
+  return ring_all_gather_bytes(Segments(n, static_cast<int>(P)), rank, bytes);
 }
 
 /// Both. Over all ranks exactly 2 (P-1) n.
 inline index_t ring_allreduce_bytes(index_t n, index_t P, index_t rank, index_t bytes) {
   return ring_reduce_scatter_bytes(n, P, rank, bytes) + ring_all_gather_bytes(n, P, rank, bytes);
+}
+
+/// A rank's part in recursive algorithms: p = 2^floor(log2 P) take part; the first 2 (P - p) ranks come in pairs, of
+/// which the even one hands its values over and is given the sum.
+struct RecursivePart {
+  index_t p = 1, number = 0;
+  bool takes_part = true, stands_for_two = false;
+
+  RecursivePart(index_t P, index_t rank) {
+    while (2 * p <= P) p *= 2;
+    const index_t paired = 2 * (P - p);
+    takes_part = rank >= paired || rank % 2 == 1;
+    stands_for_two = rank < paired && rank % 2 == 1;
+    number = rank < paired ? rank / 2 : rank - (P - p);
+  }
+};
+
+/// n for each of log2 p rounds; n to hand over or to give back. Over all ranks (p log2 p + 2 (P - p)) n.
+inline index_t doubling_allreduce_bytes(index_t n, index_t P, index_t rank, index_t bytes) {
+  const RecursivePart part(P, rank);
+  if (!part.takes_part) return n * bytes;
+  index_t sent = part.stands_for_two ? n : 0;
+  for (index_t q = 1; q < part.p; q *= 2) sent += n;
+  return sent * bytes;
+}
+
+/// Of p blocks, partition(n, p, .): on the way down all but one's own; on the way up the 1, 2, 4, ... that one has. n to
+/// hand over or to give back. Over all ranks 2 (p - 1) n + 2 (P - p) n.
+inline index_t halving_allreduce_bytes(index_t n, index_t P, index_t rank, index_t bytes) {
+  const RecursivePart part(P, rank);
+  if (!part.takes_part) return n * bytes;
+  index_t sent = (part.stands_for_two ? n : 0) + n - partition(n, part.p, part.number).extent;
+  for (index_t has = 1; has < part.p; has *= 2) {
+    const index_t first = part.number / has * has;
+    sent += partition(n, part.p, first + has - 1).end() - partition(n, part.p, first).offset;
+  }
+  return sent * bytes;
+}
+
+/// n to each child. Over all ranks (P-1) n.
+inline index_t broadcast_bytes(index_t n, index_t P, index_t rank, index_t root, Tree tree, index_t bytes) {
+  const index_t number = (rank - root + P) % P;
+  if (tree == Tree::chain) return number + 1 < P ? n * bytes : 0;
+  index_t children = 0;
+  for (index_t bit = 1; number + bit < P && (number == 0 || bit < (number & -number)); bit *= 2) ++children;
+  return children * n * bytes;
+}
+
+/// To each neighbour. Over all ranks of a line 2 (P-1) halo, of a circle 2 P halo.
+inline index_t halo_bytes(index_t halo, index_t P, index_t rank, bool periodic, index_t bytes) {
+  const index_t neighbours = P == 1 ? 0 : periodic ? 2 : (rank > 0 ? 1 : 0) + (rank + 1 < P ? 1 : 0);
+  return neighbours * halo * bytes;
 }
 
 /// How many tree nodes rank holds when C chunks are shared by P ranks.
@@ -30,22 +90,34 @@ inline index_t tree_nodes(index_t C, index_t P, index_t rank) {
   return static_cast<index_t>(tree_cover(C, mine.offset, mine.end()).size());
 }
 
-/// TreeAllreducePlan through MPI's collectives, payload: each node's slices to their owners, then my slice of the sum.
-inline index_t tree_allreduce_mpi_bytes(index_t n, index_t C, index_t P, index_t rank, index_t bytes) {
-  const index_t slice = partition(n, P, rank).extent;
-  return P == 1 ? 0 : (tree_nodes(C, P, rank) * (n - slice) + slice) * bytes;
+/// Each tree node's segments to their owners, but for my own.
+inline index_t tree_reduce_scatter_mpi_bytes(const Segments& segments, index_t C, index_t rank, index_t bytes) {
+  return tree_nodes(C, segments.ranks(), rank) * (segments.elements() - segments[rank].extent) * bytes;
 }
 
-/// TreeAllreducePlan around the ring: in hop h = 1 .. P-1 a rank passes on the nodes of rank - h + 1, those slices
-/// whose owner is at least h ranks from the origin; then the slices of the sum go round.
-inline index_t tree_allreduce_ring_bytes(index_t n, index_t C, index_t P, index_t rank, index_t bytes) {
+/// The same around the ring: in hop h = 1 .. P-1 a rank passes on the nodes of rank - h + 1, those segments whose owner
+/// is at least h ranks from the origin.
+inline index_t tree_reduce_scatter_ring_bytes(const Segments& segments, index_t C, index_t rank, index_t bytes) {
+  const index_t P = segments.ranks();
   index_t sent = 0;
   for (index_t hop = 1; hop < P; ++hop) {
     const index_t origin = (rank - hop + 1 + P) % P;
     for (index_t distance = hop; distance < P; ++distance)
-      sent += tree_nodes(C, P, origin) * partition(n, P, (origin + distance) % P).extent;
+      sent += tree_nodes(C, P, origin) * segments[(origin + distance) % P].extent;
   }
-  return sent * bytes + ring_all_gather_bytes(n, P, rank, bytes);
+  return sent * bytes;
+}
+
+/// TreeAllreducePlan through MPI's collectives, payload: nodes to their owners, then my segment of the sum.
+inline index_t tree_allreduce_mpi_bytes(index_t n, index_t C, index_t P, index_t rank, index_t bytes) {
+  const Segments segments(n, static_cast<int>(P));
+  return P == 1 ? 0 : tree_reduce_scatter_mpi_bytes(segments, C, rank, bytes) + segments[rank].extent * bytes;
+}
+
+/// TreeAllreducePlan around the ring: nodes hop by hop, then the segments of the sum.
+inline index_t tree_allreduce_ring_bytes(index_t n, index_t C, index_t P, index_t rank, index_t bytes) {
+  const Segments segments(n, static_cast<int>(P));
+  return tree_reduce_scatter_ring_bytes(segments, C, rank, bytes) + ring_all_gather_bytes(segments, rank, bytes);
 }
 
 }  // namespace partita::comm::closed_forms

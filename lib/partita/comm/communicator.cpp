@@ -33,7 +33,8 @@ Communicator::Communicator(Communicator&& other) noexcept
       size_(other.size_),
       name_(std::move(other.name_)),
       traffic_(other.traffic_),
-      gpu_aware_(other.gpu_aware_) {}
+      gpu_aware_(other.gpu_aware_),
+      tags_claimed_(other.tags_claimed_) {}
 
 Communicator& Communicator::operator=(Communicator&& other) noexcept {
   if (this == &other) return *this;
@@ -45,6 +46,7 @@ Communicator& Communicator::operator=(Communicator&& other) noexcept {
   name_ = std::move(other.name_);
   traffic_ = other.traffic_;
   gpu_aware_ = other.gpu_aware_;
+  tags_claimed_ = other.tags_claimed_;
   return *this;
 }
 
@@ -58,6 +60,11 @@ void Communicator::release() noexcept {
 
 TrafficEntry* Communicator::traffic_entry(std::string_view operation, std::string_view algorithm) const {
   return traffic_ == nullptr ? nullptr : &traffic_->entry(operation, algorithm, name_);
+}
+
+int Communicator::claim_tag() const {
+  constexpr int first = detail::probe_tag + 1;
+  return first + tags_claimed_++ % (detail::last_own_tag - first + 1);
 }
 
 Communicator Communicator::duplicate(std::string name) const {

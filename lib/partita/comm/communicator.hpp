@@ -55,6 +55,9 @@ class Communicator {
   Traffic* traffic() const { return traffic_; }
   /// The entry of a collective on this communicator; null when nobody asked.
   TrafficEntry* traffic_entry(std::string_view operation, std::string_view algorithm) const;
+  /// A tag for the messages of one collective, so that several may be in flight: all ranks plan their collectives on a
+  /// communicator in the same order. After some 16,000 they come again.
+  int claim_tag() const;
   /// MPI accepts pointers to memory of Exec. When it does not, collectives stage through host memory.
   bool gpu_aware() const { return gpu_aware_; }
 
@@ -163,6 +166,7 @@ class Communicator {
   std::string name_;
   Traffic* traffic_ = nullptr;
   bool gpu_aware_ = false;
+  mutable int tags_claimed_ = 0;
 };
 
 template <class F>

@@ -9,6 +9,7 @@
 
 #include <mpi.h>
 
+#include <partita/core/float16.hpp>
 #include <partita/core/index.hpp>
 
 // What the sources of comm share about MPI itself: errors, datatypes, counts.
@@ -44,6 +45,8 @@ MPI_Datatype mpi_type() {
     return MPI_FLOAT;
   else if constexpr (std::is_same_v<T, double>)
     return MPI_DOUBLE;
+  else if constexpr (std::is_same_v<T, bfloat16> || std::is_same_v<T, float16>)
+    return MPI_UINT16_T;  // to be moved: MPI adds them with an operation of ours
   else if constexpr (std::is_integral_v<T> && std::is_signed_v<T>)
     return sizeof(T) == 8 ? MPI_INT64_T : sizeof(T) == 4 ? MPI_INT32_T : sizeof(T) == 2 ? MPI_INT16_T : MPI_INT8_T;
   else {
@@ -54,11 +57,11 @@ MPI_Datatype mpi_type() {
 
 inline MPI_Op mpi_op(Op op) { return op == Op::sum ? MPI_SUM : op == Op::min ? MPI_MIN : MPI_MAX; }
 
-/// Tags from here on belong to the collectives of this library; callers of send and receive stay below.
+/// Tags from here on belong to the collectives of this library; callers of send and receive stay below. MPI promises
+/// tags up to 32767.
 constexpr int first_own_tag = 16384;
-constexpr int ring_tag = first_own_tag;
-constexpr int tree_tag = first_own_tag + 1;
-constexpr int probe_tag = first_own_tag + 2;
+constexpr int last_own_tag = 32767;
+constexpr int probe_tag = first_own_tag;
 
 }  // namespace detail
 }  // namespace partita::comm

@@ -23,7 +23,7 @@ struct TrafficEntry {
   index_t calls = 0;
   index_t messages = 0;
   index_t sent_bytes = 0;
-  double seconds = 0.0;         ///< inside the calls, waiting included
+  double seconds = 0.0;         ///< inside the calls, waiting included; not what passes between start and finish
   double expected_bytes = 0.0;  ///< closed form of sent_bytes
   double predicted_s = 0.0;     ///< model of seconds; 0 where nobody made one
   Work work = {};               ///< that the algorithm has in these calls: a prediction of seconds, with MachineRates
@@ -45,27 +45,15 @@ class Traffic {
   std::deque<TrafficEntry> entries_;
 };
 
-/// Counts one call and its seconds; a null entry counts nothing.
-class TrafficCall {
+/// Counts the seconds of its life; a null entry counts nothing.
+class TrafficClock {
  public:
-  explicit TrafficCall(TrafficEntry* entry, double expected_bytes = 0.0, const Work& work = {})
-      : entry_(entry), start_ns_(now_ns()) {
-    if (entry_ == nullptr) return;
-    ++entry_->calls;
-    entry_->expected_bytes += expected_bytes;
-    entry_->work += work;
-  }
-  ~TrafficCall() {
+  explicit TrafficClock(TrafficEntry* entry) : entry_(entry), start_ns_(entry == nullptr ? 0 : now_ns()) {}
+  ~TrafficClock() {
     if (entry_ != nullptr) entry_->seconds += seconds(now_ns() - start_ns_);
   }
-  TrafficCall(const TrafficCall&) = delete;
-  TrafficCall& operator=(const TrafficCall&) = delete;
-
-  void sent(index_t messages, index_t bytes) {
-    if (entry_ == nullptr) return;
-    entry_->messages += messages;
-    entry_->sent_bytes += bytes;
-  }
+  TrafficClock(const TrafficClock&) = delete;
+  TrafficClock& operator=(const TrafficClock&) = delete;
 
  private:
   TrafficEntry* entry_;

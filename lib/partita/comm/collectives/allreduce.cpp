@@ -1,54 +1,78 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include <partita/comm/collectives/allreduce.hpp>
 
-#include <fmt/format.h>
-#include <Kokkos_Profiling_ScopedRegion.hpp>
+#include <string>
+#include <utility>
 
 #include <partita/comm/closed_forms.hpp>
-#include <partita/core/error.hpp>
+#include <partita/comm/collectives/mpi_calls.hpp>
+#include <partita/core/float16.hpp>
 
 namespace partita::comm {
+namespace {
 
-std::string_view to_string(Allreduce how) { return how == Allreduce::mpi ? "mpi" : "ring"; }
+constexpr index_t short_bytes = 16 * 1024;  // one round trip counts for more than twice the bytes
+constexpr index_t recursive_bytes = 32 * 1024;
+
+template <class S>
+PlanTerms terms(const Communicator& comm, Allreduce how, index_t n) {
+  constexpr auto size = static_cast<index_t>(sizeof(S));
+  const index_t P = comm.size(), rank = comm.rank();
+  const auto form = how == Allreduce::ring    ? closed_forms::ring_allreduce_bytes
+                    : n * size <= short_bytes ? closed_forms::doubling_allreduce_bytes
+                                              : closed_forms::halving_allreduce_bytes;
+  return {.name = "AllreducePlan",
+          .operation = "allreduce",
+          .algorithm = std::string(to_string(how)),
+          .input = n,
+          .output = n,
+          .in_place = true,
+          .sent_bytes = how == Allreduce::mpi ? n * size : form(n, P, rank, size)};
+}
+
+template <class S>
+std::unique_ptr<Transport<S>> transport(const Communicator& comm, Allreduce how, index_t n, RingOptions options) {
+  constexpr auto size = static_cast<index_t>(sizeof(S));
+  const int P = comm.size(), rank = comm.rank();
+  if (how == Allreduce::mpi) return mpi_allreduce<S>(comm, n);
+  if (how == Allreduce::ring) {
+    const Segments segments(n, P);
+    return make_flow<S>(comm,
+                        ring_schedule(segments, rank, RingPart::allreduce, options.chunk(segments.longest(), size)));
+  }
+  const auto schedule = n * size <= short_bytes ? doubling_schedule : halving_schedule;
+  return make_flow<S>(comm, schedule(n, P, rank, options.chunk(n, size)));
+}
+
+}  // namespace
+
+std::string_view to_string(Allreduce how) {
+  switch (how) {
+    case Allreduce::mpi:
+      return "mpi";
+    case Allreduce::ring:
+      return "ring";
+    case Allreduce::recursive:
+      return "recursive";
+    case Allreduce::automatic:
+      break;
+  }
+  return "automatic";
+}
+
+Allreduce resolved(Allreduce how, index_t bytes) {
+  if (how != Allreduce::automatic) return how;
+  return bytes <= recursive_bytes ? Allreduce::recursive : Allreduce::ring;
+}
 
 template <class S>
 AllreducePlan<S>::AllreducePlan(const Communicator& comm, Allreduce how, index_t elements, RingOptions options)
-    : comm_(&comm),
-      how_(how),
-      elements_(elements),
-      entry_(comm.traffic_entry("allreduce", to_string(how))),
-      expected_bytes_(static_cast<double>(
-          how == Allreduce::ring ? closed_forms::ring_allreduce_bytes(elements, comm.size(), comm.rank(), sizeof(S))
-                                 : elements * static_cast<index_t>(sizeof(S)))),
-      work_(mpi_allreduce_work(elements * static_cast<index_t>(sizeof(S)), comm.size())),
-      region_(fmt::format("partita::comm::allreduce::{}", to_string(how))),
-      staging_(comm.gpu_aware(), elements) {
-  if (how_ == Allreduce::mpi) return;
-  ring_ = detail::SidedPlan<detail::RingPlan, S>(staging_.direct(), comm, elements, options);
-  work_ = ring_.with(Exec(), [](const auto& ring, const auto&) { return ring.work(); });
-}
-
-template <class S>
-void AllreducePlan<S>::run(const Exec& exec, Vector<S> inout) {
-  if (static_cast<index_t>(inout.extent(0)) != elements_)
-    refuse<ShapeError>("AllreducePlan::run", fmt::format("inout has {} elements", inout.extent(0)),
-                       fmt::format("{}, as planned", elements_));
-  const Kokkos::Profiling::ScopedRegion region(region_);
-  TrafficCall traffic(entry_, expected_bytes_, work_);
-  S* data = staging_.begin(exec, inout);
-  if (ring_) {
-    ring_.with(exec, [&](auto& ring, const auto& space) { ring.allreduce(space, data, traffic); });
-  } else {
-    detail::for_each_piece(elements_, [&](index_t offset, int count) {
-      detail::check(MPI_Allreduce(MPI_IN_PLACE, data + offset, count, detail::mpi_type<S>(), MPI_SUM, comm_->handle()),
-                    "MPI_Allreduce", comm_->name());
-    });
-    traffic.sent(1, elements_ * static_cast<index_t>(sizeof(S)));
-  }
-  staging_.end(exec, inout);
-}
+    : Plan<S>(comm, terms<S>(comm, resolved(how, elements * static_cast<index_t>(sizeof(S))), elements),
+              transport<S>(comm, resolved(how, elements * static_cast<index_t>(sizeof(S))), elements, options)) {}
 
 template class AllreducePlan<float>;
 template class AllreducePlan<double>;
+template class AllreducePlan<bfloat16>;
+template class AllreducePlan<float16>;
 
 }  // namespace partita::comm

@@ -5,6 +5,8 @@
 
 #include <Kokkos_Core.hpp>
 
+#include <partita/core/float16.hpp>
+
 namespace partita::comm::detail {
 
 namespace {
@@ -34,7 +36,7 @@ void add(const Space<side>& exec, const S* from, S* into, index_t n) {
     if (n <= 4 * width || exec.concurrency() == 1) {
       const S* KOKKOS_RESTRICT source = from;
       S* KOKKOS_RESTRICT target = into;
-      for (index_t i = 0; i < n; ++i) target[i] += source[i];
+      for (index_t i = 0; i < n; ++i) target[i] = S(target[i] + source[i]);
       return;
     }
   }
@@ -44,8 +46,17 @@ void add(const Space<side>& exec, const S* from, S* into, index_t n) {
         const index_t end = s * width + width < n ? s * width + width : n;
         const S* KOKKOS_RESTRICT source = from;
         S* KOKKOS_RESTRICT target = into;
-        for (index_t i = s * width; i < end; ++i) target[i] += source[i];
+        for (index_t i = s * width; i < end; ++i) target[i] = S(target[i] + source[i]);
       });
+}
+
+template <Side side, class S>
+void copy(const Space<side>& exec, const S* from, S* into, index_t n) {
+  using Block = Kokkos::View<S*, Kokkos::LayoutRight, typename Space<side>::memory_space,
+                             Kokkos::MemoryTraits<Kokkos::Unmanaged>>;
+  using ConstBlock = Kokkos::View<const S*, Kokkos::LayoutRight, typename Space<side>::memory_space,
+                                  Kokkos::MemoryTraits<Kokkos::Unmanaged>>;
+  Kokkos::deep_copy(exec, Block(into, n), ConstBlock(from, n));
 }
 
 template <Side side, class S>
@@ -58,7 +69,7 @@ void add_merges(const Space<side>& exec, const index_t* merges, index_t count, S
         for (index_t m = 0; m < count; ++m) {
           S* KOKKOS_RESTRICT target = rows + merges[2 * m] * n;
           const S* KOKKOS_RESTRICT source = rows + merges[2 * m + 1] * n;
-          for (index_t i = s * width; i < end; ++i) target[i] += source[i];
+          for (index_t i = s * width; i < end; ++i) target[i] = S(target[i] + source[i]);
         }
       });
 }
@@ -79,14 +90,19 @@ void copy_pieces(const Space<side>& exec, const Copy* copies, index_t count, ind
       });
 }
 
-#define PARTITA_COMM_KERNELS(side, S)                                                          \
+#define PARTITA_COMM_KERNELS(S, side)                                                          \
   template void add<side, S>(const Space<side>&, const S*, S*, index_t);                       \
+  template void copy<side, S>(const Space<side>&, const S*, S*, index_t);                      \
   template void add_merges<side, S>(const Space<side>&, const index_t*, index_t, S*, index_t); \
   template void copy_pieces<side, S>(const Space<side>&, const Copy*, index_t, index_t, const S*, S*);
-PARTITA_COMM_KERNELS(Side::exec, float)
-PARTITA_COMM_KERNELS(Side::exec, double)
-PARTITA_COMM_KERNELS(Side::host, float)
-PARTITA_COMM_KERNELS(Side::host, double)
+#define PARTITA_COMM_KERNELS_OF(S)    \
+  PARTITA_COMM_KERNELS(S, Side::exec) \
+  PARTITA_COMM_KERNELS(S, Side::host)
+PARTITA_COMM_KERNELS_OF(float)
+PARTITA_COMM_KERNELS_OF(double)
+PARTITA_COMM_KERNELS_OF(bfloat16)
+PARTITA_COMM_KERNELS_OF(float16)
+#undef PARTITA_COMM_KERNELS_OF
 #undef PARTITA_COMM_KERNELS
 
 }  // namespace partita::comm::detail

@@ -20,10 +20,15 @@ struct Copy {
   index_t extent = 0;
 };
 
-/// into[i] += from[i], i in [0, n), of ranges that do not overlap. On a host backend a piece too small to be worth
+/// into[i] += from[i], i in [0, n), of ranges that do not overlap; numbers of 16 bits are added as floats and rounded.
+/// On a host backend a piece too small to be worth
 /// waking threads for is added by the caller: the same additions, the same bits. Enqueued on exec.
 template <Side side, class S>
 void add(const Space<side>& exec, const S* from, S* into, index_t n);
+
+/// into[i] = from[i], i in [0, n), of ranges that do not overlap. Enqueued on exec.
+template <Side side, class S>
+void copy(const Space<side>& exec, const S* from, S* into, index_t n);
 
 /// rows[k] is rows + k * n. For each pair of `merges` (count, 2), in order: rows[pair 0] += rows[pair 1]. Enqueued.
 template <Side side, class S>

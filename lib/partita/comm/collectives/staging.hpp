@@ -29,22 +29,17 @@ class Staging {
     exec.fence(label);
     return where(payload);
   }
-  /// What MPI only writes: nothing to copy, but kernels may still read the old values.
-  S* begin_write(const Exec& exec, Vector<S> payload) const {
-    static const std::string label = "partita::comm: MPI overwrites what kernels read";  // made once
-    exec.fence(label);
-    return where(payload);
-  }
+  /// What MPI only writes: nothing to copy. Kernels may still read the old values until exec is fenced.
+  S* where(Vector<S> payload) const { return direct_ ? payload.data() : copy_.data(); }
   /// After MPI wrote: payload holds it for what is enqueued on exec next.
   void end(const Exec& exec, Vector<S> payload) const {
-    if (direct_) return;
+    if (direct_ || payload.extent(0) == 0) return;
     Kokkos::deep_copy(exec, payload, part(payload));
     static const std::string label = "partita::comm: the pinned copy is free for the next call";  // made once
     exec.fence(label);
   }
 
  private:
-  S* where(Vector<S> payload) const { return direct_ ? payload.data() : copy_.data(); }
   HostBuffer part(Vector<S> payload) const {
     return Kokkos::subview(copy_, std::pair<std::size_t, std::size_t>(0, payload.extent(0)));
   }

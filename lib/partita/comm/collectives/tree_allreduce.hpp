@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #pragma once
 
-#include <string>
 #include <vector>
 
 #include <partita/comm/collectives/allreduce.hpp>
@@ -9,17 +8,22 @@
 
 namespace partita::comm {
 
-namespace detail {
-template <class S, Side side>
-class TreePlan;
-}
+/// The nodes that a sum over chunks starts from. Each rank has those that its chunks fill, one after the other.
+struct TreeNodes {
+  index_t elements = 0;  ///< of a node that are summed
+  index_t chunks = 1;    ///< C, leaves of the tree, shared by partition(C, P, rank)
+  index_t stride = 0;    ///< from one node to the next, in elements; 0: they are adjacent
+};
 
-/// The all-reduce of deterministic mode: result = the binary tree sum over C chunks, the same bits for any number of
+/// The nodes of the tree that a rank's chunks fill, ascending; none where chunks are fewer than ranks.
+/// Throws   ShapeError for chunks < 1.
+std::vector<Node> my_nodes(const Communicator& comm, index_t chunks);
+
+/// The all-reduce of deterministic mode: sum = the binary tree sum over C chunks, the same bits for any number of
 /// ranks and any route (core/tree.hpp says which sum).
 ///
-/// Chunks are shared by partition(C, P, rank). Each rank hands in the sums of the largest tree nodes that its chunks
-/// fill (`cover`), each a flat buffer of n elements. Communication only moves: slice q of every node goes to rank q,
-/// who adds in tree order; then the slices of the root go to everybody.
+/// Each rank hands in the sums of the largest tree nodes that its chunks fill (my_nodes). Communication only moves:
+/// segment q of every node goes to rank q, who adds in tree order; then the segments of the root go to everybody.
 ///
 ///     C = 5 over two ranks: partition gives rank 0 the chunks 0 1 2, rank 1 the chunks 3 4
 ///
@@ -34,40 +38,26 @@ class TreePlan;
 ///       |   |
 ///       0   1
 ///
-/// Region   partita::comm::tree_allreduce::mpi or ::ring, in Kokkos Tools.
-/// Scratch  planned once: the result, and what arrives and leaves; a call allocates nothing.
+/// how      mpi: MPI_Alltoallv and MPI_Allgatherv; else bundles travel around the ring hop by hop, then its all-gather.
+/// Shapes   nodes (elements of the last one behind strides of the others), left as they are   ->   sum (n), overwritten.
+/// Memory   what arrives and leaves: n / P elements of each node, and my nodes.
 /// Traffic  operation "tree_allreduce", closed_forms::tree_allreduce_{mpi,ring}_bytes.
+/// Throws   ShapeError for chunks < 1, Error when MPI cannot count a message.
 template <class S>
-class TreeAllreducePlan {
+class TreeAllreducePlan : public Plan<S> {
  public:
-  /// how      mpi: MPI_Alltoallv and MPI_Allgatherv; ring: bundles travel hop by hop, then our all-gather.
-  /// Throws   ShapeError for chunks < 1, Error when MPI cannot count a message. comm must outlive this. Not collective.
-  TreeAllreducePlan(const Communicator& comm, Allreduce how, index_t elements, index_t chunks,
-                    RingOptions options = {});
-  ~TreeAllreducePlan();
-  TreeAllreducePlan(TreeAllreducePlan&&) noexcept;
-  TreeAllreducePlan& operator=(TreeAllreducePlan&&) noexcept;
+  TreeAllreducePlan(const Communicator& comm, Allreduce how, const TreeNodes& nodes, RingOptions options = {});
+};
 
-  /// My nodes of the tree, ascending; none when there are fewer chunks than ranks before me.
-  const std::vector<Node>& cover() const { return cover_; }
-  /// (elements): the sum over all chunks, after run.
-  Vector<S> result() const { return result_; }
-
-  /// Shapes   nodes (cover().size() elements), one after the other: the sums over the leaves of each; left as they are.
-  /// Runs     fences exec first, blocks until the result is there. Collective.
-  /// Throws   ShapeError when nodes has another extent.
-  void run(const Exec& exec, ConstVector<S> nodes);
-
- private:
-  index_t elements_;
-  std::vector<Node> cover_;
-  TrafficEntry* entry_;
-  double expected_bytes_;
-  Work work_;
-  std::string region_;
-  Vector<S> result_;
-  Staging<S> staged_nodes_, staged_result_;
-  detail::SidedPlan<detail::TreePlan, S> plan_;
+/// The same sum, of which each rank gets its segment alone.
+///
+/// Shapes   nodes, left as they are   ->   sum (my segment), overwritten.
+/// Traffic  operation "tree_reduce_scatter", closed_forms::tree_reduce_scatter_{mpi,ring}_bytes.
+/// Throws   ShapeError for chunks < 1, or segments of other elements; Error when MPI cannot count a message.
+template <class S>
+class TreeReduceScatterPlan : public Plan<S> {
+ public:
+  TreeReduceScatterPlan(const Communicator& comm, Allreduce how, const TreeNodes& nodes, const Segments& segments);
 };
 
 }  // namespace partita::comm

@@ -1,0 +1,78 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include <partita/comm/collectives/exchange.hpp>
+
+#include <fmt/format.h>
+
+#include <partita/comm/closed_forms.hpp>
+#include <partita/comm/collectives/mpi_calls.hpp>
+#include <partita/core/error.hpp>
+#include <partita/core/float16.hpp>
+
+namespace partita::comm {
+namespace {
+
+template <class S>
+constexpr index_t bytes(index_t n) {
+  return n * static_cast<index_t>(sizeof(S));
+}
+
+index_t checked_halo(index_t interior, index_t halo) {
+  if (halo < 0 || halo > interior)
+    refuse<ShapeError>("HaloPlan", fmt::format("a halo of {} elements beside an interior of {}", halo, interior),
+                       "at most as many");
+  return halo;
+}
+
+index_t takes_part(const Communicator& comm, index_t n, int from, int to) {
+  return comm.rank() == from || comm.rank() == to ? n : 0;
+}
+
+}  // namespace
+
+template <class S>
+AllToAllPlan<S>::AllToAllPlan(const Communicator& comm, Via how, const Segments& segments)
+    : Plan<S>(comm,
+              {.name = "AllToAllPlan",
+               .operation = "all_to_all",
+               .algorithm = how == Via::mpi ? "mpi" : "pairwise",
+               .input = segments.elements(),
+               .output = comm.size() * segments[comm.rank()].extent,
+               .sent_bytes = bytes<S>(segments.elements() - segments[comm.rank()].extent)},
+              how == Via::mpi ? mpi_all_to_all<S>(comm, segments)
+                              : make_flow<S>(comm, all_to_all_schedule(segments, comm.rank()))) {}
+
+template <class S>
+HaloPlan<S>::HaloPlan(const Communicator& comm, index_t interior, index_t halo, bool periodic)
+    : Plan<S>(comm,
+              {.name = "HaloPlan",
+               .operation = "halo",
+               .algorithm = "direct",
+               .input = interior + 2 * checked_halo(interior, halo),
+               .output = interior + 2 * halo,
+               .in_place = true,
+               .sent_bytes = closed_forms::halo_bytes(halo, comm.size(), comm.rank(), periodic, sizeof(S))},
+              make_flow<S>(comm, halo_schedule(interior, halo, comm.size(), comm.rank(), periodic))) {}
+
+template <class S>
+TransferPlan<S>::TransferPlan(const Communicator& comm, index_t elements, int from, int to)
+    : Plan<S>(comm,
+              {.name = "TransferPlan",
+               .operation = "transfer",
+               .algorithm = "direct",
+               .input = takes_part(comm, elements, from, to),
+               .output = takes_part(comm, elements, from, to),
+               .in_place = true,
+               .sent_bytes = comm.rank() == from ? bytes<S>(elements) : 0},
+              make_flow<S>(comm, transfer_schedule(elements, comm.rank(), from, to))) {}
+
+#define PARTITA_COMM_EXCHANGE(S)  \
+  template class AllToAllPlan<S>; \
+  template class HaloPlan<S>;     \
+  template class TransferPlan<S>;
+PARTITA_COMM_EXCHANGE(float)
+PARTITA_COMM_EXCHANGE(double)
+PARTITA_COMM_EXCHANGE(bfloat16)
+PARTITA_COMM_EXCHANGE(float16)
+#undef PARTITA_COMM_EXCHANGE
+
+}  // namespace partita::comm

@@ -1,0 +1,143 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include <partita/comm/collectives/plan.hpp>
+
+#include <utility>
+
+#include <fmt/format.h>
+#include <Kokkos_Profiling_ScopedRegion.hpp>
+
+#include <partita/comm/collectives/flow.hpp>
+#include <partita/core/error.hpp>
+#include <partita/core/float16.hpp>
+
+namespace partita::comm {
+
+template <class S>
+Plan<S>::Plan(const Communicator& comm, PlanTerms terms, std::unique_ptr<Transport<S>> transport)
+    : terms_(std::move(terms)),
+      transport_(std::move(transport)),
+      entry_(comm.traffic_entry(terms_.operation, terms_.algorithm)),
+      work_(transport_->work()),
+      region_(fmt::format("partita::comm::{}::{}", terms_.operation, terms_.algorithm)),
+      staged_input_(comm.gpu_aware(), terms_.in_place ? 0 : terms_.input),
+      staged_output_(comm.gpu_aware(), terms_.output) {}
+
+template <class S>
+void Plan<S>::check(std::string_view call, std::size_t input, std::size_t output, bool in_place) const {
+  const auto require = [&](const char* operand, std::size_t has, index_t planned) {
+    if (static_cast<index_t>(has) != planned)
+      refuse<ShapeError>(fmt::format("{}::{}", terms_.name, call), fmt::format("{} has {} elements", operand, has),
+                         fmt::format("{}, as planned", planned));
+  };
+  if (in_place) {
+    require("inout", output, terms_.in_place ? terms_.output : -1);
+  } else {
+    require("input", input, terms_.input);
+    require("output", output, terms_.output);
+  }
+  if (in_flight_) refuse<Error>(fmt::format("{}::{}", terms_.name, call), "it is in flight", "finish first");
+}
+
+template <class S>
+typename Plan<S>::Pointers Plan<S>::prepare(const Exec& exec, ConstVector<S> input, Vector<S> output) {
+  if (terms_.in_place) {
+    S* const data = staged_output_.begin(exec, output);
+    return {data, data};
+  }
+  const S* const from = staged_input_.begin(exec, Vector<S>(const_cast<S*>(input.data()), input.extent(0)));
+  return {from, staged_output_.where(output)};
+}
+
+template <class S>
+void Plan<S>::count_call() {
+  if (entry_ == nullptr) return;
+  ++entry_->calls;
+  entry_->expected_bytes += static_cast<double>(terms_.sent_bytes);
+  entry_->work += work_;
+}
+
+template <class S>
+void Plan<S>::begin(const Exec& exec, ConstVector<S> input, Vector<S> output) {
+  const Kokkos::Profiling::ScopedRegion region(region_);
+  const TrafficClock clock(entry_);
+  count_call();
+  const Pointers at = prepare(exec, input, output);
+  exec_ = exec;
+  output_ = output;
+  in_flight_ = true;
+  arrived_ = false;
+  transport_->start(exec, at.input, at.output, entry_);
+}
+
+template <class S>
+void Plan<S>::start(const Exec& exec, ConstVector<S> input, Vector<S> output) {
+  check("start", input.extent(0), output.extent(0), false);
+  begin(exec, input, output);
+}
+
+template <class S>
+void Plan<S>::start(const Exec& exec, Vector<S> inout) {
+  check("start", inout.extent(0), inout.extent(0), true);
+  begin(exec, inout, inout);
+}
+
+template <class S>
+bool Plan<S>::progress() {
+  if (!in_flight_ || arrived_) return true;
+  const TrafficClock clock(entry_);
+  arrived_ = transport_->advance(false);
+  return arrived_;
+}
+
+template <class S>
+void Plan<S>::finish() {
+  if (!in_flight_) return;
+  const Kokkos::Profiling::ScopedRegion region(region_);
+  const TrafficClock clock(entry_);
+  if (!arrived_) transport_->advance(true);
+  deliver();
+}
+
+template <class S>
+void Plan<S>::deliver() {
+  staged_output_.end(exec_, output_);
+  in_flight_ = false;
+}
+
+template <class S>
+void Plan<S>::run_checked(const Exec& exec, ConstVector<S> input, Vector<S> output) {
+  const Kokkos::Profiling::ScopedRegion region(region_);
+  const TrafficClock clock(entry_);
+  count_call();
+  const Pointers at = prepare(exec, input, output);
+  transport_->run(exec, at.input, at.output, entry_);
+  staged_output_.end(exec, output);
+}
+
+template <class S>
+void Plan<S>::run(const Exec& exec, ConstVector<S> input, Vector<S> output) {
+  check("run", input.extent(0), output.extent(0), false);
+  run_checked(exec, input, output);
+}
+
+template <class S>
+void Plan<S>::run(const Exec& exec, Vector<S> inout) {
+  check("run", inout.extent(0), inout.extent(0), true);
+  run_checked(exec, inout, inout);
+}
+
+template <class S>
+std::unique_ptr<Transport<S>> make_flow(const Communicator& comm, std::shared_ptr<const Schedule> schedule) {
+  return make_transport<Flow, S>(comm.gpu_aware(), comm, comm.claim_tag(), std::move(schedule));
+}
+
+#define PARTITA_COMM_PLAN(S) \
+  template class Plan<S>;    \
+  template std::unique_ptr<Transport<S>> make_flow(const Communicator&, std::shared_ptr<const Schedule>);
+PARTITA_COMM_PLAN(float)
+PARTITA_COMM_PLAN(double)
+PARTITA_COMM_PLAN(bfloat16)
+PARTITA_COMM_PLAN(float16)
+#undef PARTITA_COMM_PLAN
+
+}  // namespace partita::comm

@@ -1,0 +1,96 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#pragma once
+
+#include <memory>
+#include <string>
+
+#include <partita/comm/collectives/schedule.hpp>
+#include <partita/comm/collectives/staging.hpp>
+#include <partita/comm/collectives/transport.hpp>
+
+namespace partita::comm {
+
+/// What a plan is called, and what it must have sent.
+struct PlanTerms {
+  std::string name;        ///< of the class, in errors
+  std::string operation;   ///< of TrafficEntry
+  std::string algorithm;   ///< of TrafficEntry
+  index_t input = 0;       ///< elements
+  index_t output = 0;      ///< elements
+  bool in_place = false;   ///< one buffer of `output` elements is both
+  index_t sent_bytes = 0;  ///< of this rank in one call, by the closed form
+};
+
+/// A collective planned once for buffers of given extents: started, helped on, finished, any number of times, with
+/// others in flight beside it. What is in flight may be neither written nor, where it is written, read.
+///
+///     plan.start(exec, inout);          posts what can be posted
+///     ... plan.progress() ...           now and then, between other work
+///     plan.finish();                    the result is there for what is enqueued on exec next
+///
+/// Plans on one communicator are made in the same order on all ranks, and started in the same order.
+///
+/// Types    float, double, bfloat16, float16 (added as floats, rounded after each addition).
+/// Memory   scratch is planned with it; a call allocates nothing.
+/// Traffic  every message of our own algorithms, where it is posted; one for a call of MPI's own, with its payload.
+/// Region   partita::comm::<operation>::<algorithm> in Kokkos Tools: around run, or around start and around finish.
+template <class S>
+class Plan {
+ public:
+  virtual ~Plan() = default;
+  Plan(Plan&&) noexcept = default;
+  Plan& operator=(Plan&&) noexcept = default;
+
+  /// Runs     fences exec first: MPI reads what its kernels wrote. Never waits for others. Collective.
+  /// Throws   ShapeError when an operand has another extent; Error when MPI fails.
+  void start(const Exec& exec, ConstVector<S> input, Vector<S> output);
+  void start(const Exec& exec, Vector<S> inout);
+  /// True when nothing is left to wait for, or nothing was started. Never blocks.
+  bool progress();
+  /// Waits for the end. Nothing where nothing was started.
+  void finish();
+  /// Start and finish; where MPI's own blocking collective is the better one, that.
+  void run(const Exec& exec, ConstVector<S> input, Vector<S> output);
+  void run(const Exec& exec, Vector<S> inout);
+
+  bool in_flight() const { return in_flight_; }
+  /// By which of its algorithms: "ring", "mpi", ...
+  const std::string& algorithm() const { return terms_.algorithm; }
+  /// Of one call.
+  index_t sent_bytes() const { return terms_.sent_bytes; }
+  const Work& work() const { return work_; }
+
+ protected:
+  /// comm must outlive the plan. Not collective, but in order.
+  Plan(const Communicator& comm, PlanTerms terms, std::unique_ptr<Transport<S>> transport);
+
+ private:
+  struct Pointers {
+    const S* input;
+    S* output;
+  };
+  void check(std::string_view call, std::size_t input, std::size_t output, bool in_place) const;
+  Pointers prepare(const Exec& exec, ConstVector<S> input, Vector<S> output);
+  void count_call();
+  void begin(const Exec& exec, ConstVector<S> input, Vector<S> output);
+  void run_checked(const Exec& exec, ConstVector<S> input, Vector<S> output);
+  void deliver();
+
+  PlanTerms terms_;
+  std::unique_ptr<Transport<S>> transport_;
+  TrafficEntry* entry_;
+  Work work_;
+  std::string region_;
+  Staging<S> staged_input_, staged_output_;
+
+  // The call under way.
+  bool in_flight_ = false, arrived_ = false;
+  Exec exec_;
+  Vector<S> output_;
+};
+
+/// The transport of a schedule on a communicator: takes a tag of its own.
+template <class S>
+std::unique_ptr<Transport<S>> make_flow(const Communicator& comm, std::shared_ptr<const Schedule> schedule);
+
+}  // namespace partita::comm
