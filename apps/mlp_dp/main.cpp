@@ -46,7 +46,7 @@ int main(int argc, char** argv) {
       kernels::Context context(Exec(), config.train.kernels);
 
       // 5. The step: its parts, and the strategy that this app is about.
-      const nn::GradientSum<nn::Sum<Scalar>> sum(model.gradient_size(), division);
+      nn::FlatGradientSum<nn::Sum<Scalar>> sum(model.table().size(), model.statistics_table().size(), division);
       const nn::WholeRows<Scalar> head(config.train.loss, model);
       const nn::GradientPass<Scalar> pass(model, division, nn::in_turn(config.train.micro_batches), head, &sum);
       parallel::AllreduceExchange<Scalar> exchange(replicas, config.allreduce.how, config.allreduce.separate_wait,
@@ -56,8 +56,8 @@ int main(int argc, char** argv) {
 
       // 6. Calibrate, warm up, run, verify; one HDF5 file; the figure of merit.
       const auto work =
-          training::make_workload<Scalar>({config.train, data, model, context, replicas, head, pass, step, &update,
-                                           fmt::format("allreduce/{}", comm::to_string(config.allreduce.how)),
+          training::make_workload<Scalar>({config.train, data, model, context, replicas, head, pass, exchange, step,
+                                           &update, fmt::format("allreduce/{}", comm::to_string(config.allreduce.how)),
                                            training::to_string(config.model, data.shape())});
       return driver::run_experiment(session, mesh, config.run, context.exec(), work);
     });

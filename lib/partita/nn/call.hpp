@@ -6,7 +6,7 @@
 
 #include <partita/core/types.hpp>
 #include <partita/kernels/context.hpp>
-#include <partita/kernels/store.hpp>
+#include <partita/nn/destination.hpp>
 #include <partita/nn/observer.hpp>
 #include <partita/nn/window.hpp>
 
@@ -17,7 +17,7 @@ namespace partita::nn {
 template <class Scalar>
 struct Call {
   kernels::Context& context;
-  const Window<const Scalar>& weights;  ///< looked at anew by every unit: an observer may have moved it
+  const Window<const Scalar>& weights;  ///< looked at anew by every unit: Progress::reading may have moved it
   Window<const Sum<Scalar>> running;    ///< running statistics, read when not training
   Observer& observer;
 
@@ -28,10 +28,10 @@ struct Call {
   std::uint64_t step = 0;
   Slice rows = {};  ///< of the global batch
 
-  Window<Sum<Scalar>> gradients = {};  ///< backward_weights: where weight gradients go ...
-  Window<Sum<Scalar>> statistics =
-      {};  ///< ... and batch statistics, times rows.extent / rows.global: sums like gradients
-  kernels::Store store = kernels::Store::overwrite;  ///< whether both replace what is there or are added to it
+  /// backward_weights: where weight gradients go, looked at anew by every unit ...
+  const Destination<Sum<Scalar>>* gradients = nullptr;
+  /// ... and batch statistics, times rows.extent / rows.global: sums like gradients.
+  Destination<Sum<Scalar>> statistics = {};
 
   Moment at = {};                    ///< what the observer is told: stage, micro-batch, piece
   index_t piece_of_micro_batch = 0;  ///< its place in the slot

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #pragma once
 
-#include <span>
+#include <functional>
 
 #include <partita/nn/gradient_sum.hpp>
 #include <partita/nn/observer.hpp>
@@ -14,31 +14,46 @@ namespace partita::nn {
 template <class Scalar>
 class Exchange : public Progress {
  public:
-  /// The weights that the step reads: its own, pulled, or stashed ones. The reference stays good for the step.
+  /// The weights that the pass of a step reads, in training, evaluation and inference: its own, pulled, or stashed ones.
+  /// The reference stays good for the step; what it refers to may move, as Progress::reading says.
   virtual const Window<const Scalar>& weights(const Exec& exec, index_t step) = 0;
-  /// After the pass: sees to it that gradients() are those of the global batch. Collective where ranks share it.
+  /// Whether reading() is collective: ranks then do the same passes, micro-batch by micro-batch.
+  virtual bool reads_together() const { return false; }
+  /// After the pass: sees to it that gradients() and statistics() are those of the global batch. Collective where ranks
+  /// share it.
   virtual void finish(const Exec& exec, Observer& observer) = 0;
   /// Bytes that finish() hands in: what its moment says.
   virtual index_t bytes() const { return 0; }
-  /// Summed gradients, and behind them the batch's statistics; complete after finish on the owned ranges.
+  /// Summed gradients, complete after finish on the owned ranges and laid out as Ownership::gradients says.
   virtual ConstVector<Sum<Scalar>> gradients() const = 0;
+  /// The batch's statistics, all of them, complete after finish.
+  virtual ConstVector<Sum<Scalar>> statistics() const = 0;
   /// After the update: what others must learn of it.
   virtual void publish(const Exec& /*exec*/, Observer& /*observer*/) {}
+
+  /// Hands the whole model's weights, as the next step would read them, to `visit`: range by range, ascending, without a
+  /// gap. Collective where ranks share the weights; may allocate and fence: not for a timed step.
+  virtual void visit_weights(const Exec& exec, const std::function<void(ConstVector<Scalar>)>& visit) {
+    const Window<const Scalar>& all = weights(exec, 0);
+    visit(all.vector(all.range));
+  }
 };
 
 /// One rank alone: nothing is exchanged.
 template <class Scalar>
 class NoExchange final : public Exchange<Scalar> {
  public:
-  NoExchange(ConstVector<Scalar> parameters, const GradientSum<Sum<Scalar>>& sum) : weights_(parameters), sum_(sum) {}
+  NoExchange(ConstVector<Scalar> parameters, const FlatGradientSum<Sum<Scalar>>& sum)
+      : weights_(parameters), sum_(sum) {}
 
   const Window<const Scalar>& weights(const Exec&, index_t) override { return weights_; }
   void finish(const Exec&, Observer&) override {}
-  ConstVector<Sum<Scalar>> gradients() const override { return sum_.node(0); }
+  ConstVector<Sum<Scalar>> gradients() const override { return sum_.weights_of(sum_.node(0)); }
+  ConstVector<Sum<Scalar>> statistics() const override { return sum_.statistics_of(sum_.node(0)); }
 
  private:
   Window<const Scalar> weights_;
-  const GradientSum<Sum<Scalar>>& sum_;
+  const FlatGradientSum<Sum<Scalar>>& sum_;
 };
 
 }  // namespace partita::nn

@@ -10,29 +10,39 @@
 namespace partita::nn {
 namespace {
 
-// Hears of finished gradients before the step's observer does: adds them up and tells who waits for sums.
+// Tells an exchange what is read and what is complete, says where gradients go and adds them up: before the step's
+// observer hears of a moment's work, so that it hears of the unit's alone.
 template <class Real>
 class Folding final : public Observer {
  public:
-  Folding(Observer& outer, const GradientSum<Real>* sum, Progress& progress)
+  Folding(Observer& outer, GradientSum<Real>* sum, Progress& progress)
       : outer_(outer), sum_(sum), progress_(progress) {}
 
   void before(const Moment& moment, std::span<const Range> reads, const Exec& exec) override {
+    if (reads_weights(moment)) progress_.reading(exec, moment, reads, outer_);
+    if (moment.part == Part::backward_weights) destination_ = sum_->destination(exec, moment.piece, moment.unit);
     outer_.before(moment, reads, exec);
   }
   void after(const Moment& moment, std::span<const Range> wrote, const Exec& exec) override {
     for (const Range& range : wrote) fold(exec, moment.piece, range);
     outer_.after(moment, wrote, exec);
-    if (moment.part != Part::forward) progress_.progress();
+    if (reads_weights(moment)) progress_.read(exec, moment);
+    progress_.progress();
   }
   void fold(const Exec& exec, index_t piece, Range range) {
     if (sum_->fold(exec, piece, range)) progress_.ready(exec, range);
   }
+  const Destination<Real>* destination() const { return &destination_; }
 
  private:
+  static bool reads_weights(const Moment& moment) {
+    return moment.unit >= 0 && (moment.part == Part::forward || moment.part == Part::backward_input);
+  }
+
   Observer& outer_;
-  const GradientSum<Real>* sum_;
+  GradientSum<Real>* sum_;
   Progress& progress_;
+  Destination<Real> destination_;  // of the unit whose backward_weights is under way
 };
 
 template <class T>
@@ -50,8 +60,7 @@ Matrix<T> rows_of(const Matrix<T>& of, index_t first, index_t extent) {
 
 template <class Scalar>
 GradientPass<Scalar>::GradientPass(Model<Scalar>& model, Division division, Actions actions,
-                                   const LossHead<Scalar>& head, const GradientSum<Sum<Scalar>>* sum,
-                                   Links<Scalar>* links)
+                                   const LossHead<Scalar>& head, GradientSum<Sum<Scalar>>* sum, Links<Scalar>* links)
     : model_(model),
       division_(std::move(division)),
       actions_(std::move(actions)),
@@ -144,16 +153,13 @@ void GradientPass<Scalar>::backward(const Run& run, const Action& action, index_
     if (!at.last) links_->output_gradient(action.stage, at.call, at.stage.output_gradient(at.call, at.B));
     if (!at.first) dx = links_->input_gradient_buffer(action.stage, at.call, at.B);
   }
-  const Range weights{0, model_.table().size()}, statistics{weights.extent, model_.statistics_table().size()};
-  const Window<Sum<Scalar>> leaf = sum_->leaf(index);
-  at.call.gradients = leaf.window(weights);
-  at.call.statistics = {leaf.window(statistics).data, {0, statistics.extent}};
-  at.call.store = sum_->store(index);
+  at.call.gradients = run.folding.destination();
+  at.call.statistics = sum_->statistics(index);
   at.stage.backward(half, at.call, at.x, dx);
   if (half != Half::weights && !at.first) links_->input_gradient(action.stage, at.call, dx);
   const Range own = model_.statistics_of(action.stage);
   if (half != Half::input && own.extent > 0)
-    run.folding.fold(run.call.context.exec(), index, {weights.extent + own.offset, own.extent});
+    run.folding.fold(run.call.context.exec(), index, {model_.table().size() + own.offset, own.extent});
 }
 
 template <class Scalar>

@@ -19,7 +19,7 @@ struct PassResult {
 };
 
 /// Runs a list of actions over a rank's rows of a batch: forward, loss, backward, gradients summed. It knows no
-/// replicas and no strategy; what it is told to be in charge of, Progress hears when it is complete.
+/// replicas and no strategy; Progress hears what is about to be read and what is complete.
 template <class Scalar>
 class GradientPass {
  public:
@@ -27,7 +27,7 @@ class GradientPass {
   /// for forward-only actions, `links` where the model is one stage.
   /// Throws   UsageError for actions that cannot run (peak).
   GradientPass(Model<Scalar>& model, Division division, Actions actions, const LossHead<Scalar>& head,
-               const GradientSum<Sum<Scalar>>* sum, Links<Scalar>* links = nullptr);
+               GradientSum<Sum<Scalar>>* sum, Links<Scalar>* links = nullptr);
 
   const Division& division() const { return division_; }
   Model<Scalar>& model() const { return model_; }
@@ -51,7 +51,7 @@ class GradientPass {
   Division division_;
   Actions actions_;
   const LossHead<Scalar>& head_;
-  const GradientSum<Sum<Scalar>>* sum_;
+  GradientSum<Sum<Scalar>>* sum_;
   Links<Scalar>* links_;
 };
 

@@ -9,8 +9,11 @@
 namespace partita::nn {
 
 template <class Real>
-GradientSum<Real>::GradientSum(index_t n, const Division& division)
-    : n_(n), places_(division.pieces.size(), {0, 0}), chain_(division.leaves == 0) {
+FlatGradientSum<Real>::FlatGradientSum(index_t weights, index_t statistics, const Division& division)
+    : weights_(weights),
+      statistics_(statistics),
+      places_(division.pieces.size(), {0, 0}),
+      chain_(division.leaves == 0) {
   index_t buffers = 1;
   if (!chain_) {
     const Node mine = division.chunks;
@@ -30,23 +33,31 @@ GradientSum<Real>::GradientSum(index_t n, const Division& division)
       places_[p].merges = places_[p].buffer + 1 - next;
     }
   }
-  buffers_ = Vector<Real>("partita::nn::GradientSum::buffers", buffers * n);
+  buffers_ = Vector<Real>("partita::nn::FlatGradientSum::buffers", buffers * size());
 }
 
 template <class Real>
-Window<Real> GradientSum<Real>::leaf(index_t piece) const {
-  return Window<Real>(node(places_[static_cast<std::size_t>(piece)].buffer));
+Destination<Real> FlatGradientSum<Real>::leaf(index_t piece, Range part) const {
+  const Window<Real> whole(node(places_[static_cast<std::size_t>(piece)].buffer));
+  return {whole.window(part), chain_ && piece > 0 ? kernels::Store::accumulate : kernels::Store::overwrite};
 }
 
 template <class Real>
-kernels::Store GradientSum<Real>::store(index_t piece) const {
-  return chain_ && piece > 0 ? kernels::Store::accumulate : kernels::Store::overwrite;
+Destination<Real> FlatGradientSum<Real>::destination(const Exec&, index_t piece, index_t) {
+  return leaf(piece, weights());
 }
 
 template <class Real>
-bool GradientSum<Real>::fold(const Exec& exec, index_t piece, Range range) const {
+Destination<Real> FlatGradientSum<Real>::statistics(index_t piece) {
+  Destination<Real> to = leaf(piece, tail());
+  to.range.offset = 0;
+  return to;
+}
+
+template <class Real>
+bool FlatGradientSum<Real>::fold(const Exec& exec, index_t piece, Range range) {
   const auto part = [&](index_t buffer) {
-    return Vector<Real>(buffers_.data() + buffer * n_ + range.offset, static_cast<std::size_t>(range.extent));
+    return Vector<Real>(buffers_.data() + buffer * size() + range.offset, static_cast<std::size_t>(range.extent));
   };
   const auto [buffer, merges] = places_[static_cast<std::size_t>(piece)];
   for (index_t m = 0; m < merges; ++m) kernels::add<Real>(exec, part(buffer - m), part(buffer - m - 1));
@@ -54,16 +65,16 @@ bool GradientSum<Real>::fold(const Exec& exec, index_t piece, Range range) const
 }
 
 template <class Real>
-Vector<Real> GradientSum<Real>::node(index_t k) const {
-  return {buffers_.data() + k * n_, static_cast<std::size_t>(n_)};
+Vector<Real> FlatGradientSum<Real>::node(index_t k) const {
+  return {buffers_.data() + k * size(), static_cast<std::size_t>(size())};
 }
 
 template <class Real>
-Vector<Real> GradientSum<Real>::all_nodes() const {
-  return {buffers_.data(), static_cast<std::size_t>(nodes_ * n_)};
+Vector<Real> FlatGradientSum<Real>::all_nodes() const {
+  return {buffers_.data(), static_cast<std::size_t>(nodes_ * size())};
 }
 
-template class GradientSum<float>;
-template class GradientSum<double>;
+template class FlatGradientSum<float>;
+template class FlatGradientSum<double>;
 
 }  // namespace partita::nn

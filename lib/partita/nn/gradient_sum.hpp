@@ -4,30 +4,45 @@
 #include <vector>
 
 #include <partita/core/tree.hpp>
-#include <partita/kernels/store.hpp>
+#include <partita/nn/destination.hpp>
 #include <partita/nn/division.hpp>
-#include <partita/nn/window.hpp>
 
 namespace partita::nn {
 
-/// How the gradients of a rank's pieces become one: added one after the other into one buffer (fast mode), or as nodes
-/// of the tree over the batch's chunks (deterministic mode), which an exchange then merges over ranks. Sums are in fp32
-/// for models of 16 bits.
+/// How the gradients of a rank's pieces become one, and where they are until then. Ranges are of the flat gradient:
+/// first the weights, then the batch's statistics. Sums are in fp32 for models of 16 bits.
 ///
-/// Memory   n elements; in deterministic mode the nodes that the rank's chunks fill and a stack for the sums under way,
-///          at most 2 log2(chunks) times n.
+/// Pieces come in ascending order, unit by unit. Nothing here allocates or fences.
 template <class Real>
 class GradientSum {
  public:
-  GradientSum(index_t n, const Division& division);
+  virtual ~GradientSum() = default;
 
-  /// Where the backward pass of a piece puts its gradient, and whether it is added to what is there.
-  Window<Real> leaf(index_t piece) const;
-  kernels::Store store(index_t piece) const;
+  /// Called right before a unit's backward_weights of a piece: where its weight gradients go. The unit stores to all
+  /// that it reads (Unit::reads()): of a tied table its head does so first, and the owner adds to that, so both need
+  /// the same place and nothing may come over it in between. Good until the next call.
+  virtual Destination<Real> destination(const Exec& exec, index_t piece, index_t unit) = 0;
+  /// Where the batch statistics of a piece go: a window of all of them, counted from the first one.
+  virtual Destination<Real> statistics(index_t piece) = 0;
+  /// The gradient of a range of a piece is in its destination: adds what can be added. A unit's own ranges after its
+  /// backward_weights, a stage's statistics after its pass. True when the range is complete: Progress::ready.
+  virtual bool fold(const Exec& exec, index_t piece, Range range) = 0;
+};
 
-  /// The gradient of a range of a piece is in its leaf: adds what can be added. Pieces come in ascending order, range
-  /// by range. True once for each range: after the last piece. Enqueued; no fence, no allocation.
-  bool fold(const Exec& exec, index_t piece, Range range) const;
+/// One buffer as long as the flat gradient, in which pieces are added one after the other (fast mode), or some of them
+/// as nodes of the tree over the batch's chunks (deterministic mode), which an exchange then merges over ranks. A range
+/// is complete once, after the last piece.
+///
+/// Memory   n = weights + statistics elements; in deterministic mode the nodes that the rank's chunks fill and a stack
+///          for the sums under way, at most 2 log2(chunks) times n.
+template <class Real>
+class FlatGradientSum final : public GradientSum<Real> {
+ public:
+  FlatGradientSum(index_t weights, index_t statistics, const Division& division);
+
+  Destination<Real> destination(const Exec& exec, index_t piece, index_t unit) override;
+  Destination<Real> statistics(index_t piece) override;
+  bool fold(const Exec& exec, index_t piece, Range range) override;
 
   /// Fast mode: 1. Deterministic mode: nodes that my chunks fill, ascending.
   index_t nodes() const { return nodes_; }
@@ -35,19 +50,30 @@ class GradientSum {
   /// All of them, one after the other.
   Vector<Real> all_nodes() const;
   const std::vector<Node>& cover() const { return cover_; }
-  index_t size() const { return n_; }
+  /// Elements of a node.
+  index_t size() const { return weights_ + statistics_; }
+  /// The two parts of a flat gradient.
+  ConstVector<Real> weights_of(const ConstVector<Real>& flat) const {
+    return Window<const Real>(flat).vector(weights());
+  }
+  ConstVector<Real> statistics_of(const ConstVector<Real>& flat) const {
+    return Window<const Real>(flat).vector(tail());
+  }
 
  private:
   struct Place {
     index_t buffer;  // where the leaf is put
     index_t merges;  // that follow: buffer - 1 += buffer, and so on down
   };
+  Range weights() const { return {0, weights_}; }
+  Range tail() const { return {weights_, statistics_}; }
+  Destination<Real> leaf(index_t piece, Range part) const;
 
-  index_t n_, nodes_ = 1;
+  index_t weights_, statistics_, nodes_ = 1;
   std::vector<Place> places_;  // of the pieces; fast mode: all 0
   std::vector<Node> cover_;
   bool chain_;
-  Vector<Real> buffers_;  // (buffers, n)
+  Vector<Real> buffers_;  // (buffers, size)
 };
 
 }  // namespace partita::nn

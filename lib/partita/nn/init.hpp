@@ -16,5 +16,11 @@ namespace partita::nn {
 /// Bits     an element depends on the seed and its global index alone, so a slice holds the values of the whole tensor.
 template <class Scalar>
 void initialise(const ParameterTable& table, std::uint64_t seed, Vector<Scalar> parameters);
+/// The same of a range of the flat buffer alone.
+///
+/// Shapes   part (range.extent), overwritten.
+/// Throws   ShapeError when the range is not inside the table, or `part` has another extent.
+template <class Scalar>
+void initialise(const ParameterTable& table, std::uint64_t seed, Range range, Vector<Scalar> part);
 
 }  // namespace partita::nn

@@ -48,17 +48,19 @@ Model<Scalar>::Model(const LayerList<Scalar>& layers, OutputShape output, const 
   if (output_.labels * output_.classes != outputs())
     refuse<ShapeError>("Model", fmt::format("{} gives {} columns", units_.back()->name(), outputs()),
                        fmt::format("{} labels of {} classes", output_.labels, output_.classes));
-  parameters_ = Vector<Scalar>("partita::nn::Model::parameters", tables_.parameters.size());
+  const index_t kept = options.weights ? tables_.parameters.size() : 0;
+  parameters_ = Vector<Scalar>("partita::nn::Model::parameters", static_cast<std::size_t>(kept));
   running_ = Vector<Sum<Scalar>>("partita::nn::Model::running", tables_.statistics.size());
   weights_ = std::make_unique<Window<const Scalar>>(ConstVector<Scalar>(parameters_));
-  initialise(tables_.parameters, options.seed, parameters_);
+  initialise(tables_.parameters, options.seed, {0, kept}, parameters_);
   initialise(tables_.statistics, options.seed, running_);
 }
 
 template <class Scalar>
-Call<Scalar> Model<Scalar>::call(kernels::Context& context, Observer& observer) const {
+Call<Scalar> Model<Scalar>::call(kernels::Context& context, Observer& observer,
+                                 const Window<const Scalar>& weights) const {
   return {.context = context,
-          .weights = *weights_,
+          .weights = weights,
           .running = Window<const Sum<Scalar>>(ConstVector<Sum<Scalar>>(running_)),
           .observer = observer};
 }
@@ -72,7 +74,7 @@ PassFlop Model<Scalar>::flop(index_t B) const {
 
 template <class Scalar>
 std::size_t Model<Scalar>::bytes() const {
-  return static_cast<std::size_t>(tables_.parameters.size()) * sizeof(Scalar) +
+  return parameters_.extent(0) * sizeof(Scalar) +
          static_cast<std::size_t>(tables_.statistics.size()) * sizeof(Sum<Scalar>);
 }
 

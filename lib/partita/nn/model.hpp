@@ -10,10 +10,11 @@
 
 namespace partita::nn {
 
-/// How the weights begin and how sums are cut.
+/// How the weights begin, how sums are cut, and whether there is memory for the weights.
 struct ModelOptions {
   std::uint64_t seed = 1;
-  index_t chunks = 1;  ///< Tables::chunks: deterministic mode, where later splits must find the same sums
+  index_t chunks = 1;   ///< Tables::chunks: deterministic mode, where later splits must find the same sums
+  bool weights = true;  ///< false: none is kept, parameters() is empty, and calls name a window of their own
 };
 
 /// What a row of a model's output is: scores of `classes` classes for each of `labels` labels.
@@ -50,8 +51,10 @@ class Model {
   OutputShape output() const { return output_; }
   const Tables& tables() const { return tables_; }
 
-  /// A training call on the model's own weights; change what shall differ. It refers to the model.
-  Call<Scalar> call(kernels::Context& context, Observer& observer) const;
+  /// A training call on these weights, or the model's own; change what shall differ. It refers to the model, and to
+  /// what is given.
+  Call<Scalar> call(kernels::Context& context, Observer& observer, const Window<const Scalar>& weights) const;
+  Call<Scalar> call(kernels::Context& context, Observer& observer) const { return call(context, observer, *weights_); }
 
   /// Elements of a flat gradient: those of the weights, then the batch's statistics.
   index_t gradient_size() const { return table().size() + statistics_table().size(); }

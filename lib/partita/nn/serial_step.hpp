@@ -20,7 +20,7 @@ class SerialStep {
   /// For batches of `rows` rows. All that is referred to must outlive this.
   SerialStep(kernels::Context& context, Model<Scalar>& model, index_t rows, const SerialOptions& options = {})
       : division_(divide(rows, 1, 0, options.micro_batches, options.chunks)),
-        sum_(model.gradient_size(), division_),
+        sum_(model.table().size(), model.statistics_table().size(), division_),
         head_(options.loss, model),
         links_(model.stages()),
         pass_(model, division_, in_turn(options.micro_batches, static_cast<int>(model.stages().size())), head_, &sum_,
@@ -41,12 +41,13 @@ class SerialStep {
 
   const GradientPass<Scalar>& pass() const { return pass_; }
   const Update<Scalar>& update() const { return update_; }
-  /// Of the batch of the last step; behind them its statistics.
+  /// Of the batch of the last step.
   ConstVector<Sum<Scalar>> gradients() const { return exchange_.gradients(); }
+  ConstVector<Sum<Scalar>> statistics() const { return exchange_.statistics(); }
 
  private:
   Division division_;
-  GradientSum<Sum<Scalar>> sum_;
+  FlatGradientSum<Sum<Scalar>> sum_;
   WholeRows<Scalar> head_;
   LocalLinks<Scalar> links_;
   GradientPass<Scalar> pass_;

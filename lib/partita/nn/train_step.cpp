@@ -13,17 +13,15 @@ void TrainStep<Scalar>::run(const Batch<Scalar>& batch, index_t step, Vector<dou
     observer.after(moment, {}, exec);
   };
 
-  Call<Scalar> call{.context = context_,
-                    .weights = exchange_.weights(exec, step),
-                    .running = Window<const Sum<Scalar>>(ConstVector<Sum<Scalar>>(pass_.model().running())),
-                    .observer = observer};
+  Call<Scalar> call = pass_.model().call(context_, observer, exchange_.weights(exec, step));
   call.seed = seed_;
   call.step = static_cast<std::uint64_t>(step);
   pass_.run(call, batch, exchange_, {losses},
             update_ == nullptr ? Kokkos::View<const double, Memory>() : update_->loss_scale());
   observed({.part = Part::exchange, .bytes = exchange_.bytes()}, [&] { exchange_.finish(exec, observer); });
   if (update_ != nullptr)
-    observed({.part = Part::update}, [&] { update_->run(context_, exchange_.gradients(), norm); });
+    observed({.part = Part::update},
+             [&] { update_->run(context_, exchange_.gradients(), exchange_.statistics(), norm); });
   exchange_.publish(exec, observer);
 }
 

@@ -57,7 +57,8 @@ class Unit {
   index_t number() const { return number_; }
   void set_number(index_t number) { number_ = number; }
 
-  /// Ranges of the flat weights that it reads.
+  /// Ranges of the flat weights that it reads, in forward and backward_input alone; backward_weights stores a gradient
+  /// of each.
   std::span<const Range> reads() const { return reads_; }
   /// Ranges of the flat gradients that are complete after its backward_weights: its own tensors, not those of others.
   std::span<const Range> ranges() const { return ranges_; }
@@ -74,7 +75,7 @@ class Unit {
   virtual void forward(const Call<Scalar>& call, ConstMatrix<Scalar> x, Matrix<Scalar> y) const;
 
   /// input: dx = dloss/dx from dy = dloss/dy, overwritten; an empty dx is left out; dy may become what the other half
-  /// reads. weights: gradients of ranges(), stored as the call says. After forward (input) and after input (weights) of
+  /// reads. weights: gradients of reads(), stored as the call says. After forward (input) and after input (weights) of
   /// the same rows.
   virtual void backward(Half half, const Call<Scalar>& call, ConstMatrix<Scalar> x, ConstMatrix<Scalar> y,
                         Matrix<Scalar> dy, Matrix<Scalar> dx) const;

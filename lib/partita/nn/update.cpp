@@ -6,33 +6,50 @@
 #include <type_traits>
 #include <utility>
 
+#include <fmt/format.h>
+
+#include <partita/core/error.hpp>
 #include <partita/kernels/cast.hpp>
+#include <partita/kernels/elementwise.hpp>
 #include <partita/kernels/statistics.hpp>
 #include <partita/nn/norm_cells.hpp>
 
 namespace partita::nn {
+namespace {
+
+template <class T>
+Vector<T> cut(const Vector<T>& of, index_t first, index_t extent) {
+  return {of.data() + first, static_cast<std::size_t>(extent)};
+}
+
+}  // namespace
 
 template <class Scalar>
-Update<Scalar>::Update(const Exec& exec, const UpdateOptions& options, const Model<Scalar>& model, NormSum norm_sum)
+Update<Scalar>::Update(const Exec& exec, const UpdateOptions& options, const Model<Scalar>& model)
+    : Update(exec, options, model, everything(model.table()), model.parameters()) {}
+
+template <class Scalar>
+Update<Scalar>::Update(const Exec& exec, const UpdateOptions& options, const Model<Scalar>& model,
+                       const Ownership& ownership, Vector<Scalar> weights, CompleteSquares complete)
     : options_(options),
-      norm_sum_(std::move(norm_sum)),
-      parameters_(model.parameters()),
+      complete_(std::move(complete)),
+      weights_(weights),
       running_(model.running()),
       state_("partita::nn::Update::state"),
       loss_scale_("partita::nn::Update::loss_scale"),
       sum_("partita::nn::Update::sum") {
-  const std::size_t n = parameters_.extent(0);
+  const std::vector<kernels::NormCell> cells = norm_cells(model.table());
+  squares_ = Vector<double>("partita::nn::Update::squares", cells.size());
+  plan(ownership, cells);
+  const auto n = static_cast<std::size_t>(ownership.size());
   if (kernels::optimizer_needs_m(options.optimizer)) m_ = Vector<Sum<Scalar>>("partita::nn::Update::m", n);
   if (kernels::optimizer_needs_v(options.optimizer)) v_ = Vector<Sum<Scalar>>("partita::nn::Update::v", n);
   if constexpr (has_master) {
     master_ = Vector<Sum<Scalar>>("partita::nn::Update::master", n);
-    kernels::cast<Sum<Scalar>, Scalar>(exec, parameters_, master_);
+    for (const Part& part : parts_)
+      kernels::cast<Sum<Scalar>, Scalar>(exec, cut(weights_, part.weights, part.extent),
+                                         cut(master_, part.state, part.extent));
   }
-  const std::vector<kernels::NormCell> cells = norm_cells(model.table());
-  cells_ = Kokkos::View<kernels::NormCell*, Memory>("partita::nn::Update::cells", cells.size());
-  squares_ = Vector<double>("partita::nn::Update::squares", cells.size());
-  Kokkos::deep_copy(cells_, Kokkos::View<const kernels::NormCell*, Kokkos::HostSpace>(cells.data(), cells.size()));
-  plan_blocks(cells);
   kernels::loss_scale_start(exec, options_.loss_scale, loss_scale_);
   set_learning_rate(exec, options_.learning_rate);
 }
@@ -50,82 +67,123 @@ Kokkos::View<const double, Memory> Update<Scalar>::loss_scale() const {
     return {};
 }
 
-// On a host blocks that a core's cache holds: the optimizer then finds the gradient where the norm has just read it.
-// Only cells that are adjacent pieces of the buffer can be cut so.
 template <class Scalar>
-void Update<Scalar>::plan_blocks(const std::vector<kernels::NormCell>& cells) {
+void Update<Scalar>::plan(const Ownership& ownership, const std::vector<kernels::NormCell>& cells) {
+  index_t packed = 0, weights = 0;
+  for (const Range& range : ownership.ranges) {
+    const auto place = [&](Layout layout) { return layout == Layout::flat ? range.offset : packed; };
+    parts_.push_back({place(ownership.gradients), place(ownership.weights), packed, range.extent});
+    gradients_ = std::max(gradients_, parts_.back().gradients + range.extent);
+    weights = std::max(weights, parts_.back().weights + range.extent);
+    packed += range.extent;
+  }
+  if (static_cast<index_t>(weights_.extent(0)) < weights)
+    refuse<ShapeError>("Update", fmt::format("{} weights are given", weights_.extent(0)),
+                       fmt::format("{} that are owned", weights));
+
+  const std::vector<CellRun> runs = cell_runs(ownership.ranges, cells);
+  std::vector<std::size_t> last(parts_.size());  // a range's weights are complete with its last run
+  for (std::size_t r = 0; r < runs.size(); ++r) last[runs[r].range] = r;
+  std::vector<kernels::NormCell> owned;
+  for (std::size_t r = 0; r < runs.size(); ++r) {
+    const auto& [range, of_run] = runs[r];
+    const index_t moved = parts_[range].gradients - ownership.ranges[range].offset, first = std::ssize(owned);
+    for (index_t k = of_run.offset; k < of_run.end(); ++k) {
+      owned.push_back(cells[static_cast<std::size_t>(k)]);
+      owned.back().offset += moved;
+    }
+    const std::span<const kernels::NormCell> added = std::span(owned).subspan(static_cast<std::size_t>(first));
+    plan_run(last[range] == r ? parts_[range] : Part(), added, first, of_run.offset);
+  }
+  cells_ = Kokkos::View<kernels::NormCell*, Memory>("partita::nn::Update::cells", owned.size());
+  Kokkos::deep_copy(cells_, Kokkos::View<const kernels::NormCell*, Kokkos::HostSpace>(owned.data(), owned.size()));
+}
+
+// On a host blocks that a core's cache holds: the optimizer then finds the gradient where the norm has just read it.
+// Only cells that are adjacent pieces of the part can be cut so.
+template <class Scalar>
+void Update<Scalar>::plan_run(const Part& part, std::span<const kernels::NormCell> cells, index_t first,
+                              index_t squares) {
   constexpr index_t most = std::is_same_v<Exec, HostExec> ? 1024 : std::numeric_limits<index_t>::max();
-  index_t next = 0;
-  const bool adjacent = std::all_of(cells.begin(), cells.end(), [&](const kernels::NormCell& cell) {
+  index_t next = part.gradients;
+  const bool follow = std::all_of(cells.begin(), cells.end(), [&](const kernels::NormCell& cell) {
     const bool follows = cell.offset == next && cell.rows == 1;
     next += cell.rows * cell.columns;
     return follows;
   });
-  const auto n = static_cast<index_t>(parameters_.extent(0)), count = std::ssize(cells);
-  const index_t length = adjacent ? std::min(most, count) : count;
-  for (index_t first = 0; first < count; first += length) {
-    const index_t end = std::min(first + length, count);
-    const index_t from = first == 0 ? 0 : cells[static_cast<std::size_t>(first)].offset;
-    const index_t to = end == count ? n : cells[static_cast<std::size_t>(end)].offset;
-    blocks_.push_back({{first, end - first}, {from, to - from}});
+  const bool adjacent = follow && next - part.gradients == part.extent;
+  const index_t count = std::ssize(cells), length = adjacent ? std::min(most, count) : count;
+  for (index_t k = 0; k < count; k += length) {
+    const index_t end = std::min(k + length, count);
+    // Of the part from its beginning, and to its end.
+    const index_t from = k == 0 ? 0 : cells[static_cast<std::size_t>(k)].offset - part.gradients;
+    const index_t to = end == count ? part.extent : cells[static_cast<std::size_t>(end)].offset - part.gradients;
+    blocks_.push_back({{first + k, end - k},
+                       squares + k,
+                       {part.gradients + from, part.weights + from, part.state + from, to - from}});
   }
 }
 
 template <class Scalar>
-void Update<Scalar>::square(kernels::Context& context, ConstVector<Sum<Scalar>> gradients, Range cells) const {
-  const auto count = static_cast<std::size_t>(cells.extent);
-  kernels::norm_squared<Sum<Scalar>>(context, kernels::NormCells(cells_.data() + cells.offset, count), gradients,
-                                     Vector<double>(squares_.data() + cells.offset, count));
+void Update<Scalar>::square(kernels::Context& context, ConstVector<Sum<Scalar>> gradients, const Block& block) const {
+  const index_t count = block.cells.extent;
+  kernels::norm_squared<Sum<Scalar>>(context, cut<const kernels::NormCell>(cells_, block.cells.offset, count),
+                                     gradients, cut(squares_, block.squares, count));
 }
 
 template <class Scalar>
-void Update<Scalar>::optimize(const Exec& exec, ConstVector<Sum<Scalar>> gradients, Range weights) const {
-  const auto part = [&](const auto& of) {
-    using View = std::remove_cvref_t<decltype(of)>;
-    return of.extent(0) == 0 ? View() : View(of.data() + weights.offset, static_cast<std::size_t>(weights.extent));
+void Update<Scalar>::optimize(const Exec& exec, ConstVector<Sum<Scalar>> gradients, const Part& part) const {
+  const auto state = [&](const Vector<Sum<Scalar>>& of) {
+    return of.extent(0) == 0 ? Vector<Sum<Scalar>>() : cut(of, part.state, part.extent);
   };
+  const auto g = cut(gradients, part.gradients, part.extent);
+  const auto w = cut(weights_, part.weights, part.extent);
   const kernels::OptimizerOptions& rule = options_.optimizer;
   if constexpr (has_master)
-    kernels::optimizer_update<Scalar>(exec, rule, state_, part(gradients), part(master_), part(m_), part(v_),
-                                      part(parameters_));
+    kernels::optimizer_update<Scalar>(exec, rule, state_, g, state(master_), state(m_), state(v_), w);
   else
-    kernels::optimizer_update<Scalar>(exec, rule, state_, part(gradients), part(parameters_), part(m_), part(v_));
+    kernels::optimizer_update<Scalar>(exec, rule, state_, g, w, state(m_), state(v_));
 }
 
 template <class Scalar>
 void Update<Scalar>::run(kernels::Context& context, ConstVector<Sum<Scalar>> gradients,
-                         Kokkos::View<double, Memory> norm) const {
+                         ConstVector<Sum<Scalar>> statistics, Kokkos::View<double, Memory> norm) const {
+  if (static_cast<index_t>(gradients.extent(0)) < gradients_ || statistics.extent(0) != running_.extent(0))
+    refuse<ShapeError>("Update",
+                       fmt::format("{} gradients and {} statistics", gradients.extent(0), statistics.extent(0)),
+                       fmt::format("{} of the owned weights and {}", gradients_, running_.extent(0)));
   const Exec& exec = context.exec();
-  const std::size_t n = parameters_.extent(0);
-  const ConstVector<Sum<Scalar>> weights(gradients.data(), n);
-  const ConstVector<Sum<Scalar>> statistics(gradients.data() + n, running_.extent(0));
   // Whether the update waits for the norm, or may go along with it.
   const bool waits = scales_loss || options_.clip_norm > 0;
 
   if (!waits) kernels::optimizer_advance(exec, options_.optimizer, state_);
+  if (cells_.extent(0) < squares_.extent(0)) kernels::fill<double>(exec, 0, squares_);
   for (const Block& block : blocks_) {
-    square(context, weights, block.cells);
-    if (!waits) optimize(exec, weights, block.weights);
+    square(context, gradients, block);
+    if (!waits && block.part.extent > 0) optimize(exec, gradients, block.part);
   }
+  if (complete_) complete_(exec, squares_);
   kernels::norm_total(exec, squares_, sum_);
-  if (norm_sum_) norm_sum_(exec, sum_);
   if constexpr (scales_loss) kernels::loss_scale_update(exec, options_.loss_scale, sum_, loss_scale_, state_);
   if (options_.clip_norm > 0) kernels::optimizer_clip(exec, options_.clip_norm, sum_, state_);
   kernels::gradient_norm(exec, sum_, state_, norm);
   if (waits) {
     kernels::optimizer_advance(exec, options_.optimizer, state_);
-    optimize(exec, weights, {0, static_cast<index_t>(n)});
+    for (const Part& part : parts_)
+      if (part.extent > 0) optimize(exec, gradients, part);
   }
   if (running_.extent(0) > 0)
     kernels::statistics_update<Sum<Scalar>>(exec, options_.momentum, state_, statistics, running_);
 }
 
 template <class Scalar>
-std::size_t Update<Scalar>::bytes(const kernels::OptimizerOptions& optimizer, index_t parameters, index_t cells) {
+std::size_t Update<Scalar>::bytes(const kernels::OptimizerOptions& optimizer, index_t owned, index_t cells,
+                                  index_t owned_cells) {
   const index_t buffers = kernels::optimizer_buffers(optimizer) + (has_master ? 1 : 0);
-  return static_cast<std::size_t>(buffers * parameters) * sizeof(Sum<Scalar>) +
-         static_cast<std::size_t>(cells) * (sizeof(kernels::NormCell) + sizeof(double)) +
-         sizeof(kernels::OptimizerState) + sizeof(kernels::LossScaleState) + sizeof(double);
+  return static_cast<std::size_t>(buffers * owned) * sizeof(Sum<Scalar>) +
+         static_cast<std::size_t>(owned_cells) * sizeof(kernels::NormCell) +
+         static_cast<std::size_t>(cells) * sizeof(double) + sizeof(kernels::OptimizerState) +
+         sizeof(kernels::LossScaleState) + sizeof(double);
 }
 
 template class Update<float>;

@@ -7,6 +7,7 @@
 #include <partita/kernels/norm.hpp>
 #include <partita/kernels/optimizer.hpp>
 #include <partita/nn/model.hpp>
+#include <partita/nn/ownership.hpp>
 
 namespace partita::nn {
 
@@ -18,19 +19,29 @@ struct UpdateOptions {
   double momentum = 0.1;                      ///< weight of a batch in the running statistics
 };
 
+/// Completes, over the ranks that share a model's weights, the sums of squares of all of the model's norm cells: each
+/// rank comes with those of the cells that it owns (cells_of), and zeros. Given the same numbers in the same order, all
+/// ranks have the same norm, bit for bit, and scale, skip and clip alike.
+using CompleteSquares = std::function<void(const Exec&, Vector<double> squares)>;
+
 /// From the gradient of a global batch to new weights: unscale, skip, clip, the optimizer's rule; then the running
 /// statistics move towards the batch's. In fp16 a step whose gradient is not finite changes nothing but the loss scale.
 ///
-/// Memory   the rule's buffers, and master weights for models of 16 bits, as long as the weights; one double for each
-///          cell of the norm. A step allocates nothing and does not fence.
+/// A rank may own a part of the weights, or none. Norm, loss scale and running statistics are those of the whole model
+/// on every rank; weights and the rule's buffers are updated in the owned ranges, to the same bits as without shares.
+///
+/// Memory   the rule's buffers, and master weights for models of 16 bits, as long as the owned weights; one double for
+///          each cell of the norm, and a description of each that is owned. A step allocates nothing and does not
+///          fence.
 template <class Scalar>
 class Update {
  public:
-  /// Makes of the sum of squares over the cells that are here the one over all that are anywhere.
-  using NormSum = std::function<void(const Exec&, Kokkos::View<double, Memory>)>;
-
   /// Of all of the model's weights. Enqueued; allocates.
-  Update(const Exec& exec, const UpdateOptions& options, const Model<Scalar>& model, NormSum norm_sum = {});
+  Update(const Exec& exec, const UpdateOptions& options, const Model<Scalar>& model);
+  /// Of the owned ones, which lie in `weights` (as ownership.weights says) from the start.
+  /// Throws   UsageError for ranges that are not ascending or cut a norm cell; ShapeError when `weights` is too short.
+  Update(const Exec& exec, const UpdateOptions& options, const Model<Scalar>& model, const Ownership& ownership,
+         Vector<Scalar> weights, CompleteSquares complete = {});
 
   /// For the steps from here on. Enqueued; no allocation.
   void set_learning_rate(const Exec& exec, double rate) const;
@@ -39,35 +50,58 @@ class Update {
   Kokkos::View<const double, Memory> loss_scale() const;
   kernels::LossScaleView loss_scale_state() const { return loss_scale_; }
 
-  /// Shapes   gradients (parameters + statistics): sums over the batch   ->   the model's weights and running
-  ///          statistics, updated; norm (), overwritten: that of the gradient, unscaled, before clipping.
-  void run(kernels::Context& context, ConstVector<Sum<Scalar>> gradients, Kokkos::View<double, Memory> norm) const;
+  /// Shapes   gradients: sums over the batch, of the owned ranges, as ownership.gradients says; statistics
+  ///          (statistics): those of the batch   ->   the owned weights and the model's running statistics, updated;
+  ///          norm (), overwritten: that of the whole gradient, unscaled, before clipping.
+  /// Runs     enqueued, but for what complete() waits for; collective where that is.
+  /// Throws   ShapeError when a view is too short.
+  void run(kernels::Context& context, ConstVector<Sum<Scalar>> gradients, ConstVector<Sum<Scalar>> statistics,
+           Kokkos::View<double, Memory> norm) const;
 
-  /// Bytes that an update of `parameters` weights in `cells` cells allocates.
-  static std::size_t bytes(const kernels::OptimizerOptions& optimizer, index_t parameters, index_t cells);
+  /// The rule's buffers and the master weights: owned ranges one after the other; empty where there is none.
+  Vector<Sum<Scalar>> m() const { return m_; }
+  Vector<Sum<Scalar>> v() const { return v_; }
+  Vector<Sum<Scalar>> master() const { return master_; }
+
+  /// Bytes that an update of `owned` weights, in `owned_cells` of the model's `cells`, allocates.
+  static std::size_t bytes(const kernels::OptimizerOptions& optimizer, index_t owned, index_t cells,
+                           index_t owned_cells);
+  /// Of all weights.
+  static std::size_t bytes(const kernels::OptimizerOptions& optimizer, index_t parameters, index_t cells) {
+    return bytes(optimizer, parameters, cells, cells);
+  }
 
  private:
   static constexpr bool scales_loss = std::is_same_v<Scalar, float16>;  // bfloat16 has the exponents of float
   static constexpr bool has_master = !std::is_same_v<Sum<Scalar>, Scalar>;
 
-  // Consecutive cells and the weights that they cover.
-  struct Block {
-    Range cells, weights;
+  // Owned weights that are adjacent: where they begin in the gradient, among the weights and in the rule's buffers.
+  struct Part {
+    index_t gradients = 0, weights = 0, state = 0, extent = 0;
   };
-  void plan_blocks(const std::vector<kernels::NormCell>& cells);
-  void square(kernels::Context& context, ConstVector<Sum<Scalar>> gradients, Range cells) const;
-  void optimize(const Exec& exec, ConstVector<Sum<Scalar>> gradients, Range weights) const;
+  // Consecutive cells, where their squares go, and the weights that are complete with them.
+  struct Block {
+    Range cells;
+    index_t squares;
+    Part part;
+  };
+  void plan(const Ownership& ownership, const std::vector<kernels::NormCell>& cells);
+  void plan_run(const Part& part, std::span<const kernels::NormCell> cells, index_t first, index_t squares);
+  void square(kernels::Context& context, ConstVector<Sum<Scalar>> gradients, const Block& block) const;
+  void optimize(const Exec& exec, ConstVector<Sum<Scalar>> gradients, const Part& part) const;
 
   UpdateOptions options_;
-  NormSum norm_sum_;
-  Vector<Scalar> parameters_;
+  CompleteSquares complete_;
+  Vector<Scalar> weights_;
   Vector<Sum<Scalar>> running_;
   kernels::OptimizerStateView state_;
   kernels::LossScaleView loss_scale_;
   Vector<Sum<Scalar>> m_, v_, master_;
-  Kokkos::View<kernels::NormCell*, Memory> cells_;
-  Vector<double> squares_;     // of the cells
-  std::vector<Block> blocks_;  // all weights, in order
+  Kokkos::View<kernels::NormCell*, Memory> cells_;  // the owned ones, as they lie in the gradient
+  Vector<double> squares_;                          // of all cells
+  std::vector<Part> parts_;                         // the owned ranges
+  std::vector<Block> blocks_;                       // all owned cells, in order
+  index_t gradients_ = 0;                           // shortest gradient
   Kokkos::View<double, Memory> sum_;
 };
 

@@ -39,6 +39,7 @@ struct Window {
 
  private:
   Scalar* at(Range part) const {
+    if (part.extent == 0) return data;  // what a unit has not got, such as a bias, lies anywhere
     if (part.offset < range.offset || part.end() > range.end() || part.extent < 0) detail::require_inside(part, range);
     return data == nullptr ? nullptr : data + (part.offset - range.offset);
   }

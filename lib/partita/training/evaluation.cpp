@@ -31,16 +31,16 @@ Evaluation<Scalar>::Evaluation(nn::Model<Scalar>& model, const nn::LossHead<Scal
 }
 
 template <class Scalar>
-typename Evaluation<Scalar>::BlockSum Evaluation<Scalar>::block(kernels::Context& context, index_t first,
-                                                                index_t rows) const {
+typename Evaluation<Scalar>::BlockSum Evaluation<Scalar>::block(kernels::Context& context,
+                                                                nn::Exchange<Scalar>& exchange, index_t step,
+                                                                index_t first, index_t rows) const {
   const Exec& exec = context.exec();
   const Rows<Scalar> part = buffers_.top(rows);
   data_.held_out<Scalar>(exec, first, part);
   nn::Observer nobody;
-  nn::Progress nothing;
-  nn::Call<Scalar> call = model_.call(context, nobody);
+  nn::Call<Scalar> call = model_.call(context, nobody, exchange.weights(exec, step));
   call.training = false;
-  (rows == rows_ ? whole_ : *rest_).run(call, part.batch(), nothing, {loss_, correct_});
+  (rows == rows_ ? whole_ : *rest_).run(call, part.batch(), exchange, {loss_, correct_});
   BlockSum sum{};
   Kokkos::deep_copy(exec, Kokkos::View<double*, Kokkos::HostSpace>(&sum.loss, 1), loss_);
   Kokkos::deep_copy(exec, Kokkos::View<index_t*, Kokkos::HostSpace>(&sum.correct, 1), correct_);
@@ -49,8 +49,8 @@ typename Evaluation<Scalar>::BlockSum Evaluation<Scalar>::block(kernels::Context
 }
 
 template <class Scalar>
-EvaluationResult Evaluation<Scalar>::run(kernels::Context& context, const comm::Communicator& axis,
-                                         const driver::Stop& stop) const {
+EvaluationResult Evaluation<Scalar>::run(kernels::Context& context, nn::Exchange<Scalar>& exchange, index_t step,
+                                         const comm::Communicator& axis, const driver::Stop& stop) const {
   const index_t samples = data_.held_out_samples();
   const index_t count = (samples + rows_ - 1) / rows_;
   const Slice blocks = partition(count, axis.size(), axis.rank());
@@ -58,7 +58,10 @@ EvaluationResult Evaluation<Scalar>::run(kernels::Context& context, const comm::
   std::vector<BlockSum> mine;
   for (index_t k = 0; k < most; ++k) {
     const index_t first = (blocks.offset + k) * rows_;
-    if (k < blocks.extent) mine.push_back(block(context, first, std::min(rows_, samples - first)));
+    if (k < blocks.extent)
+      mine.push_back(block(context, exchange, step, first, std::min(rows_, samples - first)));
+    else if (exchange.reads_together())
+      block(context, exchange, step, 0, rows_);  // for the others' sake: counts nowhere
     if (stop()) return {};
   }
   BlockSum total{};

@@ -4,6 +4,7 @@
 #include <memory>
 
 #include <partita/driver/workload.hpp>
+#include <partita/nn/exchange.hpp>
 #include <partita/nn/gradient_pass.hpp>
 #include <partita/training/dataset.hpp>
 
@@ -17,8 +18,8 @@ struct EvaluationResult {
   double accuracy = 0;  ///< share of labels whose score is the largest
 };
 
-/// Loss and accuracy on the held-out samples: a forward-only list of actions, shared by the ranks of an axis that hold
-/// the same model. It needs no replica: no gradient, no exchange.
+/// Loss and accuracy on the held-out samples: a forward-only list of actions, shared by the ranks of an axis. No
+/// gradient; weights are read as a training step reads them.
 template <class Scalar>
 class Evaluation {
  public:
@@ -26,17 +27,19 @@ class Evaluation {
   Evaluation(nn::Model<Scalar>& model, const nn::LossHead<Scalar>& head, const Dataset& data,
              index_t rows = evaluation_rows);
 
-  /// The same on all ranks, and the same bits on any number of ranks where the kernels are deterministic: block sums
+  /// On the weights that the exchange gives for `step`. The same on all ranks, and the same bits on any number of ranks where the kernels are deterministic: block sums
   /// are added in block order. Asks after each block whether to stop; then the result is empty. Collective over the
   /// axis; allocates; fences. Not for a timed step.
-  EvaluationResult run(kernels::Context& context, const comm::Communicator& axis, const driver::Stop& stop) const;
+  EvaluationResult run(kernels::Context& context, nn::Exchange<Scalar>& exchange, index_t step,
+                       const comm::Communicator& axis, const driver::Stop& stop) const;
 
  private:
   struct BlockSum {
     double loss;
     index_t correct;
   };
-  BlockSum block(kernels::Context& context, index_t first, index_t rows) const;
+  BlockSum block(kernels::Context& context, nn::Exchange<Scalar>& exchange, index_t step, index_t first,
+                 index_t rows) const;
 
   nn::Model<Scalar>& model_;
   const Dataset& data_;

@@ -11,7 +11,7 @@
 namespace partita::training {
 namespace {
 
-// Of those that a rank's chunks fill; while two are added, one more. GradientSum may have some more under way.
+// Of those that a rank's chunks fill; while two are added, one more. FlatGradientSum may have some more under way.
 index_t gradient_buffers(const nn::Division& division) {
   if (division.leaves == 0) return 1;
   const index_t nodes = std::ssize(tree_cover(division.leaves, division.chunks.lo, division.chunks.hi));

@@ -35,6 +35,7 @@ struct State {
   }
 
   void step(index_t s, const driver::StepOutput& out, driver::Instruments& instruments) {
+    next = s + 1;
     const Exec& exec = parts.context.exec();
     const bool measures = s == 0 && instruments.warm_up;
     if (measures) parts.context.measure_backends(true);
@@ -42,10 +43,9 @@ struct State {
     instruments.timer.mark(StepPhases::input, exec);
     parts.data.template batch<Scalar>(exec, s, rows, buffers);
     if (infer) {
-      nn::Progress nothing;
-      nn::Call<Scalar> call = parts.model.call(parts.context, observer);
+      nn::Call<Scalar> call = parts.model.call(parts.context, observer, parts.exchange.weights(exec, s));
       call.training = false;
-      infer->run(call, buffers.batch(), nothing, {out.losses, correct});
+      infer->run(call, buffers.batch(), parts.exchange, {out.losses, correct});
     } else {
       const TrainOptions& train = parts.train;
       if (train.schedule != nn::LearningRate::constant && parts.update != nullptr)
@@ -72,7 +72,10 @@ struct State {
 
   driver::Verification verify(const metrics::RunResults& results, std::span<const double> losses) const {
     const comm::Communicator& axis = parts.replicas;
-    const bool agree = parallel::replicas_agree<Scalar>(axis, parts.model.parameters()) &&
+    std::uint64_t weights = parallel::hash_of_nothing;
+    parts.exchange.visit_weights(
+        parts.context.exec(), [&](ConstVector<Scalar> part) { weights = parallel::bits_hash<Scalar>(part, weights); });
+    const bool agree = parallel::replicas_agree(axis, weights) &&
                        parallel::replicas_agree<nn::Sum<Scalar>>(axis, parts.model.running());
     if (!agree) return {.passed = false, .text = "ranks hold different parameters"};
     driver::Verification verdict;
@@ -81,8 +84,7 @@ struct State {
       return verdict.text;
     });
     axis.broadcast(verdict.passed);
-    verdict.attributes["parameters_fnv1a"] =
-        fmt::format("{:016x}", parallel::bits_hash<Scalar>(parts.model.parameters()));
+    verdict.attributes["parameters_fnv1a"] = fmt::format("{:016x}", weights);
     if (const kernels::BackendTable& choices = parts.context.backend_choices(); !choices.empty())
       verdict.attributes["kernel_choices"] = kernels::to_text(choices);
     return verdict;
@@ -93,7 +95,7 @@ struct State {
   Slice rows;
   Rows<Scalar> buffers;
   Evaluation<Scalar> evaluation;
-  index_t steps;
+  index_t steps, next = 0;
   std::unique_ptr<nn::GradientPass<Scalar>> infer;
   Vector<index_t> correct;
 };
@@ -139,7 +141,8 @@ driver::Workload make_workload(const Parts<Scalar>& parts) {
   const double labels = static_cast<double>(train.batch * parts.data.shape().labels());
   work.loss = [labels](std::span<const double> terms) { return tree_sum(terms) / labels; };
   work.evaluate = [state](const driver::Stop& stop) {
-    const EvaluationResult result = state->evaluation.run(state->parts.context, state->parts.replicas, stop);
+    const EvaluationResult result =
+        state->evaluation.run(state->parts.context, state->parts.exchange, state->next, state->parts.replicas, stop);
     return metrics::EvaluationRow{0, result.loss, result.accuracy, state->parts.data.held_out_samples()};
   };
   work.verify = [state](const metrics::RunResults& results, std::span<const double> losses) {

@@ -17,9 +17,10 @@ struct Parts {
   const Dataset& data;
   nn::Model<Scalar>& model;
   kernels::Context& context;
-  const comm::Communicator& replicas;  ///< ranks that hold the same weights and share the batch
+  const comm::Communicator& replicas;  ///< ranks that train the same weights and share the batch
   const nn::LossHead<Scalar>& head;
   const nn::GradientPass<Scalar>& pass;
+  nn::Exchange<Scalar>& exchange;  ///< that of `step`: evaluation, inference and the verdict ask it for weights
   nn::TrainStep<Scalar>& step;
   nn::Update<Scalar>* update = nullptr;  ///< whose learning rate moves; null: a server's
   std::string strategy;                  ///< "allreduce/ring"

@@ -50,7 +50,7 @@ struct Replica {
                 {.backend = kernels::Backend::automatic, .deterministic = options.chunks > 0, .per_kernel = {}}),
         model(of.model<Scalar>(std::max<index_t>(options.chunks, 1))),
         division(nn::divide(of.batch, axis.size(), axis.rank(), options.micro_batches, options.chunks)),
-        sum(model.gradient_size(), division),
+        sum(model.table().size(), model.statistics_table().size(), division),
         head(kernels::Loss::cross_entropy, model),
         pass(model, division, nn::in_turn(options.micro_batches), head, &sum),
         exchange(axis, options.allreduce, true, model.parameters(), sum, division),
@@ -91,7 +91,7 @@ struct Replica {
   kernels::Context context;
   nn::Model<Scalar> model;
   nn::Division division;
-  nn::GradientSum<nn::Sum<Scalar>> sum;
+  nn::FlatGradientSum<nn::Sum<Scalar>> sum;
   nn::WholeRows<Scalar> head;
   nn::GradientPass<Scalar> pass;
   AllreduceExchange<Scalar> exchange;

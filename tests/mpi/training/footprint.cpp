@@ -53,7 +53,7 @@ TEST_P(footprint, is_what_the_parts_allocate) {
   };
 
   auto model = make_model<float>(options, data.shape(), train.model());
-  const nn::GradientSum<float> sum(model.gradient_size(), division);
+  nn::FlatGradientSum<float> sum(model.table().size(), model.statistics_table().size(), division);
   const nn::WholeRows<float> head(train.loss, model);
   const nn::GradientPass<float> pass(model, division, nn::in_turn(micro_batches), head, &sum);
   const Evaluation<float> evaluation(model, head, data);

@@ -20,17 +20,18 @@ float node(index_t lo, index_t hi, index_t i) {
   return node(lo, middle, i) + node(middle, hi, i);
 }
 
-void put(const GradientSum<float>& sum, index_t piece, index_t global) {
-  const Vector<float> to = sum.leaf(piece).vector({0, n});
+void put(FlatGradientSum<float>& sum, index_t piece, index_t global) {
+  const Destination<float> leaf_of_piece = sum.destination(Exec(), piece, 0);
+  const Vector<float> to = leaf_of_piece.vector({0, n});
   const auto host = Kokkos::create_mirror_view_and_copy(Kokkos::HostSpace(), to);
-  const bool adds = sum.store(piece) == kernels::Store::accumulate;
+  const bool adds = leaf_of_piece.store == kernels::Store::accumulate;
   for (index_t i = 0; i < n; ++i) host(i) = (adds ? host(i) : 0) + leaf(global, i);
   Kokkos::deep_copy(to, host);
 }
 
 TEST(gradient_sum, chain_adds_micro_batches_in_order) {
   const Division division = divide(12, 1, 0, 3, 0);
-  const GradientSum<float> sum(n, division);
+  FlatGradientSum<float> sum(n, 0, division);
   for (index_t p = 0; p < 3; ++p) {
     put(sum, p, p);
     EXPECT_EQ(sum.fold(Exec(), p, {0, n}), p == 2);
@@ -46,7 +47,7 @@ TEST(gradient_sum, tree_leaves_the_nodes_of_the_cover) {
     for (const index_t ranks : {1, 2, 3, 5})
       for (index_t rank = 0; rank < ranks; ++rank) {
         const Division division = divide(96, ranks, rank, 1, chunks);
-        const GradientSum<float> sum(n, division);
+        FlatGradientSum<float> sum(n, 0, division);
         const auto pieces = static_cast<index_t>(division.pieces.size());
         for (index_t p = 0; p < pieces; ++p) {
           put(sum, p, division.chunks.lo + p);

@@ -53,7 +53,7 @@ struct Problem {
       : model(std::move(of)),
         data(model, B),
         division(divide(B, 1, 0, micro_batches, 0)),
-        sum(model.gradient_size(), division),
+        sum(model.table().size(), model.statistics_table().size(), division),
         head(loss, model),
         links(model.stages()),
         pass(model, division,
@@ -75,15 +75,12 @@ struct Problem {
     return run(nobody);
   }
 
-  std::vector<double> gradients() const {
-    const std::vector<double> all = on_host(sum.node(0));
-    return {all.begin(), all.begin() + model.table().size()};
-  }
+  std::vector<double> gradients() const { return on_host(sum.weights_of(sum.node(0))); }
 
   Model<double> model;
   Data<double> data;
   Division division;
-  GradientSum<double> sum;
+  FlatGradientSum<double> sum;
   WholeRows<double> head;
   LocalLinks<double> links;
   GradientPass<double> pass;

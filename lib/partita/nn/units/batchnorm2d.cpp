@@ -73,13 +73,14 @@ void BatchNorm2d<Scalar>::backward_weights(const Call<Scalar>& call, ConstMatrix
   const Saved saved = cut(Cutter(call.saved));
   const double weight =
       call.rows.global > 0 ? static_cast<double>(call.rows.extent) / static_cast<double>(call.rows.global) : 1;
-  const auto store = [&](double factor, const Vector<Sum<Scalar>>& from, const Vector<Sum<Scalar>>& to) {
-    kernels::scale<Sum<Scalar>>(call.context.exec(), call.store, factor, from, to);
+  const auto put = [&](kernels::Store store, double factor, const Vector<Sum<Scalar>>& from,
+                       const Vector<Sum<Scalar>>& to) {
+    kernels::scale<Sum<Scalar>>(call.context.exec(), store, factor, from, to);
   };
-  store(1, saved.dgamma, call.gradients.vector(gamma_));
-  store(1, saved.dbeta, call.gradients.vector(beta_));
-  store(weight, saved.mean, call.statistics.vector(mean_));
-  store(weight, saved.variance, call.statistics.vector(variance_));
+  put(call.gradients->store, 1, saved.dgamma, call.gradients->vector(gamma_));
+  put(call.gradients->store, 1, saved.dbeta, call.gradients->vector(beta_));
+  put(call.statistics.store, weight, saved.mean, call.statistics.vector(mean_));
+  put(call.statistics.store, weight, saved.variance, call.statistics.vector(variance_));
 }
 
 template class BatchNorm2d<float>;

@@ -45,9 +45,9 @@ void Conv2d<Scalar>::backward_input(const Call<Scalar>& call, ConstMatrix<Scalar
 
 template <class Scalar>
 void Conv2d<Scalar>::backward_weights(const Call<Scalar>& call, ConstMatrix<Scalar> x, ConstMatrix<Scalar> dy) const {
-  kernels::conv2d_backward_weights<Scalar>(call.context, shape_, rows_, call.store, x, dy,
-                                           call.gradients.matrix(weight_, shape_.filters, shape_.kernel()),
-                                           call.gradients.vector(bias_));
+  kernels::conv2d_backward_weights<Scalar>(call.context, shape_, rows_, call.gradients->store, x, dy,
+                                           call.gradients->matrix(weight_, shape_.filters, shape_.kernel()),
+                                           call.gradients->vector(bias_));
 }
 
 template class Conv2d<float>;

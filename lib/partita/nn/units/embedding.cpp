@@ -42,12 +42,12 @@ template <class Scalar>
 void Embedding<Scalar>::backward_weights(const Call<Scalar>& call, ConstMatrix<Scalar>, ConstMatrix<Scalar> dy) const {
   const ConstVector<std::int32_t> tokens(call.tokens.data(), call.tokens.size());
   // A tied table has the head's gradient already: both are added to, so the positions begin with zeros.
-  const kernels::Store store = tied_ ? kernels::Store::accumulate : call.store;
-  if (store != call.store)
-    kernels::fill<Sum<Scalar>>(call.context.exec(), Sum<Scalar>(0), call.gradients.vector(position_));
+  const kernels::Store store = tied_ ? kernels::Store::accumulate : call.gradients->store;
+  if (store != call.gradients->store)
+    kernels::fill<Sum<Scalar>>(call.context.exec(), Sum<Scalar>(0), call.gradients->vector(position_));
   kernels::embedding_backward_weights<Scalar>(call.context, blocks_, store, tokens, split_rows(dy, C_),
-                                              call.gradients.matrix(token_, V_, C_),
-                                              call.gradients.matrix(position_, positions_ ? T_ : 0, C_));
+                                              call.gradients->matrix(token_, V_, C_),
+                                              call.gradients->matrix(position_, positions_ ? T_ : 0, C_));
 }
 
 template class Embedding<float>;

@@ -65,8 +65,8 @@ template <class Scalar>
 void GroupNorm<Scalar>::backward_weights(const Call<Scalar>& call, ConstMatrix<Scalar> x,
                                          ConstMatrix<Scalar> dy) const {
   const auto [mean, rstd] = cut(Cutter(call.saved), static_cast<index_t>(dy.extent(0)));
-  kernels::groupnorm_backward_weights<Scalar>(call.context, options_, call.store, x, mean, rstd, dy,
-                                              call.gradients.vector(gamma_), call.gradients.vector(beta_));
+  kernels::groupnorm_backward_weights<Scalar>(call.context, options_, call.gradients->store, x, mean, rstd, dy,
+                                              call.gradients->vector(gamma_), call.gradients->vector(beta_));
 }
 
 template class GroupNorm<float>;

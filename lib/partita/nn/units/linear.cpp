@@ -89,8 +89,9 @@ void Linear<Scalar>::backward_input(const Call<Scalar>& call, ConstMatrix<Scalar
 
 template <class Scalar>
 void Linear<Scalar>::backward_weights(const Call<Scalar>& call, ConstMatrix<Scalar> x, ConstMatrix<Scalar> dy) const {
-  kernels::linear_backward_weights<Scalar>(call.context, options_, call.store, split_rows(x, K_), split_rows(dy, N_),
-                                           call.gradients.matrix(weight_, N_, K_), call.gradients.vector(bias_));
+  kernels::linear_backward_weights<Scalar>(call.context, options_, call.gradients->store, split_rows(x, K_),
+                                           split_rows(dy, N_), call.gradients->matrix(weight_, N_, K_),
+                                           call.gradients->vector(bias_));
 }
 
 template class Linear<float>;

@@ -79,13 +79,13 @@ template <class Scalar>
 void TokenNorm<Scalar>::backward_weights(const Call<Scalar>& call, ConstMatrix<Scalar> x,
                                          ConstMatrix<Scalar> dy) const {
   const auto [rstd, mean] = cut(Cutter(call.saved), static_cast<index_t>(dy.extent(0)));
-  const Vector<Sum<Scalar>> dgamma = call.gradients.vector(gamma_);
+  const Vector<Sum<Scalar>> dgamma = call.gradients->vector(gamma_);
   if (norm_ == Norm::rms)
-    kernels::rmsnorm_backward_weights<Scalar>(call.context, blocks_, call.store, split_rows(x, C_), rstd,
+    kernels::rmsnorm_backward_weights<Scalar>(call.context, blocks_, call.gradients->store, split_rows(x, C_), rstd,
                                               split_rows(dy, C_), dgamma);
   else
-    kernels::layernorm_backward_weights<Scalar>(call.context, blocks_, call.store, split_rows(x, C_), mean, rstd,
-                                                split_rows(dy, C_), dgamma, call.gradients.vector(beta_));
+    kernels::layernorm_backward_weights<Scalar>(call.context, blocks_, call.gradients->store, split_rows(x, C_), mean,
+                                                rstd, split_rows(dy, C_), dgamma, call.gradients->vector(beta_));
 }
 
 template class TokenNorm<float>;

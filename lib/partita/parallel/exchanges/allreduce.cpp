@@ -7,7 +7,7 @@ namespace partita::parallel {
 
 template <class Scalar>
 AllreduceExchange<Scalar>::AllreduceExchange(const comm::Communicator& axis, comm::Allreduce how, bool separate_wait,
-                                             ConstVector<Scalar> parameters, const nn::GradientSum<Real>& sum,
+                                             ConstVector<Scalar> parameters, const nn::FlatGradientSum<Real>& sum,
                                              const nn::Division& division)
     : axis_(axis), separate_wait_(separate_wait), weights_(parameters), sum_(sum) {
   if (division.leaves == 0)
@@ -32,7 +32,7 @@ void AllreduceExchange<Scalar>::finish(const Exec& exec, nn::Observer& observer)
 }
 
 template <class Scalar>
-ConstVector<nn::Sum<Scalar>> AllreduceExchange<Scalar>::gradients() const {
+ConstVector<nn::Sum<Scalar>> AllreduceExchange<Scalar>::summed() const {
   return tree_plan_ ? ConstVector<Real>(tree_plan_->result()) : ConstVector<Real>(sum_.node(0));
 }
 

@@ -25,7 +25,7 @@ class AllreduceExchange final : public nn::Exchange<Scalar> {
   /// With separate_wait a barrier is ahead of the all-reduce, so that waiting for ranks is not taken for transfer.
   /// All that is referred to must outlive this. Not collective.
   AllreduceExchange(const comm::Communicator& axis, comm::Allreduce how, bool separate_wait,
-                    ConstVector<Scalar> parameters, const nn::GradientSum<nn::Sum<Scalar>>& sum,
+                    ConstVector<Scalar> parameters, const nn::FlatGradientSum<nn::Sum<Scalar>>& sum,
                     const nn::Division& division);
 
   const nn::Window<const Scalar>& weights(const Exec&, index_t) override { return weights_; }
@@ -33,15 +33,17 @@ class AllreduceExchange final : public nn::Exchange<Scalar> {
   index_t bytes() const override {
     return (tree_plan_ ? sum_.nodes() : 1) * sum_.size() * static_cast<index_t>(sizeof(Real));
   }
-  ConstVector<nn::Sum<Scalar>> gradients() const override;
+  ConstVector<nn::Sum<Scalar>> gradients() const override { return sum_.weights_of(summed()); }
+  ConstVector<nn::Sum<Scalar>> statistics() const override { return sum_.statistics_of(summed()); }
 
  private:
   using Real = nn::Sum<Scalar>;
+  ConstVector<Real> summed() const;
 
   const comm::Communicator& axis_;
   bool separate_wait_;
   nn::Window<const Scalar> weights_;
-  const nn::GradientSum<Real>& sum_;
+  const nn::FlatGradientSum<Real>& sum_;
   std::unique_ptr<comm::AllreducePlan<Real>> plan_;           // fast mode
   std::unique_ptr<comm::TreeAllreducePlan<Real>> tree_plan_;  // deterministic mode
 };
