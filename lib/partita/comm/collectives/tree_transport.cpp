@@ -119,8 +119,9 @@ TreeTransport<S, side>::TreeTransport(const Communicator& comm, Allreduce how, c
       merges * sum_bytes(mine_.extent * size);
   if (P_ == 1) return;
   if (how == Allreduce::mpi) {
-    moves_ = mpi_moves(comm, segments);
-    if (everywhere) gathers_ = mpi_all_gather<S>(comm, segments);
+    own_ = std::make_unique<Communicator>(comm.duplicate(comm.name()));
+    moves_ = mpi_moves(*own_, segments);
+    if (everywhere) gathers_ = mpi_all_gather<S>(*own_, segments);
   } else {
     moves_ = std::make_unique<Flow<S, side>>(comm, comm.claim_tag(), hop_schedule(segments, first_node_, rank_));
     if (everywhere)

@@ -49,6 +49,7 @@ class TreeTransport final : public Transport<S> {
   Table<detail::Copy> leave_, keep_;  // nodes -> leaving_, nodes -> arrived_
   index_t longest_ = 0;               // segment
   Table<index_t> merges_;             // (additions, 2)
+  std::unique_ptr<Communicator> own_;  // MPI matches calls by their order: those of this plan have a communicator alone
   std::unique_ptr<Transport<S>> moves_, gathers_;
   Work work_;
 
