@@ -103,9 +103,9 @@ void StreamReader<Number>::take(const Exec& exec, const Matrix<Number>& x, const
   const std::int32_t* from_label = &label_(first, 0);
   Number* to = x.data();
   std::int32_t* to_label = label.data();
+  static const std::string kernel = "partita::data::StreamReader::take";  // made once
   Kokkos::parallel_for(
-      "partita::data::StreamReader::take",
-      Kokkos::RangePolicy<Exec, Kokkos::IndexType<index_t>>(exec, 0, std::max(numbers, all_labels)),
+      kernel, Kokkos::RangePolicy<Exec, Kokkos::IndexType<index_t>>(exec, 0, std::max(numbers, all_labels)),
       KOKKOS_LAMBDA(index_t i) {
         if (i < numbers) to[i] = from[i];
         if (i < all_labels) to_label[i] = from_label[i];

@@ -54,9 +54,9 @@ struct Workload {
   std::vector<std::string> event_parts;
   std::vector<std::string> event_units;
 
-  /// Ahead of each step, where input may be late (null: it never is): waits until it is there. Returns why there will be
-  /// none, the same on all ranks: the run then ends early; empty where it is there, or `stop`, to be asked a few times a
-  /// second while it waits, said so. Its time is the step's.
+  /// Ahead of each step, where input may be late (null: it never is): waits until it is there. Returns why there will
+  /// be none, the same on all ranks: the run then ends early; empty where it is there, or `stop` said so, which it asks
+  /// a few times a second while it waits. Its time is the step's.
   std::function<std::string(index_t step, const Stop& stop, Instruments& instruments)> await;
   /// One step. Allocates nothing, but for the first where that is warm-up.
   std::function<void(index_t step, const StepOutput& out, Instruments& instruments)> step;

@@ -16,12 +16,13 @@ namespace partita::training {
 template <class Scalar>
 class StreamInput {
  public:
-  /// Allocates the queue. Throws UsageError as data::GrowingFile.
+  /// Allocates the queue.
+  /// Throws   UsageError as data::GrowingFile.
   StreamInput(const Dataset& data, Slice rows);
 
   /// Waits until every rank has its rows of the step that comes next. Ranks that have several batches agree on all of
-  /// them at once, and then do not talk for so many steps. Returns why there is no further batch, the same on all ranks;
-  /// empty where there is, or `stop` said so. What was counted in warm-up is forgotten after it.
+  /// them at once, and then do not talk for so many steps. Returns why there is no further batch, the same on all
+  /// ranks; empty where there is, or `stop` said so. What was counted in warm-up is forgotten after it.
   /// Runs     collective over the world, in some steps. Allocates nothing but in the first.
   /// Throws   what a reader threw, on all ranks alike: that of the lowest rank.
   std::string await(index_t step, const driver::Stop& stop, bool warm_up);
