@@ -14,6 +14,7 @@
 
 #include <support/caught.hpp>
 #include <support/collective.hpp>
+#include <support/discipline.hpp>
 #include <support/mpi.hpp>
 #include <support/temporary_folder.hpp>
 
@@ -166,6 +167,23 @@ TEST_F(stream_input, counts_begin_behind_warm_up) {
   if (world().is_root()) {
     EXPECT_EQ(std::get<std::vector<std::int64_t>>(table.columns[1].data)[0], 2 * rows.extent);
   }
+}
+
+TEST_F(stream_input, a_step_allocates_nothing) {
+  if (!test::allocation_counter_works()) GTEST_SKIP() << "malloc cannot be interposed in this build";
+  options.stream.from = StreamFrom::generator;
+  const Dataset data(world(), options, train, world().size());
+  StreamInput<float> input(data, rows);
+  const Rows<float> to = data.allocate<float>(rows.extent);
+  const Exec exec;
+  const auto step = [&](index_t s) {
+    input.await(s, never, false);
+    input.batch(exec, to);
+  };
+  step(0);  // starts the thread
+  test::expect_no_allocation(true, [&] {
+    for (index_t s = 1; s < 50; ++s) step(s);
+  });
 }
 
 }  // namespace

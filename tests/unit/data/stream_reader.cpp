@@ -180,6 +180,7 @@ TEST(stream_reader, a_source_that_had_to_wait_does_not_catch_up) {
   constexpr index_t B = 5, depth = 2;
   StreamReader<std::int32_t> reader({.depth = depth, .rate = rate}, {0, B, B}, 1, 1, count());
   take(reader, B);
+  while (reader.wait(long_s) < depth) std::this_thread::yield();
   std::this_thread::sleep_for(std::chrono::milliseconds(200));  // 200 samples that a queue of 10 has no room for
   const std::int64_t start = now_ns();
   std::int32_t last = 0;
