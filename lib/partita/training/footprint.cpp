@@ -7,6 +7,7 @@
 #include <partita/core/float16.hpp>
 #include <partita/core/tree.hpp>
 #include <partita/training/evaluation.hpp>
+#include <partita/training/stream_input.hpp>
 
 namespace partita::training {
 namespace {
@@ -56,7 +57,8 @@ std::vector<driver::MemoryNeed> memory_needs(const TrainOptions& train, const Mo
       {"gradients",
        sum * static_cast<double>(gradient_buffers(division)) * static_cast<double>(parameters + statistics)},
       {"activations", of(1, stage.bytes(slots))},
-      {"batches", of(division.rows.extent + evaluated, 1) * row_bytes<Scalar>(data.shape())},
+      {"batches", of(checked_sum(waiting_rows(data, division.rows), checked_sum(division.rows.extent, evaluated)), 1) *
+                      row_bytes<Scalar>(data.shape())},
       {"data set", static_cast<double>(data.bytes()), true},
       {"record",
        keeps_record ? of(std::min(train.total_steps(data.steps_per_epoch()), most_steps), 2 * sizeof(double)) : 0.0}};

@@ -9,6 +9,7 @@
 #include <partita/parallel/replicas.hpp>
 #include <partita/training/evaluation.hpp>
 #include <partita/training/step_observer.hpp>
+#include <partita/training/stream_input.hpp>
 #include <partita/training/verification.hpp>
 
 namespace partita::training {
@@ -22,6 +23,7 @@ struct State {
         phases(of.model),
         rows(of.pass.division().rows),
         buffers(of.data.template allocate<Scalar>(rows.extent)),
+        stream(open_stream<Scalar>(of.data, rows)),
         evaluation(of.model, of.head, of.data),
         steps(of.train.total_steps(of.data.steps_per_epoch())) {
     if (of.train.mode == Mode::infer) {
@@ -41,7 +43,10 @@ struct State {
     if (measures) parts.context.measure_backends(true);
     StepObserver observer(phases, instruments, s);
     instruments.timer.mark(StepPhases::input, exec);
-    parts.data.template batch<Scalar>(exec, s, rows, buffers);
+    if (stream)
+      stream->batch(exec, buffers);
+    else
+      parts.data.template batch<Scalar>(exec, s, rows, buffers);
     if (infer) {
       nn::Call<Scalar> call = parts.model.call(parts.context, observer, parts.exchange.weights(exec, s));
       call.training = false;
@@ -94,6 +99,7 @@ struct State {
   StepPhases phases;
   Slice rows;
   Rows<Scalar> buffers;
+  std::unique_ptr<StreamInput<Scalar>> stream;
   Evaluation<Scalar> evaluation;
   index_t steps, next = 0;
   std::unique_ptr<nn::GradientPass<Scalar>> infer;
@@ -138,6 +144,13 @@ driver::Workload make_workload(const Parts<Scalar>& parts) {
   work.step = [state](index_t s, const driver::StepOutput& out, driver::Instruments& instruments) {
     state->step(s, out, instruments);
   };
+  if (state->stream) {
+    work.await = [state](index_t s, const driver::Stop& stop, driver::Instruments& instruments) {
+      instruments.timer.mark(StepPhases::input, state->parts.context.exec());
+      return state->stream->await(s, stop, instruments.warm_up);
+    };
+    work.tables = [state] { return std::vector<metrics::Table>{state->stream->table()}; };
+  }
   const double labels = static_cast<double>(train.batch * parts.data.shape().labels());
   work.loss = [labels](std::span<const double> terms) { return tree_sum(terms) / labels; };
   work.evaluate = [state](const driver::Stop& stop) {
