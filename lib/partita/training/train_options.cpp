@@ -135,15 +135,4 @@ void check(const Deck& deck, const DataOptions& data, const TrainOptions& train,
   if (known) reject(find_extent_problem(model, synthetic_shape(data), train.batch));
 }
 
-AllreduceOptions read_allreduce_options(Deck& deck) {
-  constexpr auto word = [](comm::Allreduce how) { return Named<comm::Allreduce>{comm::to_string(how), how}; };
-  const Named<comm::Allreduce> kinds[] = {word(comm::Allreduce::mpi), word(comm::Allreduce::ring)};
-  AllreduceOptions options;
-  deck.choice("parallel.allreduce", options.how, kinds,
-              "how gradients are summed over ranks: MPI_Allreduce, or Partita's own ring");
-  deck.boolean("parallel.separate_wait", options.separate_wait,
-               "a barrier ahead of the all-reduce, so that waiting is not timed as transfer");
-  return options;
-}
-
 }  // namespace partita::training

@@ -59,6 +59,12 @@ struct State {
       parts.step.run(buffers.batch(), s, out.losses, out.grad_norm, observer);
     }
     instruments.timer.mark(metrics::PhaseTimer::no_phase, exec);
+    const nn::OverlapTime time = parts.exchange.take_overlap();
+    if (!instruments.warm_up) {
+      overlap.exposed_s += time.exposed_s;
+      overlap.hidden_s += time.hidden_s;
+      ++timed_steps;
+    }
     if (measures) agree_on_backends();
   }
 
@@ -73,6 +79,26 @@ struct State {
       return kernels::to_text(kernels::sum_of(tables));
     });
     context.set_backend_choices(kernels::backend_table(agreed));
+  }
+
+  // What each rank keeps by the strategy's closed form, and how its messages overlapped with computation.
+  metrics::Table strategy_table() const {
+    const comm::Communicator& axis = parts.replicas;
+    const auto integers = [&](const char* name, index_t mine, const char* long_name) {
+      return metrics::Column{
+          name, {"rank"}, axis.gather(std::int64_t{mine}), {{"long_name", long_name}, {"units", "byte"}}};
+    };
+    const auto seconds = [&](const char* name, double all, const char* long_name) {
+      const double mine = timed_steps > 0 ? all / static_cast<double>(timed_steps) : 0;
+      return metrics::Column{name, {"rank"}, axis.gather(mine), {{"long_name", long_name}, {"units", "s"}}};
+    };
+    return {.group = "/strategy",
+            .columns = {integers("weight_bytes", parts.memory.weights, "weights and running statistics, gathered ones"),
+                        integers("gradient_bytes", parts.memory.gradients, "sums of gradients and their buckets"),
+                        integers("optimizer_bytes", parts.memory.optimizer, "state of the update rule, master weights"),
+                        seconds("exposed_s", overlap.exposed_s,
+                                "of a step, in which it waits for or serves messages that overlap"),
+                        seconds("hidden_s", overlap.hidden_s, "of a step, in which messages travel and it computes")}};
   }
 
   driver::Verification verify(const metrics::RunResults& results, std::span<const double> losses) const {
@@ -101,7 +127,8 @@ struct State {
   Rows<Scalar> buffers;
   std::unique_ptr<StreamInput<Scalar>> stream;
   Evaluation<Scalar> evaluation;
-  index_t steps, next = 0;
+  index_t steps, next = 0, timed_steps = 0;
+  nn::OverlapTime overlap;
   std::unique_ptr<nn::GradientPass<Scalar>> infer;
   Vector<index_t> correct;
 };
@@ -138,7 +165,7 @@ driver::Workload make_workload(const Parts<Scalar>& parts) {
   work.flop_per_step = train.mode == Mode::train ? flop.total() : flop.forward;
   work.loss_terms = pieces;
   work.evaluate_every = train.evaluate_every > 0 ? train.evaluate_every : parts.data.steps_per_epoch();
-  work.events_per_step = state->phases.events(pieces, parts.model.stages().size());
+  work.events_per_step = state->phases.events(pieces, parts.model.stages().size(), parts.exchange.reads_together());
   work.event_parts = StepPhases::part_names();
   work.event_units = state->phases.unit_names();
   work.step = [state](index_t s, const driver::StepOutput& out, driver::Instruments& instruments) {
@@ -149,8 +176,12 @@ driver::Workload make_workload(const Parts<Scalar>& parts) {
       instruments.timer.mark(StepPhases::input, state->parts.context.exec());
       return state->stream->await(s, stop, instruments.warm_up);
     };
-    work.tables = [state] { return std::vector<metrics::Table>{state->stream->table()}; };
   }
+  work.tables = [state] {
+    std::vector<metrics::Table> tables = {state->strategy_table()};
+    if (state->stream) tables.push_back(state->stream->table());
+    return tables;
+  };
   const double labels = static_cast<double>(train.batch * parts.data.shape().labels());
   work.loss = [labels](std::span<const double> terms) { return tree_sum(terms) / labels; };
   work.evaluate = [state](const driver::Stop& stop) {
