@@ -19,7 +19,8 @@ constexpr auto nothing = [](int) {};
 }  // namespace
 
 template <class Scalar>
-GatheredWeights<Scalar>::GatheredWeights(const comm::Communicator& axis, comm::Via how, const Shards& shards)
+GatheredWeights<Scalar>::GatheredWeights(const comm::Communicator& axis, comm::Via how, const Shards& shards,
+                                         std::vector<index_t> sweeps)
     : shards_(&shards),
       shard_(make<Scalar>("partita::parallel::GatheredWeights::shard", shards.size())),
       buffers_(make<Scalar>("partita::parallel::GatheredWeights::buffers", 2 * shards.largest_group())),
