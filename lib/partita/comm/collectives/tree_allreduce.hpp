@@ -42,6 +42,7 @@ std::vector<Node> my_nodes(const Communicator& comm, index_t chunks);
 /// Shapes   nodes (elements of the last one behind strides of the others), left as they are   ->   sum (n), overwritten.
 /// Memory   what arrives and leaves: n / P elements of each node, and my nodes.
 /// Traffic  operation "tree_allreduce", closed_forms::tree_allreduce_{mpi,ring}_bytes.
+/// Runs     planning is collective (mpi: duplicates the communicator).
 /// Throws   ShapeError for chunks < 1, Error when MPI cannot count a message.
 template <class S>
 class TreeAllreducePlan : public Plan<S> {

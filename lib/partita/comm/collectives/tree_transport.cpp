@@ -42,8 +42,8 @@ class Hops final : public Schedule {
       : segments_(segments), first_(std::move(first)), rank_(rank) {
     index_t longest = 0;
     for (int hop = 1; hop < P(); ++hop) {
-      longest = std::max({longest, block(at(1 - hop), hop), rest(at(1 - hop), hop), block(at(-hop), hop)});
       transit_ = std::max(transit_, rest(at(-hop), hop));
+      longest = std::max({longest, block(at(1 - hop), hop), rest(at(1 - hop), hop), block(at(-hop), hop), transit_});
     }
     pieces_ = (longest + longest_message - 1) / longest_message;
   }
@@ -120,7 +120,10 @@ TreeTransport<S, side>::TreeTransport(const Communicator& comm, Allreduce how, c
   if (P_ == 1) return;
   if (how == Allreduce::mpi) {
     moves_ = mpi_moves(comm, segments);
-    if (everywhere) gathers_ = mpi_all_gather<S>(comm, segments);
+    if (everywhere) {
+      alone_.emplace(comm.duplicate(comm.name()));
+      gathers_ = mpi_all_gather<S>(*alone_, segments);
+    }
   } else {
     moves_ = std::make_unique<Flow<S, side>>(comm, comm.claim_tag(), hop_schedule(segments, first_node_, rank_));
     if (everywhere)
@@ -237,6 +240,12 @@ bool TreeTransport<S, side>::advance(bool wait) {
     stage_ = Stage::idle;
   }
   return true;
+}
+
+template <class S, Side side>
+void TreeTransport<S, side>::withdraw() noexcept {
+  if (stage_ == Stage::moving && moves_) moves_->withdraw();
+  if (stage_ == Stage::gathering && gathers_) gathers_->withdraw();
 }
 
 template <class S, Side side>
