@@ -7,11 +7,10 @@
 
 #include <gtest/gtest.h>
 
+#include "cases.hpp"
 #include "support/allocation_counter.hpp"
 #include "support/caught.hpp"
 #include "support/mpi.hpp"
-
-#include "cases.hpp"
 
 namespace partita::comm {
 namespace {
@@ -182,7 +181,7 @@ TEST(collectives_of_plans, say_when_they_are_misused) {
 }
 
 /// More ranks than CTest gives the others: registered by itself at 5 and 8.
-TEST(any_ranks, suffice) {
+TEST(collectives_on_any_ranks, are_right) {
   for (const index_t n : {1, 37})
     for (const Segments& segments : segments_of(n))
       expect_all_right<float>({segments, world().size() / 2, small_chunks});

@@ -7,9 +7,8 @@
 
 #include <gtest/gtest.h>
 
-#include "support/mpi.hpp"
-
 #include "cases.hpp"
+#include "support/mpi.hpp"
 
 namespace partita::comm {
 namespace {

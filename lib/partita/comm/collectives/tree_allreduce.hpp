@@ -39,7 +39,8 @@ std::vector<Node> my_nodes(const Communicator& comm, index_t chunks);
 ///       0   1
 ///
 /// how      mpi: MPI_Alltoallv and MPI_Allgatherv; else bundles travel around the ring hop by hop, then its all-gather.
-/// Shapes   nodes (elements of the last one behind strides of the others), left as they are   ->   sum (n), overwritten.
+/// Shapes   nodes (elements of the last one behind strides of the others), left as they are   ->   sum (n),
+///          overwritten.
 /// Memory   what arrives and leaves: n / P elements of each node, and my nodes.
 /// Traffic  operation "tree_allreduce", closed_forms::tree_allreduce_{mpi,ring}_bytes.
 /// Runs     planning is collective (mpi: duplicates the communicator).

@@ -51,7 +51,7 @@ class TreeTransport final : public Transport<S> {
   Table<detail::Copy> leave_, keep_;  // nodes -> leaving_, nodes -> arrived_
   index_t longest_ = 0;               // segment
   Table<index_t> merges_;             // (additions, 2)
-  /// MPI's second collective begins when the first has arrived, so in no order that all ranks agree on with other plans.
+  /// MPI's second collective begins when the first has arrived: in no order with other plans that all ranks agree on.
   std::optional<Communicator> alone_;
   std::unique_ptr<Transport<S>> moves_, gathers_;
   Work work_;
