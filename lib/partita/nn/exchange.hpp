@@ -10,12 +10,23 @@
 
 namespace partita::nn {
 
+/// Seconds of an exchange that goes on while a step computes, on the host's clock.
+///
+///     exposed   the step waits, or serves messages
+///     hidden    something is in flight, and the step does something else
+///
+/// Together: the time in which anything is in flight.
+struct OverlapTime {
+  double exposed_s = 0;
+  double hidden_s = 0;
+};
+
 /// Whose weights a step reads, what becomes of a gradient that is complete here, and which ranges this rank updates.
 template <class Scalar>
 class Exchange : public Progress {
  public:
-  /// The weights that the pass of a step reads, in training, evaluation and inference: its own, pulled, or stashed ones.
-  /// The reference stays good for the step; what it refers to may move, as Progress::reading says.
+  /// The weights that the pass of a step reads, in training, evaluation and inference: its own, pulled, or stashed
+  /// ones. The reference stays good for the step; what it refers to may move, as Progress::reading says.
   virtual const Window<const Scalar>& weights(const Exec& exec, index_t step) = 0;
   /// Whether reading() is collective: ranks then do the same passes, micro-batch by micro-batch.
   virtual bool reads_together() const { return false; }
@@ -30,9 +41,11 @@ class Exchange : public Progress {
   virtual ConstVector<Sum<Scalar>> statistics() const = 0;
   /// After the update: what others must learn of it.
   virtual void publish(const Exec& /*exec*/, Observer& /*observer*/) {}
+  /// Since the last look; nothing where an exchange does not overlap.
+  virtual OverlapTime take_overlap() { return {}; }
 
-  /// Hands the whole model's weights, as the next step would read them, to `visit`: range by range, ascending, without a
-  /// gap. Collective where ranks share the weights; may allocate and fence: not for a timed step.
+  /// Hands the whole model's weights, as the next step would read them, to `visit`: range by range, ascending, without
+  /// a gap. Collective where ranks share the weights; may allocate and fence: not for a timed step.
   virtual void visit_weights(const Exec& exec, const std::function<void(ConstVector<Scalar>)>& visit) {
     const Window<const Scalar>& all = weights(exec, 0);
     visit(all.vector(all.range));

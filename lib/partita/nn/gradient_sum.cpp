@@ -37,6 +37,19 @@ FlatGradientSum<Real>::FlatGradientSum(index_t weights, index_t statistics, cons
 }
 
 template <class Real>
+index_t FlatGradientSum<Real>::bytes(index_t weights, index_t statistics, const Division& division) {
+  index_t buffers = 1;
+  if (division.leaves > 0) {
+    const std::vector<Node> cover = tree_cover(division.leaves, division.chunks.lo, division.chunks.hi);
+    for (std::size_t k = 0; k < cover.size(); ++k)
+      tree_walk(
+          cover[k], [&](index_t, index_t place) { buffers = std::max(buffers, place + 1); }, [](index_t, index_t) {},
+          static_cast<index_t>(k));
+  }
+  return buffers * (weights + statistics) * static_cast<index_t>(sizeof(Real));
+}
+
+template <class Real>
 Destination<Real> FlatGradientSum<Real>::leaf(index_t piece, Range part) const {
   const Window<Real> whole(node(places_[static_cast<std::size_t>(piece)].buffer));
   return {whole.window(part), chain_ && piece > 0 ? kernels::Store::accumulate : kernels::Store::overwrite};

@@ -44,6 +44,9 @@ class FlatGradientSum final : public GradientSum<Real> {
   Destination<Real> statistics(index_t piece) override;
   bool fold(const Exec& exec, index_t piece, Range range) override;
 
+  /// What it allocates, in bytes.
+  static index_t bytes(index_t weights, index_t statistics, const Division& division);
+
   /// Fast mode: 1. Deterministic mode: nodes that my chunks fill, ascending.
   index_t nodes() const { return nodes_; }
   Vector<Real> node(index_t k) const;

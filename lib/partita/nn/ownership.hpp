@@ -39,10 +39,10 @@ std::vector<CellRun> cell_runs(std::span<const Range> ranges, std::span<const ke
 /// The same as ranges of cell indices: ascending, neighbours joined.
 std::vector<Range> cells_of(std::span<const Range> ranges, std::span<const kernels::NormCell> cells);
 
-/// Where `within`, a range of the flat weights, may be cut into `parts` shares that are as even as cells allow: parts + 1
-/// ascending offsets, its own bounds first and last. Each is the nearest to partition(within, parts, .) at which every
-/// cell lies wholly before or behind; cells of a tensor that is cut along several dimensions lie interleaved, and many
-/// of them together are then one block that is not cut.
+/// Where `within`, a range of the flat weights, may be cut into `parts` shares that are as even as cells allow:
+/// parts + 1 ascending offsets, its own bounds first and last. Each is the nearest to partition(within, parts, .) at
+/// which every cell lies wholly before or behind; cells of a tensor that is cut along several dimensions lie
+/// interleaved, and many of them together are then one block that is not cut.
 /// Throws   UsageError when a cell crosses a bound of `within`, or for less than one part.
 std::vector<index_t> cell_cuts(const ParameterTable& table, Range within, index_t parts);
 

@@ -18,7 +18,7 @@ namespace partita::nn {
 namespace {
 
 template <class T>
-Vector<T> cut(const Vector<T>& of, index_t first, index_t extent) {
+Vector<T> subrange(const Vector<T>& of, index_t first, index_t extent) {
   return {of.data() + first, static_cast<std::size_t>(extent)};
 }
 
@@ -47,8 +47,8 @@ Update<Scalar>::Update(const Exec& exec, const UpdateOptions& options, const Mod
   if constexpr (has_master) {
     master_ = Vector<Sum<Scalar>>("partita::nn::Update::master", n);
     for (const Part& part : parts_)
-      kernels::cast<Sum<Scalar>, Scalar>(exec, cut(weights_, part.weights, part.extent),
-                                         cut(master_, part.state, part.extent));
+      kernels::cast<Sum<Scalar>, Scalar>(exec, subrange(weights_, part.weights, part.extent),
+                                         subrange(master_, part.state, part.extent));
   }
   kernels::loss_scale_start(exec, options_.loss_scale, loss_scale_);
   set_learning_rate(exec, options_.learning_rate);
@@ -95,7 +95,7 @@ void Update<Scalar>::plan(const Ownership& ownership, const std::vector<kernels:
     const std::span<const kernels::NormCell> added = std::span(owned).subspan(static_cast<std::size_t>(first));
     plan_run(last[range] == r ? parts_[range] : Part(), added, first, of_run.offset);
   }
-  cells_ = Kokkos::View<kernels::NormCell*, Memory>("partita::nn::Update::cells", owned.size());
+  cells_ = Vector<kernels::NormCell>("partita::nn::Update::cells", owned.size());
   Kokkos::deep_copy(cells_, Kokkos::View<const kernels::NormCell*, Kokkos::HostSpace>(owned.data(), owned.size()));
 }
 
@@ -127,17 +127,17 @@ void Update<Scalar>::plan_run(const Part& part, std::span<const kernels::NormCel
 template <class Scalar>
 void Update<Scalar>::square(kernels::Context& context, ConstVector<Sum<Scalar>> gradients, const Block& block) const {
   const index_t count = block.cells.extent;
-  kernels::norm_squared<Sum<Scalar>>(context, cut<const kernels::NormCell>(cells_, block.cells.offset, count),
-                                     gradients, cut(squares_, block.squares, count));
+  kernels::norm_squared<Sum<Scalar>>(context, subrange<const kernels::NormCell>(cells_, block.cells.offset, count),
+                                     gradients, subrange(squares_, block.squares, count));
 }
 
 template <class Scalar>
 void Update<Scalar>::optimize(const Exec& exec, ConstVector<Sum<Scalar>> gradients, const Part& part) const {
   const auto state = [&](const Vector<Sum<Scalar>>& of) {
-    return of.extent(0) == 0 ? Vector<Sum<Scalar>>() : cut(of, part.state, part.extent);
+    return of.extent(0) == 0 ? Vector<Sum<Scalar>>() : subrange(of, part.state, part.extent);
   };
-  const auto g = cut(gradients, part.gradients, part.extent);
-  const auto w = cut(weights_, part.weights, part.extent);
+  const auto g = subrange(gradients, part.gradients, part.extent);
+  const auto w = subrange(weights_, part.weights, part.extent);
   const kernels::OptimizerOptions& rule = options_.optimizer;
   if constexpr (has_master)
     kernels::optimizer_update<Scalar>(exec, rule, state_, g, state(master_), state(m_), state(v_), w);

@@ -97,11 +97,11 @@ class Update {
   kernels::OptimizerStateView state_;
   kernels::LossScaleView loss_scale_;
   Vector<Sum<Scalar>> m_, v_, master_;
-  Kokkos::View<kernels::NormCell*, Memory> cells_;  // the owned ones, as they lie in the gradient
-  Vector<double> squares_;                          // of all cells
-  std::vector<Part> parts_;                         // the owned ranges
-  std::vector<Block> blocks_;                       // all owned cells, in order
-  index_t gradients_ = 0;                           // shortest gradient
+  Vector<kernels::NormCell> cells_;  // the owned ones, as they lie in the gradient
+  Vector<double> squares_;           // of all cells
+  std::vector<Part> parts_;          // the owned ranges
+  std::vector<Block> blocks_;        // all owned cells, in order
+  index_t gradients_ = 0;            // shortest gradient
   Kokkos::View<double, Memory> sum_;
 };
 

@@ -27,9 +27,9 @@ class Evaluation {
   Evaluation(nn::Model<Scalar>& model, const nn::LossHead<Scalar>& head, const Dataset& data,
              index_t rows = evaluation_rows);
 
-  /// On the weights that the exchange gives for `step`. The same on all ranks, and the same bits on any number of ranks where the kernels are deterministic: block sums
-  /// are added in block order. Asks after each block whether to stop; then the result is empty. Collective over the
-  /// axis; allocates; fences. Not for a timed step.
+  /// On the weights that the exchange gives for `step`. The same on all ranks, and the same bits on any number of ranks
+  /// where the kernels are deterministic: block sums are added in block order. Asks after each block whether to stop;
+  /// then the result is empty. Collective over the axis; allocates; fences. Not for a timed step.
   EvaluationResult run(kernels::Context& context, nn::Exchange<Scalar>& exchange, index_t step,
                        const comm::Communicator& axis, const driver::Stop& stop) const;
 

@@ -109,7 +109,7 @@ template <class Scalar>
 struct Trained {
   std::vector<double> losses;  // rank 0 of the communicator: the mean loss of each step
   std::vector<double> norms;
-  std::vector<nn::Sum<Scalar>> gradients, running;
+  std::vector<nn::Sum<Scalar>> gradients, running;  // statistics behind the gradients
   std::vector<float> parameters;
   index_t rows = 0, skipped = 0;
   bool agree = false;
@@ -130,6 +130,7 @@ struct Trained {
       norms.push_back(norm);
     }
     gradients = on_host(replica.exchange.gradients());
+    for (const auto value : on_host(replica.exchange.statistics())) gradients.push_back(value);
     running = on_host(replica.model.running());
     for (const Scalar value : on_host(replica.model.parameters())) parameters.push_back(static_cast<float>(value));
     agree = replicas_agree<Scalar>(axis, replica.model.parameters()) &&

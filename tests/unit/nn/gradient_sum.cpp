@@ -40,6 +40,22 @@ TEST(gradient_sum, chain_adds_micro_batches_in_order) {
   for (index_t i = 0; i < n; ++i) EXPECT_EQ(got[i], (leaf(0, i) + leaf(1, i)) + leaf(2, i));
 }
 
+TEST(gradient_sum, statistics_lie_behind_the_weights_and_are_counted_from_the_first) {
+  constexpr index_t statistics = 2;
+  for (const index_t chunks : {0, 3}) {
+    FlatGradientSum<float> sum(n, statistics, divide(12, 1, 0, 3, chunks));
+    EXPECT_EQ(sum.size(), n + statistics);
+    EXPECT_EQ(sum.destination(Exec(), 2, 0).range, (Range{0, n}));
+    const Destination<float> to = sum.statistics(0);
+    EXPECT_EQ(to.range, (Range{0, statistics}));
+    EXPECT_EQ(to.data, sum.node(0).data() + n);
+    EXPECT_EQ(sum.statistics_of(sum.node(0)).data(), to.data);
+    EXPECT_EQ(sum.weights_of(sum.node(0)).extent(0), static_cast<std::size_t>(n));
+    EXPECT_EQ(sum.statistics(1).store, chunks == 0 ? kernels::Store::accumulate : kernels::Store::overwrite);
+    EXPECT_EQ(to.store, kernels::Store::overwrite);
+  }
+}
+
 // Every share of 24 and of 7 chunks: the nodes of the cover hold the tree's bits, whatever the micro-batches; ranges
 // may be folded apart.
 TEST(gradient_sum, tree_leaves_the_nodes_of_the_cover) {

@@ -71,6 +71,25 @@ TEST(init, tensors_of_one_table_differ) {
   EXPECT_FALSE(std::equal(w.begin(), w.begin() + 8, w.begin() + 8));
 }
 
+// A share of the weights begins as the whole does, wherever it is cut: inside a tensor, over several, empty.
+TEST(init, a_range_holds_the_values_of_the_whole) {
+  ParameterTable table;
+  table.add("uniform", {5, 3}, Initial::uniform(0.5));
+  table.add("normal", {Slice{2, 3, 9}, Slice{1, 4, 6}}, Initial::normal(0.02));
+  table.add("constant", {7}, Initial::constant(1.5));
+  table.add("last", {2}, Initial::normal(1));
+  const std::vector<double> expected = values(table, 3);
+  for (index_t from = 0; from <= table.size(); ++from)
+    for (index_t to = from; to <= table.size(); ++to) {
+      const Vector<double> part("part", to - from);
+      initialise(table, 3, {from, to - from}, part);
+      const auto host = Kokkos::create_mirror_view_and_copy(Kokkos::HostSpace(), part);
+      ASSERT_TRUE(std::equal(host.data(), host.data() + host.extent(0), expected.begin() + from)) << from << " " << to;
+    }
+  EXPECT_THROW(initialise(table, 3, {0, 5}, Vector<double>("part", 4)), ShapeError);
+  EXPECT_THROW(initialise(table, 3, {table.size() - 1, 2}, Vector<double>("part", 2)), ShapeError);
+}
+
 TEST(init, refuses_two_tensors_of_one_name_and_parts_outside_the_whole) {
   ParameterTable table;
   table.add("a", {8}, Initial::uniform(1));

@@ -68,6 +68,24 @@ TEST_P(memory, of_a_model_and_an_update_is_the_function) {
   EXPECT_LE(allocated, expected + headers);
 }
 
+// A share of a third: the rule's buffers are its own, squares are kept of all cells.
+TEST(memory, of_an_update_of_a_share_is_the_function) {
+  const Model<bfloat16> model = make_mlp<bfloat16>({300, {300, 200}, 7, kernels::Activation::gelu});
+  const kernels::OptimizerOptions adam{.kind = kernels::Optimizer::adam};
+  const std::vector<kernels::NormCell> cells = norm_cells(model.table());
+  for (std::size_t rank = 0; rank < 3; ++rank) {
+    const std::vector<index_t> cuts = cell_cuts(model.table(), {0, model.table().size()}, 3);
+    const Ownership own{.ranges = {{cuts[rank], cuts[rank + 1] - cuts[rank]}}};
+    const Counting counting("partita::nn::Update");
+    const Update<bfloat16> update(Exec(), {.optimizer = adam}, model, own, model.parameters());
+    const auto owned_cells = cells_of(own.ranges, cells)[0].extent;
+    const std::size_t expected = Update<bfloat16>::bytes(adam, own.size(), std::ssize(cells), owned_cells);
+    EXPECT_GE(allocated, expected);
+    EXPECT_LE(allocated, expected + headers);
+    EXPECT_LT(expected, Update<bfloat16>::bytes(adam, model.table().size(), std::ssize(cells)) * 2 / 5);
+  }
+}
+
 INSTANTIATE_TEST_SUITE_P(
     models, memory,
     ::testing::Values(Case{"mlp",

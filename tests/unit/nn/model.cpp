@@ -50,6 +50,23 @@ TEST(model, rows_that_do_not_fit_are_refused_with_the_reason) {
   EXPECT_NE(caught<ShapeError>([&] { scores(model, context, padded); }).find("9 elements apart"), std::string::npos);
 }
 
+TEST(model, without_memory_for_its_weights_reads_those_of_the_call) {
+  Model<double> with = mlp(), without = make_mlp<double>({7, {5, 4}, 3, Activation::tanh}, {.weights = false});
+  EXPECT_EQ(without.parameters().extent(0), 0u);
+  EXPECT_EQ(without.bytes(), 0u);
+  EXPECT_EQ(without.table().size(), with.table().size());
+  for (Model<double>* model : {&with, &without}) model->stages()[0].plan({.rows = 9});
+  const test::Data<double> data(with, 9);
+  kernels::Context context;
+  Observer nobody;
+  const Window<const double> weights{ConstVector<double>(with.parameters())};
+  const Stage<double>& stage = without.stages()[0];
+  const auto y = stage.forward(stage.place(without.call(context, nobody, weights), 0, 0), data.x);
+  EXPECT_EQ(test::on_host(y), scores(with, context, data.x));
+  EXPECT_NE(caught<ShapeError>([&] { scores(without, context, data.x); }).find("the window covers [0, 0)"),
+            std::string::npos);
+}
+
 TEST(model, labels_that_do_not_fit_are_refused) {
   Model<double> model = make_mlp<double>({7, {5}, 13, Activation::tanh});
   kernels::Context context;

@@ -19,6 +19,14 @@ TEST(window, finds_a_range_by_its_place_in_the_whole) {
   EXPECT_EQ(window.window({101, 5}).vector({102, 1}).data(), part + 2);
 }
 
+// A unit without a bias asks for the range {0, 0} of any window.
+TEST(window, has_room_for_nothing_everywhere) {
+  float part[10] = {};
+  const Window<float> window(part, {100, 10});
+  for (const Range nothing : {Range{0, 0}, Range{104, 0}, Range{200, 0}})
+    EXPECT_EQ(window.vector(nothing).extent(0), 0u);
+}
+
 TEST(window, refuses_what_it_does_not_cover) {
   float part[10] = {};
   const Window<float> window(part, {100, 10});

@@ -10,6 +10,21 @@
 
 namespace partita::comm {
 
+/// Something that was started and ends by itself, if it is helped on now and then.
+class Pending {
+ public:
+  virtual ~Pending() = default;
+  /// True when nothing is left to wait for, or nothing was started. Never blocks.
+  virtual bool progress() = 0;
+  /// Waits for the end; what it brings is there for what is enqueued next. Nothing where nothing was started.
+  virtual void finish() = 0;
+
+ protected:
+  Pending() = default;
+  Pending(const Pending&) = default;
+  Pending& operator=(const Pending&) = default;
+};
+
 /// What a plan is called, and what it must have sent.
 struct PlanTerms {
   std::string name;        ///< of the class, in errors
@@ -37,9 +52,9 @@ struct PlanTerms {
 /// Traffic  every message of our own algorithms, where it is posted; one for a call of MPI's own, with its payload.
 /// Region   partita::comm::<operation>::<algorithm> in Kokkos Tools: around run, or around start and around finish.
 template <class S>
-class Plan {
+class Plan : public Pending {
  public:
-  virtual ~Plan();
+  ~Plan() override;
   Plan(Plan&&) noexcept = default;
   Plan& operator=(Plan&&) noexcept = default;
 
@@ -47,10 +62,8 @@ class Plan {
   /// Throws   ShapeError when an operand has another extent; Error when MPI fails.
   void start(const Exec& exec, ConstVector<S> input, Vector<S> output);
   void start(const Exec& exec, Vector<S> inout);
-  /// True when nothing is left to wait for, or nothing was started. Never blocks.
-  bool progress();
-  /// Waits for the end. Nothing where nothing was started.
-  void finish();
+  bool progress() override;
+  void finish() override;
   /// Start and finish; where MPI's own blocking collective is the better one, that.
   void run(const Exec& exec, ConstVector<S> input, Vector<S> output);
   void run(const Exec& exec, Vector<S> inout);

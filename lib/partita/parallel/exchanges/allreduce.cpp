@@ -3,37 +3,83 @@
 
 #include <string>
 
+#include <fmt/format.h>
+
+#include <partita/core/error.hpp>
+
 namespace partita::parallel {
 
 template <class Scalar>
-AllreduceExchange<Scalar>::AllreduceExchange(const comm::Communicator& axis, comm::Allreduce how, bool separate_wait,
+AllreduceExchange<Scalar>::AllreduceExchange(const comm::Communicator& axis, const AllreduceExchangeOptions& options,
                                              ConstVector<Scalar> parameters, const nn::FlatGradientSum<Real>& sum,
                                              const nn::Division& division)
-    : axis_(axis), separate_wait_(separate_wait), weights_(parameters), sum_(sum) {
-  if (division.leaves == 0)
-    plan_ = std::make_unique<comm::AllreducePlan<Real>>(axis, how, sum.size());
-  else
-    tree_plan_ = std::make_unique<comm::TreeAllreducePlan<Real>>(axis, how, sum.size(), division.leaves);
+    : axis_(axis),
+      options_(options),
+      deterministic_(division.leaves > 0),
+      overlaps_(!options.buckets.empty()),
+      weights_(parameters),
+      sum_(sum),
+      buckets_(overlaps_ ? options.buckets : std::vector<index_t>{0, sum.size()}),
+      flights_(static_cast<std::size_t>(buckets_.ranges())) {
+  if (buckets_.bounds().front() != 0 || buckets_.bounds().back() != sum.size())
+    refuse<UsageError>("AllreduceExchange",
+                       fmt::format("buckets from {} to {}", buckets_.bounds().front(), buckets_.bounds().back()),
+                       fmt::format("0 to {}", sum.size()));
+  if (deterministic_)
+    tree_sum_ = Vector<Real>(
+        Kokkos::view_alloc(Kokkos::WithoutInitializing, "partita::parallel::AllreduceExchange::sum"), sum.size());
+  for (int b = 0; b < buckets_.ranges(); ++b) {
+    const index_t n = buckets_.range(b).extent;
+    if (deterministic_)
+      plans_.push_back(std::make_unique<comm::TreeAllreducePlan<Real>>(
+          axis, options.how, comm::TreeNodes{n, division.leaves, sum.size()}));
+    else
+      plans_.push_back(std::make_unique<comm::AllreducePlan<Real>>(axis, options.how, n));
+  }
+}
+
+// call(plan, input, output) for a tree, call(plan, inout) for the other.
+template <class Scalar>
+template <class Call>
+void AllreduceExchange<Scalar>::with_operands(int bucket, const Call& call) const {
+  const Range range = buckets_.range(bucket);
+  comm::Plan<Real>& plan = *plans_[static_cast<std::size_t>(bucket)];
+  const auto n = static_cast<std::size_t>(range.extent);
+  if (!deterministic_) return call(plan, Vector<Real>(sum_.node(0).data() + range.offset, n));
+  const index_t nodes = sum_.nodes();
+  const auto extent = nodes == 0 ? 0 : static_cast<std::size_t>((nodes - 1) * sum_.size()) + n;
+  call(plan, ConstVector<Real>(sum_.all_nodes().data() + range.offset, extent),
+       Vector<Real>(tree_sum_.data() + range.offset, n));
+}
+
+template <class Scalar>
+void AllreduceExchange<Scalar>::ready(const Exec& exec, Range range) {
+  buckets_.add(range, [&](int bucket) {
+    if (!overlaps_) return;
+    with_operands(bucket, [&](comm::Plan<Real>& plan, const auto&... operands) {
+      flights_.launch(bucket, plan, [&] { plan.start(exec, operands...); });
+    });
+  });
+}
+
+template <class Scalar>
+void AllreduceExchange<Scalar>::progress() {
+  if (options_.progress == ProgressMode::test) flights_.progress([](int) {});
 }
 
 template <class Scalar>
 void AllreduceExchange<Scalar>::finish(const Exec& exec, nn::Observer& observer) {
-  if (separate_wait_ && axis_.size() > 1) {
+  buckets_.require_all();
+  buckets_.restart();
+  if (overlaps_) return flights_.finish([](int) {});
+  if (options_.separate_wait && axis_.size() > 1) {
     observer.before({.part = nn::Part::wait}, {}, exec);
     static const std::string ready = "partita::parallel::AllreduceExchange: my gradient is ready";  // made once
     exec.fence(ready);
     axis_.barrier();
     observer.after({.part = nn::Part::wait}, {}, exec);
   }
-  if (tree_plan_)
-    tree_plan_->run(exec, sum_.all_nodes());
-  else
-    plan_->run(exec, sum_.node(0));
-}
-
-template <class Scalar>
-ConstVector<nn::Sum<Scalar>> AllreduceExchange<Scalar>::summed() const {
-  return tree_plan_ ? ConstVector<Real>(tree_plan_->result()) : ConstVector<Real>(sum_.node(0));
+  with_operands(0, [&](comm::Plan<Real>& plan, const auto&... operands) { plan.run(exec, operands...); });
 }
 
 template class AllreduceExchange<float>;

@@ -1,0 +1,85 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include <partita/parallel/exchanges/gather_broadcast.hpp>
+
+#include <string>
+#include <vector>
+
+namespace partita::parallel {
+namespace {
+
+constexpr int root = 0;
+
+comm::Via via(comm::Allreduce how) { return how == comm::Allreduce::mpi ? comm::Via::mpi : comm::Via::own; }
+
+}  // namespace
+
+template <class Scalar>
+GatherBroadcastExchange<Scalar>::GatherBroadcastExchange(const comm::Communicator& axis, comm::Allreduce how,
+                                                         bool separate_wait, nn::Model<Scalar>& model,
+                                                         const nn::FlatGradientSum<Real>& sum,
+                                                         const nn::Division& division)
+    : axis_(axis),
+      separate_wait_(separate_wait),
+      parameters_(model.parameters()),
+      weights_(ConstVector<Scalar>(model.parameters())),
+      sum_(sum),
+      complete_(std::vector<index_t>{0, sum.size()}),
+      broadcast_(axis, via(how), model.table().size(), root) {
+  const index_t n = sum.size(), statistics = model.statistics_table().size();
+  if (division.leaves > 0) {
+    tree_sum_ = Vector<Real>(
+        Kokkos::view_alloc(Kokkos::WithoutInitializing, "partita::parallel::GatherBroadcastExchange::sum"), n);
+    tree_ = std::make_unique<comm::TreeReduceScatterPlan<Real>>(axis, how, comm::TreeNodes{n, division.leaves},
+                                                                comm::Segments::on(root, n, axis.size()));
+  } else {
+    reduce_ = std::make_unique<comm::ReducePlan<Real>>(axis, comm::Reduction::central, n, root);
+  }
+  if (statistics > 0) statistics_plan_ = std::make_unique<comm::BroadcastPlan<Real>>(axis, via(how), statistics, root);
+}
+
+template <class Scalar>
+nn::Ownership GatherBroadcastExchange<Scalar>::ownership(const nn::Model<Scalar>& model) const {
+  return axis_.is_root(root) ? nn::everything(model.table()) : nn::Ownership{};
+}
+
+template <class Scalar>
+void GatherBroadcastExchange<Scalar>::finish(const Exec& exec, nn::Observer& observer) {
+  complete_.require_all();
+  complete_.restart();
+  if (separate_wait_ && axis_.size() > 1) {
+    observer.before({.part = nn::Part::wait}, {}, exec);
+    static const std::string ready = "partita::parallel::GatherBroadcastExchange: my gradient is ready";  // made once
+    exec.fence(ready);
+    axis_.barrier();
+    observer.after({.part = nn::Part::wait}, {}, exec);
+  }
+  if (tree_)
+    tree_->run(exec, sum_.all_nodes(), axis_.is_root(root) ? tree_sum_ : Vector<Real>());
+  else
+    reduce_->run(exec, sum_.node(0));
+  if (statistics_plan_) {
+    const ConstVector<Real> tail = statistics();
+    statistics_plan_->run(exec, Vector<Real>(const_cast<Real*>(tail.data()), tail.extent(0)));
+  }
+}
+
+template <class Scalar>
+void GatherBroadcastExchange<Scalar>::publish(const Exec& exec, nn::Observer& observer) {
+  const nn::Moment moment{.part = nn::Part::exchange,
+                          .bytes = static_cast<index_t>(parameters_.extent(0) * sizeof(Scalar))};
+  observer.before(moment, {}, exec);
+  broadcast_.run(exec, parameters_);
+  observer.after(moment, {}, exec);
+}
+
+nn::CompleteSquares squares_of_root(const comm::Communicator& axis, index_t cells) {
+  const auto plan = std::make_shared<comm::BroadcastPlan<double>>(axis, comm::Via::own, cells, root);
+  return [plan](const Exec& exec, Vector<double> squares) { plan->run(exec, squares); };
+}
+
+template class GatherBroadcastExchange<float>;
+template class GatherBroadcastExchange<double>;
+template class GatherBroadcastExchange<bfloat16>;
+template class GatherBroadcastExchange<float16>;
+
+}  // namespace partita::parallel

@@ -1,0 +1,222 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include <partita/parallel/exchanges/sharded.hpp>
+
+#include <string>
+#include <utility>
+
+#include <partita/nn/init.hpp>
+
+namespace partita::parallel {
+namespace {
+
+constexpr auto nothing = [](int) {};
+
+comm::Via via(comm::Allreduce how) { return how == comm::Allreduce::mpi ? comm::Via::mpi : comm::Via::own; }
+
+template <class T>
+Vector<T> part(const Vector<T>& of, Range range) {
+  return {of.data() + range.offset, static_cast<std::size_t>(range.extent)};
+}
+
+// A barrier as a moment of its own, where ranks come with unlike delays.
+template <class Scalar>
+void wait_for_all(const comm::Communicator& axis, const Exec& exec, nn::Observer& observer) {
+  if (axis.size() == 1) return;
+  observer.before({.part = nn::Part::wait}, {}, exec);
+  static const std::string ready = "partita::parallel::ShardedExchange: my gradient is ready";  // made once
+  exec.fence(ready);
+  axis.barrier();
+  observer.after({.part = nn::Part::wait}, {}, exec);
+}
+
+}  // namespace
+
+template <class Scalar>
+ShardedExchange<Scalar>::ShardedExchange(const comm::Communicator& axis, const ShardedExchangeOptions& options,
+                                         nn::Model<Scalar>& model, Shards shards, const nn::Division& division,
+                                         std::uint64_t seed)
+    : axis_(axis),
+      options_(options),
+      deterministic_(division.leaves > 0),
+      shards_(std::move(shards)),
+      weights_count_(model.table().size()),
+      statistics_count_(model.statistics_table().size()),
+      parameters_(model.parameters()),
+      whole_(ConstVector<Scalar>(model.parameters())),
+      complete_(shards_.bounds()),
+      flights_(static_cast<std::size_t>(shards_.groups())) {
+  const auto make = [](const char* label, index_t n) {
+    return Vector<Real>(Kokkos::view_alloc(Kokkos::WithoutInitializing, std::string(label)), n);
+  };
+  if (options.what != Sharding::optimizer && !deterministic_) {
+    buckets_ = std::make_unique<ShardedGradients<Scalar>>(axis, via(options.how), model, shards_, division);
+  } else {
+    flat_ = std::make_unique<nn::FlatGradientSum<Real>>(weights_count_, statistics_count_, division);
+    if (deterministic_) shard_ = make("partita::parallel::ShardedExchange::shard", shards_.size());
+    for (int g = 0; g < shards_.groups(); ++g) {
+      if (deterministic_)
+        reduces_.push_back(std::make_unique<comm::TreeReduceScatterPlan<Real>>(
+            axis, options.how, comm::TreeNodes{shards_.group(g).extent, division.leaves, flat_->size()},
+            shards_.segments(g)));
+      else
+        reduces_.push_back(
+            std::make_unique<comm::ReduceScatterPlan<Real>>(axis, via(options.how), shards_.segments(g)));
+    }
+  }
+  if (statistics_count_ > 0) {
+    if (deterministic_) {
+      tree_statistics_ = make("partita::parallel::ShardedExchange::statistics", statistics_count_);
+      statistics_plan_ = std::make_unique<comm::TreeAllreducePlan<Real>>(
+          axis, options.how, comm::TreeNodes{statistics_count_, division.leaves, flat_->size()});
+    } else {
+      statistics_plan_ = std::make_unique<comm::AllreducePlan<Real>>(axis, options.how, statistics_count_);
+    }
+  }
+  if (options.what == Sharding::weights) {
+    gathered_ = std::make_unique<GatheredWeights<Scalar>>(axis, via(options.how), shards_);
+    for (int g = 0; g < shards_.groups(); ++g)
+      nn::initialise<Scalar>(model.table(), seed, shards_.mine(g), part(gathered_->shard(), shards_.packed(g)));
+  } else {
+    for (int g = 0; g < shards_.groups(); ++g)
+      gathers_.push_back(std::make_unique<comm::AllGatherPlan<Scalar>>(axis, via(options.how), shards_.segments(g)));
+  }
+}
+
+template <class Scalar>
+nn::GradientSum<typename ShardedExchange<Scalar>::Real>& ShardedExchange<Scalar>::sum() {
+  if (in_buckets()) return *buckets_;
+  return *flat_;
+}
+
+template <class Scalar>
+nn::Ownership ShardedExchange<Scalar>::ownership() const {
+  return shards_.ownership(in_buckets() || deterministic_ ? nn::Layout::packed : nn::Layout::flat,
+                           gathered_ ? nn::Layout::packed : nn::Layout::flat);
+}
+
+// Starts the exchange of a group whose gradient is whole.
+template <class Scalar>
+void ShardedExchange<Scalar>::launch(const Exec& exec, int group) {
+  comm::Plan<Real>& plan = *reduces_[static_cast<std::size_t>(group)];
+  const Range range = shards_.group(group);
+  flights_.launch(group, plan, [&] {
+    if (!deterministic_) return plan.start(exec, part(flat_->node(0), range));
+    const auto extent = static_cast<std::size_t>((flat_->nodes() - 1) * flat_->size() + range.extent);
+    plan.start(exec, ConstVector<Real>(flat_->all_nodes().data() + range.offset, extent),
+               part(shard_, shards_.packed(group)));
+  });
+}
+
+template <class Scalar>
+void ShardedExchange<Scalar>::ready(const Exec& exec, Range range) {
+  if (in_buckets() || range.offset >= weights_count_) return;
+  complete_.add(range, [&](int group) {
+    if (options_.overlap) launch(exec, group);
+  });
+}
+
+template <class Scalar>
+void ShardedExchange<Scalar>::progress() {
+  if (options_.progress == ProgressMode::none) return;
+  if (gathered_) gathered_->progress();
+  if (in_buckets())
+    buckets_->progress();
+  else
+    flights_.progress(nothing);
+}
+
+template <class Scalar>
+void ShardedExchange<Scalar>::finish(const Exec& exec, nn::Observer& observer) {
+  if (options_.separate_wait && !options_.overlap && !in_buckets()) wait_for_all<Scalar>(axis_, exec, observer);
+  if (in_buckets()) {
+    buckets_->finish();
+  } else {
+    complete_.require_all();
+    complete_.restart();
+    if (!options_.overlap)
+      for (int g = shards_.groups() - 1; g >= 0; --g) launch(exec, g);
+    flights_.finish(nothing);
+  }
+  reduce_statistics(exec);
+}
+
+template <class Scalar>
+Vector<typename ShardedExchange<Scalar>::Real> ShardedExchange<Scalar>::flat_tail() const {
+  return part(flat_->node(0), {weights_count_, statistics_count_});
+}
+
+template <class Scalar>
+void ShardedExchange<Scalar>::reduce_statistics(const Exec& exec) {
+  if (!statistics_plan_) return;
+  if (deterministic_) {
+    const auto extent = static_cast<std::size_t>((flat_->nodes() - 1) * flat_->size() + statistics_count_);
+    statistics_plan_->run(exec, ConstVector<Real>(flat_->all_nodes().data() + weights_count_, extent),
+                          tree_statistics_);
+  } else {
+    statistics_plan_->run(exec, in_buckets() ? buckets_->statistics() : flat_tail());
+  }
+}
+
+template <class Scalar>
+index_t ShardedExchange<Scalar>::bytes() const {
+  const index_t elements = in_buckets() ? shards_.bounds().back() : flat_->nodes() * flat_->size();
+  return elements * static_cast<index_t>(sizeof(Real));
+}
+
+template <class Scalar>
+ConstVector<typename ShardedExchange<Scalar>::Real> ShardedExchange<Scalar>::gradients() const {
+  if (in_buckets()) return buckets_->shard();
+  if (deterministic_) return shard_;
+  return flat_->weights_of(flat_->node(0));
+}
+
+template <class Scalar>
+ConstVector<typename ShardedExchange<Scalar>::Real> ShardedExchange<Scalar>::statistics() const {
+  if (in_buckets()) return buckets_->statistics();
+  if (deterministic_) return tree_statistics_;
+  return flat_tail();
+}
+
+template <class Scalar>
+void ShardedExchange<Scalar>::publish(const Exec& exec, nn::Observer& observer) {
+  if (gathered_) return gathered_->forget();
+  const nn::Moment moment{.part = nn::Part::exchange, .bytes = shards_.size() * static_cast<index_t>(sizeof(Scalar))};
+  observer.before(moment, {}, exec);
+  for (int g = 0; g < shards_.groups(); ++g) {
+    comm::AllGatherPlan<Scalar>& plan = *gathers_[static_cast<std::size_t>(g)];
+    flights_.launch(g, plan,
+                    [&] { plan.start(exec, part(parameters_, shards_.mine(g)), part(parameters_, shards_.group(g))); });
+  }
+  flights_.finish(nothing);
+  observer.after(moment, {}, exec);
+}
+
+template <class Scalar>
+nn::OverlapTime ShardedExchange<Scalar>::take_overlap() {
+  nn::OverlapTime all = flights_.take_time();
+  const auto add = [&](const nn::OverlapTime& more) {
+    all.exposed_s += more.exposed_s;
+    all.hidden_s += more.hidden_s;
+  };
+  if (gathered_) add(gathered_->take_overlap());
+  if (buckets_) add(buckets_->take_overlap());
+  return all;
+}
+
+template <class Scalar>
+void ShardedExchange<Scalar>::visit_weights(const Exec& exec, const std::function<void(ConstVector<Scalar>)>& visit) {
+  if (gathered_) return gathered_->visit(exec, visit);
+  visit(parameters_);
+}
+
+nn::CompleteSquares sum_of_squares(const comm::Communicator& axis, index_t cells) {
+  const auto plan = std::make_shared<comm::AllreducePlan<double>>(axis, comm::Allreduce::automatic, cells);
+  return [plan](const Exec& exec, Vector<double> squares) { plan->run(exec, squares); };
+}
+
+template class ShardedExchange<float>;
+template class ShardedExchange<double>;
+template class ShardedExchange<bfloat16>;
+template class ShardedExchange<float16>;
+
+}  // namespace partita::parallel
