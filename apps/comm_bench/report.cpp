@@ -178,7 +178,8 @@ std::string Report::figure_of_merit(const std::vector<Series>& all) const {
   const bool sums = std::ranges::find(names, "allreduce") != names.end();
   const std::string first = sums ? "allreduce" : names.back();
   if (first != ping_pong_word) {
-    for (const Series& series : by_size(all, first).back())
+    const auto groups = by_size(all, first);
+    for (const Series& series : groups.back())
       add(fmt::format("{} {} {:.2f} GB/s busbw at {} byte", first, series.algorithm, 1e-9 * busbw_byte_per_s(series),
                       series.bytes));
     if (const double least = least_ring_speed(all, large_bytes); !std::isnan(least))
