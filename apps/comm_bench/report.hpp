@@ -14,11 +14,12 @@
 
 namespace partita::comm_bench {
 
-/// /ping_pong and /allreduce: time_s (byte[, algorithm], repeat), medians with intervals, bandwidths, speed_vs_mpi.
-std::vector<metrics::Table> tables(const std::vector<Series>& all, int ranks);
+/// A group for each operation: time_s (byte, algorithm, repeat), medians with intervals, bandwidths, speed_vs_mpi,
+/// overlap, and alpha_s and beta_s_per_byte (algorithm) with their residuals.
+std::vector<metrics::Table> tables(const std::vector<Series>& all);
 
 /// What a reader wants first: best bandwidths, latency, least speed of the ring.
-std::vector<metrics::SummaryRow> summary(const std::vector<Series>& all, int ranks);
+std::vector<metrics::SummaryRow> summary(const std::vector<Series>& all);
 
 /// The record of a run: opened before the first measurement, so that an output that cannot be written is known then.
 class Report {
@@ -27,7 +28,7 @@ class Report {
   /// Throws   UsageError, EnvironmentError (run.oversubscribe).
   Report(const comm::Environment& env, const comm::Mesh& mesh, const Config& config);
 
-  /// Checks sums, counted bytes against their closed form and verify.least_speed; writes the record; prints the last
+  /// Checks results, counted bytes against their closed form and verify.least_speed; writes the record; prints the last
   /// line. Collective. Returns done or check_failed, the same on all ranks.
   ExitCode finish(const std::vector<Series>& all);
 

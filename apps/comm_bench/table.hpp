@@ -3,6 +3,8 @@
 
 #include <span>
 #include <string>
+#include <string_view>
+#include <vector>
 
 #include "series.hpp"
 
@@ -13,9 +15,11 @@ class Table {
  public:
   Table(bool speaks, int ranks) : speaks_(speaks), ranks_(ranks) {}
 
-  void heading(const std::string& title, bool comparable) const;
+  void heading(std::string_view title, std::string_view bus_formula, bool comparable) const;
   /// All algorithms of one size.
   void rows(std::span<const Series> same_size) const;
+  /// A comment for each algorithm of the operation that has a fit.
+  void fits(const std::vector<Series>& all, const std::string& operation) const;
 
  private:
   bool speaks_;

@@ -20,6 +20,7 @@ Modules, lowest first; each uses only those above it:
     figures     pictures of scaling and phases
     curves      pictures of loss and accuracy
     roofline    picture of the kernels of kernel_bench
+    collectives pictures of the collectives of comm_bench
     summary     the text of `partita show`
     cli         the command
 """

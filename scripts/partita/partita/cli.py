@@ -17,6 +17,7 @@ from partita.errors import ExitCode, IncompleteError, PartitaError, UsageError, 
 if TYPE_CHECKING:  # A command imports what it needs when it runs: plotting takes a second to load.
     from partita.folder import RecordedStudy
     from partita.plan import Plan
+    from partita.record import Record
     from partita.scaling import Scaling
 
 LOG_WIDTH = 132  # Columns where no terminal says how many there are.
@@ -121,29 +122,34 @@ def plot(
 ) -> int:
     """Plot a folder of records.
 
-    Time per step, speed-up, efficiency, phases, loss and accuracy, and the roofline of kernel_bench; the numbers go to
-    CSV files beside the pictures.
+    Time per step, speed-up, efficiency, phases, loss and accuracy, the roofline of kernel_bench, and time and bandwidth
+    of the collectives of comm_bench; the numbers go to CSV files beside the pictures.
     """
-    from partita import roofline
     from partita.folder import read_folder
 
     console = _console()
     below = [] if any(folder.glob("*.h5")) or not folder.is_dir() else sorted({p.parent for p in folder.glob("*/*.h5")})
     for place in below or [folder]:
-        studies, rooflines, notes = read_folder(place)
+        studies, benches, notes = read_folder(place)
         target = (output / place.name if output and below else output) or place / "figures"
         for study in studies:
             _plot_study(study, target, picture_format, f"{study.name}_" if len(studies) > 1 else "", console)
-        for record in rooflines:
-            with held_to_the_layout(record.path):
-                picture = roofline.roofline_picture(record)
-            _save([picture], target, picture_format, f"{record.path.stem}_")
-            console.print(
-                f"{record.path.name}: {record.path.stem}_roofline.{picture_format.value} -> {target}", soft_wrap=True
-            )
+        for record in benches:
+            _plot_bench(record, target, picture_format, console)
         for note in notes:
             console.print(f"note: {note}", soft_wrap=True, markup=False)
     return ExitCode.DONE
+
+
+def _plot_bench(record: "Record", target: Path, kind: Format, console: Console) -> None:
+    from partita.collectives import collectives_pictures
+    from partita.roofline import roofline_picture
+
+    with held_to_the_layout(record.path):
+        pictures = collectives_pictures(record) if record.collectives else [roofline_picture(record)]
+    _save(pictures, target, kind, f"{record.path.stem}_")
+    names = ", ".join(f"{record.path.stem}_{p.name}.{kind.value}" for p in pictures)
+    console.print(f"{record.path.name}: {names} -> {target}", soft_wrap=True)
 
 
 def _plot_study(study: "RecordedStudy", target: Path, kind: Format, prefix: str, console: Console) -> None:

@@ -85,12 +85,12 @@ class RecordedStudy:
 
 
 def read_folder(folder: Path) -> tuple[list[RecordedStudy], list[Record], list[str]]:
-    """The studies of a folder, its records of kernels, a note for each file left out; UsageError if nothing is left."""
+    """The studies of a folder, its records of benchmarks, a note for each file left out; UsageError if none is left."""
     if not folder.is_dir():
         raise UsageError(folder, "no such folder", "the folder that `partita run` wrote records to")
     notes: list[str] = []
     usable: list[Record] = []
-    rooflines: list[Record] = []
+    benches: list[Record] = []
     paths = sorted(folder.glob("*.h5"))
     for path in paths:
         try:
@@ -104,8 +104,8 @@ def read_folder(folder: Path) -> tuple[list[RecordedStudy], list[Record], list[s
         elif not record.verified:
             verdict = record.attributes.get("verification") or "no reason given"
             notes.append(f"left out: {path}: its results failed the run's own check ({verdict})")
-        elif is_roofline(record):
-            rooflines.append(record)
+        elif is_roofline(record) or record.collectives:
+            benches.append(record)
         elif not len(record.step_s):
             notes.append(f"left out: {path}: holds no counted training steps")
         else:
@@ -113,14 +113,14 @@ def read_folder(folder: Path) -> tuple[list[RecordedStudy], list[Record], list[s
     parts = len(list(folder.glob("*.h5.part")))
     if parts:
         notes.append(f"left out: {plural(parts, 'record')} of runs that were killed or still go on (*.h5.part)")
-    if not usable and not rooflines:
+    if not usable and not benches:
         what = "; ".join(notes) if notes else "no records (*.h5) in it"
         raise UsageError(folder, f"nothing to plot: {what}", "complete and verified records (*.h5)")
     intent = _intent(folder)
     by_study: dict[str, list[Record]] = {}
     for record in usable:
         by_study.setdefault(str(record.attributes.get("study") or folder.name), []).append(record)
-    return [_recorded(name, records, intent, notes) for name, records in sorted(by_study.items())], rooflines, notes
+    return [_recorded(name, records, intent, notes) for name, records in sorted(by_study.items())], benches, notes
 
 
 def _intent(folder: Path) -> dict[str, Any]:

@@ -28,6 +28,11 @@ NUMBERS = {  # Columns that pictures are made of.
     "peaks": ("flop_per_s", "byte_per_s"),
     "kernels": ("flop", "byte", "flop_per_s", "byte_per_s", "time_s", "ci_low_s", "ci_high_s", "peak_share"),
 }
+COLLECTIVE = ("byte", "median_s", "ci_low_s", "ci_high_s", "busbw_byte_per_s", "algorithm")
+OPERATIONS = (
+    "ping_pong", "allreduce", "reduce_scatter", "all_gather", "broadcast", "reduce", "gather", "scatter", "all_to_all",
+    "halo", "transfer", "tree_allreduce",
+)  # fmt: skip
 AXES = {"start_ns": ("rank",), "end_ns": ("rank",), "phase_s": ("rank", "phase")}  # Of /steps, beside the step.
 CLASSES = ("compute", "communication", "wait", "input", "other")
 Columns = dict[str, np.ndarray]
@@ -59,6 +64,7 @@ class Record:
         default_factory=dict
     )  # calibration, ranks, traffic, evaluation, summary; kernels, peaks
     timeline: Timeline | None = None  # Of chosen steps; None: nobody asked for it.
+    collectives: dict[str, Columns] = field(default_factory=dict)  # Of comm_bench, by operation.
 
     @cached_property
     def config(self) -> dict[str, Any]:
@@ -214,7 +220,9 @@ def _read(path: Path, file: h5py.File, with_steps: bool) -> Record:
     }
     for name, columns in groups.items():
         _check_numbers(name, columns, NUMBERS.get(name, ()))
-    record = Record(path, attributes, toml, environment, groups=groups, timeline=_timeline(file))
+    record = Record(
+        path, attributes, toml, environment, groups=groups, timeline=_timeline(file), collectives=_collectives(file)
+    )
     if not with_steps or "steps" not in file:
         return record
     written = int(file["steps_written"][()])  # Ahead of the columns: a run that goes on adds rows between the two.
@@ -276,6 +284,17 @@ def _timeline(file: h5py.File) -> Timeline | None:
     group = file["events"]
     ends = (int(group.attrs[name]) for name in ("first_step", "last_step"))
     return Timeline(*ends, *(int(group[name][()]) for name in ("events_written", "events_dropped")))
+
+
+def _collectives(file: h5py.File) -> dict[str, Columns]:
+    """The groups that hold times of an operation by byte and algorithm, in the order in which they were measured."""
+    names = [n for n, g in file.items() if isinstance(g, h5py.Group) and set(COLLECTIVE) <= set(g)]
+    found = {name: _columns(file[name]) for name in names}
+    for name, columns in found.items():
+        _check_numbers(name, columns, COLLECTIVE[:-1])
+        if columns["median_s"].shape != (len(columns["byte"]), len(columns["algorithm"])):
+            raise ValueError(f"/{name}/median_s has not one value for each byte and algorithm")
+    return dict(sorted(found.items(), key=lambda item: OPERATIONS.index(item[0]) if item[0] in OPERATIONS else 99))
 
 
 def _columns(group: h5py.Group) -> Columns:

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// Kokkos Tools see the collectives by name: one region a call, closed when it ends.
+// Kokkos Tools see the collectives by name: one region a call, two where it is in flight between.
 #include <string>
 #include <vector>
 
 #include <gtest/gtest.h>
 
-#include <partita/comm/collectives/broadcast.hpp>
+#include <partita/comm/collectives/rooted.hpp>
 #include <partita/comm/collectives/tree_allreduce.hpp>
 
 #include "support/mpi.hpp"
@@ -35,10 +35,11 @@ TEST_P(regions, an_allreduce_is_one) {
 }
 
 TEST_P(regions, a_tree_allreduce_is_one) {
-  TreeAllreducePlan<float> plan(world(), GetParam(), 10, 24);
-  const Vector<float> nodes("partita::test::regions::nodes", plan.cover().size() * 10);
+  TreeAllreducePlan<float> plan(world(), GetParam(), {10, 24});
+  const Vector<float> nodes("partita::test::regions::nodes", my_nodes(world(), 24).size() * 10);
+  const Vector<float> sum("partita::test::regions::sum", 10);
   const test::RegionLog log;
-  plan.run(Exec(), nodes);
+  plan.run(Exec(), nodes, sum);
   EXPECT_EQ(log.names, Names{ends_with("tree_allreduce")});
   EXPECT_EQ(log.open, 0);
 }
@@ -46,11 +47,15 @@ TEST_P(regions, a_tree_allreduce_is_one) {
 INSTANTIATE_TEST_SUITE_P(by, regions, ::testing::Values(Allreduce::mpi, Allreduce::ring),
                          [](const auto& it) { return std::string(to_string(it.param)); });
 
-TEST(regions_of, a_broadcast_is_one) {
+TEST(regions_of, a_call_in_flight_are_two) {
+  BroadcastPlan<float> plan(world(), Via::own, 7, 0);
   const Vector<float> x("partita::test::regions::x", 7);
   const test::RegionLog log;
-  broadcast(Exec(), world(), x);
-  EXPECT_EQ(log.names, Names{"partita::comm::broadcast"});
+  plan.start(Exec(), x);
+  plan.progress();
+  EXPECT_EQ(log.open, 0);
+  plan.finish();
+  EXPECT_EQ(log.names, Names(2, "partita::comm::broadcast::binomial"));
   EXPECT_EQ(log.open, 0);
 }
 

@@ -1,9 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // The all-reduce of deterministic mode: bit for bit the serial tree sum, whoever holds the chunks and however they
 // travel.
-#include <set>
+#include <limits>
 #include <string>
-#include <tuple>
 #include <vector>
 
 #include <gtest/gtest.h>
@@ -12,7 +11,6 @@
 #include <partita/comm/collectives/tree_allreduce.hpp>
 
 #include "support/caught.hpp"
-#include "support/collective.hpp"
 #include "support/mpi.hpp"
 
 namespace partita::comm {
@@ -37,26 +35,44 @@ S serial_tree(index_t lo, index_t hi, index_t i) {
 }
 
 template <class S>
-Vector<S> nodes_of(const TreeAllreducePlan<S>& tree, index_t n) {
-  const Vector<S> nodes("nodes", static_cast<index_t>(tree.cover().size()) * n);
-  const auto host = Kokkos::create_mirror_view(nodes);
-  index_t at = 0;
-  for (const Node& node : tree.cover())
-    for (index_t i = 0; i < n; ++i) host(at++) = serial_tree<S>(node.lo, node.hi, i);
-  Kokkos::deep_copy(nodes, host);
-  return nodes;
+Vector<S> nodes_of(const TreeNodes& nodes) {
+  const std::vector<Node> mine = my_nodes(world(), nodes.chunks);
+  const index_t stride = nodes.stride > 0 ? nodes.stride : nodes.elements, count = std::ssize(mine);
+  const Vector<S> all("partita::test::nodes", count == 0 ? 0 : (count - 1) * stride + nodes.elements);
+  Kokkos::deep_copy(all, std::numeric_limits<S>::max());  // between the nodes
+  const auto host = Kokkos::create_mirror_view_and_copy(Kokkos::HostSpace(), all);
+  for (index_t k = 0; k < count; ++k) {
+    const Node node = mine[static_cast<std::size_t>(k)];
+    for (index_t i = 0; i < nodes.elements; ++i) host(k * stride + i) = serial_tree<S>(node.lo, node.hi, i);
+  }
+  Kokkos::deep_copy(all, host);
+  return all;
 }
 
 template <class S>
-void expect_tree_sum(const Communicator& comm, Allreduce how, index_t n, index_t C) {
-  TreeAllreducePlan<S> tree(comm, how, n, C, {.chunk_bytes = 64, .most_chunks = 100});
+index_t count_wrong(Vector<S> sum, index_t first, index_t C) {
+  const auto result = Kokkos::create_mirror_view_and_copy(Kokkos::HostSpace(), sum);
+  index_t wrong = 0;
+  for (index_t i = 0; i < static_cast<index_t>(sum.extent(0)); ++i)
+    wrong += result(i) != serial_tree<S>(0, C, first + i);
+  return wrong;
+}
+
+template <class S>
+void expect_tree_sum(const Communicator& comm, Allreduce how, const TreeNodes& terms) {
+  const index_t n = terms.elements;
+  const int me = comm.rank(), P = comm.size();
+  TreeAllreducePlan<S> everywhere(comm, how, terms, {.chunk_bytes = 64, .most_chunks = 100});
   for (int call = 0; call < 2; ++call) {
-    tree.run(Exec(), nodes_of(tree, n));
-    const auto result = Kokkos::create_mirror_view_and_copy(Kokkos::HostSpace(), tree.result());
-    ASSERT_EQ(static_cast<index_t>(result.extent(0)), n);
-    index_t wrong = 0;
-    for (index_t i = 0; i < n; ++i) wrong += result(i) != serial_tree<S>(0, C, i);
-    EXPECT_EQ(wrong, 0) << to_string(how) << " n=" << n << " C=" << C;
+    const Vector<S> sum("partita::test::sum", n);
+    everywhere.run(Exec(), nodes_of<S>(terms), sum);
+    EXPECT_EQ(count_wrong(sum, 0, terms.chunks), 0) << to_string(how) << " n=" << n << " C=" << terms.chunks;
+  }
+  for (const Segments& segments : {Segments(n, P), Segments::on(P / 2, n, P)}) {
+    TreeReduceScatterPlan<S> scattered(comm, how, terms, segments);
+    const Vector<S> sum("partita::test::sum", segments[me].extent);
+    scattered.run(Exec(), nodes_of<S>(terms), sum);
+    EXPECT_EQ(count_wrong(sum, segments[me].offset, terms.chunks), 0) << to_string(how) << " n=" << n;
   }
 }
 
@@ -65,30 +81,29 @@ class tree_allreduce : public ::testing::TestWithParam<Allreduce> {};
 TEST_P(tree_allreduce, has_the_bits_of_the_serial_tree) {
   for (const index_t C : {24, 7, 5, world().size()})
     for (const index_t n : {1, 37, 100}) {
-      expect_tree_sum<float>(world(), GetParam(), n, C);
-      expect_tree_sum<double>(world(), GetParam(), n, C);
+      expect_tree_sum<float>(world(), GetParam(), {n, C});
+      expect_tree_sum<double>(world(), GetParam(), {n, C, n + 5});
     }
 }
 
 TEST_P(tree_allreduce, bears_fewer_chunks_than_ranks_and_no_elements) {
-  expect_tree_sum<float>(world(), GetParam(), 10, 1);
-  expect_tree_sum<float>(world(), GetParam(), 10, 2);
-  expect_tree_sum<float>(world(), GetParam(), 0, 24);
+  expect_tree_sum<float>(world(), GetParam(), {10, 1});
+  expect_tree_sum<float>(world(), GetParam(), {10, 2});
+  expect_tree_sum<float>(world(), GetParam(), {0, 24});
 }
 
 TEST_P(tree_allreduce, stages_where_mpi_cannot_reach_the_device) {
   const Communicator unaware = Communicator::borrow(world().handle(), "unaware", nullptr, false);
-  expect_tree_sum<float>(unaware, GetParam(), 37, 7);
+  expect_tree_sum<float>(unaware, GetParam(), {37, 7});
 }
 
 TEST_P(tree_allreduce, sends_exactly_the_closed_form) {
   const bool ring = GetParam() == Allreduce::ring;
-  for (const index_t C : {24, 7})
+  for (const index_t C : {24, 7, 1})
     for (const index_t n : {0, 3, 37}) {
       Traffic counted;
       const Communicator comm = Communicator::borrow(world().handle(), "data", &counted, true);
-      TreeAllreducePlan<float> tree(comm, GetParam(), n, C);
-      tree.run(Exec(), nodes_of(tree, n));
+      TreeAllreducePlan<float>(comm, GetParam(), {n, C}).run(Exec(), nodes_of<float>({n, C}), Vector<float>("sum", n));
       const TrafficEntry& entry = counted.entry("tree_allreduce", to_string(GetParam()), "data");
       const auto form = ring ? closed_forms::tree_allreduce_ring_bytes : closed_forms::tree_allreduce_mpi_bytes;
       const index_t expected = form(n, C, comm.size(), comm.rank(), sizeof(float));
@@ -99,13 +114,18 @@ TEST_P(tree_allreduce, sends_exactly_the_closed_form) {
 }
 
 TEST_P(tree_allreduce, refuses_no_chunks_and_other_extents) {
-  EXPECT_EQ(caught<ShapeError>([] { TreeAllreducePlan<float>(world(), GetParam(), 10, 0); }),
-            "TreeAllreducePlan: 0 chunks: expected at least 1");
-  TreeAllreducePlan<float> tree(world(), GetParam(), 10, 24);
-  const std::size_t nodes = tree.cover().size();
-  EXPECT_EQ(caught<ShapeError>([&] { tree.run(Exec(), Vector<float>("nodes", 9)); }),
-            "TreeAllreducePlan::run: nodes has 9 elements: expected " + std::to_string(10 * nodes) + ", for " +
-                std::to_string(nodes) + " nodes of 10");
+  EXPECT_EQ(caught<ShapeError>([] {
+              TreeAllreducePlan<float>(world(), GetParam(), {10, 0});
+            }),
+            "my_nodes: 0 chunks: expected at least 1");
+  EXPECT_EQ(caught<ShapeError>([] {
+              TreeReduceScatterPlan<float>(world(), GetParam(), {10, 24}, Segments(11, world().size()));
+            }),
+            "TreeReduceScatterPlan: segments of 11 elements, nodes of 10: expected the same");
+  TreeAllreducePlan<float> tree(world(), GetParam(), {10, 24});
+  const std::size_t nodes = my_nodes(world(), 24).size();
+  EXPECT_EQ(caught<ShapeError>([&] { tree.run(Exec(), Vector<float>("nodes", 9), Vector<float>("sum", 10)); }),
+            "TreeAllreducePlan::run: input has 9 elements: expected " + std::to_string(10 * nodes) + ", as planned");
 }
 
 INSTANTIATE_TEST_SUITE_P(by, tree_allreduce, ::testing::Values(Allreduce::mpi, Allreduce::ring),

@@ -60,17 +60,19 @@ TEST(work, of_a_ring_counts_every_message_and_byte) {
 TEST(work, grows_with_the_calls_and_is_forgotten_with_the_counts) {
   Traffic traffic;
   TrafficEntry& entry = traffic.entry("allreduce", "ring", "data");
-  for (int call = 0; call < 3; ++call) TrafficCall(&entry, 0, {1, 20, 300});
+  for (int call = 0; call < 3; ++call) entry.work += {1, 20, 300};
   EXPECT_EQ(entry.work, (Work{3, 60, 900}));
   traffic.reset();
   EXPECT_EQ(entry.work, Work{});
 }
 
-TrafficEntry run_tree(Allreduce how, index_t n, index_t chunks) {
+TrafficEntry run_tree(Allreduce how, const TreeNodes& terms) {
   Traffic counted;
   const Communicator comm = Communicator::borrow(world().handle(), "data", &counted, true);
-  TreeAllreducePlan<float> plan(comm, how, n, chunks, {});
-  plan.run(Exec(), Vector<float>("partita::test::work::nodes", static_cast<index_t>(plan.cover().size()) * n));
+  const index_t n = terms.elements, nodes = std::ssize(my_nodes(comm, terms.chunks));
+  TreeAllreducePlan<float>(comm, how, terms)
+      .run(Exec(), Vector<float>("partita::test::work::nodes", nodes * n),
+           Vector<float>("partita::test::work::sum", n));
   return counted.entry("tree_allreduce", to_string(how), "data");
 }
 
@@ -79,14 +81,14 @@ TEST(work, of_a_tree_by_hand) {
   // C = 5, n = 8: a node each, of which half leaves, half is kept, and half of the root is copied: 3 copies of 16 byte;
   // one addition of 16 byte.
   const double memory = 3 * 2 * 16 + 3 * 16;
-  EXPECT_EQ(run_tree(Allreduce::mpi, 8, 5).work, (Work{2, 32, memory}));
-  EXPECT_EQ(run_tree(Allreduce::ring, 8, 5).work, (Work{2, 32, memory}));
+  EXPECT_EQ(run_tree(Allreduce::mpi, {8, 5}).work, (Work{2, 32, memory}));
+  EXPECT_EQ(run_tree(Allreduce::ring, {8, 5}).work, (Work{2, 32, memory}));
 }
 
 TEST(work, of_a_tree_around_the_ring_counts_every_message_and_byte) {
   for (const index_t n : {0, 1, 3, 101})
     for (const index_t chunks : {1, 5, 24}) {
-      const TrafficEntry entry = run_tree(Allreduce::ring, n, chunks);
+      const TrafficEntry entry = run_tree(Allreduce::ring, {n, chunks});
       EXPECT_EQ(entry.work.messages, static_cast<double>(entry.messages)) << n << " " << chunks;
       EXPECT_EQ(entry.work.link_bytes, static_cast<double>(entry.sent_bytes)) << n << " " << chunks;
     }

@@ -250,7 +250,7 @@ TEST(schedules, a_transfer_is_between_two) {
     }
 }
 
-TEST(segments, refuse_bounds_that_do_not_ascend) {
+TEST(schedules_segments, refuse_bounds_that_do_not_ascend) {
   using Bounds = std::vector<index_t>;
   for (const Bounds& bounds : {Bounds{0, 3, 2}, Bounds{1, 2}, Bounds{0}})
     EXPECT_EQ(partita::testing::caught<ShapeError>([&] { Segments{bounds}; }),

@@ -62,7 +62,7 @@ TransferPlan<S>::TransferPlan(const Communicator& comm, index_t elements, int fr
                .input = takes_part(comm, elements, from, to),
                .output = takes_part(comm, elements, from, to),
                .in_place = true,
-               .sent_bytes = comm.rank() == from ? bytes<S>(elements) : 0},
+               .sent_bytes = comm.rank() == from && from != to ? bytes<S>(elements) : 0},
               make_flow<S>(comm, transfer_schedule(elements, comm.rank(), from, to))) {}
 
 #define PARTITA_COMM_EXCHANGE(S)  \

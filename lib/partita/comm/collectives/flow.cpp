@@ -46,6 +46,8 @@ void Flow<S, side>::copy_own_part() {
   S* to = output_ + own.to;
   if (own.from.extent == 0 || from == to) return;
   detail::copy<side>(space_, from, to, own.from.extent);
+  static const std::string label = "partita::comm::flow: MPI may send what was copied";  // made once
+  space_.fence(label);
 }
 
 template <class S, Side side>
@@ -154,6 +156,17 @@ bool Flow<S, side>::complete_sends(index_t end, bool wait) {
     if (done == 0) return false;
   }
   return true;
+}
+
+template <class S, Side side>
+void Flow<S, side>::withdraw() noexcept {
+  for (MPI_Request& request : receives_) {
+    if (request == MPI_REQUEST_NULL) continue;
+    MPI_Cancel(&request);
+    MPI_Wait(&request, MPI_STATUS_IGNORE);  // what is cancelled waits for nobody
+  }
+  for (MPI_Request& request : sends_)
+    if (request != MPI_REQUEST_NULL) MPI_Request_free(&request);
 }
 
 template <class S, Side side>

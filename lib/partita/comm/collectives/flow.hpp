@@ -11,8 +11,7 @@
 namespace partita::comm {
 
 /// Executes a schedule: posts receives ahead, sends what may leave, takes in what has arrived, in order. Messages have
-/// a tag of their own, so that several flows are in flight on one communicator. Sums are
-/// done as their parts arrive.
+/// a tag of their own, so that several flows are in flight on one communicator. Sums are done as their parts arrive.
 ///
 /// Nobody waits in a circle where the schedules of all ranks fit together: of all messages that are not yet taken in
 /// the first is always posted on both sides, or held back by a send that is.
@@ -26,6 +25,7 @@ class Flow final : public Transport<S> {
 
   void start(const Exec& exec, const S* input, S* output, TrafficEntry* traffic) override;
   bool advance(bool wait) override;
+  void withdraw() noexcept override;
   Work work() const override { return work_of(*schedule_, sizeof(S)); }
 
  private:

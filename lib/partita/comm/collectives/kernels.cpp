@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include <partita/comm/collectives/kernels.hpp>
 
+#include <cstring>
 #include <string>
 
 #include <Kokkos_Core.hpp>
@@ -52,6 +53,22 @@ void add(const Space<side>& exec, const S* from, S* into, index_t n) {
 
 template <Side side, class S>
 void copy(const Space<side>& exec, const S* from, S* into, index_t n) {
+  if (n == 0) return;
+  if constexpr (on_host<side>) {
+    // Kokkos::deep_copy makes its labels anew: on the heap.
+    constexpr index_t width = strip<side>;
+    if (n <= 4 * width || exec.concurrency() == 1) {
+      std::memcpy(into, from, static_cast<std::size_t>(n) * sizeof(S));
+      return;
+    }
+    static const std::string label = "partita::comm::copy";  // made once: a step allocates nothing
+    Kokkos::parallel_for(
+        label, strips_of<side>(exec, (n + width - 1) / width), KOKKOS_LAMBDA(index_t s) {
+          const index_t begin = s * width, extent = begin + width < n ? width : n - begin;
+          for (index_t i = begin; i < begin + extent; ++i) into[i] = from[i];
+        });
+    return;
+  }
   using Block = Kokkos::View<S*, Kokkos::LayoutRight, typename Space<side>::memory_space,
                              Kokkos::MemoryTraits<Kokkos::Unmanaged>>;
   using ConstBlock = Kokkos::View<const S*, Kokkos::LayoutRight, typename Space<side>::memory_space,

@@ -21,8 +21,8 @@ struct Copy {
 };
 
 /// into[i] += from[i], i in [0, n), of ranges that do not overlap; numbers of 16 bits are added as floats and rounded.
-/// On a host backend a piece too small to be worth
-/// waking threads for is added by the caller: the same additions, the same bits. Enqueued on exec.
+/// On a host backend a piece too small to be worth waking threads for is added by the caller: the same additions, the
+/// same bits. Enqueued on exec.
 template <Side side, class S>
 void add(const Space<side>& exec, const S* from, S* into, index_t n);
 

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include <partita/comm/collectives/mpi_calls.hpp>
 
+#include <string>
+
 #include <partita/comm/collectives/schedule.hpp>
 #include <partita/comm/collectives/staging.hpp>
 #include <partita/core/float16.hpp>
@@ -57,15 +59,33 @@ std::unique_ptr<Transport<S>> make(typename MpiTransport<S>::Post post, typename
 
 constexpr index_t pieces(index_t n) { return (n + max_count - 1) / max_count; }
 
+/// Memory of the plan's own, where MPI can reach it, beside the caller's buffer: its execution space is made here
+/// because a default instance asks the heap.
 template <class S>
-void copy_back(bool direct, const S* from, S* into, index_t n) {
-  if (direct) {
-    detail::copy<detail::Side::exec>(Exec(), from, into, n);
-    Exec().fence("partita::comm: MPI's sum is where it belongs");
-  } else {
-    detail::copy<detail::Side::host>(HostExec(), from, into, n);
+class Aside {
+ public:
+  Aside(const Communicator& comm, const char* label, index_t n)
+      : n_(n),
+        memory_(Kokkos::view_alloc(Kokkos::WithoutInitializing, std::string(label)), n),
+        staged_(comm.gpu_aware(), n) {}
+  S* data() const { return staged_.where(memory_); }
+  void take(const S* from) const { copy(from, data()); }
+  void give(S* into) const { copy(data(), into); }
+
+ private:
+  void copy(const S* from, S* into) const {
+    if (!staged_.direct()) return detail::copy<detail::Side::host>(host_, from, into, n_);
+    detail::copy<detail::Side::exec>(exec_, from, into, n_);
+    static const std::string label = "partita::comm: MPI may go on with the copy";  // made once
+    exec_.fence(label);
   }
-}
+
+  index_t n_;
+  Vector<S> memory_;
+  Staging<S> staged_;
+  Exec exec_;
+  HostExec host_;
+};
 
 }  // namespace
 
@@ -93,17 +113,12 @@ std::unique_ptr<Transport<S>> mpi_reduce_scatter(const Communicator& comm, const
   const auto op = std::make_shared<SumOp<S>>();
   const auto counts = std::make_shared<const Counts>(segments, "MPI_Reduce_scatter");
   const Range mine = segments[comm.rank()];
-  const Vector<S> sum(Kokkos::view_alloc(Kokkos::WithoutInitializing, "partita::comm::mpi_reduce_scatter::sum"),
-                      mine.extent);
-  const Staging<S> staged(comm.gpu_aware(), mine.extent);
+  const Aside<S> sum(comm, "partita::comm::mpi_reduce_scatter::sum", mine.extent);
   const MPI_Comm handle = comm.handle();
-  S* const into = staged.where(sum);
-  const bool direct = staged.direct();
   const auto block = [=](const S*, S* output) {
-    (void)sum, (void)staged;  // kept
-    check(MPI_Reduce_scatter(output, into, counts->counts.data(), mpi_type<S>(), op->get(), handle),
+    check(MPI_Reduce_scatter(output, sum.data(), counts->counts.data(), mpi_type<S>(), op->get(), handle),
           "MPI_Reduce_scatter");
-    copy_back(direct, into, output + mine.offset, mine.extent);
+    sum.give(output + mine.offset);
   };
   // The nonblocking call leaves its result elsewhere: it is waited for.
   const auto post = [=](const S* input, S* output, std::vector<MPI_Request>&) { block(input, output); };
@@ -159,16 +174,25 @@ std::unique_ptr<Transport<S>> mpi_reduce(const Communicator& comm, index_t n, in
   const auto op = std::make_shared<SumOp<S>>();
   const MPI_Comm handle = comm.handle();
   const bool is_root = comm.is_root(root);
+  // Not in place: MPICH 4.0 takes MPI_IN_PLACE for an address where a root other than 0 reduces some KiB.
+  const Aside<S> mine(comm, "partita::comm::mpi_reduce::mine", is_root ? n : 0);
+  const auto from = [=](const S* output) -> const S* {
+    if (!is_root) return output;
+    mine.take(output);
+    return mine.data();
+  };
   const auto post = [=](const S*, S* output, std::vector<MPI_Request>& requests) {
+    const S* const source = from(output);
     for_each_piece(n, [&](index_t offset, int count) {
-      check(MPI_Ireduce(is_root ? MPI_IN_PLACE : output + offset, output + offset, count, mpi_type<S>(), op->get(),
-                        root, handle, &requests.emplace_back()),
+      check(MPI_Ireduce(source + offset, is_root ? output + offset : nullptr, count, mpi_type<S>(), op->get(), root,
+                        handle, &requests.emplace_back()),
             "MPI_Ireduce");
     });
   };
   const auto block = [=](const S*, S* output) {
+    const S* const source = from(output);
     for_each_piece(n, [&](index_t offset, int count) {
-      check(MPI_Reduce(is_root ? MPI_IN_PLACE : output + offset, output + offset, count, mpi_type<S>(), op->get(), root,
+      check(MPI_Reduce(source + offset, is_root ? output + offset : nullptr, count, mpi_type<S>(), op->get(), root,
                        handle),
             "MPI_Reduce");
     });

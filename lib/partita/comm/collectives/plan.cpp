@@ -23,6 +23,18 @@ Plan<S>::Plan(const Communicator& comm, PlanTerms terms, std::unique_ptr<Transpo
       staged_output_(comm.gpu_aware(), terms_.output) {}
 
 template <class S>
+Plan<S>::~Plan() {
+  if (!transport_ || !in_flight_) return;
+  transport_->withdraw();
+  struct Kept {
+    std::unique_ptr<Transport<S>> transport;
+    Staging<S> input, output;
+    Vector<S> user;
+  };
+  (void)new Kept{std::move(transport_), staged_input_, staged_output_, output_};
+}
+
+template <class S>
 void Plan<S>::check(std::string_view call, std::size_t input, std::size_t output, bool in_place) const {
   const auto require = [&](const char* operand, std::size_t has, index_t planned) {
     if (static_cast<index_t>(has) != planned)

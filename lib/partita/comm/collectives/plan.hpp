@@ -43,7 +43,9 @@ struct PlanTerms {
 ///     ... plan.progress() ...           now and then, between other work
 ///     plan.finish();                    the result is there for what is enqueued on exec next
 ///
-/// Plans on one communicator are made in the same order on all ranks, and started in the same order.
+/// Plans on one communicator are made, started and finished in the same order on all ranks; progress comes in any.
+/// One that goes while it is in flight (an exception unwinds) takes back its receives and gives what MPI may still read
+/// or write no more free: the job is about to end, and the communicator is of no use any more.
 ///
 /// Types    float, double, bfloat16, float16 (added as floats, rounded after each addition).
 /// Memory   scratch is planned with it; a call allocates nothing.
@@ -52,7 +54,7 @@ struct PlanTerms {
 template <class S>
 class Plan : public Pending {
  public:
-  ~Plan() override = default;
+  ~Plan() override;
   Plan(Plan&&) noexcept = default;
   Plan& operator=(Plan&&) noexcept = default;
 

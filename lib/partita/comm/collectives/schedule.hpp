@@ -119,8 +119,8 @@ std::unique_ptr<Schedule> gather_schedule(const Segments& segments, int rank, in
 /// The root's segments (input), each to its rank (output).
 std::unique_ptr<Schedule> scatter_schedule(const Segments& segments, int rank, int root);
 
-/// Segment q of every rank's input goes to rank q, whose output is what came from ranks 0, 1, ... side by side. In round
-/// k a rank sends to the one k to its right and receives from the one k to its left.
+/// Segment q of every rank's input goes to rank q, whose output is what came from ranks 0, 1, ... side by side. In
+/// round k a rank sends to the one k to its right and receives from the one k to its left.
 std::unique_ptr<Schedule> all_to_all_schedule(const Segments& segments, int rank);
 
 /// Neighbours on a line (or, periodic, a circle) exchange their outermost elements: the buffer is

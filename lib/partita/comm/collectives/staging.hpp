@@ -3,6 +3,7 @@
 
 #include <string>
 
+#include <partita/comm/collectives/kernels.hpp>
 #include <partita/core/types.hpp>
 
 namespace partita::comm {
@@ -24,7 +25,7 @@ class Staging {
 
   /// What MPI reads: fences exec, whose kernels wrote it.
   S* begin(const Exec& exec, Vector<S> payload) const {
-    if (!direct_) Kokkos::deep_copy(exec, part(payload), payload);
+    if (!direct_) move(exec, payload, part(payload));
     static const std::string label = "partita::comm: MPI reads what kernels wrote";  // made once
     exec.fence(label);
     return where(payload);
@@ -34,12 +35,19 @@ class Staging {
   /// After MPI wrote: payload holds it for what is enqueued on exec next.
   void end(const Exec& exec, Vector<S> payload) const {
     if (direct_ || payload.extent(0) == 0) return;
-    Kokkos::deep_copy(exec, payload, part(payload));
+    move(exec, part(payload), payload);
     static const std::string label = "partita::comm: the pinned copy is free for the next call";  // made once
     exec.fence(label);
   }
 
  private:
+  template <class From, class To>
+  static void move(const Exec& exec, const From& from, const To& to) {
+    if constexpr (Kokkos::SpaceAccessibility<HostExec, Exec::memory_space>::accessible)
+      detail::copy<detail::Side::exec, S>(exec, from.data(), to.data(), static_cast<index_t>(to.extent(0)));
+    else
+      Kokkos::deep_copy(exec, to, from);
+  }
   HostBuffer part(Vector<S> payload) const {
     return Kokkos::subview(copy_, std::pair<std::size_t, std::size_t>(0, payload.extent(0)));
   }

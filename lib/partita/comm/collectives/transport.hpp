@@ -22,6 +22,8 @@ class Transport {
   virtual void start(const Exec& exec, const S* input, S* output, TrafficEntry* traffic) = 0;
   /// Goes on; with `wait` until the end. True when the output is ready (for what is enqueued on exec next).
   virtual bool advance(bool wait) = 0;
+  /// Sees to it that nothing arrives any more, as far as MPI lets: nobody can take back its nonblocking collectives.
+  virtual void withdraw() noexcept {}
   /// Start and advance to the end, where that can be done in a better way.
   virtual void run(const Exec& exec, const S* input, S* output, TrafficEntry* traffic) {
     start(exec, input, output, traffic);

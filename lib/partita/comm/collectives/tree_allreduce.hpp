@@ -38,11 +38,12 @@ std::vector<Node> my_nodes(const Communicator& comm, index_t chunks);
 ///       |   |
 ///       0   1
 ///
-/// how      mpi: MPI_Alltoallv and MPI_Allgatherv on a communicator of its own, which makes planning collective; else
-///          bundles travel around the ring hop by hop, then its all-gather.
-/// Shapes   nodes (elements of the last one behind strides of the others), left as they are   ->   sum (n), overwritten.
+/// how      mpi: MPI_Alltoallv and MPI_Allgatherv; else bundles travel around the ring hop by hop, then its all-gather.
+/// Shapes   nodes (elements of the last one behind strides of the others), left as they are   ->   sum (n),
+///          overwritten.
 /// Memory   what arrives and leaves: n / P elements of each node, and my nodes.
 /// Traffic  operation "tree_allreduce", closed_forms::tree_allreduce_{mpi,ring}_bytes.
+/// Runs     planning is collective (mpi: duplicates the communicator).
 /// Throws   ShapeError for chunks < 1, Error when MPI cannot count a message.
 template <class S>
 class TreeAllreducePlan : public Plan<S> {

@@ -42,8 +42,8 @@ class Hops final : public Schedule {
       : segments_(segments), first_(std::move(first)), rank_(rank) {
     index_t longest = 0;
     for (int hop = 1; hop < P(); ++hop) {
-      longest = std::max({longest, block(at(1 - hop), hop), rest(at(1 - hop), hop), block(at(-hop), hop)});
       transit_ = std::max(transit_, rest(at(-hop), hop));
+      longest = std::max({longest, block(at(1 - hop), hop), rest(at(1 - hop), hop), block(at(-hop), hop), transit_});
     }
     pieces_ = (longest + longest_message - 1) / longest_message;
   }
@@ -119,9 +119,11 @@ TreeTransport<S, side>::TreeTransport(const Communicator& comm, Allreduce how, c
       merges * sum_bytes(mine_.extent * size);
   if (P_ == 1) return;
   if (how == Allreduce::mpi) {
-    own_ = std::make_unique<Communicator>(comm.duplicate(comm.name()));
-    moves_ = mpi_moves(*own_, segments);
-    if (everywhere) gathers_ = mpi_all_gather<S>(*own_, segments);
+    moves_ = mpi_moves(comm, segments);
+    if (everywhere) {
+      alone_.emplace(comm.duplicate(comm.name()));
+      gathers_ = mpi_all_gather<S>(*alone_, segments);
+    }
   } else {
     moves_ = std::make_unique<Flow<S, side>>(comm, comm.claim_tag(), hop_schedule(segments, first_node_, rank_));
     if (everywhere)
@@ -238,6 +240,12 @@ bool TreeTransport<S, side>::advance(bool wait) {
     stage_ = Stage::idle;
   }
   return true;
+}
+
+template <class S, Side side>
+void TreeTransport<S, side>::withdraw() noexcept {
+  if (stage_ == Stage::moving && moves_) moves_->withdraw();
+  if (stage_ == Stage::gathering && gathers_) gathers_->withdraw();
 }
 
 template <class S, Side side>

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <vector>
 
 #include <partita/comm/collectives/tree_allreduce.hpp>
@@ -26,6 +27,7 @@ class TreeTransport final : public Transport<S> {
 
   void start(const Exec& exec, const S* nodes, S* sum, TrafficEntry* traffic) override;
   bool advance(bool wait) override;
+  void withdraw() noexcept override;
   /// Packing, what travels (MPI's all-to-all as P-1 messages), and the additions of my segment.
   Work work() const override { return work_; }
 
@@ -49,7 +51,8 @@ class TreeTransport final : public Transport<S> {
   Table<detail::Copy> leave_, keep_;  // nodes -> leaving_, nodes -> arrived_
   index_t longest_ = 0;               // segment
   Table<index_t> merges_;             // (additions, 2)
-  std::unique_ptr<Communicator> own_;  // MPI matches calls by their order: those of this plan have a communicator alone
+  /// MPI's second collective begins when the first has arrived: in no order with other plans that all ranks agree on.
+  std::optional<Communicator> alone_;
   std::unique_ptr<Transport<S>> moves_, gathers_;
   Work work_;
 
