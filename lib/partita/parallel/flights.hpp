@@ -13,6 +13,8 @@ namespace partita::parallel {
 /// Plans that are in flight together: launched one by one while a step goes on, helped on between its units, waited for
 /// at the end. All ranks launch the same ones in the same order. Nothing here allocates after it was made.
 class Flights {
+  static constexpr auto nothing = [](int) {};
+
  public:
   explicit Flights(std::size_t most) { under_way_.reserve(most); }
 
@@ -29,8 +31,8 @@ class Flights {
   }
 
   /// Helps all on; done(key) for each that has ended. Never blocks.
-  template <class Done>
-  void progress(const Done& done) {
+  template <class Done = decltype(nothing)>
+  void progress(const Done& done = nothing) {
     if (idle()) return;
     const std::int64_t from = now_ns();
     poll(done);
@@ -38,8 +40,8 @@ class Flights {
   }
 
   /// Until all have ended; or `key`, if it is in flight.
-  template <class Done>
-  void finish(const Done& done) {
+  template <class Done = decltype(nothing)>
+  void finish(const Done& done = nothing) {
     if (idle()) return;
     const std::int64_t from = now_ns();
     // With one alone MPI may wait as it likes; several must be helped on together.
@@ -47,8 +49,8 @@ class Flights {
     if (!idle()) end(0, done);
     account(from);
   }
-  template <class Done>
-  void finish(int key, const Done& done) {
+  template <class Done = decltype(nothing)>
+  void finish(int key, const Done& done = nothing) {
     if (!in_flight(key)) return;
     const std::int64_t from = now_ns();
     while (in_flight(key)) {

@@ -20,7 +20,10 @@ using comm::Allreduce;
 constexpr Kind mlp{"mlp", 25};
 
 Options options(const std::tuple<Allreduce, bool>& of) {
-  return {.allreduce = std::get<0>(of), .micro_batches = 2, .chunks = std::get<1>(of) ? 9 : 0};
+  Options options{.allreduce = std::get<0>(of)};
+  options.micro_batches = 2;
+  options.chunks = std::get<1>(of) ? 9 : 0;
+  return options;
 }
 
 class train_step : public ::testing::TestWithParam<std::tuple<Allreduce, bool>> {};
@@ -54,6 +57,38 @@ TEST_P(train_step, fences_around_the_allreduce_alone_and_labels_every_kernel) {
   EXPECT_EQ(seen.allocations, 0);
   EXPECT_LE(seen.fences, 6);  // one before the barrier that separates waiting, those of the collective
 }
+
+class step_of : public ::testing::TestWithParam<std::tuple<Strategy, bool>> {};
+
+TEST_P(step_of, a_strategy_allocates_nothing) {
+  if (!partita::test::allocation_counter_works()) GTEST_SKIP() << "a sanitizer holds malloc";
+  const auto [strategy, deterministic] = GetParam();
+  for (const index_t bucket_bytes : {0, 256}) {
+    Options of{.allreduce = Allreduce::ring, .strategy = strategy, .bucket_bytes = bucket_bytes};
+    of.micro_batches = 2;
+    of.chunks = deterministic ? 9 : 0;
+    Replica<float> replica(mlp, partita::test::world(), of);
+    nn::Observer nobody;
+    replica.fill(0);
+    replica.run(0, nobody);
+    replica.run(1, nobody);
+    partita::test::start_counting_allocations();
+    replica.run(2, nobody);
+    const auto count = partita::test::stop_counting_allocations();
+    EXPECT_ALL(partita::test::world(), count.ours() == 0)
+        << count.ours() << " of ours, the last by " << count.last_of_ours;
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(by, step_of,
+                         ::testing::Combine(::testing::Values(Strategy::allreduce, Strategy::gather_broadcast,
+                                                              Strategy::zero1, Strategy::zero2, Strategy::zero3,
+                                                              Strategy::local_sgd),
+                                            ::testing::Bool()),
+                         [](const auto& at) {
+                           return std::string(name_of(strategies, std::get<0>(at.param))) +
+                                  (std::get<1>(at.param) ? "_deterministic" : "_fast");
+                         });
 
 INSTANTIATE_TEST_SUITE_P(by, train_step,
                          ::testing::Combine(::testing::Values(Allreduce::mpi, Allreduce::ring), ::testing::Bool()),

@@ -14,6 +14,9 @@ enum class Allreduce { mpi, ring, recursive, automatic };
 
 std::string_view to_string(Allreduce how);
 
+/// For other collectives: MPI's own where all-reduces are.
+constexpr Via via(Allreduce how) { return how == Allreduce::mpi ? Via::mpi : Via::own; }
+
 /// What an all-reduce of so many bytes does by `how`: mpi, ring or recursive.
 Allreduce resolved(Allreduce how, index_t bytes);
 

@@ -25,6 +25,9 @@ class Pending {
   Pending& operator=(const Pending&) = default;
 };
 
+/// Who chooses how payload travels where we have one algorithm of our own: MPI, or it.
+enum class Via { mpi, own };
+
 /// What a plan is called, and what it must have sent.
 struct PlanTerms {
   std::string name;        ///< of the class, in errors

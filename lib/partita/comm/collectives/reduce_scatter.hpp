@@ -6,9 +6,6 @@
 
 namespace partita::comm {
 
-/// Who chooses how payload travels where we have one algorithm of our own: MPI, or it.
-enum class Via { mpi, own };
-
 /// My segment of inout = the sum over ranks of that segment. The other segments are left with parts of sums.
 ///
 /// Shapes   inout (segments.elements()), overwritten.

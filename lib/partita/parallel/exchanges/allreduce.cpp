@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include <partita/parallel/exchanges/allreduce.hpp>
 
-#include <string>
-
 #include <fmt/format.h>
 
 #include <partita/core/error.hpp>
+#include <partita/parallel/buffers.hpp>
+#include <partita/parallel/separate_wait.hpp>
 
 namespace partita::parallel {
 
@@ -25,9 +25,7 @@ AllreduceExchange<Scalar>::AllreduceExchange(const comm::Communicator& axis, con
     refuse<UsageError>("AllreduceExchange",
                        fmt::format("buckets from {} to {}", buckets_.bounds().front(), buckets_.bounds().back()),
                        fmt::format("0 to {}", sum.size()));
-  if (deterministic_)
-    tree_sum_ = Vector<Real>(
-        Kokkos::view_alloc(Kokkos::WithoutInitializing, "partita::parallel::AllreduceExchange::sum"), sum.size());
+  if (deterministic_) tree_sum_ = make_buffer<Real>("partita::parallel::AllreduceExchange::sum", sum.size());
   for (int b = 0; b < buckets_.ranges(); ++b) {
     const index_t n = buckets_.range(b).extent;
     if (deterministic_)
@@ -64,21 +62,15 @@ void AllreduceExchange<Scalar>::ready(const Exec& exec, Range range) {
 
 template <class Scalar>
 void AllreduceExchange<Scalar>::progress() {
-  if (options_.progress == ProgressMode::test) flights_.progress([](int) {});
+  if (options_.progress == ProgressMode::test) flights_.progress();
 }
 
 template <class Scalar>
 void AllreduceExchange<Scalar>::finish(const Exec& exec, nn::Observer& observer) {
   buckets_.require_all();
   buckets_.restart();
-  if (overlaps_) return flights_.finish([](int) {});
-  if (options_.separate_wait && axis_.size() > 1) {
-    observer.before({.part = nn::Part::wait}, {}, exec);
-    static const std::string ready = "partita::parallel::AllreduceExchange: my gradient is ready";  // made once
-    exec.fence(ready);
-    axis_.barrier();
-    observer.after({.part = nn::Part::wait}, {}, exec);
-  }
+  if (overlaps_) return flights_.finish();
+  if (options_.separate_wait) parallel::separate_wait(axis_, exec, observer);
   with_operands(0, [&](comm::Plan<Real>& plan, const auto&... operands) { plan.run(exec, operands...); });
 }
 

@@ -1,15 +1,15 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include <partita/parallel/exchanges/gather_broadcast.hpp>
 
-#include <string>
 #include <vector>
+
+#include <partita/parallel/buffers.hpp>
+#include <partita/parallel/separate_wait.hpp>
 
 namespace partita::parallel {
 namespace {
 
 constexpr int root = 0;
-
-comm::Via via(comm::Allreduce how) { return how == comm::Allreduce::mpi ? comm::Via::mpi : comm::Via::own; }
 
 }  // namespace
 
@@ -24,17 +24,17 @@ GatherBroadcastExchange<Scalar>::GatherBroadcastExchange(const comm::Communicato
       weights_(ConstVector<Scalar>(model.parameters())),
       sum_(sum),
       complete_(std::vector<index_t>{0, sum.size()}),
-      broadcast_(axis, via(how), model.table().size(), root) {
+      broadcast_(axis, comm::via(how), model.table().size(), root) {
   const index_t n = sum.size(), statistics = model.statistics_table().size();
   if (division.leaves > 0) {
-    tree_sum_ = Vector<Real>(
-        Kokkos::view_alloc(Kokkos::WithoutInitializing, "partita::parallel::GatherBroadcastExchange::sum"), n);
+    tree_sum_ = make_buffer<Real>("partita::parallel::GatherBroadcastExchange::sum", n);
     tree_ = std::make_unique<comm::TreeReduceScatterPlan<Real>>(axis, how, comm::TreeNodes{n, division.leaves},
                                                                 comm::Segments::on(root, n, axis.size()));
   } else {
     reduce_ = std::make_unique<comm::ReducePlan<Real>>(axis, comm::Reduction::central, n, root);
   }
-  if (statistics > 0) statistics_plan_ = std::make_unique<comm::BroadcastPlan<Real>>(axis, via(how), statistics, root);
+  if (statistics > 0)
+    statistics_plan_ = std::make_unique<comm::BroadcastPlan<Real>>(axis, comm::via(how), statistics, root);
 }
 
 template <class Scalar>
@@ -46,13 +46,7 @@ template <class Scalar>
 void GatherBroadcastExchange<Scalar>::finish(const Exec& exec, nn::Observer& observer) {
   complete_.require_all();
   complete_.restart();
-  if (separate_wait_ && axis_.size() > 1) {
-    observer.before({.part = nn::Part::wait}, {}, exec);
-    static const std::string ready = "partita::parallel::GatherBroadcastExchange: my gradient is ready";  // made once
-    exec.fence(ready);
-    axis_.barrier();
-    observer.after({.part = nn::Part::wait}, {}, exec);
-  }
+  if (separate_wait_) parallel::separate_wait(axis_, exec, observer);
   if (tree_)
     tree_->run(exec, sum_.all_nodes(), axis_.is_root(root) ? tree_sum_ : Vector<Real>());
   else

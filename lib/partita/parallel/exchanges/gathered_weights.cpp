@@ -1,29 +1,19 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include <partita/parallel/exchanges/gathered_weights.hpp>
 
-#include <string>
 #include <utility>
 
 #include <partita/core/float16.hpp>
+#include <partita/parallel/buffers.hpp>
 
 namespace partita::parallel {
-namespace {
-
-template <class Scalar>
-Vector<Scalar> make(const char* label, index_t n) {
-  return Vector<Scalar>(Kokkos::view_alloc(Kokkos::WithoutInitializing, std::string(label)), n);
-}
-
-constexpr auto nothing = [](int) {};
-
-}  // namespace
 
 template <class Scalar>
 GatheredWeights<Scalar>::GatheredWeights(const comm::Communicator& axis, comm::Via how, const Shards& shards,
                                          std::vector<index_t> sweeps)
     : shards_(&shards),
-      shard_(make<Scalar>("partita::parallel::GatheredWeights::shard", shards.size())),
-      buffers_(make<Scalar>("partita::parallel::GatheredWeights::buffers", 2 * shards.largest_group())),
+      shard_(make_buffer<Scalar>("partita::parallel::GatheredWeights::shard", shards.size())),
+      buffers_(make_buffer<Scalar>("partita::parallel::GatheredWeights::buffers", 2 * shards.largest_group())),
       flights_(2),
       sweeps_(std::move(sweeps)) {
   for (int g = 0; g < shards.groups(); ++g)
@@ -42,8 +32,7 @@ int GatheredWeights<Scalar>::place_of(int group) const {
 
 template <class Scalar>
 void GatheredWeights<Scalar>::gather(const Exec& exec, int group, int place) {
-  if (holds_[static_cast<std::size_t>(place)] != nowhere)
-    flights_.finish(holds_[static_cast<std::size_t>(place)], nothing);
+  if (holds_[static_cast<std::size_t>(place)] != nowhere) flights_.finish(holds_[static_cast<std::size_t>(place)]);
   holds_[static_cast<std::size_t>(place)] = group;
   const Range mine = shards_->packed(group);
   auto& plan = *plans_[static_cast<std::size_t>(group)];
@@ -85,7 +74,7 @@ void GatheredWeights<Scalar>::acquire(const Exec& exec, std::span<const Range> r
 template <class Scalar>
 void GatheredWeights<Scalar>::turn_to(const Exec& exec, int group, int next) {
   if (place_of(group) == nowhere) gather(exec, group, 1 - current_);
-  flights_.finish(group, nothing);
+  flights_.finish(group);
   current_ = place_of(group);
   const Range range = shards_->group(group);
   window_ = {buffer(current_, range.extent).data(), range};
@@ -121,7 +110,7 @@ int GatheredWeights<Scalar>::learn(int group, const nn::Moment& moment) {
 
 template <class Scalar>
 void GatheredWeights<Scalar>::forget() {
-  flights_.finish(nothing);
+  flights_.finish();
   holds_ = {nowhere, nowhere};
 }
 
@@ -129,7 +118,7 @@ template <class Scalar>
 void GatheredWeights<Scalar>::visit(const Exec& exec, const std::function<void(ConstVector<Scalar>)>& visit) {
   for (int g = 0; g < shards_->groups(); ++g) {
     if (place_of(g) == nowhere) gather(exec, g, 1 - current_);
-    flights_.finish(g, nothing);
+    flights_.finish(g);
     current_ = place_of(g);
     visit(buffer(current_, shards_->group(g).extent));
   }

@@ -40,9 +40,7 @@ class GatheredWeights {
 
   /// The window holds the group of these weights, and the group that comes next is on its way. Waits; collective.
   void acquire(const Exec& exec, std::span<const Range> reads, const nn::Moment& moment, nn::Observer& observer);
-  void progress() {
-    flights_.progress([](int) {});
-  }
+  void progress() { flights_.progress(); }
   /// What was gathered is old: the shard has changed.
   void forget();
   /// The whole model, group by group.

@@ -6,18 +6,11 @@
 #include <utility>
 
 #include <partita/nn/init.hpp>
+#include <partita/parallel/buffers.hpp>
+#include <partita/parallel/separate_wait.hpp>
 
 namespace partita::parallel {
 namespace {
-
-constexpr auto nothing = [](int) {};
-
-comm::Via via(comm::Allreduce how) { return how == comm::Allreduce::mpi ? comm::Via::mpi : comm::Via::own; }
-
-template <class T>
-Vector<T> part(const Vector<T>& of, Range range) {
-  return {of.data() + range.offset, static_cast<std::size_t>(range.extent)};
-}
 
 // Of each micro-batch, on the rank that has the most of it.
 std::vector<index_t> most_pieces(const comm::Communicator& axis, const nn::Division& division) {
@@ -28,17 +21,6 @@ std::vector<index_t> most_pieces(const comm::Communicator& axis, const nn::Divis
     for (std::size_t m = 0; m < most.size(); ++m) most[m] = std::max(most[m], theirs.micro_batches[m].extent);
   }
   return most;
-}
-
-// A barrier as a moment of its own, where ranks come with unlike delays.
-template <class Scalar>
-void wait_for_all(const comm::Communicator& axis, const Exec& exec, nn::Observer& observer) {
-  if (axis.size() == 1) return;
-  observer.before({.part = nn::Part::wait}, {}, exec);
-  static const std::string ready = "partita::parallel::ShardedExchange: my gradient is ready";  // made once
-  exec.fence(ready);
-  axis.barrier();
-  observer.after({.part = nn::Part::wait}, {}, exec);
 }
 
 }  // namespace
@@ -57,14 +39,11 @@ ShardedExchange<Scalar>::ShardedExchange(const comm::Communicator& axis, const S
       whole_(ConstVector<Scalar>(model.parameters())),
       complete_(shards_.bounds()),
       flights_(static_cast<std::size_t>(shards_.groups())) {
-  const auto make = [](const char* label, index_t n) {
-    return Vector<Real>(Kokkos::view_alloc(Kokkos::WithoutInitializing, std::string(label)), n);
-  };
   if (options.what != Sharding::optimizer && !deterministic_) {
-    buckets_ = std::make_unique<ShardedGradients<Scalar>>(axis, via(options.how), model, shards_, division);
+    buckets_ = std::make_unique<ShardedGradients<Scalar>>(axis, comm::via(options.how), model, shards_, division);
   } else {
     flat_ = std::make_unique<nn::FlatGradientSum<Real>>(weights_count_, statistics_count_, division);
-    if (deterministic_) shard_ = make("partita::parallel::ShardedExchange::shard", shards_.size());
+    if (deterministic_) shard_ = make_buffer<Real>("partita::parallel::ShardedExchange::shard", shards_.size());
     for (int g = 0; g < shards_.groups(); ++g) {
       if (deterministic_)
         reduces_.push_back(std::make_unique<comm::TreeReduceScatterPlan<Real>>(
@@ -72,12 +51,12 @@ ShardedExchange<Scalar>::ShardedExchange(const comm::Communicator& axis, const S
             shards_.segments(g)));
       else
         reduces_.push_back(
-            std::make_unique<comm::ReduceScatterPlan<Real>>(axis, via(options.how), shards_.segments(g)));
+            std::make_unique<comm::ReduceScatterPlan<Real>>(axis, comm::via(options.how), shards_.segments(g)));
     }
   }
   if (statistics_count_ > 0) {
     if (deterministic_) {
-      tree_statistics_ = make("partita::parallel::ShardedExchange::statistics", statistics_count_);
+      tree_statistics_ = make_buffer<Real>("partita::parallel::ShardedExchange::statistics", statistics_count_);
       statistics_plan_ = std::make_unique<comm::TreeAllreducePlan<Real>>(
           axis, options.how, comm::TreeNodes{statistics_count_, division.leaves, flat_->size()});
     } else {
@@ -85,12 +64,14 @@ ShardedExchange<Scalar>::ShardedExchange(const comm::Communicator& axis, const S
     }
   }
   if (options.what == Sharding::weights) {
-    gathered_ = std::make_unique<GatheredWeights<Scalar>>(axis, via(options.how), shards_, most_pieces(axis, division));
+    gathered_ =
+        std::make_unique<GatheredWeights<Scalar>>(axis, comm::via(options.how), shards_, most_pieces(axis, division));
     for (int g = 0; g < shards_.groups(); ++g)
       nn::initialise<Scalar>(model.table(), seed, shards_.mine(g), part(gathered_->shard(), shards_.packed(g)));
   } else {
     for (int g = 0; g < shards_.groups(); ++g)
-      gathers_.push_back(std::make_unique<comm::AllGatherPlan<Scalar>>(axis, via(options.how), shards_.segments(g)));
+      gathers_.push_back(
+          std::make_unique<comm::AllGatherPlan<Scalar>>(axis, comm::via(options.how), shards_.segments(g)));
   }
 }
 
@@ -134,13 +115,13 @@ void ShardedExchange<Scalar>::progress() {
   if (in_buckets())
     buckets_->progress();
   else
-    flights_.progress(nothing);
+    flights_.progress();
 }
 
 template <class Scalar>
 void ShardedExchange<Scalar>::finish(const Exec& exec, nn::Observer& observer) {
   if (gathered_) gathered_->end(exec);
-  if (options_.separate_wait && !options_.overlap && !in_buckets()) wait_for_all<Scalar>(axis_, exec, observer);
+  if (options_.separate_wait && !options_.overlap && !in_buckets()) parallel::separate_wait(axis_, exec, observer);
   if (in_buckets()) {
     buckets_->finish();
   } else {
@@ -148,7 +129,7 @@ void ShardedExchange<Scalar>::finish(const Exec& exec, nn::Observer& observer) {
     complete_.restart();
     if (!options_.overlap)
       for (int g = shards_.groups() - 1; g >= 0; --g) launch(exec, g);
-    flights_.finish(nothing);
+    flights_.finish();
   }
   reduce_statistics(exec);
 }
@@ -200,7 +181,7 @@ void ShardedExchange<Scalar>::publish(const Exec& exec, nn::Observer& observer) 
     flights_.launch(g, plan,
                     [&] { plan.start(exec, part(parameters_, shards_.mine(g)), part(parameters_, shards_.group(g))); });
   }
-  flights_.finish(nothing);
+  flights_.finish();
   observer.after(moment, {}, exec);
 }
 

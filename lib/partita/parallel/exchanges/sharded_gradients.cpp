@@ -2,7 +2,6 @@
 #include <partita/parallel/exchanges/sharded_gradients.hpp>
 
 #include <algorithm>
-#include <string>
 #include <utility>
 
 #include <fmt/format.h>
@@ -10,21 +9,9 @@
 #include <partita/core/error.hpp>
 #include <partita/core/float16.hpp>
 #include <partita/kernels/elementwise.hpp>
+#include <partita/parallel/buffers.hpp>
 
 namespace partita::parallel {
-namespace {
-
-template <class Real>
-Vector<Real> make(const char* label, index_t n) {
-  return Vector<Real>(Kokkos::view_alloc(Kokkos::WithoutInitializing, std::string(label)), n);
-}
-
-template <class Real>
-Vector<Real> part(const Vector<Real>& of, Range range) {
-  return {of.data() + range.offset, static_cast<std::size_t>(range.extent)};
-}
-
-}  // namespace
 
 template <class Scalar>
 ShardedGradients<Scalar>::ShardedGradients(const comm::Communicator& axis, comm::Via how,
@@ -34,15 +21,16 @@ ShardedGradients<Scalar>::ShardedGradients(const comm::Communicator& axis, comm:
       group_of_unit_(groups_of_units(model.units(), shards)),
       weights_(model.table().size()),
       pieces_(std::ssize(division.pieces)),
-      shard_(make<Real>("partita::parallel::ShardedGradients::shard", shards.size())),
-      statistics_(make<Real>("partita::parallel::ShardedGradients::statistics", model.statistics_table().size())),
+      shard_(make_buffer<Real>("partita::parallel::ShardedGradients::shard", shards.size())),
+      statistics_(
+          make_buffer<Real>("partita::parallel::ShardedGradients::statistics", model.statistics_table().size())),
       holds_(static_cast<std::size_t>(buckets(model.units(), shards)), nowhere),
       bucket_of_(static_cast<std::size_t>(shards.groups()), nowhere),
       piece_of_(static_cast<std::size_t>(shards.groups()), 0),
       complete_(shards.bounds()),
       flights_(holds_.size()) {
-  buckets_ = make<Real>("partita::parallel::ShardedGradients::buckets",
-                        static_cast<index_t>(holds_.size()) * shards.largest_group());
+  buckets_ = make_buffer<Real>("partita::parallel::ShardedGradients::buckets",
+                               static_cast<index_t>(holds_.size()) * shards.largest_group());
   for (int g = 0; g < shards.groups(); ++g) {
     groups_with_elements_ += shards.group(g).extent > 0 ? 1 : 0;
     plans_.push_back(std::make_unique<comm::ReduceScatterPlan<Real>>(axis, how, shards.segments(g)));
