@@ -9,7 +9,7 @@ Config read_config(config::Deck& deck, int ranks) {
   config.train = training::read_train_options(deck);
   config.model = training::read_model_options(deck, training::ModelKind::mlp);
   config.data = training::read_data_options(deck, config.train.seed, config.model.language());
-  config.allreduce = training::read_allreduce_options(deck);
+  config.parallel = training::read_parallel_options(deck);
   training::check(deck, config.data, config.train, config.model, ranks);
   return config;
 }

@@ -3,7 +3,7 @@
 
 #include <partita/driver/session.hpp>
 #include <partita/training/model_options.hpp>
-#include <partita/training/train_options.hpp>
+#include <partita/training/parallel_options.hpp>
 
 namespace partita::mlp_dp {
 
@@ -13,7 +13,7 @@ struct Config {
   training::ModelOptions model;
   training::DataOptions data;
   training::TrainOptions train;
-  training::AllreduceOptions allreduce;
+  parallel::DataParallelOptions parallel;
 };
 
 /// Declares and reads every key; checks what depends on several keys, or on the number of ranks.

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// mlp_dp: a model trained with replicated weights; gradients are summed over ranks.
+// mlp_dp: a model trained by data parallelism of any kind: ranks share the rows of each batch.
 //
 //     loss(w) = 1/B sum_b cross_entropy(mlp(x_b; w), y_b),   w <- optimizer(w, all-reduce(dloss/dw))
 //
@@ -11,11 +11,23 @@
 //     mpiexec -n 2 mlp_dp inputs/mlp_dp/tiny_gpt.toml --set train.micro_batches=2
 //         --set train.precision=bf16  # gpt_bf16
 //     mpiexec -n 2 mlp_dp inputs/mlp_dp/tiny_cnn.toml  # cnn
+//     mpiexec -n 3 mlp_dp inputs/mlp_dp/stream.toml  # stream
+//     mpiexec -n 2 mlp_dp inputs/mlp_dp/stream.toml --set data.stream_rate=100000
+//         --set data.stream_when_full=drop  # stream_drop
+//     mpiexec -n 2 mlp_dp inputs/mlp_dp/tiny.toml --set parallel.bucket_mib=0.005 --set parallel.allreduce=automatic
+//         # buckets
+//     mpiexec -n 3 mlp_dp inputs/mlp_dp/tiny.toml --set parallel.strategy=gather_broadcast  # gather_broadcast
+//     mpiexec -n 3 mlp_dp inputs/mlp_dp/tiny.toml --set parallel.strategy=zero1 --set parallel.allreduce=ring  # zero1
+//     mpiexec -n 2 mlp_dp inputs/mlp_dp/tiny_cnn.toml --set parallel.strategy=zero2 --set train.micro_batches=2
+//         # zero2
+//     mpiexec -n 4 mlp_dp inputs/mlp_dp/tiny_gpt.toml --set parallel.strategy=zero3 --set train.precision=bf16
+//         # zero3_bf16
+//     mpiexec -n 2 mlp_dp inputs/mlp_dp/tiny.toml --set parallel.strategy=local_sgd --set parallel.local_steps=5
+//         --set evaluate.every=10  # local_sgd
 //   * mpiexec -n 2 mlp_dp inputs/mlp_dp/fashion.toml
 #include <fmt/format.h>
 
 #include <partita/driver/experiment.hpp>
-#include <partita/parallel/exchanges/allreduce.hpp>
 #include <partita/training/footprint.hpp>
 #include <partita/training/workload.hpp>
 
@@ -27,7 +39,8 @@ int main(int argc, char** argv) {
   comm::Environment env(argc, argv);  // 1. MPI, then Kokkos; undone on every path
   return env.guard([&] {              //    one exit code, agreed by all ranks
     // 2. Deck and overrides, checked, the same on all ranks.
-    driver::Session session(env, argc, argv, "mlp_dp", "A model trained with replicated weights");
+    driver::Session session(env, argc, argv, "mlp_dp",
+                            "A model trained by data parallelism: strategies compared on one model");
     mlp_dp::Config config = mlp_dp::read_config(session.deck(), env.size());
     if (session.settled(config.run, driver::Describes::model)) return ExitCode::done;
     session.start(config.run);
@@ -40,25 +53,27 @@ int main(int argc, char** argv) {
     return training::with_precision(config.train.precision, [&]<class Scalar>() {
       // 4. The same weights on any number of ranks, if they find room.
       const nn::Division division = config.train.division(replicas.size(), replicas.rank());
-      training::require_memory<Scalar>(env.world(), config.train, config.model, data, division);
-      auto model = training::make_model<Scalar>(config.model, data.shape(), config.train.model());
+      training::check(config.parallel, config.train, data.steps_per_epoch());
+      training::require_memory<Scalar>(replicas, config.train, config.model, data, division, config.parallel);
+      nn::ModelOptions options = config.train.model();
+      options.weights = config.parallel.whole_weights();
+      auto model = training::make_model<Scalar>(config.model, data.shape(), options);
       if (session.describe(model.describe())) return ExitCode::done;
       kernels::Context context(Exec(), config.train.kernels);
 
       // 5. The step: its parts, and the strategy that this app is about.
-      nn::FlatGradientSum<nn::Sum<Scalar>> sum(model.table().size(), model.statistics_table().size(), division);
+      parallel::DataParallel<Scalar> strategy(replicas, config.parallel, model, division, config.train.seed);
       const nn::WholeRows<Scalar> head(config.train.loss, model);
-      const nn::GradientPass<Scalar> pass(model, division, nn::in_turn(config.train.micro_batches), head, &sum);
-      parallel::AllreduceExchange<Scalar> exchange(replicas, config.allreduce.how, config.allreduce.separate_wait,
-                                                   model.parameters(), sum, division);
-      nn::Update<Scalar> update(context.exec(), config.train.update, model);
-      nn::TrainStep<Scalar> step(context, pass, exchange, &update, config.train.seed);
+      const nn::GradientPass<Scalar> pass(model, division, nn::in_turn(config.train.micro_batches), head,
+                                          &strategy.sum());
+      const auto update = strategy.make_update(context.exec(), config.train.update);
+      nn::TrainStep<Scalar> step(context, pass, strategy.exchange(), update.get(), config.train.seed);
 
       // 6. Calibrate, warm up, run, verify; one HDF5 file; the figure of merit.
-      const auto work =
-          training::make_workload<Scalar>({config.train, data, model, context, replicas, head, pass, exchange, step,
-                                           &update, fmt::format("allreduce/{}", comm::to_string(config.allreduce.how)),
-                                           training::to_string(config.model, data.shape())});
+      const auto work = training::make_workload<Scalar>(
+          {config.train, data, model, context, replicas, head, pass, strategy.exchange(), step, update.get(),
+           strategy.bytes(config.train.update.optimizer), config.parallel.text(),
+           training::to_string(config.model, data.shape())});
       return driver::run_experiment(session, mesh, config.run, context.exec(), work);
     });
   });

@@ -19,17 +19,7 @@ void check_images(const char* function, const DeviceImages& images, index_t feat
   }
 }
 
-// (pixel / 255 - mean) / deviation as one product and one sum, in double whatever Scalar is.
-struct PixelMap {
-  double scale;
-  double shift;
-  explicit PixelMap(const Normalisation& normalisation)
-      : scale(1.0 / (255.0 * normalisation.deviation)), shift(-normalisation.mean / normalisation.deviation) {}
-  template <class Scalar>
-  KOKKOS_INLINE_FUNCTION Scalar value(std::uint8_t pixel) const {
-    return static_cast<Scalar>(pixel * scale + shift);
-  }
-};
+using detail::PixelMap;
 
 // One team a row; pick(b) says which sample that is and may be costly, so one thread asks.
 template <class Scalar, class Pick>

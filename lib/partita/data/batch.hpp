@@ -22,6 +22,22 @@ struct Normalisation {
   double deviation = 1.0;
 };
 
+namespace detail {
+
+/// That as one product and one sum, in double whatever Scalar is.
+struct PixelMap {
+  double scale;
+  double shift;
+  explicit PixelMap(const Normalisation& normalisation)
+      : scale(1.0 / (255.0 * normalisation.deviation)), shift(-normalisation.mean / normalisation.deviation) {}
+  template <class Scalar>
+  KOKKOS_INLINE_FUNCTION Scalar value(std::uint8_t pixel) const {
+    return static_cast<Scalar>(pixel * scale + shift);
+  }
+};
+
+}  // namespace detail
+
 /// Mean and deviation of the Fashion-MNIST training pixels, to four digits.
 constexpr Normalisation fashion_mnist_normalisation{0.2860, 0.3530};
 

@@ -98,7 +98,16 @@ void synthetic_rows(const Exec& exec, const SyntheticOptions& options, Split spl
   generate(exec, "partita::data::synthetic_rows", Generator(options), detail::PickInOrder{origin + first}, x, label);
 }
 
+template <class Scalar>
+std::int32_t synthetic_sample(const SyntheticOptions& options, index_t i, Scalar* x) {
+  const Generator generator(options);
+  const std::int32_t c = generator.label(i);
+  for (index_t k = 0; k < generator.blocks; ++k) generator.write(i, c, k, x);
+  return c;
+}
+
 #define PARTITA_INSTANTIATE(Scalar)                                                                         \
+  template std::int32_t synthetic_sample(const SyntheticOptions&, index_t, Scalar*);                        \
   template void synthetic_batch(const Exec&, const SyntheticOptions&, const Sampler&, index_t, Slice,       \
                                 const Matrix<Scalar>&, const Vector<std::int32_t>&);                        \
   template void synthetic_rows(const Exec&, const SyntheticOptions&, Split, index_t, const Matrix<Scalar>&, \

@@ -39,4 +39,9 @@ template <class Scalar>
 void synthetic_rows(const Exec& exec, const SyntheticOptions& options, Split split, index_t first,
                     const Matrix<Scalar>& x, const Vector<std::int32_t>& label);
 
+/// Sample i of Split::train into x (options.features), on the calling thread; returns its label. The bits of
+/// synthetic_rows on a host.
+template <class Scalar>
+std::int32_t synthetic_sample(const SyntheticOptions& options, index_t i, Scalar* x);
+
 }  // namespace partita::data

@@ -73,6 +73,11 @@ void synthetic_tokens_rows(const Exec& exec, const SyntheticTokensOptions& optio
            detail::PickInOrder{origin + first}, tokens, label);
 }
 
+void synthetic_tokens_sample(const SyntheticTokensOptions& options, index_t T, index_t i, std::int32_t* tokens,
+                             std::int32_t* label) {
+  Speaker{options, T}.write(i, tokens, label);
+}
+
 double synthetic_tokens_loss(const SyntheticTokensOptions& options) {
   const double r = options.noise / static_cast<double>(options.V), q = 1 - options.noise + r;
   const auto entropy = [](double p) { return p > 0 ? -p * std::log(p) : 0; };

@@ -31,6 +31,10 @@ void synthetic_tokens_batch(const Exec& exec, const SyntheticTokensOptions& opti
 void synthetic_tokens_rows(const Exec& exec, const SyntheticTokensOptions& options, Split split, index_t first,
                            const Matrix<std::int32_t>& tokens, const Vector<std::int32_t>& label);
 
+/// Sequence i of Split::train into tokens (T) and label (T), on the calling thread: the same.
+void synthetic_tokens_sample(const SyntheticTokensOptions& options, index_t T, index_t i, std::int32_t* tokens,
+                             std::int32_t* label);
+
 /// The least loss above.
 double synthetic_tokens_loss(const SyntheticTokensOptions& options);
 

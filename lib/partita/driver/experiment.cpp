@@ -54,7 +54,8 @@ class Experiment {
  private:
   void prepare();
   void train();
-  void step(index_t s);
+  bool step(index_t s);
+  bool await(index_t s, Instruments& instruments);
   void flush(index_t done);
   void evaluate(index_t done);
   void plan_next_flush(index_t done);
@@ -133,7 +134,10 @@ void Experiment::train() {
       flush(s);
       env_.traffic().reset();
     }
-    step(s);
+    if (!step(s)) {
+      flush(s);
+      break;
+    }
     const index_t done = s + 1;
     const bool last = done == work_.steps || looks.after_pass();  // after the last step there is nothing left to stop
     const bool evaluates = work_.evaluate_every > 0 && (done % work_.evaluate_every == 0 || done == work_.steps);
@@ -143,16 +147,37 @@ void Experiment::train() {
   }
 }
 
-void Experiment::step(index_t s) {
+// Whether there is input; ranks that stop leave together.
+bool Experiment::await(index_t s, Instruments& instruments) {
+  if (!work_.await) return true;
+  const std::string why = work_.await(
+      s,
+      [this, s] {
+        attendance_.beat(s, "waiting for input");
+        stop_.look(0);
+        return stop_.stopped();
+      },
+      instruments);
+  if (!why.empty()) stop_.stop(why);
+  return !stop_.stopped();
+}
+
+// False: without input there is none.
+bool Experiment::step(index_t s) {
   attendance_.beat(s, s < warmup_ ? "warm-up" : "a step");
-  marks_.push_back(static_cast<std::int8_t>(flushed_));
-  flushed_ = false;
   timer_.begin_step(exec_);
   Instruments instruments{timer_, events_.log(), s < warmup_};
+  if (!await(s, instruments)) {
+    timer_.end_step(exec_);
+    return false;
+  }
+  marks_.push_back(static_cast<std::int8_t>(flushed_));
+  flushed_ = false;
   work_.step(s, collector_.output(), instruments);
   const metrics::StepTimes& times = timer_.end_step(exec_);
   last_step_s_ = seconds(times.end_ns - times.start_ns);
   collector_.add(times);
+  return true;
 }
 
 void Experiment::flush(index_t done) {
@@ -206,6 +231,7 @@ ExitCode Experiment::conclude() {
   attendance_.beat(work_.steps, "verification");
   const bool complete = !stop_.stopped();
   frame_.collect(series_.compute_s());
+  if (work_.tables) results_.tables = work_.tables();
   const Verification verdict = complete ? work_.verify(results_, losses_)
                                         : Verification{.passed = false, .text = "not verified: " + stop_.reason()};
 

@@ -19,7 +19,8 @@ namespace partita::driver {
 ///
 /// Writes   run.output through io::RecordFile, on rank 0.
 /// Prints   the workload's description, progress and, as the last line, the figure of merit and the verdict (rank 0).
-/// Returns  the exit code, the same on all ranks: done, check_failed, or incomplete (signal, time limit).
+/// Returns  the exit code, the same on all ranks: done, check_failed, or incomplete (signal, time limit, no more
+///          input).
 /// Throws   UsageError for an output that cannot be written or for record.events that the run cannot give,
 ///          EnvironmentError when oversubscribed and that is an error. Error when the record is whole and what was
 ///          printed is not.

@@ -17,6 +17,10 @@ class StopAgreement {
   /// One all-reduce of three numbers; returns the longest of all ranks' seconds. Rank 0's clock alone says what is
   /// late. Collective.
   double look(double seconds);
+  /// The ranks, which agree on it already, stop for a reason of their own.
+  void stop(const std::string& reason) {
+    if (!stopped()) reason_ = reason;
+  }
   /// Why the ranks stop; empty: they go on. The same on all ranks.
   const std::string& reason() const { return reason_; }
   bool stopped() const { return !reason_.empty(); }

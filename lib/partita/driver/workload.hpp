@@ -54,6 +54,10 @@ struct Workload {
   std::vector<std::string> event_parts;
   std::vector<std::string> event_units;
 
+  /// Ahead of each step, where input may be late (null: it never is): waits until it is there. Returns why there will
+  /// be none, the same on all ranks: the run then ends early; empty where it is there, or `stop` said so, which it asks
+  /// a few times a second while it waits. Its time is the step's.
+  std::function<std::string(index_t step, const Stop& stop, Instruments& instruments)> await;
   /// One step. Allocates nothing, but for the first where that is warm-up.
   std::function<void(index_t step, const StepOutput& out, Instruments& instruments)> step;
   /// The loss of a step from the terms of all ranks, in rank order.
@@ -61,6 +65,8 @@ struct Workload {
   /// Held-out loss, accuracy and samples (its `step` is filled in by the caller). Asks between its parts whether to
   /// stop; then what it returns does not count.
   std::function<metrics::EvaluationRow(const Stop& stop)> evaluate;
+  /// What else the record shall hold, also of a run that ended early; null: nothing. Rank 0's counts.
+  std::function<std::vector<metrics::Table>()> tables;
   /// After the last step, given the results so far (losses on rank 0 only).
   std::function<Verification(const metrics::RunResults& results, std::span<const double> losses)> verify;
 };

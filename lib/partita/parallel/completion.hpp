@@ -42,14 +42,15 @@ class Completion {
       index_t& missing = missing_[static_cast<std::size_t>(k)];
       if (whole.extent == 0) continue;
       missing -= std::min(whole.end(), part.end()) - std::max(whole.offset, part.offset);
-      if (missing < 0) throw Error("parallel: a range of the gradient is complete twice in one step");
+      if (missing < 0) refuse<Error>("parallel", "a range of the gradient was complete twice in one step", "once");
       if (missing == 0) done(k);
     }
   }
   /// Throws   Error unless all are complete.
   void require_all() const {
     for (const index_t missing : missing_)
-      if (missing > 0) throw Error("parallel: a range of the gradient is not complete at the end of a step");
+      if (missing > 0)
+        refuse<Error>("parallel", "a range of the gradient was not complete at the end of a step", "all of it");
   }
 
  private:

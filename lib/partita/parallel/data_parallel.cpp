@@ -44,7 +44,7 @@ std::string DataParallelOptions::text() const {
 template <class Scalar>
 DataParallel<Scalar>::DataParallel(const comm::Communicator& axis, const DataParallelOptions& options,
                                    nn::Model<Scalar>& model, const nn::Division& division, std::uint64_t seed)
-    : axis_(axis), model_(model) {
+    : axis_(axis), options_(options), division_(division), model_(model) {
   using Real = nn::Sum<Scalar>;
   std::vector<index_t> bounds = groups<Scalar>(options, model.table(), model.units());
   if (is_sharded(options.strategy)) {

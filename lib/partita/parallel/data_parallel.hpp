@@ -37,6 +37,20 @@ struct DataParallelOptions {
   std::string text() const;
 };
 
+/// Bytes that a rank has for the weights, their gradients and the optimizer's state; without messages on their way.
+struct StrategyBytes {
+  index_t weights = 0, gradients = 0, optimizer = 0;
+  friend bool operator==(const StrategyBytes&, const StrategyBytes&) = default;
+};
+
+/// What DataParallel and its update allocate, and the model's weights and running statistics. Pure arithmetic.
+///
+/// units    of the model, in the order of their numbers
+template <class Scalar>
+StrategyBytes strategy_bytes(const DataParallelOptions& options, const nn::Tables& tables,
+                             const std::vector<const nn::Unit<Scalar>*>& units, int ranks, int rank,
+                             const nn::Division& division, const kernels::OptimizerOptions& rule);
+
 /// The parts of a training step that a strategy chooses: where gradients are summed, the exchange, and what of the
 /// weights this rank updates.
 template <class Scalar>
@@ -51,9 +65,16 @@ class DataParallel {
   nn::Exchange<Scalar>& exchange() { return *exchange_; }
   /// To be called once.
   std::unique_ptr<nn::Update<Scalar>> make_update(const Exec& exec, const nn::UpdateOptions& options);
+  /// By the closed form, of this rank.
+  StrategyBytes bytes(const kernels::OptimizerOptions& rule) const {
+    return strategy_bytes<Scalar>(options_, model_.tables(), model_.units(), axis_.size(), axis_.rank(), division_,
+                                  rule);
+  }
 
  private:
   const comm::Communicator& axis_;
+  DataParallelOptions options_;
+  nn::Division division_;
   nn::Model<Scalar>& model_;
   std::unique_ptr<nn::FlatGradientSum<nn::Sum<Scalar>>> flat_;
   std::unique_ptr<nn::Exchange<Scalar>> exchange_;
@@ -61,19 +82,5 @@ class DataParallel {
   GatherBroadcastExchange<Scalar>* central_ = nullptr;  // that of exchange_
   LocalSgdExchange<Scalar>* local_ = nullptr;           // that of exchange_
 };
-
-/// Bytes that a rank has for the weights, their gradients and the optimizer's state; without messages on their way.
-struct StrategyBytes {
-  index_t weights = 0, gradients = 0, optimizer = 0;
-  friend bool operator==(const StrategyBytes&, const StrategyBytes&) = default;
-};
-
-/// What DataParallel and its update allocate, and the model's weights and running statistics. Pure arithmetic.
-///
-/// units    of the model, in the order of their numbers
-template <class Scalar>
-StrategyBytes strategy_bytes(const DataParallelOptions& options, const nn::Tables& tables,
-                             const std::vector<const nn::Unit<Scalar>*>& units, int ranks, int rank,
-                             const nn::Division& division, const kernels::OptimizerOptions& rule);
 
 }  // namespace partita::parallel

@@ -11,17 +11,23 @@ namespace {
 using config::IntRange;
 using config::RealRange;
 
-constexpr Named<Source> sources[] = {
-    {"fashion_mnist", Source::fashion_mnist}, {"idx", Source::idx}, {"synthetic", Source::synthetic}};
+constexpr Named<Source> sources[] = {{"fashion_mnist", Source::fashion_mnist},
+                                     {"idx", Source::idx},
+                                     {"synthetic", Source::synthetic},
+                                     {"stream", Source::stream}};
+constexpr Named<StreamFrom> origins[] = {{"generator", StreamFrom::generator}, {"file", StreamFrom::file}};
+constexpr Named<data::WhenFull> when_full[] = {{"block", data::WhenFull::block}, {"drop", data::WhenFull::drop}};
 
 void read_files(config::Deck& deck, bool language, DataOptions& data) {
   if (language) data.source = Source::synthetic;
   deck.choice(
       "data.source", data.source, sources,
-      "Fashion-MNIST, any folder of IDX files named like MNIST's, or seeded numbers (tokens for a language model)");
-  if (language && data.source != Source::synthetic)
-    deck.reject("data.source", "a language model reads tokens", "\"synthetic\"");
-  deck.text("data.path", data.path, "folder of the IDX files; empty: where Debian's package puts Fashion-MNIST");
+      "Fashion-MNIST, any folder of IDX files named like MNIST's, seeded numbers (tokens for a language model), or a "
+      "stream without epochs: seeded numbers as they come, or a file that grows");
+  if (language && data.source != Source::synthetic && data.source != Source::stream)
+    deck.reject("data.source", "a language model reads tokens", "\"synthetic\" or \"stream\"");
+  deck.text("data.path", data.path,
+            "folder of the IDX files, empty: where Debian's package puts Fashion-MNIST; the file of a stream");
   if (data.source == Source::idx && data.path.empty())
     deck.reject("data.path", "data.source = \"idx\" without a folder",
                 "one with train-images-idx3-ubyte[.gz] and the other three");
@@ -30,9 +36,31 @@ void read_files(config::Deck& deck, bool language, DataOptions& data) {
             "images: divides pixels that are scaled to [0, 1] and less data.mean");
 }
 
+void read_stream(config::Deck& deck, bool language, DataOptions& data) {
+  StreamOptions& stream = data.stream;
+  deck.choice("data.stream_from", stream.from, origins,
+              "stream: seeded numbers, every sample a new one, or data.path, to which records of a label's byte and a "
+              "byte a number are appended");
+  if (data.streams_file() && language)
+    deck.reject("data.stream_from", "a language model reads tokens", "\"generator\"");
+  if (data.streams_file() && data.path.empty())
+    deck.reject("data.path", "data.stream_from = \"file\" without a file", "one");
+  deck.real("data.stream_rate", stream.reader.rate, RealRange::at_least(0),
+            {"stream: samples a second, over all ranks; 0 = as fast as they can be had", "1/s"});
+  deck.integer("data.stream_depth", stream.reader.depth, IntRange::extent(),
+               {"stream: batches that a rank's queue holds", "batches"});
+  deck.choice("data.stream_when_full", stream.reader.when_full, when_full,
+              "stream: a sample that finds the queue full makes its reader wait, or is lost and counted");
+  if (data.made_up() && data.streams() && stream.reader.when_full == data::WhenFull::drop && stream.reader.rate == 0)
+    deck.reject("data.stream_rate", "samples as fast as they can be made, of which most would be dropped",
+                "above 0 with data.stream_when_full = \"drop\"");
+  deck.real("data.stream_timeout_s", stream.timeout_s, RealRange::at_least(0),
+            {"stream: a file that does not grow for so long has ended; 0 = never", "s"});
+}
+
 void read_features(config::Deck& deck, DataOptions& data) {
   deck.integers("data.image", data.image, IntRange::extent(),
-                "synthetic: rows, columns and channels of an image; [] = data.features numbers");
+                "synthetic and stream: rows, columns and channels of an image; [] = data.features numbers");
   if (!data.image.empty()) {
     if (data.image.size() != 3)
       deck.reject("data.image", fmt::format("an image of {} extents", data.image.size()), "[rows, columns, channels]");
@@ -42,7 +70,7 @@ void read_features(config::Deck& deck, DataOptions& data) {
                   fmt::format("at most {} in one", IntRange::extent().max));
   }
   const index_t of_the_image = data.synthetic.features;
-  deck.integer("data.features", data.synthetic.features, IntRange::extent(), "synthetic: numbers a sample");
+  deck.integer("data.features", data.synthetic.features, IntRange::extent(), "synthetic and stream: numbers a sample");
   if (!data.image.empty() && data.synthetic.features != of_the_image)
     deck.reject("data.features", fmt::format("data.image says {}", of_the_image), "one of the two");
 }
@@ -52,6 +80,7 @@ void read_features(config::Deck& deck, DataOptions& data) {
 DataOptions read_data_options(config::Deck& deck, std::uint64_t seed, bool language) {
   DataOptions data;
   read_files(deck, language, data);
+  read_stream(deck, language, data);
   data.synthetic.seed = seed;
   read_features(deck, data);
   if (language) {
@@ -60,13 +89,16 @@ DataOptions read_data_options(config::Deck& deck, std::uint64_t seed, bool langu
     data.tokens = 64;
   }
   deck.integer("data.classes", data.synthetic.classes, IntRange::extent(2),
-               "synthetic and idx: classes; for a language model its vocabulary");
+               "classes of synthetic, idx and stream; for a language model its vocabulary");
   deck.real("data.noise", data.synthetic.noise, RealRange::at_least(0),
             "synthetic: deviation around the prototypes; share of tokens that are random, for a language model");
   if (language && data.synthetic.noise > 1)
     deck.reject("data.noise", "more than all tokens would be random", "at most 1 for a language model");
+  if (data.streams_file() && data.synthetic.classes > 256)
+    deck.reject("data.classes", "the label of a record is one byte", "at most 256");
   deck.integer("data.samples", data.samples, IntRange::count(1), "synthetic: training samples");
-  deck.integer("data.held_out", data.held_out, IntRange::extent(), "synthetic: held-out samples");
+  deck.integer("data.held_out", data.held_out, IntRange::extent(),
+               "synthetic and stream: held-out samples, the first records of a file");
   deck.integer("data.tokens", data.tokens, IntRange::extent(language ? 1 : 0),
                {"tokens of a sequence, for a language model", "tokens"});
   return data;

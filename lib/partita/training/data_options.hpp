@@ -6,12 +6,21 @@
 
 #include <partita/config/deck.hpp>
 #include <partita/data/batch.hpp>
+#include <partita/data/stream_reader.hpp>
 #include <partita/data/synthetic.hpp>
 #include <partita/data/synthetic_tokens.hpp>
 
 namespace partita::training {
 
-enum class Source { fashion_mnist, idx, synthetic };
+enum class Source { fashion_mnist, idx, synthetic, stream };
+enum class StreamFrom { generator, file };
+
+/// Where the samples of data.source = "stream" come from, and how they wait.
+struct StreamOptions {
+  StreamFrom from = StreamFrom::generator;
+  data::ReaderOptions reader;
+  double timeout_s = 60;  ///< for a file that does not grow; 0: none
+};
 
 /// The keys of [data].
 struct DataOptions {
@@ -22,7 +31,13 @@ struct DataOptions {
   std::vector<index_t> image;  ///< rows, columns, channels of a synthetic sample; empty: features without a shape
   index_t tokens = 0;          ///< of a synthetic sequence; 0: samples are numbers
   index_t samples = 60000;     ///< synthetic: training ...
-  index_t held_out = 10000;    ///< ... and held-out ones
+  index_t held_out = 10000;    ///< ... and held-out ones, also of a stream
+  StreamOptions stream;
+
+  bool streams() const { return source == Source::stream; }
+  bool streams_file() const { return streams() && stream.from == StreamFrom::file; }
+  /// Samples are made up, and what shape they have is known from here.
+  bool made_up() const { return source == Source::synthetic || (streams() && !streams_file()); }
 };
 
 /// Declares and reads them. `language`: the model reads tokens, so that classes are a vocabulary.

@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 
 #include <partita/core/error.hpp>
+#include <partita/core/extent.hpp>
 #include <partita/core/float16.hpp>
 #include <partita/data/images.hpp>
 #include <partita/training/train_options.hpp>
@@ -46,6 +47,11 @@ data::ImageSet load(const comm::Communicator& world, const DataOptions& options,
 
 }  // namespace
 
+data::StreamFile stream_file(const DataOptions& options) {
+  return {options.path,     options.synthetic.features, options.synthetic.classes, options.stream.timeout_s,
+          options.held_out, options.normalisation};
+}
+
 SampleShape synthetic_shape(const DataOptions& options) {
   SampleShape shape;
   shape.classes = options.synthetic.classes;
@@ -67,28 +73,53 @@ Rows<Scalar> Rows<Scalar>::top(index_t rows) const {
 }
 
 Dataset::Dataset(const comm::Communicator& world, const DataOptions& options, const TrainOptions& train, index_t ranks)
-    : options_(options) {
-  index_t samples = options.samples;
-  if (options.source == Source::synthetic) {
-    shape_ = synthetic_shape(options);
+    : world_(world), options_(options), steps_(train.steps) {
+  index_t samples = options.streams() ? too_large : options.samples;
+  if (options.made_up() || options.streams()) shape_ = synthetic_shape(options);
+  if (options.made_up())
     held_out_samples_ = options.held_out;
-  } else {
-    const data::ImageSet images = load(world, options, true);
-    const data::ImageSet test = load(world, options, false);
-    if (images.features() != test.features())
-      refuse<UsageError>(
-          "data.path",
-          fmt::format("training images have {} pixels, held-out ones {}", images.features(), test.features()),
-          "a folder where they agree");
-    samples = images.count;
-    shape_ = {images.features(), {images.height, images.width, images.channels}, 0, images.classes};
-    held_out_samples_ = test.count;
-    train_ = data::upload(images);
-    test_ = data::upload(test);
-  }
+  else if (!options.streams())
+    read_files(options, samples);
+  if (options.streams()) open_stream(ranks);
   if (const auto problem = find_batch_problem(train, ranks, samples))
     refuse<UsageError>(problem->key, problem->found, problem->expected);
-  sampler_.emplace(train.seed, samples, train.batch);
+  if (!options.streams()) sampler_.emplace(train.seed, samples, train.batch);
+}
+
+void Dataset::read_files(const DataOptions& options, index_t& samples) {
+  const data::ImageSet images = load(world_, options, true);
+  const data::ImageSet test = load(world_, options, false);
+  if (images.features() != test.features())
+    refuse<UsageError>(
+        "data.path",
+        fmt::format("training images have {} pixels, held-out ones {}", images.features(), test.features()),
+        "a folder where they agree");
+  samples = images.count;
+  shape_ = {images.features(), {images.height, images.width, images.channels}, 0, images.classes};
+  held_out_samples_ = test.count;
+  train_ = data::upload(images);
+  test_ = data::upload(test);
+}
+
+void Dataset::open_stream(index_t ranks) {
+  if (options_.stream.reader.when_full == data::WhenFull::drop && world_.size() != ranks)
+    refuse<UsageError>("data.stream_when_full", "ranks that share rows would drop unlike samples", "\"block\"");
+  if (!options_.streams_file()) return;
+  data::ImageSet set;
+  set.pixels = world_.on_root([&] {
+    try {
+      set = data::held_out_of(stream_file(options_));
+    } catch (const UsageError& error) {
+      throw UsageError(std::string("data.path: ") + error.what());
+    }
+    return set.pixels;
+  });
+  world_.broadcast(set.labels);
+  set.count = std::ssize(set.labels);
+  set.height = 1;
+  set.width = shape_.features;
+  held_out_samples_ = set.count;
+  test_ = data::upload(set);
 }
 
 template <class Scalar>
@@ -116,7 +147,7 @@ template <class Scalar>
 void Dataset::held_out(const Exec& exec, index_t first, const Rows<Scalar>& to) const {
   if (shape_.tokens > 0)
     data::synthetic_tokens_rows(exec, language(), data::Split::held_out, first, to.tokens, to.label);
-  else if (options_.source == Source::synthetic)
+  else if (options_.made_up())
     data::synthetic_rows<Scalar>(exec, options_.synthetic, data::Split::held_out, first, to.x, to.label);
   else
     data::gather_rows<Scalar>(exec, options_.normalisation, test_, first, to.x, to.label);

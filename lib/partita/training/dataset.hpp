@@ -6,6 +6,7 @@
 #include <partita/comm/communicator.hpp>
 #include <partita/data/batch.hpp>
 #include <partita/data/sampler.hpp>
+#include <partita/data/stream_source.hpp>
 #include <partita/nn/batch.hpp>
 #include <partita/nn/units/image.hpp>
 #include <partita/training/data_options.hpp>
@@ -23,8 +24,11 @@ struct SampleShape {
   index_t labels() const { return tokens > 0 ? tokens : 1; }
 };
 
-/// Of synthetic samples.
+/// Of synthetic samples and streams.
 SampleShape synthetic_shape(const DataOptions& options);
+
+/// The file of a stream.
+data::StreamFile stream_file(const DataOptions& options);
 
 /// Memory for the rows of a batch.
 template <class Scalar>
@@ -39,23 +43,29 @@ struct Rows {
 };
 
 /// Training and held-out samples, whatever their source. Files are read by one rank of each node and passed on there;
-/// synthetic samples are computed where they are needed.
+/// synthetic samples are computed where they are needed. Of a stream it holds the held-out samples: the first records
+/// of a file, read by one rank, or made up.
 class Dataset {
  public:
   /// For batches that `ranks` replicas share.
-  /// Throws   UsageError on all ranks alike: files that are missing or damaged, find_batch_problem. Collective.
+  /// Throws   UsageError on all ranks alike: files that are missing or damaged, find_batch_problem, a stream that drops
+  ///          samples where ranks share rows. Collective.
   Dataset(const comm::Communicator& world, const DataOptions& options, const TrainOptions& train, index_t ranks);
 
+  const DataOptions& options() const { return options_; }
+  const comm::Communicator& world() const { return world_; }
   const SampleShape& shape() const { return shape_; }
   index_t held_out_samples() const { return held_out_samples_; }
   /// Of images that were read; synthetic samples take none.
   index_t bytes() const { return static_cast<index_t>(train_.pixels.size() + test_.pixels.size()); }
-  index_t steps_per_epoch() const { return sampler_->steps_per_epoch(); }
+  /// Of a stream, which has no epochs: all of the run.
+  index_t steps_per_epoch() const { return sampler_ ? sampler_->steps_per_epoch() : steps_; }
 
   /// Allocates.
   template <class Scalar>
   Rows<Scalar> allocate(index_t rows) const;
-  /// My rows of the global batch of a step. Enqueued; no allocation.
+  /// My rows of the global batch of a step; not of a stream, whose batches come from a StreamInput. Enqueued; no
+  /// allocation.
   template <class Scalar>
   void batch(const Exec& exec, index_t step, Slice rows, const Rows<Scalar>& to) const;
   /// Held-out samples first, first + 1, ...; `to` says how many. Enqueued; no allocation.
@@ -67,7 +77,12 @@ class Dataset {
     return {options_.synthetic.seed, shape_.classes, options_.synthetic.noise};
   }
 
+  void read_files(const DataOptions& options, index_t& samples);
+  void open_stream(index_t ranks);
+
+  const comm::Communicator& world_;
   DataOptions options_;
+  index_t steps_;
   SampleShape shape_;
   index_t held_out_samples_ = 0;
   data::DeviceImages train_, test_;

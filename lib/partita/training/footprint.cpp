@@ -5,18 +5,11 @@
 
 #include <partita/core/error.hpp>
 #include <partita/core/float16.hpp>
-#include <partita/core/tree.hpp>
 #include <partita/training/evaluation.hpp>
+#include <partita/training/stream_input.hpp>
 
 namespace partita::training {
 namespace {
-
-// Of those that a rank's chunks fill; while two are added, one more. FlatGradientSum may have some more under way.
-index_t gradient_buffers(const nn::Division& division) {
-  if (division.leaves == 0) return 1;
-  const index_t nodes = std::ssize(tree_cover(division.leaves, division.chunks.lo, division.chunks.hi));
-  return nodes + (std::ssize(division.pieces) > nodes ? 1 : 0);
-}
 
 // What a record may hold at most; more are refused where the record is made.
 constexpr index_t most_steps = index_t{1} << 26;
@@ -32,7 +25,9 @@ double row_bytes(const SampleShape& shape) {
 
 template <class Scalar>
 std::vector<driver::MemoryNeed> memory_needs(const TrainOptions& train, const ModelOptions& model, const Dataset& data,
-                                             const nn::Division& division, bool keeps_record) {
+                                             const nn::Division& division,
+                                             const parallel::DataParallelOptions& strategy, int ranks, int rank,
+                                             bool keeps_record) {
   if (const auto problem = find_extent_problem(model, data.shape(), train.batch))
     refuse<UsageError>(problem->key, problem->found, problem->expected);
   const ModelPlan<Scalar> plan = plan_model<Scalar>(model, data.shape(), train.model());
@@ -42,31 +37,35 @@ std::vector<driver::MemoryNeed> memory_needs(const TrainOptions& train, const Mo
   for (const nn::Layer<Scalar>& layer : plan.layers)
     if (layer) units.push_back(layer(tables));
   const nn::Stage<Scalar> stage(nn::Chain<Scalar>(std::move(units)), 0, true);
+  std::vector<const nn::Unit<Scalar>*> numbered;
+  stage.chain().visit([&](nn::Unit<Scalar>& unit) { numbered.push_back(&unit); });
 
   const bool trains = train.mode == Mode::train;
-  const index_t parameters = tables.parameters.size(), statistics = tables.statistics.size();
-  const auto cells = parameters / 4096 + std::ssize(tables.parameters.parameters());
+  const parallel::StrategyBytes kept =
+      parallel::strategy_bytes<Scalar>(strategy, tables, numbered, ranks, rank, division, train.update.optimizer);
   const index_t evaluated = std::min(evaluation_rows, data.held_out_samples());
   const nn::StagePlan slots{.rows = std::max(division.largest_piece(), evaluated), .pieces = division.most_pieces()};
   const auto of = [](auto count, std::size_t bytes) { return static_cast<double>(count) * static_cast<double>(bytes); };
-  const double sum = sizeof(nn::Sum<Scalar>);
   return {
-      {"parameters", of(parameters, sizeof(Scalar)) + sum * static_cast<double>(statistics)},
-      {"optimizer state", trains ? of(1, nn::Update<Scalar>::bytes(train.update.optimizer, parameters, cells)) : 0.0},
-      {"gradients",
-       sum * static_cast<double>(gradient_buffers(division)) * static_cast<double>(parameters + statistics)},
+      {"parameters", of(kept.weights, 1)},
+      {"optimizer state", trains ? of(kept.optimizer, 1) : 0.0},
+      {"gradients", of(kept.gradients, 1)},
       {"activations", of(1, stage.bytes(slots))},
-      {"batches", of(division.rows.extent + evaluated, 1) * row_bytes<Scalar>(data.shape())},
+      {"batches", of(checked_sum(waiting_rows(data, division.rows), checked_sum(division.rows.extent, evaluated)), 1) *
+                      row_bytes<Scalar>(data.shape())},
       {"data set", static_cast<double>(data.bytes()), true},
       {"record",
        keeps_record ? of(std::min(train.total_steps(data.steps_per_epoch()), most_steps), 2 * sizeof(double)) : 0.0}};
 }
 
 template std::vector<driver::MemoryNeed> memory_needs<float>(const TrainOptions&, const ModelOptions&, const Dataset&,
-                                                             const nn::Division&, bool);
+                                                             const nn::Division&, const parallel::DataParallelOptions&,
+                                                             int, int, bool);
 template std::vector<driver::MemoryNeed> memory_needs<bfloat16>(const TrainOptions&, const ModelOptions&,
-                                                                const Dataset&, const nn::Division&, bool);
+                                                                const Dataset&, const nn::Division&,
+                                                                const parallel::DataParallelOptions&, int, int, bool);
 template std::vector<driver::MemoryNeed> memory_needs<float16>(const TrainOptions&, const ModelOptions&, const Dataset&,
-                                                               const nn::Division&, bool);
+                                                               const nn::Division&,
+                                                               const parallel::DataParallelOptions&, int, int, bool);
 
 }  // namespace partita::training

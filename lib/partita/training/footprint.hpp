@@ -4,6 +4,7 @@
 #include <vector>
 
 #include <partita/driver/memory.hpp>
+#include <partita/parallel/data_parallel.hpp>
 #include <partita/training/extents.hpp>
 #include <partita/training/train_options.hpp>
 
@@ -15,13 +16,16 @@ namespace partita::training {
 /// Throws   UsageError where a model cannot be built, or a tensor is too large to be counted.
 template <class Scalar>
 std::vector<driver::MemoryNeed> memory_needs(const TrainOptions& train, const ModelOptions& model, const Dataset& data,
-                                             const nn::Division& division, bool keeps_record);
+                                             const nn::Division& division,
+                                             const parallel::DataParallelOptions& strategy, int ranks, int rank,
+                                             bool keeps_record);
 
-/// To be called before the model is made: driver::require_memory of that. Collective.
+/// To be called before the model is made: driver::require_memory of that. Collective over the replicas.
 template <class Scalar>
-void require_memory(const comm::Communicator& world, const TrainOptions& train, const ModelOptions& model,
-                    const Dataset& data, const nn::Division& division) {
-  driver::require_memory(world, memory_needs<Scalar>(train, model, data, division, world.is_root()));
+void require_memory(const comm::Communicator& replicas, const TrainOptions& train, const ModelOptions& model,
+                    const Dataset& data, const nn::Division& division, const parallel::DataParallelOptions& strategy) {
+  driver::require_memory(replicas, memory_needs<Scalar>(train, model, data, division, strategy, replicas.size(),
+                                                        replicas.rank(), replicas.is_root()));
 }
 
 }  // namespace partita::training

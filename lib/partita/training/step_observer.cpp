@@ -74,10 +74,11 @@ std::vector<std::string> StepPhases::part_names() {
   return {"forward", "backward_input", "backward_weights", "loss", "send", "receive", "wait", "exchange", "update"};
 }
 
-index_t StepPhases::events(index_t pieces, std::size_t stages) const {
-  // A residual with relu is heard of three times a piece, as other units are; a stage sends and receives twice.
-  const index_t per_piece = 3 * std::ssize(unit_names_) + 1 + 4 * static_cast<index_t>(stages);
-  return pieces * per_piece + 3;
+index_t StepPhases::events(index_t pieces, std::size_t stages, bool gathers) const {
+  // A residual with relu is heard of three times a piece, as other units are; weights may be gathered ahead of each
+  // forward and backward_input; a stage sends and receives twice.
+  const index_t per_piece = (gathers ? 5 : 3) * std::ssize(unit_names_) + 1 + 4 * static_cast<index_t>(stages);
+  return pieces * per_piece + 4;  // wait, exchange, update, what others must learn of it
 }
 
 void StepObserver::before(const nn::Moment& moment, std::span<const Range>, const Exec& exec) {

@@ -30,8 +30,8 @@ class StepPhases {
   /// Names of nn::Part and of units, for /events.
   static std::vector<std::string> part_names();
   const std::vector<std::string>& unit_names() const { return unit_names_; }
-  /// Most moments of a step with so many pieces.
-  index_t events(index_t pieces, std::size_t stages) const;
+  /// Most moments of a step with so many pieces; gathers: weights are gathered ahead of their use.
+  index_t events(index_t pieces, std::size_t stages, bool gathers) const;
 
  private:
   int add(const std::string& name, metrics::PhaseClass cls);

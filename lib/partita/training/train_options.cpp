@@ -70,6 +70,19 @@ void read_determinism(Deck& deck, TrainOptions& train) {
   for (const auto& [kernel, backend] : train.kernels.per_kernel) asked("kernels." + kernel, backend);
 }
 
+// A stream has no epochs, and its samples have indices below those of held-out ones.
+void check_stream(const Deck& deck, const DataOptions& data, const TrainOptions& train) {
+  if (train.steps == 0) deck.reject("train.steps", "data.source = \"stream\" has no epochs", "above 0");
+  if (train.epochs > 0)
+    deck.reject("train.epochs", "data.source = \"stream\" has no epochs", "0, and train.steps above 0");
+  if (checked_product(train.steps, train.batch) > data::most_streamed)
+    deck.reject("train.steps", fmt::format("{} batches of {} samples", train.steps, train.batch),
+                fmt::format("at most {} samples of a stream", data::most_streamed));
+  const bool drops = data.stream.reader.when_full == data::WhenFull::drop;
+  if (drops && train.deterministic)
+    deck.reject("data.stream_when_full", "train.deterministic = true, and samples may be lost", "\"block\"");
+}
+
 }  // namespace
 
 std::optional<KeyProblem> find_batch_problem(const TrainOptions& train, index_t ranks, index_t samples) {
@@ -113,23 +126,13 @@ TrainOptions read_train_options(Deck& deck) {
 void check(const Deck& deck, const DataOptions& data, const TrainOptions& train, const ModelOptions& model,
            index_t ranks) {
   // What files hold is not known yet: Dataset and memory_needs look again.
-  const bool synthetic = data.source == Source::synthetic;
+  const bool known = data.made_up() || data.streams();
   const auto reject = [&](const std::optional<KeyProblem>& problem) {
     if (problem) deck.reject(problem->key, problem->found, problem->expected);
   };
-  reject(find_batch_problem(train, ranks, synthetic ? data.samples : too_large));
-  if (synthetic) reject(find_extent_problem(model, synthetic_shape(data), train.batch));
-}
-
-AllreduceOptions read_allreduce_options(Deck& deck) {
-  constexpr auto word = [](comm::Allreduce how) { return Named<comm::Allreduce>{comm::to_string(how), how}; };
-  const Named<comm::Allreduce> kinds[] = {word(comm::Allreduce::mpi), word(comm::Allreduce::ring)};
-  AllreduceOptions options;
-  deck.choice("parallel.allreduce", options.how, kinds,
-              "how gradients are summed over ranks: MPI_Allreduce, or Partita's own ring");
-  deck.boolean("parallel.separate_wait", options.separate_wait,
-               "a barrier ahead of the all-reduce, so that waiting is not timed as transfer");
-  return options;
+  if (data.streams()) check_stream(deck, data, train);
+  reject(find_batch_problem(train, ranks, data.source == Source::synthetic ? data.samples : too_large));
+  if (known) reject(find_extent_problem(model, synthetic_shape(data), train.batch));
 }
 
 }  // namespace partita::training

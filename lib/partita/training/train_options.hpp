@@ -4,7 +4,6 @@
 #include <algorithm>
 #include <optional>
 
-#include <partita/comm/collectives/allreduce.hpp>
 #include <partita/config/deck.hpp>
 #include <partita/core/extent.hpp>
 #include <partita/kernels/context.hpp>
@@ -65,13 +64,6 @@ std::optional<KeyProblem> find_batch_problem(const TrainOptions& train, index_t 
 /// UsageError, as reading a key does.
 void check(const config::Deck& deck, const DataOptions& data, const TrainOptions& train, const ModelOptions& model,
            index_t ranks);
-
-/// parallel.allreduce and parallel.separate_wait: how gradients are summed over replicas.
-struct AllreduceOptions {
-  comm::Allreduce how = comm::Allreduce::mpi;
-  bool separate_wait = true;
-};
-AllreduceOptions read_allreduce_options(config::Deck& deck);
 
 /// Calls f.template operator()<Scalar>() with the type that weights are stored in.
 template <class F>

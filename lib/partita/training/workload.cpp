@@ -9,6 +9,7 @@
 #include <partita/parallel/replicas.hpp>
 #include <partita/training/evaluation.hpp>
 #include <partita/training/step_observer.hpp>
+#include <partita/training/stream_input.hpp>
 #include <partita/training/verification.hpp>
 
 namespace partita::training {
@@ -22,6 +23,7 @@ struct State {
         phases(of.model),
         rows(of.pass.division().rows),
         buffers(of.data.template allocate<Scalar>(rows.extent)),
+        stream(open_stream<Scalar>(of.data, rows)),
         evaluation(of.model, of.head, of.data),
         steps(of.train.total_steps(of.data.steps_per_epoch())) {
     if (of.train.mode == Mode::infer) {
@@ -41,7 +43,10 @@ struct State {
     if (measures) parts.context.measure_backends(true);
     StepObserver observer(phases, instruments, s);
     instruments.timer.mark(StepPhases::input, exec);
-    parts.data.template batch<Scalar>(exec, s, rows, buffers);
+    if (stream)
+      stream->batch(exec, buffers);
+    else
+      parts.data.template batch<Scalar>(exec, s, rows, buffers);
     if (infer) {
       nn::Call<Scalar> call = parts.model.call(parts.context, observer, parts.exchange.weights(exec, s));
       call.training = false;
@@ -54,6 +59,12 @@ struct State {
       parts.step.run(buffers.batch(), s, out.losses, out.grad_norm, observer);
     }
     instruments.timer.mark(metrics::PhaseTimer::no_phase, exec);
+    const nn::OverlapTime time = parts.exchange.take_overlap();
+    if (!instruments.warm_up) {
+      overlap.exposed_s += time.exposed_s;
+      overlap.hidden_s += time.hidden_s;
+      ++timed_steps;
+    }
     if (measures) agree_on_backends();
   }
 
@@ -68,6 +79,26 @@ struct State {
       return kernels::to_text(kernels::sum_of(tables));
     });
     context.set_backend_choices(kernels::backend_table(agreed));
+  }
+
+  // What each rank keeps by the strategy's closed form, and how its messages overlapped with computation.
+  metrics::Table strategy_table() const {
+    const comm::Communicator& axis = parts.replicas;
+    const auto integers = [&](const char* name, index_t mine, const char* long_name) {
+      return metrics::Column{
+          name, {"rank"}, axis.gather(std::int64_t{mine}), {{"long_name", long_name}, {"units", "byte"}}};
+    };
+    const auto seconds = [&](const char* name, double all, const char* long_name) {
+      const double mine = timed_steps > 0 ? all / static_cast<double>(timed_steps) : 0;
+      return metrics::Column{name, {"rank"}, axis.gather(mine), {{"long_name", long_name}, {"units", "s"}}};
+    };
+    return {.group = "/strategy",
+            .columns = {integers("weight_bytes", parts.memory.weights, "weights and running statistics, gathered ones"),
+                        integers("gradient_bytes", parts.memory.gradients, "sums of gradients and their buckets"),
+                        integers("optimizer_bytes", parts.memory.optimizer, "state of the update rule, master weights"),
+                        seconds("exposed_s", overlap.exposed_s,
+                                "of a step, in which it waits for or serves messages that overlap"),
+                        seconds("hidden_s", overlap.hidden_s, "of a step, in which messages travel and it computes")}};
   }
 
   driver::Verification verify(const metrics::RunResults& results, std::span<const double> losses) const {
@@ -94,8 +125,10 @@ struct State {
   StepPhases phases;
   Slice rows;
   Rows<Scalar> buffers;
+  std::unique_ptr<StreamInput<Scalar>> stream;
   Evaluation<Scalar> evaluation;
-  index_t steps, next = 0;
+  index_t steps, next = 0, timed_steps = 0;
+  nn::OverlapTime overlap;
   std::unique_ptr<nn::GradientPass<Scalar>> infer;
   Vector<index_t> correct;
 };
@@ -132,11 +165,22 @@ driver::Workload make_workload(const Parts<Scalar>& parts) {
   work.flop_per_step = train.mode == Mode::train ? flop.total() : flop.forward;
   work.loss_terms = pieces;
   work.evaluate_every = train.evaluate_every > 0 ? train.evaluate_every : parts.data.steps_per_epoch();
-  work.events_per_step = state->phases.events(pieces, parts.model.stages().size());
+  work.events_per_step = state->phases.events(pieces, parts.model.stages().size(), parts.exchange.reads_together());
   work.event_parts = StepPhases::part_names();
   work.event_units = state->phases.unit_names();
   work.step = [state](index_t s, const driver::StepOutput& out, driver::Instruments& instruments) {
     state->step(s, out, instruments);
+  };
+  if (state->stream) {
+    work.await = [state](index_t s, const driver::Stop& stop, driver::Instruments& instruments) {
+      instruments.timer.mark(StepPhases::input, state->parts.context.exec());
+      return state->stream->await(s, stop, instruments.warm_up);
+    };
+  }
+  work.tables = [state] {
+    std::vector<metrics::Table> tables = {state->strategy_table()};
+    if (state->stream) tables.push_back(state->stream->table());
+    return tables;
   };
   const double labels = static_cast<double>(train.batch * parts.data.shape().labels());
   work.loss = [labels](std::span<const double> terms) { return tree_sum(terms) / labels; };

@@ -5,6 +5,7 @@
 
 #include <partita/driver/workload.hpp>
 #include <partita/nn/train_step.hpp>
+#include <partita/parallel/data_parallel.hpp>
 #include <partita/training/dataset.hpp>
 #include <partita/training/train_options.hpp>
 
@@ -23,6 +24,7 @@ struct Parts {
   nn::Exchange<Scalar>& exchange;  ///< that of `step`: evaluation, inference and the verdict ask it for weights
   nn::TrainStep<Scalar>& step;
   nn::Update<Scalar>* update = nullptr;  ///< whose learning rate moves; null: a server's
+  parallel::StrategyBytes memory = {};   ///< of this rank, by the strategy's closed form
   std::string strategy;                  ///< "allreduce/ring"
   std::string model_text;                ///< "mlp 784-512-256-10"
 };

@@ -114,6 +114,50 @@ TEST(stop, an_evaluation_is_left_by_all_ranks_after_the_same_part) {
   EXPECT_EQ(file.extents("/evaluation/step"), std::vector<index_t>{0}) << "what was cut short does not count";
 }
 
+// Steps come until `last`, and then input is late on the last rank: it looks three times in a row, as all do.
+struct Starving : Toy {
+  explicit Starving(index_t last_, const std::string& end_ = "") : last(last_), end(end_) {
+    work.await = [this](index_t s, const Stop& stop, Instruments& instruments) -> std::string {
+      instruments.timer.mark(0, Exec());
+      if (s < last) return {};
+      for (int looks = 0; looks < 10000; ++looks) {
+        nap();
+        if (looks == 3 && end.empty() && is_last_rank()) std::raise(SIGTERM);
+        if (looks == 3 && !end.empty()) return end;
+        if (stop()) return {};
+      }
+      return "nobody stopped";
+    };
+    work.tables = [] {
+      return std::vector<metrics::Table>{
+          {.group = "/waited", .columns = {{"looks", {}, std::vector<std::int64_t>{7}, {}}}}};
+    };
+  }
+  index_t last;
+  std::string end;
+};
+
+TEST(stop, a_signal_while_input_is_awaited_ends_between_two_steps) {
+  Starving toy(5);
+  ASSERT_ALL(world(), toy.go() == ExitCode::incomplete);
+  EXPECT_LT(toy.took_s, 10);
+  if (!world().is_root()) return;
+  EXPECT_NE(toy.error.find("error: the run ended early: signal SIGTERM"), std::string::npos) << toy.error;
+  const io::File file = io::File::open(toy.run.output);
+  EXPECT_EQ(file.extents("/steps/loss"), std::vector<index_t>{5}) << "steps before the last flush are there, too";
+  EXPECT_TRUE(file.exists("/waited/looks"));
+}
+
+TEST(stop, no_more_input_ends_a_run_with_its_reason) {
+  for (const index_t last : {0, 1, 7}) {
+    Starving toy(last, "the well is dry");
+    ASSERT_ALL(world(), toy.go() == ExitCode::incomplete);
+    if (!world().is_root()) continue;
+    EXPECT_NE(toy.error.find("error: the run ended early: the well is dry"), std::string::npos) << toy.error;
+    EXPECT_EQ(io::File::open(toy.run.output).extents("/steps/loss"), std::vector<index_t>{last});
+  }
+}
+
 TEST(stop, looks_come_each_half_second_or_after_each_pass) {
   const Attendance attendance(partita::test::environment());
   StopAgreement agreement(world(), attendance);

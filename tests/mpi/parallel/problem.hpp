@@ -9,7 +9,7 @@
 #include <partita/nn/gpt.hpp>
 #include <partita/nn/mlp.hpp>
 #include <partita/nn/train_step.hpp>
-#include <partita/parallel/exchanges/allreduce.hpp>
+#include <partita/parallel/data_parallel.hpp>
 #include <partita/parallel/replicas.hpp>
 
 namespace partita::parallel::test {
@@ -21,8 +21,8 @@ struct Kind {
   index_t batch;
 
   template <class Scalar>
-  nn::Model<Scalar> model(index_t chunks) const {
-    const nn::ModelOptions options{.seed = 7, .chunks = chunks};
+  nn::Model<Scalar> model(index_t chunks, bool weights = true) const {
+    const nn::ModelOptions options{.seed = 7, .chunks = chunks, .weights = weights};
     const std::string_view kind = name;
     if (kind == "gpt")
       return nn::make_gpt<Scalar>({.V = 11, .T = 5, .C = 12, .H = 3, .blocks = 2, .tied = true, .dropout = 0.2},
@@ -36,26 +36,40 @@ struct Kind {
 
 struct Options {
   comm::Allreduce allreduce = comm::Allreduce::mpi;
+  Strategy strategy = Strategy::allreduce;
+  index_t bucket_bytes = 0;
+  ProgressMode progress = ProgressMode::test;
+  index_t local_steps = 1;
+  bool average_state = false;
   index_t micro_batches = 1;
   index_t chunks = 0;  ///< 0: fast mode
   nn::UpdateOptions update = {.optimizer = {.kind = kernels::Optimizer::adam}, .learning_rate = 0.01, .clip_norm = 2};
+
+  DataParallelOptions parallel() const {
+    return {.strategy = strategy,
+            .how = allreduce,
+            .bucket_bytes = bucket_bytes,
+            .progress = progress,
+            .local_steps = local_steps,
+            .average_state = average_state};
+  }
 };
 
-/// A training step with replicated weights on a communicator, its parts plugged together, and its data.
+/// A training step of a strategy on a communicator, its parts plugged together, and its data.
 template <class Scalar>
 struct Replica {
   Replica(const Kind& of, const comm::Communicator& axis, const Options& options)
       : kind(of),
         context(Exec(),
                 {.backend = kernels::Backend::automatic, .deterministic = options.chunks > 0, .per_kernel = {}}),
-        model(of.model<Scalar>(std::max<index_t>(options.chunks, 1))),
+        model(of.model<Scalar>(std::max<index_t>(options.chunks, 1), options.parallel().whole_weights())),
         division(nn::divide(of.batch, axis.size(), axis.rank(), options.micro_batches, options.chunks)),
-        sum(model.table().size(), model.statistics_table().size(), division),
+        strategy(axis, options.parallel(), model, division, 7),
         head(kernels::Loss::cross_entropy, model),
-        pass(model, division, nn::in_turn(options.micro_batches), head, &sum),
-        exchange(axis, options.allreduce, true, model.parameters(), sum, division),
-        update(context.exec(), options.update, model),
-        step(context, pass, exchange, &update, 5),
+        pass(model, division, nn::in_turn(options.micro_batches), head, &strategy.sum()),
+        exchange(strategy.exchange()),
+        update(strategy.make_update(context.exec(), options.update)),
+        step(context, pass, exchange, update.get(), 5),
         label("label", division.rows.extent * model.output().labels),
         losses("losses", division.pieces.size()) {
     if (model.reads_tokens())
@@ -91,11 +105,11 @@ struct Replica {
   kernels::Context context;
   nn::Model<Scalar> model;
   nn::Division division;
-  nn::FlatGradientSum<nn::Sum<Scalar>> sum;
+  DataParallel<Scalar> strategy;
   nn::WholeRows<Scalar> head;
   nn::GradientPass<Scalar> pass;
-  AllreduceExchange<Scalar> exchange;
-  nn::Update<Scalar> update;
+  nn::Exchange<Scalar>& exchange;
+  std::unique_ptr<nn::Update<Scalar>> update;
   nn::TrainStep<Scalar> step;
   Matrix<Scalar> x;
   Matrix<std::int32_t> tokens;
@@ -132,12 +146,15 @@ struct Trained {
     gradients = on_host(replica.exchange.gradients());
     for (const auto value : on_host(replica.exchange.statistics())) gradients.push_back(value);
     running = on_host(replica.model.running());
-    for (const Scalar value : on_host(replica.model.parameters())) parameters.push_back(static_cast<float>(value));
-    agree = replicas_agree<Scalar>(axis, replica.model.parameters()) &&
-            replicas_agree<nn::Sum<Scalar>>(axis, replica.model.running());
+    std::uint64_t hash = hash_of_nothing;
+    replica.exchange.visit_weights(replica.context.exec(), [&](ConstVector<Scalar> part) {
+      hash = bits_hash<Scalar>(part, hash);
+      for (const Scalar value : on_host(part)) parameters.push_back(static_cast<float>(value));
+    });
+    agree = replicas_agree(axis, hash) && replicas_agree<nn::Sum<Scalar>>(axis, replica.model.running());
     kernels::LossScaleState scaling;
     Kokkos::deep_copy(Kokkos::View<kernels::LossScaleState, Kokkos::HostSpace>(&scaling),
-                      replica.update.loss_scale_state());
+                      replica.update->loss_scale_state());
     skipped = scaling.skipped;
   }
 

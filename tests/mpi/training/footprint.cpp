@@ -45,7 +45,7 @@ TEST_P(footprint, is_what_the_parts_allocate) {
   data_options.synthetic.features = 64;
   const Dataset data(world(), data_options, train, world().size());
   const nn::Division division = train.division(world().size(), world().rank());
-  const auto needs = memory_needs<float>(train, options, data, division, true);
+  const auto needs = memory_needs<float>(train, options, data, division, {}, world().size(), world().rank(), true);
   const auto bytes = [&](const std::string& what) {
     for (const driver::MemoryNeed& need : needs)
       if (need.what == what) return need.bytes;
@@ -63,14 +63,11 @@ TEST_P(footprint, is_what_the_parts_allocate) {
   const double update = static_cast<double>(nn::Update<float>::bytes(train.update.optimizer, model.table().size(),
                                                                      std::ssize(nn::norm_cells(model.table()))));
   const double gradient = 4.0 * static_cast<double>(model.gradient_size());
-  EXPECT_LE(bytes("optimizer state"),
-            1.05 * update);  // the cells of a norm are estimated: whole blocks where sums are cut
-  EXPECT_GE(bytes("optimizer state"), deterministic ? 8.0 * static_cast<double>(model.table().size()) : 0.95 * update);
-  if (deterministic) {
-    EXPECT_GE(bytes("gradients"), static_cast<double>(sum.nodes()) * gradient);
-  } else {
-    EXPECT_EQ(bytes("gradients"), gradient);
-  }
+  EXPECT_EQ(bytes("optimizer state"), update);
+  // The tree's sum is one flat gradient more.
+  const auto buffers = static_cast<double>(
+      nn::FlatGradientSum<float>::bytes(model.table().size(), model.statistics_table().size(), division));
+  EXPECT_EQ(bytes("gradients"), buffers + (deterministic ? gradient : 0));
   EXPECT_EQ(bytes("record"), 160);
 }
 

@@ -26,7 +26,7 @@ struct Case {
 };
 
 ParameterTable gpt(index_t chunks) {
-  return make_gpt<float>({.V = 50, .T = 7, .C = 48, .H = 6, .blocks = 2, .tied = true}, {.chunks = chunks}).table();
+  return make_gpt<float>({.V = 50, .T = 7, .C = 96, .H = 2, .blocks = 2, .tied = true}, {.chunks = chunks}).table();
 }
 
 class ownership : public ::testing::TestWithParam<Case> {};
@@ -115,7 +115,8 @@ INSTANTIATE_TEST_SUITE_P(
                            [] {
                              return make_mlp<float>({90, {70, 3}, 7, kernels::Activation::gelu}).table();
                            }},
-                      Case{"gpt", [] { return gpt(1); }}, Case{"gpt_deterministic", [] { return gpt(24); }},
+                      Case{"gpt", [] { return gpt(1); }}, Case{"gpt_in_24", [] { return gpt(24); }},
+                      Case{"gpt_in_4", [] { return gpt(4); }},
                       Case{"cnn",
                            [] {
                              return make_cnn<float>({.rows = 8, .columns = 8, .width = {4, 24}, .depth = 1}).table();

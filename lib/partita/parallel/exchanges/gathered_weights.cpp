@@ -2,6 +2,7 @@
 #include <partita/parallel/exchanges/gathered_weights.hpp>
 
 #include <string>
+#include <utility>
 
 #include <partita/core/float16.hpp>
 
@@ -18,11 +19,13 @@ constexpr auto nothing = [](int) {};
 }  // namespace
 
 template <class Scalar>
-GatheredWeights<Scalar>::GatheredWeights(const comm::Communicator& axis, comm::Via how, const Shards& shards)
+GatheredWeights<Scalar>::GatheredWeights(const comm::Communicator& axis, comm::Via how, const Shards& shards,
+                                         std::vector<index_t> sweeps)
     : shards_(&shards),
       shard_(make<Scalar>("partita::parallel::GatheredWeights::shard", shards.size())),
       buffers_(make<Scalar>("partita::parallel::GatheredWeights::buffers", 2 * shards.largest_group())),
-      flights_(2) {
+      flights_(2),
+      sweeps_(std::move(sweeps)) {
   for (int g = 0; g < shards.groups(); ++g)
     plans_.push_back(std::make_unique<comm::AllGatherPlan<Scalar>>(axis, how, shards.segments(g)));
 }
@@ -51,36 +54,60 @@ void GatheredWeights<Scalar>::gather(const Exec& exec, int group, int place) {
 }
 
 template <class Scalar>
+void GatheredWeights<Scalar>::begin() {
+  micro_batch_ = swept_ = 0;
+  backward_ = false;
+}
+
+template <class Scalar>
 void GatheredWeights<Scalar>::acquire(const Exec& exec, std::span<const Range> reads, const nn::Moment& moment,
                                       nn::Observer& observer) {
   if (reads.empty()) return;
+  if (const bool backward = moment.part != nn::Part::forward; backward != backward_) {
+    complete_sweeps(exec);
+    if (!backward) ++micro_batch_;
+    backward_ = backward;
+    swept_ = 0;
+  }
   const int group = shards_->holding(reads.front().offset);
   const int next = learn(group, moment);
-  int place = place_of(group);
-  if (place == nowhere || flights_.in_flight(group)) {
-    nn::Moment waits = moment;
-    waits.part = nn::Part::exchange;
-    waits.unit = -1;
-    waits.bytes = shards_->group(group).extent * static_cast<index_t>(sizeof(Scalar));
-    observer.before(waits, {}, exec);
-    if (place == nowhere) gather(exec, group, place = 1 - current_);
-    flights_.finish(group, nothing);
-    observer.after(waits, {}, exec);
-  }
-  current_ = place;
+  const bool waits = place_of(group) == nowhere || flights_.in_flight(group);
+  nn::Moment gathers = moment;
+  gathers.part = nn::Part::exchange;
+  gathers.unit = -1;
+  gathers.bytes = shards_->group(group).extent * static_cast<index_t>(sizeof(Scalar));
+  if (waits) observer.before(gathers, {}, exec);
+  turn_to(exec, group, next);
+  if (waits) observer.after(gathers, {}, exec);
+}
+
+// The window holds a group, and the next one, if it is known, is on its way.
+template <class Scalar>
+void GatheredWeights<Scalar>::turn_to(const Exec& exec, int group, int next) {
+  if (place_of(group) == nowhere) gather(exec, group, 1 - current_);
+  flights_.finish(group, nothing);
+  current_ = place_of(group);
   const Range range = shards_->group(group);
-  window_ = {buffer(place, range.extent).data(), range};
+  window_ = {buffer(current_, range.extent).data(), range};
   if (next != nowhere && place_of(next) == nowhere) gather(exec, next, 1 - current_);
+}
+
+// Others have more pieces of this micro-batch than I: what they gather, I give.
+template <class Scalar>
+void GatheredWeights<Scalar>::complete_sweeps(const Exec& exec) {
+  const std::vector<int>& order = passes_[backward_ ? 1 : 0].order;
+  for (; swept_ < sweeps_[static_cast<std::size_t>(micro_batch_)]; ++swept_)
+    for (std::size_t i = 0; i < order.size(); ++i)
+      turn_to(exec, order[i], i + 1 < order.size() ? order[i + 1] : nowhere);
 }
 
 // The group that will be asked for after this one, if it is known.
 template <class Scalar>
 int GatheredWeights<Scalar>::learn(int group, const nn::Moment& moment) {
-  const bool backward = moment.part != nn::Part::forward;
-  Pass& pass = passes_[backward ? 1 : 0];
+  Pass& pass = passes_[backward_ ? 1 : 0];
   if (pass.first_unit < 0) pass.first_unit = moment.unit;
-  if (backward != backward_ || moment.unit == pass.first_unit) {
-    backward_ = backward;
+  if (moment.unit == pass.first_unit) {
+    ++swept_;
     at_ = 0;
     pass.learnt = !pass.order.empty();
   }

@@ -24,11 +24,17 @@ namespace partita::parallel {
 template <class Scalar>
 class GatheredWeights {
  public:
+  /// sweeps   for each micro-batch, how often the rank with the most pieces goes through the model: one with fewer
+  ///          gathers as often, for the others.
   /// axis and shards must outlive this. Not collective, but in order.
-  GatheredWeights(const comm::Communicator& axis, comm::Via how, const Shards& shards);
+  GatheredWeights(const comm::Communicator& axis, comm::Via how, const Shards& shards, std::vector<index_t> sweeps);
 
   /// What I own, packed; changed by the update.
   Vector<Scalar> shard() const { return shard_; }
+  /// A pass begins.
+  void begin();
+  /// The pass of a training step has ended. Collective.
+  void end(const Exec& exec) { complete_sweeps(exec); }
   /// Moves with acquire().
   const nn::Window<const Scalar>& window() const { return window_; }
 
@@ -54,6 +60,8 @@ class GatheredWeights {
   int place_of(int group) const;
   void gather(const Exec& exec, int group, int place);
   int learn(int group, const nn::Moment& moment);
+  void turn_to(const Exec& exec, int group, int next);
+  void complete_sweeps(const Exec& exec);
   Vector<Scalar> buffer(int place, index_t n) const;
 
   const Shards* shards_;
@@ -73,6 +81,8 @@ class GatheredWeights {
   std::array<Pass, 2> passes_;
   bool backward_ = false;
   std::size_t at_ = 0;
+  std::vector<index_t> sweeps_;  // of a micro-batch
+  index_t micro_batch_ = 0, swept_ = 0;
 };
 
 }  // namespace partita::parallel

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include <partita/parallel/exchanges/sharded.hpp>
 
+#include <algorithm>
 #include <string>
 #include <utility>
 
@@ -16,6 +17,17 @@ comm::Via via(comm::Allreduce how) { return how == comm::Allreduce::mpi ? comm::
 template <class T>
 Vector<T> part(const Vector<T>& of, Range range) {
   return {of.data() + range.offset, static_cast<std::size_t>(range.extent)};
+}
+
+// Of each micro-batch, on the rank that has the most of it.
+std::vector<index_t> most_pieces(const comm::Communicator& axis, const nn::Division& division) {
+  std::vector<index_t> most(division.micro_batches.size(), 1);
+  if (division.leaves == 0) return most;  // one each
+  for (int rank = 0; rank < axis.size(); ++rank) {
+    const nn::Division theirs = nn::divide(division.batch(), axis.size(), rank, std::ssize(most), division.leaves);
+    for (std::size_t m = 0; m < most.size(); ++m) most[m] = std::max(most[m], theirs.micro_batches[m].extent);
+  }
+  return most;
 }
 
 // A barrier as a moment of its own, where ranks come with unlike delays.
@@ -73,7 +85,7 @@ ShardedExchange<Scalar>::ShardedExchange(const comm::Communicator& axis, const S
     }
   }
   if (options.what == Sharding::weights) {
-    gathered_ = std::make_unique<GatheredWeights<Scalar>>(axis, via(options.how), shards_);
+    gathered_ = std::make_unique<GatheredWeights<Scalar>>(axis, via(options.how), shards_, most_pieces(axis, division));
     for (int g = 0; g < shards_.groups(); ++g)
       nn::initialise<Scalar>(model.table(), seed, shards_.mine(g), part(gathered_->shard(), shards_.packed(g)));
   } else {
@@ -127,6 +139,7 @@ void ShardedExchange<Scalar>::progress() {
 
 template <class Scalar>
 void ShardedExchange<Scalar>::finish(const Exec& exec, nn::Observer& observer) {
+  if (gathered_) gathered_->end(exec);
   if (options_.separate_wait && !options_.overlap && !in_buckets()) wait_for_all<Scalar>(axis_, exec, observer);
   if (in_buckets()) {
     buckets_->finish();

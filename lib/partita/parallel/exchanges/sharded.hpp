@@ -59,7 +59,9 @@ class ShardedExchange final : public nn::Exchange<Scalar> {
   Vector<Scalar> updated_weights() const { return gathered_ ? gathered_->shard() : parameters_; }
 
   const nn::Window<const Scalar>& weights(const Exec&, index_t) override {
-    return gathered_ ? gathered_->window() : whole_;
+    if (!gathered_) return whole_;
+    gathered_->begin();
+    return gathered_->window();
   }
   bool reads_together() const override { return gathered_ != nullptr; }
   void reading(const Exec& exec, const nn::Moment& moment, std::span<const Range> reads,

@@ -3,6 +3,9 @@
 
 #include <algorithm>
 #include <string>
+#include <utility>
+
+#include <fmt/format.h>
 
 #include <partita/core/error.hpp>
 #include <partita/core/float16.hpp>
@@ -40,8 +43,10 @@ ShardedGradients<Scalar>::ShardedGradients(const comm::Communicator& axis, comm:
       flights_(holds_.size()) {
   buckets_ = make<Real>("partita::parallel::ShardedGradients::buckets",
                         static_cast<index_t>(holds_.size()) * shards.largest_group());
-  for (int g = 0; g < shards.groups(); ++g)
+  for (int g = 0; g < shards.groups(); ++g) {
+    groups_with_elements_ += shards.group(g).extent > 0 ? 1 : 0;
     plans_.push_back(std::make_unique<comm::ReduceScatterPlan<Real>>(axis, how, shards.segments(g)));
+  }
 }
 
 template <class Scalar>
@@ -122,6 +127,7 @@ bool ShardedGradients<Scalar>::fold(const Exec& exec, index_t piece, Range range
     auto& plan = *plans_[static_cast<std::size_t>(group)];
     flights_.launch(group, plan, [&] { plan.start(exec, bucket(group)); });
     complete_.restart(group);
+    ++launched_;
   });
   return piece + 1 == pieces_;
 }
@@ -145,6 +151,11 @@ void ShardedGradients<Scalar>::progress() {
 
 template <class Scalar>
 void ShardedGradients<Scalar>::finish() {
+  const index_t expected = pieces_ * groups_with_elements_;
+  const index_t launched = std::exchange(launched_, 0);
+  if (launched != expected)
+    refuse<Error>("ShardedGradients", fmt::format("{} groups of units were reduced in a step", launched),
+                  fmt::format("{}", expected));
   flights_.finish([&](int group) { arrived(group); });
 }
 

@@ -57,7 +57,7 @@ class ShardedGradients final : public nn::GradientSum<nn::Sum<Scalar>> {
 
   const Shards* shards_;
   std::vector<int> group_of_unit_;
-  index_t weights_, pieces_;
+  index_t weights_, pieces_, groups_with_elements_ = 0, launched_ = 0;
   Vector<Real> shard_, statistics_, buckets_;
   std::vector<int> holds_;         // group of a bucket
   std::vector<int> bucket_of_;     // of a group

@@ -1,0 +1,63 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include <partita/training/parallel_options.hpp>
+
+#include <cmath>
+
+#include <fmt/format.h>
+
+#include <partita/core/error.hpp>
+
+namespace partita::training {
+
+parallel::DataParallelOptions read_parallel_options(config::Deck& deck) {
+  using comm::Allreduce;
+  constexpr double mib = 1024.0 * 1024.0;
+  parallel::DataParallelOptions options;
+  deck.choice("parallel.strategy", options.strategy, parallel::strategies,
+              "what a rank keeps and what travels: whole replicas and an all-reduce; a central rank that updates; "
+              "shards of the optimizer's state (zero1), of gradients, too (zero2), of weights, too (zero3); replicas "
+              "that go their own way for some steps");
+  const Named<Allreduce> kinds[] = {{"mpi", Allreduce::mpi},
+                                    {"ring", Allreduce::ring},
+                                    {"recursive", Allreduce::recursive},
+                                    {"automatic", Allreduce::automatic}};
+  deck.choice("parallel.allreduce", options.how, kinds,
+              "whose collectives: MPI's own, or Partita's: ring, recursive halving and doubling, or (automatic) the "
+              "latter for short vectors alone; strategies without an all-reduce have one of ours for each need");
+  double bucket_mib = 0;
+  deck.real("parallel.bucket_mib", bucket_mib, {0, 1 << 20},
+            {"gradients that are exchanged at once, while backward goes on; 0 = all at the end (zero2, zero3: unit by "
+             "unit, meanwhile)",
+             "MiB"});
+  options.bucket_bytes = static_cast<index_t>(std::ceil(bucket_mib * mib));
+  deck.choice("parallel.progress", options.progress, parallel::progress_modes,
+              "how messages that travel during backward are helped on: not at all, or by a test after every unit");
+  deck.boolean("parallel.separate_wait", options.separate_wait,
+               "a barrier ahead of an exchange at the end, so that waiting is not timed as transfer");
+  deck.integer("parallel.local_steps", options.local_steps, {1, index_t{1} << 40},
+               {"local_sgd: from one average of the weights to the next", "steps"});
+  deck.boolean("parallel.average_state", options.average_state, "local_sgd: averages the optimizer's state, too");
+  const bool local = options.strategy == parallel::Strategy::local_sgd;
+  if (!local && options.local_steps > 1)
+    deck.reject("parallel.local_steps", "it belongs to parallel.strategy = \"local_sgd\"", "1");
+  if (!local && options.average_state)
+    deck.reject("parallel.average_state", "it belongs to parallel.strategy = \"local_sgd\"", "false");
+  const bool whole = local || options.strategy == parallel::Strategy::gather_broadcast;
+  if (whole && options.bucket_bytes > 0)
+    deck.reject("parallel.bucket_mib", "this strategy has no buckets", "0, or another parallel.strategy");
+  return options;
+}
+
+void check(const parallel::DataParallelOptions& options, const TrainOptions& train, index_t steps_per_epoch) {
+  if (options.strategy != parallel::Strategy::local_sgd || train.mode == Mode::infer) return;
+  const index_t H = options.local_steps, steps = train.total_steps(steps_per_epoch);
+  const index_t every = train.evaluate_every > 0 ? train.evaluate_every : steps_per_epoch;
+  if (steps % H != 0)
+    refuse<UsageError>("parallel.local_steps", fmt::format("{} local steps, {} steps in all", H, steps),
+                       "a divisor of train.steps, so that a run ends with one set of weights");
+  if (every > 0 && every < steps && every % H != 0)
+    refuse<UsageError>("parallel.local_steps", fmt::format("{} local steps, held-out data every {} steps", H, every),
+                       "a divisor of evaluate.every, so that there is one set of weights to look at");
+}
+
+}  // namespace partita::training
