@@ -113,6 +113,7 @@ void Plan<S>::finish() {
 template <class S>
 void Plan<S>::deliver() {
   staged_output_.end(exec_, output_);
+  output_ = {};
   in_flight_ = false;
 }
 
@@ -122,8 +123,10 @@ void Plan<S>::run_checked(const Exec& exec, ConstVector<S> input, Vector<S> outp
   const TrafficClock clock(entry_);
   count_call();
   const Pointers at = prepare(exec, input, output);
+  in_flight_ = true;  // for who comes by while an exception unwinds
   transport_->run(exec, at.input, at.output, entry_);
   staged_output_.end(exec, output);
+  in_flight_ = false;
 }
 
 template <class S>
