@@ -23,8 +23,8 @@ inline constexpr Named<ProgressMode> progress_modes[] = {{"none", ProgressMode::
 struct DataParallelOptions {
   Strategy strategy = Strategy::allreduce;
   comm::Allreduce how = comm::Allreduce::mpi;
-  /// What is exchanged at once, while backward goes on; 0: everything at the end (allreduce, zero1), or each unit on its
-  /// own (zero2, zero3).
+  /// What is exchanged at once, while backward goes on; 0: everything at the end (allreduce, zero1), or each unit on
+  /// its own (zero2, zero3).
   index_t bucket_bytes = 0;
   ProgressMode progress = ProgressMode::test;
   bool separate_wait = true;   ///< without buckets: a barrier first

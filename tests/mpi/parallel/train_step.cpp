@@ -58,9 +58,9 @@ TEST_P(train_step, fences_around_the_allreduce_alone_and_labels_every_kernel) {
   EXPECT_LE(seen.fences, 6);  // one before the barrier that separates waiting, those of the collective
 }
 
-class step_of : public ::testing::TestWithParam<std::tuple<Strategy, bool>> {};
+class train_step_of : public ::testing::TestWithParam<std::tuple<Strategy, bool>> {};
 
-TEST_P(step_of, a_strategy_allocates_nothing) {
+TEST_P(train_step_of, a_strategy_allocates_nothing) {
   if (!partita::test::allocation_counter_works()) GTEST_SKIP() << "a sanitizer holds malloc";
   const auto [strategy, deterministic] = GetParam();
   for (const index_t bucket_bytes : {0, 256}) {
@@ -80,7 +80,7 @@ TEST_P(step_of, a_strategy_allocates_nothing) {
   }
 }
 
-INSTANTIATE_TEST_SUITE_P(by, step_of,
+INSTANTIATE_TEST_SUITE_P(by, train_step_of,
                          ::testing::Combine(::testing::Values(Strategy::allreduce, Strategy::gather_broadcast,
                                                               Strategy::zero1, Strategy::zero2, Strategy::zero3,
                                                               Strategy::local_sgd),

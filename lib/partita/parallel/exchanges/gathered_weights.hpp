@@ -13,11 +13,11 @@
 
 namespace partita::parallel {
 
-/// Weights of which a rank keeps its shard: a group of units has its weights gathered before it runs, the group after it
-/// meanwhile, and gives them up when another needs the room.
+/// Weights of which a rank keeps its shard: a group of units has its weights gathered before it runs, the group after
+/// it meanwhile, and gives them up when another needs the room.
 ///
-/// Which group is next is learnt from the first forward and the first backward pass, in which nothing is gathered ahead;
-/// every rank does the same passes, so that all gather alike.
+/// Which group is next is learnt from the first forward and the first backward pass, in which nothing is gathered
+/// ahead; every rank does the same passes, so that all gather alike.
 ///
 /// Memory   my shard, and two buffers of the largest group.
 /// Traffic  "all_gather": a call for each time that a group is asked for and not here.
