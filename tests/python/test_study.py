@@ -113,7 +113,7 @@ def test_digest_changes_with_all_that_decides_a_result(checkout: Checkout) -> No
         ("-n {ranks}", "-n {ranks} 'x", ":10: launcher: "),
         ("-n {ranks}", "-n {ranks} 'x", "(No closing quotation): expected quotes in pairs"),
         ("-n {ranks}", "-n {ranks} \\u0000", ":10: launcher: "),
-        ('["parallel.allreduce"]', "[[1]]", ":11: equal_at_one_rank: [1]: expected keys of [grid]"),
+        ('["parallel.allreduce"]', "[[1]]", ":11: equal_at_one_rank: [1]: expected keys that vary: parallel.allreduce"),
     ],
 )
 def test_errors_name_file_line_key_and_remedy(checkout: Checkout, old: str, new: str, message: str) -> None:
