@@ -34,6 +34,39 @@ def test_grid_is_a_product_and_numbers_are_named(checkout: Checkout) -> None:
     assert found == [f"np2-{a}-hidden{h}-r1" for a in ("mpi", "ring") for h in (64, 128)]
 
 
+TOGETHER = """
+[[together]]
+parallel.strategy = "allreduce"
+[[together]]
+parallel.strategy = "allreduce"
+parallel.bucket_mib = 0.5
+[[together]]
+parallel.strategy = "zero2"
+"""
+
+
+def test_keys_that_are_set_together_are_one_line_each(checkout: Checkout) -> None:
+    both = ["parallel.strategy", "parallel.bucket_mib"]
+    equal = ('["parallel.allreduce"]', str([*both, "parallel.allreduce"]).replace("'", '"'))
+    study = read_study(checkout.study(("[grid]", TOGETHER + "[grid]"), equal, ("repeats = 2", "repeats = 1")))
+    by_name = {p.name: dict(p.overrides) for p in points(study)}
+    words = ("allreduce", "allreduce-bucket_mib0.5", "zero2")
+    two = [f"np2-{word}-{a}-r1" for word in words for a in ("mpi", "ring")]
+    assert list(by_name) == ["np1-allreduce-mpi-r1", *two]  # The first table is the base.
+    assert by_name["np2-allreduce-bucket_mib0.5-ring-r1"] == {
+        "parallel.allreduce": "ring", "parallel.bucket_mib": "0.5", "parallel.strategy": "allreduce",
+        "train.steps": "12",
+    }  # fmt: skip
+    assert "parallel.bucket_mib" not in by_name["np2-zero2-mpi-r1"]  # The deck's.
+    assert study.varied == ("parallel.allreduce", "parallel.strategy", "parallel.bucket_mib")
+
+
+def test_what_differs_in_other_keys_runs_at_one_rank_too(checkout: Checkout) -> None:
+    equal = ('["parallel.allreduce"]', '["parallel.allreduce", "parallel.strategy"]')
+    found = names(checkout, ("[grid]", TOGETHER + "[grid]"), equal, ("ranks = [1, 2]", "ranks = [1]"))
+    assert found[:2] == ["np1-allreduce-mpi-r1", "np1-allreduce-bucket_mib0.5-mpi-r1"] and len(found) == 4
+
+
 def test_overrides_hold_set_and_grid(checkout: Checkout) -> None:
     by_name = {p.name: p for p in points(read_study(checkout.study()))}
     assert by_name["np2-ring-r1"].overrides == (("parallel.allreduce", "ring"), ("train.steps", "12"))
@@ -108,6 +141,18 @@ def test_digest_changes_with_all_that_decides_a_result(checkout: Checkout) -> No
         ),
         ("-n {ranks}", "-n 2", ":10: launcher:"),
         ('["parallel.allreduce"]', '["parallel.bucket"]', ":11: equal_at_one_rank:"),
+        ("[grid]", "[[together]]\n[grid]", "together: [{}]: expected tables of deck keys, none of them empty"),
+        ("[grid]", "[[together]]\na.b = 1\n[[together]]\na.b = 1\n[grid]", 'together: {"a.b": 1}: expected each table once'),
+        (
+            "[grid]",
+            '[[together]]\nparallel.allreduce = "mpi"\n[grid]',
+            ":17: grid.parallel.allreduce: also in [together]: expected it in one of them",
+        ),
+        (
+            "[grid]",
+            "[[together]]\noutput.path = 1\n[grid]",
+            ":15: together.output.path: given: expected no such key",
+        ),
         ("seed = 7", "seed = = 7", ":9: not TOML (Invalid value): expected a study file"),
         ("seed = 7", "timeout_s = 0", ":9: timeout_s: 0: expected a number of seconds above 0"),
         ("-n {ranks}", "-n {ranks} 'x", ":10: launcher: "),

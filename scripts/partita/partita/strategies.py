@@ -68,12 +68,12 @@ def strategies_picture(study: RecordedStudy, scaling: Scaling) -> Picture | None
                 0, Line2D([], [], ls="", marker="o", mfc="white", mec=style.SERIES[0], label="oversubscribed")
             )
     notes = [
-        interval_note(scaling) + "; thin lines: 8 of 10 steps",
+        interval_note(scaling) + "; thin lines: the middle 80 % of all steps",
         "communication: means over steps, ranks and runs of the phase exchange (in it buckets and gathered weights are "
         "waited for), and of the time in which messages are served between units; the wait for slower ranks is left "
         "out only where a strategy has a phase wait",
-        "bytes: as counted where messages are posted (for MPI's own collectives the payload), mean over ranks; tick: "
-        "the rank with the most",
+        "bytes: as counted where messages are posted (where MPI's own collectives are used, the payload handed to them, "
+        "at 1 rank, too), mean over ranks; tick: the rank with the most",
         "memory: by the closed form, of the rank with the most; without activations and messages on their way",
     ]
     figure = page.finish(f"Strategies of {study.app}, side by side", subtitle(study), notes, handles)
