@@ -48,7 +48,9 @@ class Synthetic:
     model: str = "hidden = [32, 32]"
     app: str = "mlp_dp"
     parallel: str = ""  # More keys of [parallel].
-    memory: Sequence[int] | None = None  # /strategy: bytes of weights, gradients, optimizer; rank r has 1/(r + 1) of it.
+    memory: Sequence[int] | None = (
+        None  # /strategy: bytes of weights, gradients, optimizer; rank r has 1/(r + 1) of it.
+    )
     overlap_s: tuple[float, float] = (0.0, 0.0)  # /strategy: exposed, hidden.
 
     def toml(self, path: Path) -> str:
@@ -175,7 +177,9 @@ class Synthetic:
             _columns(
                 f,
                 "strategy",
-                **{name: np.round(size * share).astype(np.int64) for name, size in zip(names, self.memory, strict=True)},
+                **{
+                    name: np.round(size * share).astype(np.int64) for name, size in zip(names, self.memory, strict=True)
+                },
                 exposed_s=np.full(self.ranks, self.overlap_s[0]),
                 hidden_s=np.full(self.ranks, self.overlap_s[1]),
             )

@@ -17,7 +17,9 @@ from synthetic import PHASES, SHARES, Synthetic
 MEMORY = {"allreduce": (4_000_000, 4_000_000, 8_000_000), "zero1": (4_000_000, 4_000_000, 4_000_000)}
 
 
-def run(ranks: int, strategy: str, step_s: float = 0.04, overlap_s: tuple[float, float] = (0, 0), **also: object) -> Synthetic:
+def run(
+    ranks: int, strategy: str, step_s: float = 0.04, overlap_s: tuple[float, float] = (0, 0), **also: object
+) -> Synthetic:
     also = {"memory": MEMORY[strategy]} | also
     return Synthetic(ranks=ranks, step_s=lambda s: step_s * (1 + s % 2 / 100), parallel=f'strategy = "{strategy}"',
                      overlap_s=overlap_s, **also)  # fmt: skip
@@ -116,7 +118,9 @@ def test_nothing_overlaps_or_reaches_beyond_the_page(tmp_path: Path) -> None:
     page, tight = figure.bbox_inches, figure.get_tightbbox()
     assert tight.x0 >= -0.01 and tight.y0 >= -0.01 and tight.x1 <= page.width + 0.01 and tight.y1 <= page.height + 0.01
     time = figure.axes[0]
-    left = [t.get_window_extent() for t in [*time.get_yticklabels(), *[t for t in time.texts if "rank" in t.get_text()]]]
+    left = [
+        t.get_window_extent() for t in [*time.get_yticklabels(), *[t for t in time.texts if "rank" in t.get_text()]]
+    ]
     assert not any(a.overlaps(b) for i, a in enumerate(left) for b in left[:i])
 
 

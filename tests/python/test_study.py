@@ -142,7 +142,11 @@ def test_digest_changes_with_all_that_decides_a_result(checkout: Checkout) -> No
         ("-n {ranks}", "-n 2", ":10: launcher:"),
         ('["parallel.allreduce"]', '["parallel.bucket"]', ":11: equal_at_one_rank:"),
         ("[grid]", "[[together]]\n[grid]", "together: [{}]: expected tables of deck keys, none of them empty"),
-        ("[grid]", "[[together]]\na.b = 1\n[[together]]\na.b = 1\n[grid]", 'together: {"a.b": 1}: expected each table once'),
+        (
+            "[grid]",
+            "[[together]]\na.b = 1\n[[together]]\na.b = 1\n[grid]",
+            'together: {"a.b": 1}: expected each table once',
+        ),
         (
             "[grid]",
             '[[together]]\nparallel.allreduce = "mpi"\n[grid]',

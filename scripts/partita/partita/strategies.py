@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """The picture of a study that compares strategies: step time, communication, traffic and memory side by side."""
 
+import itertools
 import math
 from dataclasses import dataclass
 
@@ -72,8 +73,8 @@ def strategies_picture(study: RecordedStudy, scaling: Scaling) -> Picture | None
         "communication: means over steps, ranks and runs of the phase exchange (in it buckets and gathered weights are "
         "waited for), and of the time in which messages are served between units; the wait for slower ranks is left "
         "out only where a strategy has a phase wait",
-        "bytes: as counted where messages are posted (where MPI's own collectives are used, the payload handed to them, "
-        "at 1 rank, too), mean over ranks; tick: the rank with the most",
+        "bytes: counted where messages are posted (for MPI's own collectives the payload handed to them, at 1 rank, "
+        "too), mean over ranks; tick: the rank with the most",
         "memory: by the closed form, of the rank with the most; without activations and messages on their way",
     ]
     figure = page.finish(f"Strategies of {study.app}, side by side", subtitle(study), notes, handles)
@@ -113,7 +114,7 @@ def _sent(record: Record) -> np.ndarray:
 def _places(rows: list[Row]) -> list[float]:
     """Rows from the top, those of the same number of ranks together."""
     places = [0.0]
-    for before, row in zip(rows, rows[1:], strict=False):
+    for before, row in itertools.pairwise(rows):
         places.append(places[-1] + 1 + (GAP if row.cell.ranks != before.cell.ranks else 0))
     return places
 
