@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """Study files: expansion, order, hashes, messages."""
 
+import re
 from pathlib import Path
 
 import pytest
@@ -192,3 +193,14 @@ def test_shipped_studies_are_valid(path: Path) -> None:
     study = read_study(path)
     assert study.name == path.stem and points(study)
     assert int(study.fixed["train.steps"]) - int(study.fixed["run.warmup"]) >= 30  # Timed steps a point.
+
+
+def test_the_shipped_comparison_has_every_strategy() -> None:
+    root = HERE.parents[1]
+    header = (root / "lib" / "partita" / "parallel" / "data_parallel.hpp").read_text(encoding="utf-8")
+    names = re.findall(r'\{"(\w+)", Strategy::\w+\}', header)
+    shipped = points(read_study(root / "inputs" / "studies" / "data_parallel.toml"))
+    at = {p: [dict(x.overrides) for x in shipped if (x.ranks, x.repeat) == (p, 1)] for p in (1, 2)}
+    assert len(names) == 6 and {o["parallel.strategy"] for o in at[2]} == set(names)
+    assert [o["parallel.strategy"] for o in at[1]] == ["allreduce"] and "parallel.bucket_mib" not in at[1][0]
+    assert all(int(o["train.steps"]) % int(o.get("parallel.local_steps", 1)) == 0 for o in at[2])

@@ -1,9 +1,14 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """Every strategy of data parallelism trains what one rank trains; what a record says of it (DESIGN.md section 6)."""
 
+import subprocess
+import sys
+
 import h5py
 import numpy as np
 import pytest
+
+from conftest import ROOT, command
 
 # 50 rows in 24 chunks: neither 2 nor 3 ranks have the same shares; dropout and norms by name and cell, not by owner.
 SHORT = ["train.batch=50", "train.steps=6", "run.warmup=1", "evaluate.every=3"]
@@ -98,3 +103,17 @@ def test_memory_of_shards_and_of_the_central_rank(run):
     largest = 17 * 33 + 33  # elements of the largest layer; two are gathered at once
     assert three["weight_bytes"].sum() == 4 * (n + 3 * 2 * largest)
     assert (three["exposed_s"] > 0).all() and (three["hidden_s"] >= 0).all()
+
+
+def test_the_shipped_study_is_accepted(tmp_path):
+    sys.path.insert(0, str(ROOT / "scripts" / "partita"))
+    from partita.study import points, read_study
+
+    study = read_study(ROOT / "inputs/studies/data_parallel.toml")
+    once = [point for point in points(study) if point.repeat == 1]
+    assert len(once) == 9
+    for point in once:
+        settings = [f"{key}={value}" for key, value in point.overrides]
+        line = command(point.ranks, str(study.deck), *settings, output=tmp_path / "x.h5")
+        done = subprocess.run([*line, "--validate"], cwd=ROOT, capture_output=True, text=True, timeout=120)
+        assert done.returncode == 0, f"{point.name}: {done.stderr}"
