@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // mlp_dp: a model trained by data parallelism of any kind: ranks share the rows of each batch.
 //
-//     loss(w) = 1/B sum_b cross_entropy(mlp(x_b; w), y_b),   w <- optimizer(w, all-reduce(dloss/dw))
+//     loss(w) = 1/B sum_b cross_entropy(f(x_b; w), y_b),   w <- optimizer(w, sum over ranks of dloss/dw)
+//
+// parallel.strategy says who keeps and updates what of w, and what travels when: README.md, "Strategies".
 //
 // Sample runs (each is a test; * only by hand):
 //     mpiexec -n 2 mlp_dp inputs/mlp_dp/tiny.toml  # tiny

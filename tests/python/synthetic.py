@@ -47,12 +47,17 @@ class Synthetic:
     phases: Sequence[tuple[str, str]] = PHASES
     model: str = "hidden = [32, 32]"
     app: str = "mlp_dp"
+    parallel: str = ""  # More keys of [parallel].
+    memory: Sequence[int] | None = (
+        None  # /strategy: bytes of weights, gradients, optimizer; rank r has 1/(r + 1) of it.
+    )
+    overlap_s: tuple[float, float] = (0.0, 0.0)  # /strategy: exposed, hidden.
 
     def toml(self, path: Path) -> str:
         """The resolved deck."""
         return (
             f"[model]\n{self.model}\n[train]\nbatch = {self.batch}\nsteps = {self.steps}\nseed = 1\n"
-            f'[parallel]\nallreduce = "{self.allreduce}"\n[output]\npath = "{path}"\n'
+            f'[parallel]\nallreduce = "{self.allreduce}"\n{self.parallel}\n[output]\npath = "{path}"\n'
             f'[record]\nstudy = "{self.study}"\npoint = "{self.point}"\n'
         )
 
@@ -166,6 +171,18 @@ class Synthetic:
             expected_bytes=np.full((1, self.ranks), moved),
             predicted_s=[0.09],
         )
+        if self.memory is not None:
+            share = 1 / (1 + np.arange(self.ranks))
+            names = ("weight_bytes", "gradient_bytes", "optimizer_bytes")
+            _columns(
+                f,
+                "strategy",
+                **{
+                    name: np.round(size * share).astype(np.int64) for name, size in zip(names, self.memory, strict=True)
+                },
+                exposed_s=np.full(self.ranks, self.overlap_s[0]),
+                hidden_s=np.full(self.ranks, self.overlap_s[1]),
+            )
         n = len(self.accuracy)
         _columns(
             f,

@@ -64,6 +64,28 @@ def test_threads_per_rank_tell_series_apart(tmp_path: Path) -> None:
     assert ranks_of(write(tmp_path, *runs)) == {"threads per rank 1": [1, 2], "threads per rank 2": [1, 2]}
 
 
+def strategies(*words: str) -> list[Synthetic]:
+    return [Synthetic(ranks=2, parallel=word) for word in words]
+
+
+def test_a_label_leaves_out_what_most_strategies_have_in_common(tmp_path: Path) -> None:
+    plain = "bucket_mib = 0.0\nlocal_steps = 1\nstrategy = "
+    every = plain.replace("local_steps = 1", "local_steps = 4")
+    runs = strategies(plain + '"zero2"', plain + '"allreduce"', plain.replace("0.0", "0.5") + '"allreduce"',
+                      every + '"local_sgd"', plain + '"zero10"')  # fmt: skip
+    found = list(ranks_of(write(tmp_path, *runs)))
+    assert found == ["allreduce", "allreduce, bucket_mib 0.5", "local_sgd, local_steps 4", "zero2", "zero10"]
+
+
+def test_keys_that_a_study_sets_together_are_no_function_of_the_ranks(tmp_path: Path) -> None:
+    runs = [Synthetic(ranks=p, parallel=f'strategy = "{s}"') for p, s in ((1, "allreduce"), (2, "zero1"))]
+    write(tmp_path, *runs)
+    assert ranks_of(tmp_path) == {"data-parallel mpi": [1, 2]}
+    study = 'name = "synthetic"\nscaling = "strong"\nequal_at_one_rank = ["parallel.strategy"]\n'
+    (tmp_path / "study.toml").write_text(study + '[[together]]\nparallel.strategy = "zero1"\n')
+    assert ranks_of(tmp_path) == {"zero1": [1, 2]}
+
+
 def test_repeats_are_one_cell(tmp_path: Path) -> None:
     (study,), *_ = read_folder(write(tmp_path, *[Synthetic(point=f"r{r}") for r in range(4)]))
     assert [len(c.records) for c in study.series[0].cells] == [4]

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """Study files: expansion, order, hashes, messages."""
 
+import re
 from pathlib import Path
 
 import pytest
@@ -32,6 +33,39 @@ def test_grid_is_a_product_and_numbers_are_named(checkout: Checkout) -> None:
         ("repeats = 2", "repeats = 1"),
     )
     assert found == [f"np2-{a}-hidden{h}-r1" for a in ("mpi", "ring") for h in (64, 128)]
+
+
+TOGETHER = """
+[[together]]
+parallel.strategy = "allreduce"
+[[together]]
+parallel.strategy = "allreduce"
+parallel.bucket_mib = 0.5
+[[together]]
+parallel.strategy = "zero2"
+"""
+
+
+def test_keys_that_are_set_together_are_one_line_each(checkout: Checkout) -> None:
+    both = ["parallel.strategy", "parallel.bucket_mib"]
+    equal = ('["parallel.allreduce"]', str([*both, "parallel.allreduce"]).replace("'", '"'))
+    study = read_study(checkout.study(("[grid]", TOGETHER + "[grid]"), equal, ("repeats = 2", "repeats = 1")))
+    by_name = {p.name: dict(p.overrides) for p in points(study)}
+    words = ("allreduce", "allreduce-bucket_mib0.5", "zero2")
+    two = [f"np2-{word}-{a}-r1" for word in words for a in ("mpi", "ring")]
+    assert list(by_name) == ["np1-allreduce-mpi-r1", *two]  # The first table is the base.
+    assert by_name["np2-allreduce-bucket_mib0.5-ring-r1"] == {
+        "parallel.allreduce": "ring", "parallel.bucket_mib": "0.5", "parallel.strategy": "allreduce",
+        "train.steps": "12",
+    }  # fmt: skip
+    assert "parallel.bucket_mib" not in by_name["np2-zero2-mpi-r1"]  # The deck's.
+    assert study.varied == ("parallel.allreduce", "parallel.strategy", "parallel.bucket_mib")
+
+
+def test_what_differs_in_other_keys_runs_at_one_rank_too(checkout: Checkout) -> None:
+    equal = ('["parallel.allreduce"]', '["parallel.allreduce", "parallel.strategy"]')
+    found = names(checkout, ("[grid]", TOGETHER + "[grid]"), equal, ("ranks = [1, 2]", "ranks = [1]"))
+    assert found[:2] == ["np1-allreduce-mpi-r1", "np1-allreduce-bucket_mib0.5-mpi-r1"] and len(found) == 4
 
 
 def test_overrides_hold_set_and_grid(checkout: Checkout) -> None:
@@ -108,12 +142,28 @@ def test_digest_changes_with_all_that_decides_a_result(checkout: Checkout) -> No
         ),
         ("-n {ranks}", "-n 2", ":10: launcher:"),
         ('["parallel.allreduce"]', '["parallel.bucket"]', ":11: equal_at_one_rank:"),
+        ("[grid]", "[[together]]\n[grid]", "together: [{}]: expected tables of deck keys, none of them empty"),
+        (
+            "[grid]",
+            "[[together]]\na.b = 1\n[[together]]\na.b = 1\n[grid]",
+            'together: {"a.b": 1}: expected each table once',
+        ),
+        (
+            "[grid]",
+            '[[together]]\nparallel.allreduce = "mpi"\n[grid]',
+            ":17: grid.parallel.allreduce: also in [together]: expected it in one of them",
+        ),
+        (
+            "[grid]",
+            "[[together]]\noutput.path = 1\n[grid]",
+            ":15: together.output.path: given: expected no such key",
+        ),
         ("seed = 7", "seed = = 7", ":9: not TOML (Invalid value): expected a study file"),
         ("seed = 7", "timeout_s = 0", ":9: timeout_s: 0: expected a number of seconds above 0"),
         ("-n {ranks}", "-n {ranks} 'x", ":10: launcher: "),
         ("-n {ranks}", "-n {ranks} 'x", "(No closing quotation): expected quotes in pairs"),
         ("-n {ranks}", "-n {ranks} \\u0000", ":10: launcher: "),
-        ('["parallel.allreduce"]', "[[1]]", ":11: equal_at_one_rank: [1]: expected keys of [grid]"),
+        ('["parallel.allreduce"]', "[[1]]", ":11: equal_at_one_rank: [1]: expected keys that vary: parallel.allreduce"),
     ],
 )
 def test_errors_name_file_line_key_and_remedy(checkout: Checkout, old: str, new: str, message: str) -> None:
@@ -143,3 +193,14 @@ def test_shipped_studies_are_valid(path: Path) -> None:
     study = read_study(path)
     assert study.name == path.stem and points(study)
     assert int(study.fixed["train.steps"]) - int(study.fixed["run.warmup"]) >= 30  # Timed steps a point.
+
+
+def test_the_shipped_comparison_has_every_strategy() -> None:
+    root = HERE.parents[1]
+    header = (root / "lib" / "partita" / "parallel" / "data_parallel.hpp").read_text(encoding="utf-8")
+    names = re.findall(r'\{"(\w+)", Strategy::\w+\}', header)
+    shipped = points(read_study(root / "inputs" / "studies" / "data_parallel.toml"))
+    at = {p: [dict(x.overrides) for x in shipped if (x.ranks, x.repeat) == (p, 1)] for p in (1, 2)}
+    assert len(names) == 6 and {o["parallel.strategy"] for o in at[2]} == set(names)
+    assert [o["parallel.strategy"] for o in at[1]] == ["allreduce"] and "parallel.bucket_mib" not in at[1][0]
+    assert all(int(o["train.steps"]) % int(o.get("parallel.local_steps", 1)) == 0 for o in at[2])

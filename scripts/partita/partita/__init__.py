@@ -18,6 +18,7 @@ Modules, lowest first; each uses only those above it:
     scaling     series -> time per step, speed-up, efficiency
     style       colours, fonts and sizes of every picture
     figures     pictures of scaling and phases
+    strategies  picture of strategies side by side
     curves      pictures of loss and accuracy
     roofline    picture of the kernels of kernel_bench
     collectives pictures of the collectives of comm_bench

@@ -122,8 +122,9 @@ def plot(
 ) -> int:
     """Plot a folder of records.
 
-    Time per step, speed-up, efficiency, phases, loss and accuracy, the roofline of kernel_bench, and time and bandwidth
-    of the collectives of comm_bench; the numbers go to CSV files beside the pictures.
+    Time per step, speed-up, efficiency, phases, loss and accuracy, strategies side by side, the roofline of
+    kernel_bench, and time and bandwidth of the collectives of comm_bench; the numbers go to CSV files beside the
+    pictures.
     """
     from partita.folder import read_folder
 
@@ -153,12 +154,13 @@ def _plot_bench(record: "Record", target: Path, kind: Format, console: Console) 
 
 
 def _plot_study(study: "RecordedStudy", target: Path, kind: Format, prefix: str, console: Console) -> None:
-    from partita import curves, figures, scaling
+    from partita import curves, figures, scaling, strategies
 
     result = scaling.analyse(study)
     pictures = [
         figures.scaling_picture(study, result),
         figures.phases_picture(study),
+        strategies.strategies_picture(study, result),
         curves.loss_picture(study),
         curves.accuracy_picture(study),
     ]

@@ -169,7 +169,8 @@ def phases_picture(study: RecordedStudy) -> Picture:
     bars = study.distinct_cells()
     phases = _phases(study)
     table = Table("series", "ranks", "phase", "class", "share", "seconds")
-    width = max(6.8, 3.4 + 0.78 * len(bars))
+    longest = max(len(word) for label, _ in bars for word in label.split(", "))
+    width = max(6.8, 3.4 + max(0.78, 0.088 * longest) * len(bars))
     page = style.Page(width, 3.9, nrows=1, ncols=1)
     axes = page.axes[0]
     positions = _positions([cell.ranks for _, cell in bars])
@@ -218,7 +219,9 @@ def _finish_phases(
     axes.set_xticks(
         positions,
         [
-            plural(c.ranks, "rank") + ("*" if c.oversubscribed else "") + (f"\n{label}" if label and many else "")
+            plural(c.ranks, "rank")
+            + ("*" if c.oversubscribed else "")
+            + ("\n" + label.replace(", ", "\n") if label and many else "")
             for label, c in bars
         ],
     )

@@ -7,6 +7,7 @@ not merely another way to write the number of ranks. So records can be moved, mi
 
 import re
 import tomllib
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,6 +23,7 @@ NOT_A_STRATEGY = (
     "run.oversubscribe", "run.calibration",
 )  # fmt: skip
 EQUAL_AT_ONE_RANK = ("parallel.allreduce",)  # Unless the study says otherwise.
+STRATEGY = "parallel.strategy"  # Comes first in the name of a series.
 
 Value = tuple[tuple[str, str], ...]  # What a series has in common: (key, value) in order.
 
@@ -134,12 +136,14 @@ def _recorded(name: str, records: list[Record], intent: dict[str, Any], notes: l
     if intent.get("name") != name:
         intent = {}
     settings = [_settings(r) for r in records]
-    series_keys, rank_keys = _split_keys(records, settings, set(flatten(intent.get("grid", {}))))
+    intended = {key for table in (intent.get("grid", {}), *intent.get("together", ())) for key in flatten(table)}
+    series_keys, rank_keys = _split_keys(records, settings, intended)
     groups: dict[Value, list[Record]] = {}
     for record, setting in zip(records, settings, strict=True):
         groups.setdefault(tuple((k, setting.get(k, "")) for k in series_keys), []).append(record)
     equal = tuple(intent.get("equal_at_one_rank", () if intent else EQUAL_AT_ONE_RANK))
-    series = tuple(_series(value, groups, equal) for value in sorted(groups, key=_natural))
+    labels = _labels(groups)
+    series = tuple(_series(value, groups, equal, labels[value]) for value in sorted(groups, key=_natural))
     # A base that others share is a series of its own only where it has more to show than itself.
     lone = [s for s in series if [c.ranks for c in s.cells] == [1] and _is_shared(s, series)]
     kept = tuple(s for s in series if s not in lone)
@@ -169,7 +173,7 @@ def _split_keys(
             at.setdefault(record.ranks, set()).add(setting.get(key))
         if not one_count and all(len(values) == 1 for values in at.values()):
             of_ranks.add(key)
-    return tuple(sorted(varied - of_ranks)), tuple(sorted(of_ranks))
+    return tuple(sorted(varied - of_ranks, key=lambda key: (key != STRATEGY, key))), tuple(sorted(of_ranks))
 
 
 def _natural(value: Value) -> list[tuple[int, str]]:
@@ -178,7 +182,7 @@ def _natural(value: Value) -> list[tuple[int, str]]:
     return [(int(piece), "") if piece.isdigit() else (-1, piece) for piece in pieces]
 
 
-def _series(value: Value, groups: dict[Value, list[Record]], equal: tuple[str, ...]) -> Series:
+def _series(value: Value, groups: dict[Value, list[Record]], equal: tuple[str, ...], label: str) -> Series:
     members: dict[int, list[Record]] = {}
     for record in groups[value]:
         members.setdefault(record.ranks, []).append(record)
@@ -190,17 +194,29 @@ def _series(value: Value, groups: dict[Value, list[Record]], equal: tuple[str, .
                     members[1] = base
                     break
     cells = tuple(Cell(ranks, tuple(sorted(rs, key=lambda r: r.path))) for ranks, rs in sorted(members.items()))
-    return Series(_label(value, groups), value, cells)
+    return Series(label, value, cells)
 
 
 def _is_shared(lone: Series, series: tuple[Series, ...]) -> bool:
     return any(other is not lone and other.cells[0].records == lone.cells[0].records for other in series)
 
 
-def _label(value: Value, groups: dict[Value, list[Record]]) -> str:
+def _labels(groups: dict[Value, list[Record]]) -> dict[Value, str]:
+    """A name for each series, short where that tells them apart: without what most strategies have in common."""
+    usual = {}
+    for pairs in zip(*groups, strict=True):  # The pairs of one key.
+        pair, times = Counter(pairs).most_common(1)[0]
+        if pair[0].startswith("parallel.") and pair[0] != STRATEGY and 2 * times > len(groups) > 1:
+            usual[pair[0]] = pair
+    short = {value: _label(tuple(p for p in value if p != usual.get(p[0])), groups[value]) for value in groups}
+    distinct = len(set(short.values())) == len(groups) and all(set(value) - set(usual.values()) for value in groups)
+    return short if distinct else {value: _label(value, groups[value]) for value in groups}
+
+
+def _label(value: Value, records: list[Record]) -> str:
     """`ring`, or `ring, bucket_mib 4`: texts speak for themselves, numbers need their key."""
     if not value:
-        strategy = next(iter(groups.values()))[0].attributes.get("strategy")
+        strategy = records[0].attributes.get("strategy")
         return str(strategy).replace("_", " ") if strategy else "measured"
     shown = []
     for key, text in value:

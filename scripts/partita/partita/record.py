@@ -25,6 +25,7 @@ INTEGERS = ("schema_version", "ranks", "threads_per_rank", "complete", "verified
 TEXTS = ("app", "strategy", "study", "point", "git_sha", "exit_reason", "verification")
 NUMBERS = {  # Columns that pictures are made of.
     "evaluation": ("step", "loss", "accuracy", "samples"),
+    "strategy": ("weight_bytes", "gradient_bytes", "optimizer_bytes", "exposed_s", "hidden_s"),
     "peaks": ("flop_per_s", "byte_per_s"),
     "kernels": ("flop", "byte", "flop_per_s", "byte_per_s", "time_s", "ci_low_s", "ci_high_s", "peak_share"),
 }
@@ -62,7 +63,7 @@ class Record:
     planned_steps: int = 0  # Warm-up included; more than the columns hold when the run was stopped.
     groups: dict[str, Columns] = field(
         default_factory=dict
-    )  # calibration, ranks, traffic, evaluation, summary; kernels, peaks
+    )  # calibration, ranks, traffic, evaluation, summary, strategy; kernels, peaks
     timeline: Timeline | None = None  # Of chosen steps; None: nobody asked for it.
     collectives: dict[str, Columns] = field(default_factory=dict)  # Of comm_bench, by operation.
 
@@ -215,7 +216,7 @@ def _read(path: Path, file: h5py.File, with_steps: bool) -> Record:
     )
     groups = {
         name: _columns(file[name])
-        for name in ("calibration", "ranks", "traffic", "evaluation", "summary", "kernels", "peaks")
+        for name in ("calibration", "ranks", "traffic", "evaluation", "summary", "kernels", "peaks", "strategy")
         if name in file
     }
     for name, columns in groups.items():

@@ -45,6 +45,12 @@ class Study:
     fixed: dict[str, Any] = field(default_factory=dict)
     per_rank: dict[str, int] = field(default_factory=dict)
     grid: dict[str, list[Any]] = field(default_factory=dict)
+    together: tuple[dict[str, Any], ...] = ()  # Each a line of the plots, with all of the grid.
+
+    @property
+    def varied(self) -> tuple[str, ...]:
+        """Keys of [grid] and [[together]]."""
+        return tuple(dict.fromkeys([*self.grid, *itertools.chain.from_iterable(self.together)]))
 
 
 @dataclass(frozen=True)
@@ -112,7 +118,7 @@ class _Reader:
         """`:12` where the key stands; tomllib keeps no positions, so the text is searched."""
         table = ""
         for number, line in enumerate(self.text.splitlines(), 1):
-            if header := re.match(r"\s*\[([^\[\]]+)\]", line):
+            if header := re.match(r"\s*\[{1,2}([^\[\]]+)\]", line):
                 table = header[1].strip() + "."
                 name = table[:-1]
             elif entry := re.match(r"\s*([\w.\"'-]+(?:\s*\.\s*[\w\"'-]+)*)\s*=", line):
@@ -153,6 +159,13 @@ class _Reader:
 
     def table(self, key: str) -> dict[str, Any]:
         return flatten(self.get(key, dict, {}, "a table of deck keys"))
+
+    def tables(self, key: str) -> tuple[dict[str, Any], ...]:
+        allowed = "tables of deck keys, none of them empty"
+        tables = self.get(key, list, [], allowed)
+        if not all(isinstance(table, dict) and table for table in tables):
+            raise self.fail(key, _shown(tables), allowed)
+        return tuple(flatten(table) for table in tables)
 
     def finish(self) -> None:
         for key in self.tree:
@@ -199,10 +212,11 @@ def read_study(path: Path) -> Study:
         seed=read.integer("seed", 1, 0),
         timeout_s=read.get("timeout_s", float, 3600.0, "a number of seconds above 0"),
         launcher=read.text_of("launcher", LAUNCHER, "a command with {ranks} in it"),
-        equal_at_one_rank=tuple(read.get("equal_at_one_rank", list, [], "a list of keys of [grid]")),
+        equal_at_one_rank=tuple(read.get("equal_at_one_rank", list, [], "a list of keys of [grid] and [[together]]")),
         fixed=read.table("set"),
         per_rank=read.table("per_rank"),
         grid=read.table("grid"),
+        together=read.tables("together"),
     )
     read.finish()
     _check(study, read)
@@ -238,8 +252,11 @@ def _check(study: Study, read: _Reader) -> None:
         if len({toml_value(v) for v in values}) != len(values):
             raise read.fail(f"grid.{key}", _shown(values), "each value once")
     for key in study.equal_at_one_rank:
-        if not isinstance(key, str) or key not in study.grid:
-            raise read.fail("equal_at_one_rank", _shown(key), f"keys of [grid]: {', '.join(study.grid)}")
+        if not isinstance(key, str) or key not in study.varied:
+            raise read.fail("equal_at_one_rank", _shown(key), f"keys that vary: {', '.join(study.varied)}")
+    for index, line in enumerate(study.together):
+        if line in study.together[:index]:
+            raise read.fail("together", _shown(line), "each table once")
     if study.scaling == "weak" and not study.per_rank:
         raise read.fail("scaling", '"weak" without [per_rank]', "[per_rank] with the keys that grow with ranks")
     if study.scaling == "strong" and study.per_rank:
@@ -248,7 +265,9 @@ def _check(study: Study, read: _Reader) -> None:
         if not isinstance(value, int) or isinstance(value, bool) or value < 1:
             raise read.fail(f"per_rank.{key}", _shown(value), "an integer from 1 on: the value per rank")
     seen: dict[str, str] = {}
-    for table, keys in (("set", study.fixed), ("per_rank", study.per_rank), ("grid", study.grid)):
+    together = [key for key in study.varied if any(key in line for line in study.together)]
+    tables = (("set", study.fixed), ("per_rank", study.per_rank), ("together", together), ("grid", study.grid))
+    for table, keys in tables:
         for key in keys:
             if key in RESERVED:
                 raise read.fail(f"{table}.{key}", "given", "no such key: `partita run` sets it itself")
@@ -268,9 +287,17 @@ def points(study: Study) -> list[Point]:
 
 
 def _choices(study: Study, ranks: int) -> Iterator[dict[str, Any]]:
-    """One value for each key of the grid; at one rank only the first of a key that is said to change nothing there."""
-    axes = [v[:1] if ranks == 1 and k in study.equal_at_one_rank else v for k, v in study.grid.items()]
-    return (dict(zip(study.grid, values, strict=True)) for values in itertools.product(*axes))
+    """A table of [[together]] with one value for each key of the grid.
+
+    At one rank only the first of those that differ in nothing but keys that are said to change nothing there.
+    """
+    seen: list[dict[str, Any]] = []
+    for line, values in itertools.product(study.together or ({},), itertools.product(*study.grid.values())):
+        choice = {**line, **dict(zip(study.grid, values, strict=True))}
+        told_apart = {k: v for k, v in choice.items() if ranks > 1 or k not in study.equal_at_one_rank}
+        if told_apart not in seen:
+            seen.append(told_apart)
+            yield choice
 
 
 def _overrides(study: Study, ranks: int, choice: dict[str, Any]) -> Overrides:

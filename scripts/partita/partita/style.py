@@ -17,7 +17,7 @@ from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 INK, GREY, RULE = "#1a1a1a", "#5f6368", "#d9dce1"
 # Okabe and Ito 2008, darkest first so that the first lines stand out on white.
 SERIES = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
-MARKERS = ("o", "s", "^", "D", "v", "P", "X")
+MARKERS = ("o", "s", "^", "D", "v", "P", "X", "p")  # One more than colours: the eighth line is not the first again.
 CLASS = {"compute": "#0072B2", "input": "#009E73", "communication": "#D55E00", "wait": "#E69F00", "other": "#8a8f98"}
 REST = "#d5d8dc"  # Time that no phase covers.
 
@@ -88,7 +88,9 @@ class Page:
     ) -> Figure:
         """Add header and footer, and make room for them: nothing covers data."""
         foot = [line for note in notes if note for line in textwrap.wrap(note, int(self.width * 16.5))]
-        top = 0.64 + (0.32 if handles else 0.0)
+        columns = self._legend_columns(handles)
+        rows = -(-len(handles) // columns)
+        top = 0.64 + (0.32 + 0.2 * (rows - 1) if handles else 0.0)
         bottom = 0.16 + 0.165 * len(foot)
         total = self.height + top + bottom
         fig, left = self.figure, 0.14 / self.width
@@ -102,7 +104,7 @@ class Page:
                     handles=handles,
                     loc="upper left",
                     bbox_to_anchor=(left, 1 - 0.63 / total),
-                    ncols=len(handles) + 1,
+                    ncols=columns + (rows == 1),
                     borderaxespad=0.0,
                     borderpad=0.0,
                     handlelength=2.4,
@@ -114,6 +116,13 @@ class Page:
                 y = (bottom - 0.10 - 0.165 * index) / total
                 fig.text(left, y, line, fontsize=8, color=GREY, va="top")
         return fig
+
+    def _legend_columns(self, handles: Sequence[Artist]) -> int:
+        """As many columns as the longest label lets stand side by side, if one row does not do for all."""
+        inches = [0.66 + 0.076 * len(str(handle.get_label())) for handle in handles]
+        if sum(inches) <= self.width - 0.2:
+            return max(1, len(handles))
+        return max(1, min(len(handles), int((self.width - 0.2) / max(inches))))
 
 
 def rank_axis(axes: Axes, ranks: Sequence[int], label: str) -> None:
@@ -142,6 +151,8 @@ def end_labels(axes: Axes, page: Page, labels: Sequence[tuple[float, float, str,
     for index in range(1, len(at)):
         at[index] = max(at[index], at[index - 1] + gap)
     shift = (sum(p[0] for p in placed) - sum(at)) / max(1, len(at))  # The bundle stays where its lines end.
+    if at:
+        shift = max(shift, 0.02 - at[0])  # And above the axis.
     for fraction, (own, x, y, text, colour) in zip(at, placed, strict=True):
         lift = (fraction + shift - own) * height_pt
         axes.annotate(
