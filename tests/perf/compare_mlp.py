@@ -7,8 +7,10 @@
     one rank, two threads             against one PyTorch process with two threads
     two ranks, one thread each        against DistributedDataParallel over gloo, one thread each
 
-Rounds alternate, and which of the two begins alternates too: A B, B A, A B, ... A round's figure is the median of its
-steps after warm-up; printed are the median and range of the rounds, and of the ratios round by round. PyTorch's step is
+Rounds alternate, and which of the two begins alternates too: A B, B A, A B, ... On two ranks a round goes through all
+strategies and PyTorch in random order. A round's figure is the median of its steps after warm-up; printed are the
+median and range of the rounds, and of the ratios round by round. Seconds by phase are medians over steps of the slowest
+rank. PyTorch's step is
 forward, loss, backward, update, with gradients set to None; Partita's is that and the making of its batch.
 
     python3 -m venv /tmp/torch && /tmp/torch/bin/pip install torch h5py
@@ -27,10 +29,19 @@ import tempfile
 import time
 from pathlib import Path
 
-from interleaved import compare
+from interleaved import compare, in_turn, summary
 
 ROOT = Path(__file__).parents[2]
 STEPS, WARMUP = 50, 10
+# By what two ranks exchange their gradients, and the settings that say so.
+STRATEGIES = {
+    "mpi": ["parallel.allreduce=mpi"],
+    "ring": ["parallel.allreduce=ring"],
+    "mpi, buckets": ["parallel.allreduce=mpi", "parallel.bucket_mib=4"],
+    "ring, buckets": ["parallel.allreduce=ring", "parallel.bucket_mib=4"],
+    "zero1 mpi": ["parallel.strategy=zero1", "parallel.allreduce=mpi"],
+    "zero1 ring": ["parallel.strategy=zero1", "parallel.allreduce=ring"],
+}
 
 
 def torch_worker(rank: int, ranks: int, threads: int, port: int) -> None:
@@ -82,8 +93,10 @@ def time_torch(ranks: int, threads: int) -> float:
     return float(outputs[0])
 
 
-def time_partita(app: Path, ranks: int, threads: int, settings: list[str]) -> float:
+def time_partita(app: Path, ranks: int, threads: int, settings: list[str], phases: dict | None = None) -> float:
+    """Median seconds of a step; of its phases, too, into `phases`."""
     import h5py
+    import numpy
 
     with tempfile.TemporaryDirectory() as folder:
         record = Path(folder) / "x.h5"
@@ -94,7 +107,27 @@ def time_partita(app: Path, ranks: int, threads: int, settings: list[str]) -> fl
         with h5py.File(record) as file:
             counted = (file["steps/warmup"][:] == 0) & (file["steps/flushed"][:] == 0)
             step_ns = (file["steps/end_ns"][:] - file["steps/start_ns"][:]).max(axis=1)
+            if phases is not None:
+                seconds = numpy.median(file["steps/phase_s"][:][counted].max(axis=1), axis=0)
+                for name, value in zip(file["steps/phase"][:], seconds):
+                    phases.setdefault(name.decode(), []).append(float(value))
             return float(statistics.median(step_ns[counted])) * 1e-9
+
+
+def compare_ranks(app: Path, rounds: int, strategies: list[str], settings: list[str]) -> None:
+    phases: dict[str, dict] = {name: {} for name in strategies}
+    ways = {name: lambda name=name: time_partita(app, 2, 1, [*settings, *STRATEGIES[name]], phases[name])
+            for name in strategies}
+    times = in_turn(rounds, {"DDP gloo": lambda: time_torch(2, 1), **ways})
+    print(f"2 ranks x 1 thread, {rounds} rounds\n{'DDP gloo':<16} {summary(times['DDP gloo'], 1e3)} ms")
+    for name in strategies:
+        ratios = [torch / mine for torch, mine in zip(times["DDP gloo"], times[name])]
+        print(f"{name:<16} {summary(times[name], 1e3)} ms   ratio {summary(ratios, digits=2)}   "
+              + "  ".join(f"{phase} {1e3 * statistics.median(values):.1f}" for phase, values in phases[name].items()))
+    for how in ("mpi", "ring"):
+        if f"zero1 {how}" in times and how in times:
+            ratios = [mine / whole for mine, whole in zip(times[f"zero1 {how}"], times[how])]
+            print(f"zero1 {how} / {how}   {summary(ratios, digits=2)}")
 
 
 def main() -> None:
@@ -102,6 +135,8 @@ def main() -> None:
     parser.add_argument("--app", type=Path, default=ROOT / "build/release/apps/mlp_dp/mlp_dp")
     parser.add_argument("--rounds", type=int, default=7)
     parser.add_argument("--set", action="append", default=[], help="key=value for Partita")
+    parser.add_argument("--ranks", type=int, choices=(1, 2), help="this part alone")
+    parser.add_argument("--strategy", action="append", choices=STRATEGIES, help="of two ranks; all unless given")
     parser.add_argument("--worker", nargs=4, type=int, help=argparse.SUPPRESS)
     args = parser.parse_args()
     if args.worker:
@@ -111,11 +146,10 @@ def main() -> None:
 
     print(f"PyTorch {torch.__version__}; median of rounds and range; ratio = PyTorch / Partita")
     app = args.app.resolve()
-    compare("1 rank x 2 threads", args.rounds, lambda: time_partita(app, 1, 2, args.set), lambda: time_torch(1, 2))
-    for how in ("mpi", "ring"):
-        compare(f"2 ranks x 1 thread ({how}), DDP gloo", args.rounds,
-                lambda how=how: time_partita(app, 2, 1, [*args.set, f"parallel.allreduce={how}"]),
-                lambda: time_torch(2, 1))
+    if args.ranks != 2:
+        compare("1 rank x 2 threads", args.rounds, lambda: time_partita(app, 1, 2, args.set), lambda: time_torch(1, 2))
+    if args.ranks != 1:
+        compare_ranks(app, args.rounds, args.strategy or list(STRATEGIES), args.set)
 
 
 if __name__ == "__main__":

@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""Two ways of doing the same work, timed in turn in one run: A B, B A, A B, ..."""
+"""Ways of doing the same work, timed in turn in one run: A B, B A, A B, ... or in random order where there are more."""
 
 from __future__ import annotations
 
+import random
 import statistics
 from typing import Callable
 
@@ -21,3 +22,13 @@ def compare(name: str, rounds: int, ours: Callable[[], float], theirs: Callable[
     ratios = [b / a for a, b in zip(partita, torch)]
     print(f"{name:<34} Partita {summary(partita, 1e3)} ms   PyTorch {summary(torch, 1e3)} ms   "
           f"ratio {summary(ratios, digits=2)}   ({rounds} rounds)", flush=True)
+
+
+def in_turn(rounds: int, ways: dict[str, Callable[[], object]]) -> dict[str, list]:
+    """What each way gives, round by round; every round goes through all of them in an order of its own."""
+    given: dict[str, list] = {name: [] for name in ways}
+    draw = random.Random(1)
+    for _ in range(rounds):
+        for name in draw.sample(list(ways), len(ways)):
+            given[name].append(ways[name]())
+    return given

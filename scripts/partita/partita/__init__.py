@@ -15,6 +15,7 @@ Modules, lowest first; each uses only those above it:
     validate    each deck, read by the app before the first point
     execute     Points -> records
     folder      a folder of records -> series that differ in one strategy
+    replay      times of a step's units -> what overlap could reach
     scaling     series -> time per step, speed-up, efficiency
     style       colours, fonts and sizes of every picture
     figures     pictures of scaling and phases

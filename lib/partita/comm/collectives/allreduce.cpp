@@ -14,13 +14,17 @@ namespace {
 constexpr index_t short_bytes = 16 * 1024;  // one round trip counts for more than twice the bytes
 constexpr index_t recursive_bytes = 32 * 1024;
 
+// Between two ranks doubling sends as many bytes as halving, and all of them at once: whoever computes meanwhile has
+// one arrival to see to instead of two that follow one another.
+constexpr bool doubles(index_t bytes, index_t P) { return bytes <= short_bytes || P <= 2; }
+
 template <class S>
 PlanTerms terms(const Communicator& comm, Allreduce how, index_t n) {
   constexpr auto size = static_cast<index_t>(sizeof(S));
   const index_t P = comm.size(), rank = comm.rank();
-  const auto form = how == Allreduce::ring    ? closed_forms::ring_allreduce_bytes
-                    : n * size <= short_bytes ? closed_forms::doubling_allreduce_bytes
-                                              : closed_forms::halving_allreduce_bytes;
+  const auto form = how == Allreduce::ring ? closed_forms::ring_allreduce_bytes
+                    : doubles(n * size, P) ? closed_forms::doubling_allreduce_bytes
+                                           : closed_forms::halving_allreduce_bytes;
   return {.name = "AllreducePlan",
           .operation = "allreduce",
           .algorithm = std::string(to_string(how)),
@@ -40,7 +44,7 @@ std::unique_ptr<Transport<S>> transport(const Communicator& comm, Allreduce how,
     return make_flow<S>(comm,
                         ring_schedule(segments, rank, RingPart::allreduce, options.chunk(segments.longest(), size)));
   }
-  const auto schedule = n * size <= short_bytes ? doubling_schedule : halving_schedule;
+  const auto schedule = doubles(n * size, P) ? doubling_schedule : halving_schedule;
   return make_flow<S>(comm, schedule(n, P, rank, options.chunk(n, size)));
 }
 

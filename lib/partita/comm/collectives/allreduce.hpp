@@ -25,7 +25,8 @@ Allreduce resolved(Allreduce how, index_t bytes);
 /// Shapes   inout (n), overwritten.
 /// Traffic  operation "allreduce", algorithms
 ///            ring                  closed_forms::ring_allreduce_bytes
-///            recursive             closed_forms::doubling_allreduce_bytes up to 16 KiB, else halving_allreduce_bytes
+///            recursive             closed_forms::doubling_allreduce_bytes up to 16 KiB or between two ranks, else
+///                                  halving_allreduce_bytes
 ///            mpi                   the payload
 template <class S>
 class AllreducePlan : public Plan<S> {

@@ -27,6 +27,7 @@ class Rounds final : public Schedule {
   index_t receives() const override { return std::ssize(receives_); }
   Message send(index_t i) const override { return sends_[static_cast<std::size_t>(i)]; }
   Message receive(index_t i) const override { return receives_[static_cast<std::size_t>(i)]; }
+  index_t ahead() const override { return RingOptions{}.most_chunks; }  // a round
   index_t longest_sum() const override { return longest_sum_; }
 
   // f() makes the rounds of those who take part.
