@@ -32,6 +32,25 @@ std::vector<index_t> groups(const DataParallelOptions& options, const nn::Parame
   return options.bucket_bytes == 0 ? std::vector<index_t>{0, table.size()} : even_groups(table, elements);
 }
 
+// Beyond this a list of norm cells would itself be large: models that no machine of today holds whole.
+constexpr index_t most_counted = index_t{1} << 33;
+
+// As if shares were even and cells full, without buckets.
+template <class Scalar>
+StrategyBytes estimate(const DataParallelOptions& options, index_t n, index_t statistics, int ranks,
+                       const nn::Division& division, const kernels::OptimizerOptions& rule) {
+  using Real = nn::Sum<Scalar>;
+  const index_t share = (n + ranks - 1) / ranks, cells = n / kernels::norm_cell_limit;
+  const bool small_gradients = options.strategy == Strategy::zero2 || options.strategy == Strategy::zero3;
+  const index_t updated = is_sharded(options.strategy) ? share : n;
+  return {
+      .weights = (options.whole_weights() ? n : share) * static_cast<index_t>(sizeof(Scalar)),
+      .gradients = small_gradients && division.leaves == 0 ? (share + statistics) * static_cast<index_t>(sizeof(Real))
+                                                           : nn::FlatGradientSum<Real>::bytes(n, statistics, division),
+      .optimizer =
+          static_cast<index_t>(nn::Update<Scalar>::bytes(rule, updated, cells, updated / kernels::norm_cell_limit))};
+}
+
 }  // namespace
 
 std::string DataParallelOptions::text() const {
@@ -102,6 +121,7 @@ StrategyBytes strategy_bytes(const DataParallelOptions& options, const nn::Table
   using Real = nn::Sum<Scalar>;
   constexpr auto size = static_cast<index_t>(sizeof(Real));
   const index_t n = tables.parameters.size(), statistics = tables.statistics.size();
+  if (n > most_counted) return estimate<Scalar>(options, n, statistics, ranks, division, rule);
   const std::vector<kernels::NormCell> cells = nn::norm_cells(tables.parameters);
   const bool deterministic = division.leaves > 0;
   const auto optimizer = [&](std::span<const Range> owned) {

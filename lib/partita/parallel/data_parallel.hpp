@@ -43,7 +43,8 @@ struct StrategyBytes {
   friend bool operator==(const StrategyBytes&, const StrategyBytes&) = default;
 };
 
-/// What DataParallel and its update allocate, and the model's weights and running statistics. Pure arithmetic.
+/// What DataParallel and its update allocate, and the model's weights and running statistics. Pure arithmetic; beyond
+/// 2^33 weights an estimate with even shares.
 ///
 /// units    of the model, in the order of their numbers
 template <class Scalar>

@@ -46,7 +46,7 @@ def test_help_is_the_apps_own_and_comes_once():
     done = subprocess.run([os.environ["PARTITA_MPIEXEC"], "-n", "2", APP, "--help"], cwd=ROOT, capture_output=True, text=True,
                           timeout=60)
     assert done.returncode == 0
-    assert done.stdout.startswith("A model trained with replicated weights")
+    assert done.stdout.startswith("A model trained by data parallelism")
     assert done.stdout.count("train.learning_rate") == 1
     assert "kokkos" not in done.stdout.lower()
 
