@@ -117,7 +117,7 @@ class Cases {
       return with(in_place(name, n_, total), planned<AllreducePlan>(how, n_, options));
     };
     const auto add_recursive = [&](Case<S> c) {
-      n_* size <= 16 * 1024 ? add(c, chunk_, doubles) : add(c, chunk_, halves);
+      n_* size <= 16 * 1024 || P_ == 2 ? add(c, chunk_, doubles) : add(c, chunk_, halves);
     };
     const index_t even_chunk = options.chunk(Segments(n_, P_).longest(), size);
     add(allreduce("allreduce mpi", Allreduce::mpi), n_);
