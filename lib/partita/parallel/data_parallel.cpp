@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include <partita/parallel/data_parallel.hpp>
 
+#include <algorithm>
 #include <utility>
 #include <vector>
 
@@ -40,6 +41,7 @@ template <class Scalar>
 StrategyBytes estimate(const DataParallelOptions& options, index_t n, index_t statistics, int ranks,
                        const nn::Division& division, const kernels::OptimizerOptions& rule) {
   using Real = nn::Sum<Scalar>;
+  n = std::min(n, index_t{1} << 52);  // bytes must be countable
   const index_t share = (n + ranks - 1) / ranks, cells = n / kernels::norm_cell_limit;
   const bool small_gradients = options.strategy == Strategy::zero2 || options.strategy == Strategy::zero3;
   const index_t updated = is_sharded(options.strategy) ? share : n;
