@@ -15,9 +15,9 @@ since an earlier end never delays what follows. Nothing that shares gradients by
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import accumulate
-from typing import Sequence
 
 
 @dataclass(frozen=True)
@@ -35,13 +35,15 @@ def fit_link(sizes: Sequence[float], seconds: Sequence[float]) -> Link:
     total = sum(weights)
     size = sum(w * x for w, x in zip(weights, sizes)) / total
     time = sum(w * t for w, t in zip(weights, seconds)) / total
-    beta = (sum(w * (x - size) * (t - time) for w, x, t in zip(weights, sizes, seconds))
-            / sum(w * (x - size) ** 2 for w, x in zip(weights, sizes)))
+    beta = sum(w * (x - size) * (t - time) for w, x, t in zip(weights, sizes, seconds)) / sum(
+        w * (x - size) ** 2 for w, x in zip(weights, sizes)
+    )
     alpha = time - beta * size
     if alpha >= 0:
         return Link(alpha, beta)
-    return Link(0.0, sum(w * x * t for w, x, t in zip(weights, sizes, seconds))
-                / sum(w * x * x for w, x in zip(weights, sizes)))
+    return Link(
+        0.0, sum(w * x * t for w, x, t in zip(weights, sizes, seconds)) / sum(w * x * x for w, x in zip(weights, sizes))
+    )
 
 
 def exchange_end(ready: Sequence[float], sizes: Sequence[float], link: Link) -> float:
