@@ -25,8 +25,8 @@ REQUIREMENTS = ROOT / "scripts" / "partita" / "requirements.txt"
 sys.dont_write_bytecode = True
 sys.path[:0] = [str(ROOT / "tests" / "style"), str(ROOT / "scripts" / "partita")]
 
-from check_tree import INCLUDES, SKIPPED
-from partita.style import CLASS, GREY, INK, RULE, SERIES, SETTINGS
+from check_tree import INCLUDES, SKIPPED  # noqa: E402
+from partita.style import CLASS, GREY, INK, RULE, SERIES, SETTINGS  # noqa: E402
 
 # Shapes and not text, so that a picture looks the same whatever fonts its reader has.
 LOOK = SETTINGS | {"svg.fonttype": "path", "axes.grid": False}
@@ -43,49 +43,21 @@ def canvas(width: float, height: float) -> tuple[Figure, Axes]:
     return figure, axes
 
 
-def box(
-    axes: Axes,
-    x: float,
-    y: float,
-    width: float,
-    height: float,
-    fill: str = PALE,
-    edge: str = GREY,
-) -> None:
+def box(axes: Axes, x: float, y: float, width: float, height: float, fill: str = PALE, edge: str = GREY) -> None:
     """A rectangle with round corners; (x, y) is its lower left corner."""
     style = "round,pad=0,rounding_size=0.6"
-    axes.add_patch(
-        FancyBboxPatch(
-            (x, y),
-            width,
-            height,
-            boxstyle=style,
-            facecolor=fill,
-            edgecolor=edge,
-            linewidth=1,
-        )
-    )
+    axes.add_patch(FancyBboxPatch((x, y), width, height, boxstyle=style, facecolor=fill, edgecolor=edge, linewidth=1))
 
 
-def arrow(
-    axes: Axes, start: tuple[float, float], end: tuple[float, float], colour: str = GREY
-) -> None:
+def arrow(axes: Axes, start: tuple[float, float], end: tuple[float, float], colour: str = GREY) -> None:
     """From start to end."""
     axes.add_patch(FancyArrowPatch(start, end, arrowstyle="-|>", mutation_scale=11, color=colour, linewidth=1.2,
                                    shrinkA=0, shrinkB=0))  # fmt: skip
 
 
-def label(
-    axes: Axes, x: float, y: float, text: str, size: float = 10, **options
-) -> None:
+def label(axes: Axes, x: float, y: float, text: str, size: float = 10, **options) -> None:
     """Text about its middle unless said otherwise."""
-    axes.text(
-        x,
-        y,
-        text,
-        fontsize=size,
-        **({"ha": "center", "va": "center", "color": INK} | options),
-    )
+    axes.text(x, y, text, fontsize=size, **({"ha": "center", "va": "center", "color": INK} | options))
 
 
 # What a module is, and where on its floor it stands: the floor itself follows from what it includes.
@@ -112,9 +84,7 @@ def floor(module: str) -> int:
 def direct(module: str) -> list[str]:
     """What it includes and no other of its includes brings along."""
     below = INCLUDES[module]
-    return [
-        other for other in below if not any(other in INCLUDES[via] for via in below)
-    ]
+    return [other for other in below if not any(other in INCLUDES[via] for via in below)]
 
 
 def floors() -> Figure:
@@ -123,10 +93,7 @@ def floors() -> Figure:
     high, step, wide = 4.6, 8.6, 14.6
     places = {}
     for module, (about, x) in MODULES.items():
-        y, width = (
-            2.5 + step * floor(module),
-            76 if module in ("core", "training") else wide,
-        )
+        y, width = 2.5 + step * floor(module), 76 if module in ("core", "training") else wide
         places[module] = (x, y, width)
         box(axes, x - width / 2, y, width, high)
         label(axes, x, y + 3.1, module, 11, weight="bold")
@@ -166,16 +133,8 @@ def step() -> Figure:
             nonlocal x
             axes.add_patch(FancyBboxPatch((x, y), width, 4.6, boxstyle="square,pad=0", facecolor=CLASS[kind],
                                           edgecolor="white", linewidth=1.2))  # fmt: skip
-            label(
-                axes,
-                x + width / 2,
-                y + 2.3,
-                name,
-                8.4,
-                color="white" if kind != "wait" else INK,
-            )
+            label(axes, x + width / 2, y + 2.3, name, 8.4, color="white" if kind != "wait" else INK)
             x += width
-
         phase("input", other, "input")
         for _ in range(2):
             phase("forward", forward * slow, "compute")
@@ -193,28 +152,13 @@ def step() -> Figure:
     for name, left, right in parts:
         axes.plot([left + 0.3, right - 0.3], [26.6, 26.6], color=GREY, linewidth=1)
         label(axes, (left + right) / 2, 28.2, name, 8 if name == "Dataset" else 8.6)
-    label(
-        axes,
-        (10 + other + ready) / 2,
-        30.6,
-        "Actions, LossHead, Links, GradientSum",
-        8,
-        color=GREY,
-    )
-    for name, at in (
-        ("weights", 10 + other),
-        ("publish", end),
-    ):  # of the exchange, and no time at all today
+    label(axes, (10 + other + ready) / 2, 30.6, "Actions, LossHead, Links, GradientSum", 8, color=GREY)
+    for name, at in (("weights", 10 + other), ("publish", end)):  # of the exchange, and no time at all today
         axes.plot([at, at], [25.6, 29.4], color=GREY, linewidth=1)
         label(axes, at, 30.6, name, 8.6)
     for down in (True, False):
         at = ready + (3.2 if down else 5.8)
-        arrow(
-            axes,
-            (at, 19.9 if down else 17.2),
-            (at, 17.2 if down else 19.9),
-            CLASS["communication"],
-        )
+        arrow(axes, (at, 19.9 if down else 17.2), (at, 17.2 if down else 19.9), CLASS["communication"])
     label(axes, ready + 1.6, 18.5, "gradients are summed", 8, ha="right", color=GREY)
     for index, kind in enumerate(("input", "compute", "wait", "communication")):
         left = 10 + 15.5 * index
@@ -234,16 +178,7 @@ def run() -> Figure:
     for (x, width), head in zip(columns, heads, strict=True):
         box(axes, x, 3.5, width, 22.5)
         label(axes, x + width / 2, 28, head, 11.5, weight="bold")
-    deck = [
-        "[model]",
-        "hidden = [512, 256]",
-        "",
-        "[train]",
-        "epochs = 8",
-        "batch = 256",
-        "",
-        "[parallel]",
-    ]
+    deck = ["[model]", "hidden = [512, 256]", "", "[train]", "epochs = 8", "batch = 256", "", "[parallel]"]
     deck += ['allreduce = "ring"']
     record = {
         "/config": "the resolved deck",
@@ -258,21 +193,10 @@ def run() -> Figure:
     }
     for lines, x in ((deck, 3), (record, 30)):
         for index, line in enumerate(lines):
-            label(
-                axes,
-                x,
-                24 - 2.35 * index,
-                line,
-                9,
-                ha="left",
-                family="DejaVu Sans Mono",
-            )
+            label(axes, x, 24 - 2.35 * index, line, 9, ha="left", family="DejaVu Sans Mono")
     for index, line in enumerate(record.values()):
         label(axes, 41, 24 - 2.35 * index, line, 7.4, ha="left", color=GREY)
-    for left, right, name in (
-        (21.9, 28.1, "mpiexec\nmlp_dp"),
-        (52.9, 59.1, "partita\nplot"),
-    ):
+    for left, right, name in ((21.9, 28.1, "mpiexec\nmlp_dp"), (52.9, 59.1, "partita\nplot")):
         arrow(axes, (left, 14.5), (right, 14.5))
         label(axes, (left + right) / 2, 17.4, name, 8.6)
     # A sketch of a speed-up, not a measurement.
@@ -289,38 +213,21 @@ def run() -> Figure:
 
 def main() -> int:
     """Draw, or compare."""
-    check, png = (
-        "--check" in sys.argv,
-        sys.argv[sys.argv.index("--png") + 1] if "--png" in sys.argv else None,
-    )
-    pinned = re.search(
-        r"^matplotlib==(.*)$", REQUIREMENTS.read_text(encoding="utf-8"), re.MULTILINE
-    )[1]
+    check, png = "--check" in sys.argv, sys.argv[sys.argv.index("--png") + 1] if "--png" in sys.argv else None
+    pinned = re.search(r"^matplotlib==(.*)$", REQUIREMENTS.read_text(encoding="utf-8"), re.MULTILINE)[1]
     if check and mpl.__version__ != pinned:
-        print(
-            f"skipped: needs matplotlib {pinned}, whose lines the stored pictures are, found: {mpl.__version__}"
-        )
+        print(f"skipped: needs matplotlib {pinned}, whose lines the stored pictures are, found: {mpl.__version__}")
         return SKIPPED
-    wrong = (
-        []
-        if set(MODULES) == set(INCLUDES)
-        else ["MODULES and INCLUDES do not name the same modules"]
-    )
+    wrong = [] if set(MODULES) == set(INCLUDES) else ["MODULES and INCLUDES do not name the same modules"]
     with mpl.rc_context(LOOK), tempfile.TemporaryDirectory() as scratch:
         for draw in (floors, step, run):
             figure, stored = draw(), HERE / f"{draw.__name__}.svg"
             made = Path(scratch) / stored.name if check else stored
-            figure.savefig(
-                made, metadata={"Date": None, "Creator": "scripts/figures/draw.py"}
-            )
+            figure.savefig(made, metadata={"Date": None, "Creator": "scripts/figures/draw.py"})
             if png:
                 figure.savefig(Path(png) / f"{draw.__name__}.png", dpi=100)
-            if check and not (
-                stored.exists() and made.read_bytes() == stored.read_bytes()
-            ):
-                wrong.append(
-                    f"{stored.name} is not what this draws: run build/venv/bin/python scripts/figures/draw.py"
-                )
+            if check and not (stored.exists() and made.read_bytes() == stored.read_bytes()):
+                wrong.append(f"{stored.name} is not what this draws: run build/venv/bin/python scripts/figures/draw.py")
     print("\n".join(wrong) or "the pictures are drawn")
     return 1 if wrong else 0
 

@@ -46,35 +46,18 @@ def torch_step(name: str):
         def __init__(self, C: int, H: int):
             super().__init__()
             self.H = H
-            self.norm1, self.qkv, self.proj = (
-                nn.LayerNorm(C),
-                nn.Linear(C, 3 * C),
-                nn.Linear(C, C),
-            )
-            self.norm2, self.up, self.down = (
-                nn.LayerNorm(C),
-                nn.Linear(C, 4 * C),
-                nn.Linear(4 * C, C),
-            )
+            self.norm1, self.qkv, self.proj = nn.LayerNorm(C), nn.Linear(C, 3 * C), nn.Linear(C, C)
+            self.norm2, self.up, self.down = nn.LayerNorm(C), nn.Linear(C, 4 * C), nn.Linear(4 * C, C)
 
         def forward(self, x):
             B, T, C = x.shape
-            q, k, v = (
-                t.view(B, T, self.H, -1).transpose(1, 2)
-                for t in self.qkv(self.norm1(x)).split(C, dim=2)
-            )
-            y = (
-                F.scaled_dot_product_attention(q, k, v, is_causal=True)
-                .transpose(1, 2)
-                .reshape(B, T, C)
-            )
+            q, k, v = (t.view(B, T, self.H, -1).transpose(1, 2) for t in self.qkv(self.norm1(x)).split(C, dim=2))
+            y = F.scaled_dot_product_attention(q, k, v, is_causal=True).transpose(1, 2).reshape(B, T, C)
             x = x + self.proj(y)
             return x + self.down(F.gelu(self.up(self.norm2(x)), approximate="tanh"))
 
     class Gpt(nn.Module):
-        def __init__(
-            self, V: int = 256, T: int = 256, C: int = 256, H: int = 4, blocks: int = 4
-        ):
+        def __init__(self, V: int = 256, T: int = 256, C: int = 256, H: int = 4, blocks: int = 4):
             super().__init__()
             self.token, self.position = nn.Embedding(V, C), nn.Embedding(T, C)
             self.blocks = nn.Sequential(*(Block(C, H) for _ in range(blocks)))
@@ -82,47 +65,25 @@ def torch_step(name: str):
             self.register_buffer("places", torch.arange(T))
 
         def forward(self, tokens):
-            return self.head(
-                self.norm(self.blocks(self.token(tokens) + self.position(self.places)))
-            )
+            return self.head(self.norm(self.blocks(self.token(tokens) + self.position(self.places))))
 
     def conv(inputs: int, outputs: int, kernel: int, stride: int) -> nn.Sequential:
-        return nn.Sequential(
-            nn.Conv2d(inputs, outputs, kernel, stride, kernel // 2, bias=False),
-            nn.BatchNorm2d(outputs),
-        )
+        return nn.Sequential(nn.Conv2d(inputs, outputs, kernel, stride, kernel // 2, bias=False), nn.BatchNorm2d(outputs))
 
     class BasicBlock(nn.Module):
         def __init__(self, inputs: int, outputs: int, stride: int):
             super().__init__()
-            self.first, self.second = (
-                conv(inputs, outputs, 3, stride),
-                conv(outputs, outputs, 3, 1),
-            )
-            self.shortcut = (
-                conv(inputs, outputs, 1, stride)
-                if stride != 1 or inputs != outputs
-                else nn.Identity()
-            )
+            self.first, self.second = conv(inputs, outputs, 3, stride), conv(outputs, outputs, 3, 1)
+            self.shortcut = conv(inputs, outputs, 1, stride) if stride != 1 or inputs != outputs else nn.Identity()
 
         def forward(self, x):
-            return F.relu(
-                self.shortcut(x) + self.second(F.relu(self.first(x), inplace=True)),
-                inplace=True,
-            )
+            return F.relu(self.shortcut(x) + self.second(F.relu(self.first(x), inplace=True)), inplace=True)
 
     class Cnn(nn.Module):
         def __init__(self):
             super().__init__()
             self.stem = nn.Sequential(conv(1, 16, 3, 1), nn.ReLU(inplace=True))
-            shapes = [
-                (16, 16, 1),
-                (16, 16, 1),
-                (16, 32, 2),
-                (32, 32, 1),
-                (32, 64, 2),
-                (64, 64, 1),
-            ]
+            shapes = [(16, 16, 1), (16, 16, 1), (16, 32, 2), (32, 32, 1), (32, 64, 2), (64, 64, 1)]
             self.blocks = nn.Sequential(*(BasicBlock(*shape) for shape in shapes))
             self.linear = nn.Linear(64, 10)
 
@@ -130,13 +91,7 @@ def torch_step(name: str):
             return self.linear(self.blocks(self.stem(x)).mean(dim=(2, 3)))
 
     if name == "mlp":
-        model = nn.Sequential(
-            nn.Linear(784, 2048),
-            nn.ReLU(),
-            nn.Linear(2048, 2048),
-            nn.ReLU(),
-            nn.Linear(2048, 10),
-        )
+        model = nn.Sequential(nn.Linear(784, 2048), nn.ReLU(), nn.Linear(2048, 2048), nn.ReLU(), nn.Linear(2048, 10))
         x, label = torch.randn(256, 784), torch.randint(0, 10, (256,))
         optimizer = torch.optim.Adam(model.parameters(), lr=3e-4, fused=True)
     elif name == "gpt":
@@ -176,53 +131,26 @@ def environment(threads: int) -> dict[str, str]:
 
 
 def time_torch(name: str, threads: int) -> float:
-    worker = subprocess.run(
-        [sys.executable, __file__, "--worker", name, str(threads)],
-        check=True,
-        text=True,
-        capture_output=True,
-        env=environment(threads),
-    )
+    worker = subprocess.run([sys.executable, __file__, "--worker", name, str(threads)], check=True, text=True,
+                            capture_output=True, env=environment(threads))
     return float(worker.stdout)
 
 
 def time_partita(app: Path, name: str, threads: int) -> float:
     with tempfile.TemporaryDirectory() as folder:
         out = Path(folder) / "out.json"
-        subprocess.run(
-            [
-                str(app),
-                f"--benchmark_filter=^model/{name}/",
-                f"--benchmark_out={out}",
-                "--benchmark_min_time=0.001",
-                f"--benchmark_repetitions={STEPS}",
-                "--output",
-                str(Path(folder) / "x.h5"),
-            ],
-            cwd=ROOT,
-            check=True,
-            stdout=subprocess.DEVNULL,
-            env=environment(threads),
-        )
+        subprocess.run([str(app), f"--benchmark_filter=^model/{name}/", f"--benchmark_out={out}", "--benchmark_min_time=0.001",
+                        f"--benchmark_repetitions={STEPS}", "--output", str(Path(folder) / "x.h5")],
+                       cwd=ROOT, check=True, stdout=subprocess.DEVNULL, env=environment(threads))
         report = json.loads(out.read_text())
     scale = {"ns": 1e-9, "us": 1e-6, "ms": 1e-3, "s": 1.0}
-    times = [
-        b["real_time"] * scale[b["time_unit"]]
-        for b in report["benchmarks"]
-        if b["run_type"] == "iteration"
-    ]
+    times = [b["real_time"] * scale[b["time_unit"]] for b in report["benchmarks"] if b["run_type"] == "iteration"]
     return statistics.median(times)
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument(
-        "--app",
-        type=Path,
-        default=ROOT / "build/release/apps/kernel_bench/kernel_bench",
-    )
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--app", type=Path, default=ROOT / "build/release/apps/kernel_bench/kernel_bench")
     parser.add_argument("--rounds", type=int, default=7)
     parser.add_argument("--models", nargs="+", choices=MODELS, default=MODELS)
     parser.add_argument("--threads", type=int, nargs="+", default=[1, 2])
@@ -233,18 +161,12 @@ def main() -> None:
         return
     import torch
 
-    print(
-        f"PyTorch {torch.__version__}; median of rounds and range; ratio = PyTorch / Partita"
-    )
+    print(f"PyTorch {torch.__version__}; median of rounds and range; ratio = PyTorch / Partita")
     app = args.app.resolve()
     for name in args.models:
         for threads in args.threads:
-            compare(
-                f"{name}, {threads} thread{'s' if threads > 1 else ''}",
-                args.rounds,
-                lambda: time_partita(app, name, threads),
-                lambda: time_torch(name, threads),
-            )
+            compare(f"{name}, {threads} thread{'s' if threads > 1 else ''}", args.rounds,
+                    lambda: time_partita(app, name, threads), lambda: time_torch(name, threads))
 
 
 if __name__ == "__main__":

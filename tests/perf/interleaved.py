@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import random
 import statistics
-from collections.abc import Callable
+from typing import Callable
 
 
 def summary(values: list[float], scale: float = 1, digits: int = 1) -> str:
@@ -13,20 +13,15 @@ def summary(values: list[float], scale: float = 1, digits: int = 1) -> str:
     return f"{middle:.{digits}f} [{low:.{digits}f}, {high:.{digits}f}]"
 
 
-def compare(
-    name: str, rounds: int, ours: Callable[[], float], theirs: Callable[[], float]
-) -> None:
+def compare(name: str, rounds: int, ours: Callable[[], float], theirs: Callable[[], float]) -> None:
     """Both give seconds. Prints median and range of the rounds, and of the ratios round by round."""
     partita, torch = [], []
     for turn in range(rounds):
-        for mine in (True, False) if turn % 2 == 0 else (False, True):
+        for mine in ((True, False) if turn % 2 == 0 else (False, True)):
             (partita if mine else torch).append((ours if mine else theirs)())
     ratios = [b / a for a, b in zip(partita, torch)]
-    print(
-        f"{name:<34} Partita {summary(partita, 1e3)} ms   PyTorch {summary(torch, 1e3)} ms   "
-        f"ratio {summary(ratios, digits=2)}   ({rounds} rounds)",
-        flush=True,
-    )
+    print(f"{name:<34} Partita {summary(partita, 1e3)} ms   PyTorch {summary(torch, 1e3)} ms   "
+          f"ratio {summary(ratios, digits=2)}   ({rounds} rounds)", flush=True)
 
 
 def in_turn(rounds: int, ways: dict[str, Callable[[], object]]) -> dict[str, list]:

@@ -46,12 +46,9 @@ class TwoHosts:
         self.names = [f"partita{os.getpid()}{side}" for side in "ab"]
         self.rate, self.burst = rate, burst
         self.folder = tempfile.TemporaryDirectory(prefix="partita_two_hosts_")
-        self.launcher, self.shim = (
-            Path(self.folder.name) / "launch",
-            Path(self.folder.name) / "keep_connected.so",
-        )
+        self.launcher, self.shim = Path(self.folder.name) / "launch", Path(self.folder.name) / "keep_connected.so"
 
-    def __enter__(self) -> TwoHosts:
+    def __enter__(self) -> "TwoHosts":
         signal.signal(signal.SIGTERM, lambda *_: exit(143))  # so that __exit__ comes
         try:
             self._up()
@@ -62,159 +59,59 @@ class TwoHosts:
 
     def _up(self) -> None:
         hosts = Path(self.folder.name) / "hosts"
-        hosts.write_text(
-            "127.0.0.1 localhost\n"
-            + "".join(f"{a} {n}\n" for a, n in zip(ADDRESSES, self.names))
-        )
+        hosts.write_text("127.0.0.1 localhost\n" + "".join(f"{a} {n}\n" for a, n in zip(ADDRESSES, self.names)))
         self.launcher.write_text(LAUNCHER.format(hosts=hosts))
         self.launcher.chmod(0o755)
-        run(
-            "cc",
-            "-shared",
-            "-fPIC",
-            "-o",
-            str(self.shim),
-            str(Path(__file__).with_name("keep_connected.c")),
-        )
+        run("cc", "-shared", "-fPIC", "-o", str(self.shim), str(Path(__file__).with_name("keep_connected.c")))
         for name in self.names:
             run("ip", "netns", "add", name)
             run("ip", "-n", name, "link", "set", "lo", "up")
         here, there = self.names
-        run(
-            "ip",
-            "-n",
-            here,
-            "link",
-            "add",
-            "eth0",
-            "type",
-            "veth",
-            "peer",
-            "name",
-            "eth0",
-            "netns",
-            there,
-        )
+        run("ip", "-n", here, "link", "add", "eth0", "type", "veth", "peer", "name", "eth0", "netns", there)
         for name, address in zip(self.names, ADDRESSES):
             run("ip", "-n", name, "address", "add", f"{address}/24", "dev", "eth0")
             run("ip", "-n", name, "link", "set", "eth0", "up")
-            run(
-                "tc",
-                "-n",
-                name,
-                "qdisc",
-                "add",
-                "dev",
-                "eth0",
-                "root",
-                "tbf",
-                "rate",
-                self.rate,
-                "burst",
-                self.burst,
-                "latency",
-                "20ms",
-            )
+            run("tc", "-n", name, "qdisc", "add", "dev", "eth0", "root", "tbf", "rate", self.rate, "burst", self.burst,
+                "latency", "20ms")
         for name in self.names:
             for key, value in SYSCTL.items():
-                run(
-                    "ip",
-                    "netns",
-                    "exec",
-                    name,
-                    "sysctl",
-                    "-q",
-                    "-w",
-                    f"net.ipv4.{key}={value}",
-                )
+                run("ip", "netns", "exec", name, "sysctl", "-q", "-w", f"net.ipv4.{key}={value}")
             self._await_carrier(name)
 
     def _await_carrier(self, name: str) -> None:
         for _ in range(100):
-            if (
-                run(
-                    "ip", "netns", "exec", name, "cat", "/sys/class/net/eth0/operstate"
-                ).strip()
-                == "up"
-            ):
+            if run("ip", "netns", "exec", name, "cat", "/sys/class/net/eth0/operstate").strip() == "up":
                 return
             time.sleep(0.1)
         raise SystemExit(f"error: eth0 of {name} does not come up")
 
     def __exit__(self, *_) -> None:
         for name in self.names:  # the link goes with its ends
-            subprocess.run(
-                ["ip", "netns", "delete", name], stderr=subprocess.DEVNULL, check=False
-            )
+            subprocess.run(["ip", "netns", "delete", name], stderr=subprocess.DEVNULL, check=False)
         self.folder.cleanup()
 
     def mpiexec(self, *command: str, **environment: str) -> str:
         """Two ranks, one a host, each on a core of its own. Returns what they print."""
-        there = (
-            os.environ
-            | {"UCX_TLS": "tcp,self", "UCX_NET_DEVICES": "eth0"}
-            | environment
-        )
+        there = os.environ | {"UCX_TLS": "tcp,self", "UCX_NET_DEVICES": "eth0"} | environment
         command = ("env", f"LD_PRELOAD={self.shim}", *command)
-        start = [
-            str(self.launcher),
-            self.names[0],
-            "exec "
-            + quoted(
-                "mpiexec",
-                "-launcher",
-                "ssh",
-                "-launcher-exec",
-                str(self.launcher),
-                "-iface",
-                "eth0",
-                "-hosts",
-                ",".join(self.names),
-                "-ppn",
-                "1",
-                "-n",
-                "2",
-                "sh",
-                "-c",
-                PIN,
-                "rank",
-                *command,
-            ),
-        ]
-        with subprocess.Popen(
-            start,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            env=there,
-            start_new_session=True,
-        ) as job:
+        start = [str(self.launcher), self.names[0], "exec " + quoted(
+            "mpiexec", "-launcher", "ssh", "-launcher-exec", str(self.launcher), "-iface", "eth0", "-hosts",
+            ",".join(self.names), "-ppn", "1", "-n", "2", "sh", "-c", PIN, "rank", *command)]
+        with subprocess.Popen(start, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=there,
+                              start_new_session=True) as job:
             try:
                 output, _ = job.communicate(timeout=600)
             except BaseException:
                 os.killpg(job.pid, signal.SIGTERM)  # mpiexec ends its ranks
                 raise
         if job.returncode:
-            raise SystemExit(
-                f"error: {command[0]} ended with {job.returncode}\n{output}"
-            )
+            raise SystemExit(f"error: {command[0]} ended with {job.returncode}\n{output}")
         return output
 
     def sent_bytes(self) -> list[int]:
         """What each host has put on the link, with headers."""
-        return [
-            int(
-                run(
-                    "ip",
-                    "netns",
-                    "exec",
-                    name,
-                    "cat",
-                    "/sys/class/net/eth0/statistics/tx_bytes",
-                )
-            )
-            for name in self.names
-        ]
+        return [int(run("ip", "netns", "exec", name, "cat", "/sys/class/net/eth0/statistics/tx_bytes"))
+                for name in self.names]
 
 
 def quoted(*words: str) -> str:

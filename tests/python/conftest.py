@@ -122,11 +122,7 @@ class Checkout:
     def calls(self) -> list[list[str]]:
         """What the app was called with: point, ranks, threads, binding."""
         path = self.root / "calls.txt"
-        return (
-            [line.split() for line in path.read_text().splitlines()]
-            if path.exists()
-            else []
-        )
+        return [line.split() for line in path.read_text().splitlines()] if path.exists() else []
 
     def validations(self) -> list[str]:
         """What the app was asked to validate: ranks and overrides."""
@@ -147,9 +143,7 @@ class Checkout:
         found = []
         for process in Path("/proc").glob("[0-9]*"):
             with contextlib.suppress(OSError):
-                if (process / "cwd").readlink() == self.root and alive(
-                    int(process.name)
-                ):
+                if (process / "cwd").readlink() == self.root and alive(int(process.name)):
                     found.append((process / "cmdline").read_text().replace("\0", " "))
         return found
 
@@ -157,9 +151,7 @@ class Checkout:
 def alive(pid: int) -> bool:
     """Whether a process is there and no zombie."""
     try:
-        return (
-            Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
-        )
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
     except OSError:
         return False
 

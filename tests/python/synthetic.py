@@ -40,9 +40,7 @@ class Synthetic:
     flop_per_step: float = 0.0
     written: int | None = None
     loss: Callable[[int], float] = lambda step: 2.3 / (1 + 0.1 * step)
-    grad_norm: Callable[[int], float] | None = lambda step: (
-        1.0 / (1 + step)
-    )  # None: a record of schema_version 1.
+    grad_norm: Callable[[int], float] | None = lambda step: 1.0 / (1 + step)  # None: a record of schema_version 1.
     events: int | None = None  # Rows of /events.
     accuracy: Sequence[float] = (0.5, 0.8)
     shares: Sequence[float] = SHARES
@@ -105,9 +103,7 @@ class Synthetic:
             _scale(f, "step", np.arange(self.steps))
             _scale(f, "rank", np.arange(self.ranks))
             _scale(f, "phase", [name for name, _ in self.phases])
-            f["steps_written"] = np.int64(
-                self.steps if self.written is None else self.written
-            )
+            f["steps_written"] = np.int64(self.steps if self.written is None else self.written)
             self._steps(f)
             self._tables(f)
         return path
@@ -118,24 +114,14 @@ class Synthetic:
         start = (1_000_000_000 * np.arange(self.steps))[:, None] + rank
         group = f.create_group("steps")
         group["start_ns"] = start.astype(np.int64)
-        group["end_ns"] = (
-            start + np.round(elapsed * 1e9).astype(np.int64)[:, None]
-        ).astype(np.int64)
+        group["end_ns"] = (start + np.round(elapsed * 1e9).astype(np.int64)[:, None]).astype(np.int64)
         share = np.array(self.shares)
         if self.ranks == 1:  # Nothing to send, nobody to wait for.
-            share = np.where(
-                np.isin([c for _, c in self.phases], ["communication", "wait"]),
-                0.0,
-                share,
-            )
-        group["phase_s"] = np.broadcast_to(
-            elapsed[:, None, None] * share, (self.steps, self.ranks, len(self.phases))
-        )
+            share = np.where(np.isin([c for _, c in self.phases], ["communication", "wait"]), 0.0, share)
+        group["phase_s"] = np.broadcast_to(elapsed[:, None, None] * share, (self.steps, self.ranks, len(self.phases)))
         group["loss"] = np.array([self.loss(step) for step in range(self.steps)])
         if self.grad_norm is not None:
-            group["grad_norm"] = np.array(
-                [self.grad_norm(step) for step in range(self.steps)]
-            )
+            group["grad_norm"] = np.array([self.grad_norm(step) for step in range(self.steps)])
         group["samples"] = np.full(self.steps, self.batch, np.int64)
         group["warmup"] = (np.arange(self.steps) < self.warmup).astype(np.int8)
         group["flushed"] = (np.arange(self.steps) == self.warmup).astype(np.int8)
@@ -160,17 +146,8 @@ class Synthetic:
         f["events"].attrs.update({"first_step": 2, "last_step": 4})
 
     def _tables(self, f: h5py.File) -> None:
-        counted = np.array(
-            [self.step_s(step) for step in range(self.warmup + 1, self.steps)]
-        )
-        _columns(
-            f,
-            "calibration",
-            quantity=["triad_byte_per_s"],
-            value=[1e10],
-            unit=["byte/s"],
-            description=["triad"],
-        )
+        counted = np.array([self.step_s(step) for step in range(self.warmup + 1, self.steps)])
+        _columns(f, "calibration", quantity=["triad_byte_per_s"], value=[1e10], unit=["byte/s"], description=["triad"])
         _columns(
             f,
             "ranks",
@@ -201,8 +178,7 @@ class Synthetic:
                 f,
                 "strategy",
                 **{
-                    name: np.round(size * share).astype(np.int64)
-                    for name, size in zip(names, self.memory, strict=True)
+                    name: np.round(size * share).astype(np.int64) for name, size in zip(names, self.memory, strict=True)
                 },
                 exposed_s=np.full(self.ranks, self.overlap_s[0]),
                 hidden_s=np.full(self.ranks, self.overlap_s[1]),

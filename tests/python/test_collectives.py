@@ -9,6 +9,7 @@ import h5py
 import numpy as np
 import pytest
 from matplotlib.axes import Axes
+
 from partita.collectives import collectives_pictures
 from partita.record import read_record
 from synthetic import Synthetic
@@ -18,9 +19,7 @@ SIZES = [8, 64, 512, 4096, 32768]
 ALPHA, BETA = np.array([2e-6, 1e-6]), np.array([1e-9, 0.5e-9])
 
 
-def bench_record(
-    path: Path, operations: tuple[str, ...] = ("allreduce", "halo"), fits: bool = True
-) -> Path:
+def bench_record(path: Path, operations: tuple[str, ...] = ("allreduce", "halo"), fits: bool = True) -> Path:
     """As comm_bench writes it: times on a line, but for the first size."""
     Synthetic(ranks=2, app="comm_bench").write(path)
     median = ALPHA + BETA * np.array(SIZES)[:, None]
@@ -31,11 +30,7 @@ def bench_record(
         for operation in operations:
             group = file.create_group(operation)
             group["byte"], group["algorithm"] = SIZES, ["mpi", "ring"]
-            group["median_s"], group["ci_low_s"], group["ci_high_s"] = (
-                median,
-                0.9 * median,
-                1.25 * median,
-            )
+            group["median_s"], group["ci_low_s"], group["ci_high_s"] = median, 0.9 * median, 1.25 * median
             group["busbw_byte_per_s"] = np.array(SIZES)[:, None] / median
             if fits:
                 group["alpha_s"], group["beta_s_per_byte"] = ALPHA, BETA
@@ -43,16 +38,10 @@ def bench_record(
 
 
 def lines(axes: Axes, label: str) -> list[tuple[np.ndarray, np.ndarray]]:
-    return [
-        (line.get_xdata(), line.get_ydata())
-        for line in axes.lines
-        if line.get_label() == "_" + label
-    ]
+    return [(line.get_xdata(), line.get_ydata()) for line in axes.lines if line.get_label() == "_" + label]
 
 
-def test_a_panel_for_each_operation_a_line_for_each_algorithm_fits_dashed(
-    tmp_path: Path,
-) -> None:
+def test_a_panel_for_each_operation_a_line_for_each_algorithm_fits_dashed(tmp_path: Path) -> None:
     time, bandwidth = collectives_pictures(read_record(bench_record(tmp_path / "a.h5")))
     assert (time.name, bandwidth.name) == ("time", "bandwidth")
     assert [a.get_title(loc="left") for a in time.figure.axes] == ["all-reduce", "halo"]
@@ -71,9 +60,7 @@ def test_a_panel_for_each_operation_a_line_for_each_algorithm_fits_dashed(
 
 
 def test_without_fits_nothing_is_dashed(tmp_path: Path) -> None:
-    time, _ = collectives_pictures(
-        read_record(bench_record(tmp_path / "a.h5", ("allreduce",), fits=False))
-    )
+    time, _ = collectives_pictures(read_record(bench_record(tmp_path / "a.h5", ("allreduce",), fits=False)))
     assert not lines(time.figure.axes[0], "fit")
     assert "dashed" not in "".join(text.get_text() for text in time.figure.texts)
 
@@ -85,26 +72,15 @@ def test_plot_writes_pictures_and_numbers(tmp_path: Path, partita: Command) -> N
     with (tmp_path / "figures" / "net_time.csv").open(encoding="utf-8") as stream:
         rows = list(csv.DictReader(stream))
     assert len(rows) == 2 * len(SIZES) * 2
-    last = next(
-        r
-        for r in rows
-        if r["operation"] == "halo"
-        and r["algorithm"] == "ring"
-        and r["byte"] == "32768"
-    )
+    last = next(r for r in rows if r["operation"] == "halo" and r["algorithm"] == "ring" and r["byte"] == "32768")
     assert float(last["fit_s"]) == pytest.approx(float(last["median_s"]), rel=1e-6)
     assert last["overlap_of_possible"] == ""
 
 
-def test_a_table_of_another_shape_is_one_error(
-    tmp_path: Path, partita: Command
-) -> None:
+def test_a_table_of_another_shape_is_one_error(tmp_path: Path, partita: Command) -> None:
     path = bench_record(tmp_path / "a.h5")
     with h5py.File(path, "r+") as file:
         del file["halo/median_s"]
         file["halo/median_s"] = np.ones(3)
     code, _, err = partita("show", path)
-    assert (
-        code == 2
-        and "/halo/median_s has not one value for each byte and algorithm" in err
-    )
+    assert code == 2 and "/halo/median_s has not one value for each byte and algorithm" in err

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import h5py
 import pytest
+
 from conftest import Checkout, alive
 from partita import family, launch
 
@@ -18,19 +19,13 @@ def records(folder: Path) -> dict[str, Path]:
     return {path.stem.rpartition("_")[0]: path for path in sorted(folder.glob("*.h5"))}
 
 
-def test_runs_every_point_once_in_the_seeded_order(
-    checkout: Checkout, partita: Command
-) -> None:
+def test_runs_every_point_once_in_the_seeded_order(checkout: Checkout, partita: Command) -> None:
     code, out, err = partita("run", checkout.study())
     assert (code, err) == (0, "")
     calls = checkout.calls()
-    assert sorted(c[0] for c in calls) == sorted(
-        f"{n}-r{r}" for r in "12" for n in ("np1-mpi", "np2-mpi", "np2-ring")
-    )
+    assert sorted(c[0] for c in calls) == sorted(f"{n}-r{r}" for r in "12" for n in ("np1-mpi", "np2-mpi", "np2-ring"))
     assert [c[0][-1] for c in calls] == list("111222")
-    assert all(
-        c[1] == c[0][2] and c[2:] == ["1", "false"] for c in calls
-    )  # Ranks, OMP_NUM_THREADS, OMP_PROC_BIND.
+    assert all(c[1] == c[0][2] and c[2:] == ["1", "false"] for c in calls)  # Ranks, OMP_NUM_THREADS, OMP_PROC_BIND.
     assert "6 points run, in" in out and str(checkout.runs) in out
     found = records(checkout.runs)
     assert sorted(found) == sorted(c[0] for c in calls)
@@ -42,18 +37,14 @@ def test_runs_every_point_once_in_the_seeded_order(
     assert (checkout.runs / "study.toml").read_text() == checkout.study().read_text()
 
 
-def test_second_run_skips_what_is_finished(
-    checkout: Checkout, partita: Command
-) -> None:
+def test_second_run_skips_what_is_finished(checkout: Checkout, partita: Command) -> None:
     partita("run", checkout.study())
     code, out, _ = partita("run", checkout.study())
     assert code == 0 and len(checkout.calls()) == 6
     assert "6 finished, 0 to run" in out and "6 finished before" in out
 
 
-def test_missing_incomplete_and_damaged_records_run_again(
-    checkout: Checkout, partita: Command
-) -> None:
+def test_missing_incomplete_and_damaged_records_run_again(checkout: Checkout, partita: Command) -> None:
     partita("run", checkout.study())
     found = records(checkout.runs)
     found["np1-mpi-r1"].unlink()
@@ -62,30 +53,19 @@ def test_missing_incomplete_and_damaged_records_run_again(
     found["np2-ring-r2"].write_bytes(found["np2-ring-r2"].read_bytes()[:3000])
     code, _, _ = partita("run", checkout.study())
     assert code == 0
-    assert sorted(c[0] for c in checkout.calls()[6:]) == [
-        "np1-mpi-r1",
-        "np2-mpi-r1",
-        "np2-ring-r2",
-    ]
+    assert sorted(c[0] for c in checkout.calls()[6:]) == ["np1-mpi-r1", "np2-mpi-r1", "np2-ring-r2"]
 
 
-def test_another_binary_runs_again_and_sets_old_records_aside(
-    checkout: Checkout, partita: Command
-) -> None:
+def test_another_binary_runs_again_and_sets_old_records_aside(checkout: Checkout, partita: Command) -> None:
     partita("run", checkout.study())
     app = checkout.root / "build" / "release" / "apps" / "mlp_dp" / "mlp_dp"
     app.write_text(app.read_text() + "# another build\n")
     code, out, _ = partita("run", checkout.study())
     assert code == 0 and len(checkout.calls()) == 12 and "moved 6 records" in out
-    assert (
-        len(records(checkout.runs)) == 6
-        and len(records(checkout.runs / "superseded")) == 6
-    )
+    assert len(records(checkout.runs)) == 6 and len(records(checkout.runs / "superseded")) == 6
 
 
-def test_records_of_others_stay_where_they_are(
-    checkout: Checkout, partita: Command, tmp_path: Path
-) -> None:
+def test_records_of_others_stay_where_they_are(checkout: Checkout, partita: Command, tmp_path: Path) -> None:
     from synthetic import Synthetic
 
     checkout.runs.mkdir(parents=True)
@@ -94,23 +74,16 @@ def test_records_of_others_stay_where_they_are(
     assert other.exists()
 
 
-def test_failing_points_are_reported_and_the_study_goes_on(
-    checkout: Checkout, partita: Command
-) -> None:
+def test_failing_points_are_reported_and_the_study_goes_on(checkout: Checkout, partita: Command) -> None:
     study = checkout.study(("train.steps = 12", 'fake.do = "fail_at_2"'))
     code, out, err = partita("run", study)
     assert code == 1 and err == ""
-    assert len(checkout.calls()) == 6 and sorted(records(checkout.runs)) == [
-        "np1-mpi-r1",
-        "np1-mpi-r2",
-    ]
+    assert len(checkout.calls()) == 6 and sorted(records(checkout.runs)) == ["np1-mpi-r1", "np1-mpi-r2"]
     assert out.count("FAILED np2-") == 4 and "exit code 2 (usage or deck)" in out
     assert "    | error: the fake app was told to fail" in out
     assert "2 points run, 4 FAILED: " in out
     partita("run", study)
-    assert (
-        len(checkout.calls()) == 10
-    )  # What failed is tried again, what is finished is not.
+    assert len(checkout.calls()) == 10  # What failed is tried again, what is finished is not.
 
 
 @pytest.mark.parametrize(
@@ -121,20 +94,13 @@ def test_failing_points_are_reported_and_the_study_goes_on(
         ("wrong", "exit code 3 (a check of results failed)"),
     ],
 )
-def test_runs_without_a_good_record_fail(
-    checkout: Checkout, partita: Command, do: str, reason: str
-) -> None:
+def test_runs_without_a_good_record_fail(checkout: Checkout, partita: Command, do: str, reason: str) -> None:
     code, out, _ = partita(
-        "run",
-        checkout.study(
-            ("train.steps = 12", f'fake.do = "{do}"'), ("repeats = 2", "repeats = 1")
-        ),
+        "run", checkout.study(("train.steps = 12", f'fake.do = "{do}"'), ("repeats = 2", "repeats = 1"))
     )
     assert code == 1 and out.count(reason) == 3
     assert not records(checkout.runs)
-    assert len(list(checkout.runs.glob("*.h5.failed"))) == (
-        0 if do == "no_record" else 3
-    )
+    assert len(list(checkout.runs.glob("*.h5.failed"))) == (0 if do == "no_record" else 3)
 
 
 def test_time_out_ends_launcher_and_ranks(
@@ -154,20 +120,11 @@ def test_time_out_ends_launcher_and_ranks(
     assert time.monotonic() - start < 60
 
 
-def test_a_rank_that_ignores_sigterm_is_killed(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_rank_that_ignores_sigterm_is_killed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(family, "GRACE_S", 0.5)
     script = "trap '' TERM; (trap '' TERM; exec setsid sh -c \"trap '' TERM; echo \\$\\$ > pid; sleep 60\") & wait"
     with family.guarded() as token:
-        ended = launch.run(
-            ["sh", "-c", script],
-            tmp_path / "log",
-            tmp_path,
-            {"PATH": "/usr/bin:/bin"},
-            1.0,
-            token,
-        )
+        ended = launch.run(["sh", "-c", script], tmp_path / "log", tmp_path, {"PATH": "/usr/bin:/bin"}, 1.0, token)
     assert ended.timed_out
     assert not alive(int((tmp_path / "pid").read_text()))
 
@@ -182,9 +139,7 @@ def test_points_beyond_the_cores_run_but_are_flagged(
     assert out.count("(oversubscribed: 2 threads on 1 cores)") == 2
 
 
-def test_threads_and_weak_batch_reach_the_app(
-    checkout: Checkout, partita: Command
-) -> None:
+def test_threads_and_weak_batch_reach_the_app(checkout: Checkout, partita: Command) -> None:
     study = checkout.study(
         ("threads = 1", "threads = 3"),
         ("repeats = 2", "repeats = 1"),
@@ -204,83 +159,42 @@ def test_one_run_at_a_time_in_a_folder(checkout: Checkout, partita: Command) -> 
     with (checkout.runs / ".lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         code, _, err = partita("run", checkout.study())
-    assert (
-        code == 2
-        and "another `partita run` is at work here" in err
-        and not checkout.calls()
-    )
+    assert code == 2 and "another `partita run` is at work here" in err and not checkout.calls()
 
 
-def test_output_and_build_options(
-    checkout: Checkout, partita: Command, tmp_path: Path
-) -> None:
+def test_output_and_build_options(checkout: Checkout, partita: Command, tmp_path: Path) -> None:
     (checkout.root / "build" / "release").rename(checkout.root / "elsewhere")
     code, _, err = partita("run", checkout.study())
     assert code == 4 and "app: no binary" in err and "or --build" in err
-    code, _, _ = partita(
-        "run",
-        checkout.study(),
-        "--build",
-        checkout.root / "elsewhere",
-        "--output",
-        tmp_path / "here",
-    )
-    assert (
-        code == 0
-        and len(records(tmp_path / "here")) == 6
-        and not checkout.runs.exists()
-    )
+    code, _, _ = partita("run", checkout.study(), "--build", checkout.root / "elsewhere", "--output", tmp_path / "here")
+    assert code == 0 and len(records(tmp_path / "here")) == 6 and not checkout.runs.exists()
 
 
-def test_missing_launcher_is_an_unfit_environment(
-    checkout: Checkout, partita: Command
-) -> None:
-    code, _, err = partita(
-        "run", checkout.study((str(checkout.root / "mpiexec"), "no-such-mpiexec"))
-    )
-    assert (
-        code == 4
-        and "launcher: no command no-such-mpiexec" in err
-        and err.count("\n") == 1
-    )
+def test_missing_launcher_is_an_unfit_environment(checkout: Checkout, partita: Command) -> None:
+    code, _, err = partita("run", checkout.study((str(checkout.root / "mpiexec"), "no-such-mpiexec")))
+    assert code == 4 and "launcher: no command no-such-mpiexec" in err and err.count("\n") == 1
 
 
-def test_dry_run_prints_commands_and_runs_nothing(
-    checkout: Checkout, partita: Command
-) -> None:
+def test_dry_run_prints_commands_and_runs_nothing(checkout: Checkout, partita: Command) -> None:
     code, out, _ = partita("run", checkout.study(), "--dry-run")
     assert code == 0 and not checkout.calls() and not checkout.runs.exists()
-    assert (
-        out.count("to run   np") == 6 and "OMP_NUM_THREADS=1 OMP_PROC_BIND=false" in out
-    )
-    assert (
-        "build/release/apps/mlp_dp/mlp_dp inputs/mlp_dp/deck.toml --set parallel.allreduce=ring"
-        in out
-    )
+    assert out.count("to run   np") == 6 and "OMP_NUM_THREADS=1 OMP_PROC_BIND=false" in out
+    assert "build/release/apps/mlp_dp/mlp_dp inputs/mlp_dp/deck.toml --set parallel.allreduce=ring" in out
 
 
 MPI, RING = (f"2 parallel.allreduce={how} train.steps=12" for how in ("mpi", "ring"))
 
 
-def test_each_distinct_deck_is_validated_once_before_the_first_point(
-    checkout: Checkout, partita: Command
-) -> None:
+def test_each_distinct_deck_is_validated_once_before_the_first_point(checkout: Checkout, partita: Command) -> None:
     assert partita("run", checkout.study())[0] == 0
-    assert sorted(checkout.validations()) == [
-        MPI,
-        RING,
-    ]  # Six points; at the most ranks that have the deck.
+    assert sorted(checkout.validations()) == [MPI, RING]  # Six points; at the most ranks that have the deck.
     assert partita("run", checkout.study())[0] == 0
     assert len(checkout.validations()) == 2  # Nothing to run, nothing to validate.
 
 
 def test_a_dry_run_validates_too(checkout: Checkout, partita: Command) -> None:
     code, out, _ = partita("run", checkout.study(), "--dry-run")
-    assert (
-        code == 0
-        and sorted(checkout.validations()) == [MPI, RING]
-        and "mlp_dp accepts all 2 decks" in out
-    )
+    assert code == 0 and sorted(checkout.validations()) == [MPI, RING] and "mlp_dp accepts all 2 decks" in out
     assert not checkout.calls() and not checkout.runs.exists()
 
 
@@ -291,21 +205,10 @@ def test_a_deck_that_the_app_refuses_ends_the_study_before_the_first_point(
     study = checkout.study(("train.steps = 12", 'fake.do = "invalid"'))
     code, _, err = partita("run", study, *arguments)
     assert code == 2 and not checkout.calls() and err.count("\n") == 1
-    assert (
-        err.startswith(f"error: {study}: np2-ring-r")
-        and "train.stepz: unknown key: expected train.steps" in err
-    )
-    assert err.endswith(
-        ": expected a deck that `mlp_dp --validate` accepts at 2 ranks\n"
-    )
+    assert err.startswith(f"error: {study}: np2-ring-r") and "train.stepz: unknown key: expected train.steps" in err
+    assert err.endswith(": expected a deck that `mlp_dp --validate` accepts at 2 ranks\n")
 
 
-def test_an_app_that_cannot_validate_is_an_unfit_environment(
-    checkout: Checkout, partita: Command
-) -> None:
-    code, _, err = partita(
-        "run", checkout.study(("train.steps = 12", 'fake.do = "unfit"'))
-    )
-    assert (
-        code == 4 and "refused by mlp_dp (exit code 4)" in err and not checkout.calls()
-    )
+def test_an_app_that_cannot_validate_is_an_unfit_environment(checkout: Checkout, partita: Command) -> None:
+    code, _, err = partita("run", checkout.study(("train.steps = 12", 'fake.do = "unfit"')))
+    assert code == 4 and "refused by mlp_dp (exit code 4)" in err and not checkout.calls()

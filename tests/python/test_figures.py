@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+
 from partita import curves, figures, style
 from partita.folder import RecordedStudy, read_folder
 from partita.scaling import analyse
@@ -24,19 +25,12 @@ def study_of(folder: Path, *runs: Synthetic) -> RecordedStudy:
 
 
 def usual(folder: Path, **also: object) -> RecordedStudy:
-    runs = [
-        Synthetic(ranks=p, allreduce=a, step_s=lambda s, t=t: t, **also)
-        for (p, a), t in TIMES.items()
-    ]
+    runs = [Synthetic(ranks=p, allreduce=a, step_s=lambda s, t=t: t, **also) for (p, a), t in TIMES.items()]
     return study_of(folder, *runs)
 
 
 def lines(axes: Axes, label: str) -> list[tuple[list[float], list[float]]]:
-    return [
-        (list(line.get_xdata()), list(line.get_ydata()))
-        for line in axes.lines
-        if line.get_label() == "_" + label
-    ]
+    return [(list(line.get_xdata()), list(line.get_ydata())) for line in axes.lines if line.get_label() == "_" + label]
 
 
 def texts(figure: Figure) -> str:
@@ -51,11 +45,7 @@ def test_scaling_has_three_panels_with_units_and_an_ideal(tmp_path: Path) -> Non
     study = usual(tmp_path)
     picture = figures.scaling_picture(study, analyse(study))
     time, speedup, efficiency = picture.figure.axes
-    assert [a.get_title(loc="left") for a in picture.figure.axes] == [
-        "Time per step",
-        "Speed-up",
-        "Efficiency",
-    ]
+    assert [a.get_title(loc="left") for a in picture.figure.axes] == ["Time per step", "Speed-up", "Efficiency"]
     assert {a.get_xlabel() for a in picture.figure.axes} == {"ranks (1 thread each)"}
     assert [a.get_ylabel() for a in picture.figure.axes] == [
         "median step (ms)",
@@ -69,9 +59,7 @@ def test_scaling_has_three_panels_with_units_and_an_ideal(tmp_path: Path) -> Non
     assert lines(efficiency, "mpi") == [([1, 2], pytest.approx([1, 0.8], rel=1e-9))]
     assert lines(speedup, "ideal") == [([1, 2], [1, 2])]
     assert lines(time, "ideal")[0][1][-1] == pytest.approx(20, rel=1e-9)
-    assert "Strong scaling of mlp_dp" in texts(
-        picture.figure
-    ) and "95 % interval" in texts(picture.figure)
+    assert "Strong scaling of mlp_dp" in texts(picture.figure) and "95 % interval" in texts(picture.figure)
 
 
 def test_limits_hold_all_data(tmp_path: Path) -> None:
@@ -79,15 +67,10 @@ def test_limits_hold_all_data(tmp_path: Path) -> None:
     for axes in figures.scaling_picture(study, analyse(study)).figure.axes:
         for line in axes.lines:
             y = np.asarray(line.get_ydata(), float)
-            assert (
-                axes.get_ylim()[0] <= np.nanmin(y)
-                and np.nanmax(y) <= axes.get_ylim()[1]
-            )
+            assert axes.get_ylim()[0] <= np.nanmin(y) and np.nanmax(y) <= axes.get_ylim()[1]
 
 
-def test_oversubscribed_points_are_hollow_in_time_and_absent_elsewhere(
-    tmp_path: Path,
-) -> None:
+def test_oversubscribed_points_are_hollow_in_time_and_absent_elsewhere(tmp_path: Path) -> None:
     runs = [Synthetic(ranks=p, oversubscribed=int(p == 4)) for p in (1, 2, 4)]
     study = study_of(tmp_path, *runs)
     figure = figures.scaling_picture(study, analyse(study)).figure
@@ -95,33 +78,22 @@ def test_oversubscribed_points_are_hollow_in_time_and_absent_elsewhere(
     full, hollow = lines(time, "data-parallel mpi")
     assert full[0] == [1, 2] and hollow[0] == [4]
     for axes in (speedup, efficiency):
-        assert [x for x, _ in lines(axes, "data-parallel mpi")] == [[1, 2]] and list(
-            axes.get_xticks()
-        ) == [1, 2]
+        assert [x for x, _ in lines(axes, "data-parallel mpi")] == [[1, 2]] and list(axes.get_xticks()) == [1, 2]
     assert lines(time, "ideal")[0][0][-1] == 2
     assert "oversubscribed" in legend(figure)
     assert "left out of speed-up and efficiency: 4 ranks" in texts(figure)
 
 
 def test_work_that_does_not_compare_has_a_time_panel_alone(tmp_path: Path) -> None:
-    study = study_of(
-        tmp_path, Synthetic(ranks=1, batch=64), Synthetic(ranks=2, batch=96)
-    )
+    study = study_of(tmp_path, Synthetic(ranks=1, batch=64), Synthetic(ranks=2, batch=96))
     figure = figures.scaling_picture(study, analyse(study)).figure
-    assert len(
-        figure.axes
-    ) == 1 and "no speed-up or efficiency: samples per step" in texts(figure).replace(
-        "\n", " "
-    )
+    assert len(figure.axes) == 1 and "no speed-up or efficiency: samples per step" in texts(figure).replace("\n", " ")
 
 
 def test_weak_scaling_has_a_flat_ideal(tmp_path: Path) -> None:
     study = study_of(tmp_path, *[Synthetic(ranks=p, batch=32 * p) for p in (1, 2)])
     figure = figures.scaling_picture(study, analyse(study)).figure
-    assert (
-        "Weak scaling" in texts(figure)
-        and figure.axes[1].get_title(loc="left") == "Scaled speed-up"
-    )
+    assert "Weak scaling" in texts(figure) and figure.axes[1].get_title(loc="left") == "Scaled speed-up"
     assert lines(figure.axes[0], "ideal")[0][1] == pytest.approx([30] * 65, rel=1e-9)
 
 
@@ -133,11 +105,7 @@ def test_phases_stack_to_the_step(tmp_path: Path) -> None:
         x = round(bar.get_x() + bar.get_width() / 2, 6)
         heights[x] = heights.get(x, 0) + bar.get_height()
     assert list(heights.values()) == pytest.approx([40, 25, 22], rel=1e-9)
-    assert [t.get_text() for t in axes.get_xticklabels()] == [
-        "1 rank",
-        "2 ranks\nmpi",
-        "2 ranks\nring",
-    ]
+    assert [t.get_text() for t in axes.get_xticklabels()] == ["1 rank", "2 ranks\nmpi", "2 ranks\nring"]
     assert axes.get_ylabel() == "time in a step (ms)"
     rows = {(r["series"], r["ranks"], r["phase"]): r for r in picture.table}
     assert rows["ring", 2, "allreduce"]["share"] == pytest.approx(0.12, rel=1e-9)
@@ -150,44 +118,23 @@ def test_colours_tell_classes_apart(tmp_path: Path) -> None:
     study = usual(tmp_path)
     phases = figures._phases(study)
     assert len({colour for _, colour in phases.values()}) == len(phases)
-    assert {cls for cls, _ in phases.values()} == {
-        "compute",
-        "input",
-        "communication",
-        "wait",
-        "",
-    }
+    assert {cls for cls, _ in phases.values()} == {"compute", "input", "communication", "wait", ""}
 
 
 def test_phases_are_the_runs_own(tmp_path: Path) -> None:
     """Any names, any number, another list in each run: coloured by class, in the order of the records."""
-    free = [(f"unit{k}", "compute") for k in range(11)] + [
-        ("halo", "communication"),
-        ("pull", "communication"),
-    ]
+    free = [(f"unit{k}", "compute") for k in range(11)] + [("halo", "communication"), ("pull", "communication")]
     runs = [
         Synthetic(ranks=1),
-        Synthetic(
-            ranks=2,
-            allreduce="ring",
-            phases=free,
-            shares=[0.05 + 0.001 * k for k in range(len(free))],
-        ),
+        Synthetic(ranks=2, allreduce="ring", phases=free, shares=[0.05 + 0.001 * k for k in range(len(free))]),
     ]
     study = study_of(tmp_path, *runs)
     phases = figures._phases(study)
-    assert [n for n, (cls, _) in phases.items() if cls == "compute"][-11:] == [
-        n for n, _ in free[:11]
-    ]
+    assert [n for n, (cls, _) in phases.items() if cls == "compute"][-11:] == [n for n, _ in free[:11]]
     assert len({colour for _, colour in phases.values()}) == len(phases)
     rows = {(r["ranks"], r["phase"]): r for r in figures.phases_picture(study).table}
-    assert (
-        rows[2, "unit10"]["share"] == pytest.approx(0.06, rel=1e-9)
-        and rows[2, "unit10"]["class"] == "compute"
-    )
-    assert (
-        rows[2, "pull"]["class"] == "communication" and rows[2, "forward"]["share"] == 0
-    )
+    assert rows[2, "unit10"]["share"] == pytest.approx(0.06, rel=1e-9) and rows[2, "unit10"]["class"] == "compute"
+    assert rows[2, "pull"]["class"] == "communication" and rows[2, "forward"]["share"] == 0
 
 
 def test_loss_shows_all_points_and_their_difference(tmp_path: Path) -> None:
@@ -198,30 +145,18 @@ def test_loss_shows_all_points_and_their_difference(tmp_path: Path) -> None:
     picture = curves.loss_picture(study_of(tmp_path, *runs))
     above, below = picture.figure.axes
     assert [len(line.get_xdata()) for line in above.lines] == [12, 12, 12]
-    assert (
-        above.get_ylabel() == "training loss (mean over the batch)"
-        and below.get_xlabel() == "training step"
-    )
-    assert [
-        float(np.median(line.get_ydata())) for line in below.lines[:2]
-    ] == pytest.approx([1e-6, 2e-6], rel=1e-3)
+    assert above.get_ylabel() == "training loss (mean over the batch)" and below.get_xlabel() == "training step"
+    assert [float(np.median(line.get_ydata())) for line in below.lines[:2]] == pytest.approx([1e-6, 2e-6], rel=1e-3)
     assert legend(picture.figure) == ["1 rank", "2 ranks, mpi", "2 ranks, ring"]
 
 
 def test_identical_losses_say_so(tmp_path: Path) -> None:
     figure = curves.loss_picture(usual(tmp_path)).figure
-    assert len(
-        figure.axes
-    ) == 1 and "all losses are bit-identical at every step" in texts(figure)
+    assert len(figure.axes) == 1 and "all losses are bit-identical at every step" in texts(figure)
 
 
 def test_many_points_have_one_legend_entry_a_series(tmp_path: Path) -> None:
-    runs = [
-        Synthetic(ranks=p, allreduce=a)
-        for p in (1, 2, 4, 8)
-        for a in ("mpi", "ring")
-        if p > 1 or a == "mpi"
-    ]
+    runs = [Synthetic(ranks=p, allreduce=a) for p in (1, 2, 4, 8) for a in ("mpi", "ring") if p > 1 or a == "mpi"]
     figure = curves.loss_picture(study_of(tmp_path, *runs)).figure
     assert legend(figure) == ["1 rank", "2 to 8 ranks, mpi", "2 to 8 ranks, ring"]
 
@@ -236,9 +171,7 @@ def test_accuracy_as_curves_rows_or_not_at_all(tmp_path: Path) -> None:
             labels = [t.get_text() for t in picture.figure.axes[0].get_yticklabels()]
             assert labels == ["1 rank", "2 ranks, mpi", "2 ranks, ring"]
         else:
-            assert [
-                list(line.get_ydata()) for line in picture.figure.axes[0].lines
-            ] == [[0.5, 0.8]] * 3
+            assert [list(line.get_ydata()) for line in picture.figure.axes[0].lines] == [[0.5, 0.8]] * 3
 
 
 @pytest.mark.parametrize("kind", ["png", "svg"])
@@ -246,41 +179,25 @@ def test_command_writes_pictures_and_numbers(
     tmp_path: Path, partita: Callable[..., tuple[int, str, str]], kind: str
 ) -> None:
     usual(tmp_path)
-    code, out, err = partita(
-        "plot", tmp_path, "--output", tmp_path / "pictures", "--format", kind
-    )
+    code, out, err = partita("plot", tmp_path, "--output", tmp_path / "pictures", "--format", kind)
     assert (code, err) == (0, "")
     for name in ("scaling", "phases", "loss", "accuracy"):
         assert (tmp_path / "pictures" / f"{name}.{kind}").stat().st_size > 8000
         with (tmp_path / "pictures" / f"{name}.csv").open() as stream:
             rows = list(csv.DictReader(stream))
         assert len(rows) >= 4
-    assert (
-        "1.600" in out and "80.0 %" in out and f"scaling.{kind}, phases.{kind}" in out
-    )
+    assert "1.600" in out and "80.0 %" in out and f"scaling.{kind}, phases.{kind}" in out
     with (tmp_path / "pictures" / "scaling.csv").open() as stream:
-        row = next(
-            r
-            for r in csv.DictReader(stream)
-            if (r["series"], r["ranks"]) == ("mpi", "2")
-        )
-    assert (float(row["step_s"]), float(row["speedup"]), row["interval_scope"]) == (
-        0.025,
-        1.6,
-        "within runs",
-    )
+        row = next(r for r in csv.DictReader(stream) if (r["series"], r["ranks"]) == ("mpi", "2"))
+    assert (float(row["step_s"]), float(row["speedup"]), row["interval_scope"]) == (0.025, 1.6, "within runs")
 
 
 def test_same_records_same_bytes(tmp_path: Path) -> None:
     study = usual(tmp_path)
     for kind in ("png", "svg"):
         for name in ("a", "b"):
-            style.save(
-                figures.phases_picture(study).figure, tmp_path / f"{name}.{kind}"
-            )
-        assert (tmp_path / f"a.{kind}").read_bytes() == (
-            tmp_path / f"b.{kind}"
-        ).read_bytes()
+            style.save(figures.phases_picture(study).figure, tmp_path / f"{name}.{kind}")
+        assert (tmp_path / f"a.{kind}").read_bytes() == (tmp_path / f"b.{kind}").read_bytes()
 
 
 def test_nothing_reaches_beyond_the_page(tmp_path: Path) -> None:
@@ -295,8 +212,5 @@ def test_nothing_reaches_beyond_the_page(tmp_path: Path) -> None:
         figure.draw_without_rendering()
         page, tight = figure.bbox_inches, figure.get_tightbbox()
         assert (
-            tight.x0 >= -0.01
-            and tight.y0 >= -0.01
-            and tight.x1 <= page.width + 0.01
-            and tight.y1 <= page.height + 0.01
+            tight.x0 >= -0.01 and tight.y0 >= -0.01 and tight.x1 <= page.width + 0.01 and tight.y1 <= page.height + 0.01
         )

@@ -4,6 +4,7 @@
 from pathlib import Path
 
 import pytest
+
 from partita.errors import UsageError
 from partita.folder import read_folder
 from synthetic import Synthetic
@@ -21,20 +22,12 @@ def ranks_of(folder: Path) -> dict[str, list[int]]:
 
 
 def test_series_differ_in_one_key_and_share_the_base(tmp_path: Path) -> None:
-    runs = [
-        Synthetic(ranks=1),
-        Synthetic(ranks=2),
-        Synthetic(ranks=2, allreduce="ring"),
-    ]
+    runs = [Synthetic(ranks=1), Synthetic(ranks=2), Synthetic(ranks=2, allreduce="ring")]
     assert ranks_of(write(tmp_path, *runs)) == {"mpi": [1, 2], "ring": [1, 2]}
     (study,), _, notes = read_folder(tmp_path)
     assert study.series_keys == ("parallel.allreduce",) and notes == []
     assert study.series[0].cells[0].records == study.series[1].cells[0].records
-    assert [(label, c.ranks) for label, c in study.distinct_cells()] == [
-        ("", 1),
-        ("mpi", 2),
-        ("ring", 2),
-    ]
+    assert [(label, c.ranks) for label, c in study.distinct_cells()] == [("", 1), ("mpi", 2), ("ring", 2)]
 
 
 def test_a_base_of_its_own_is_not_replaced(tmp_path: Path) -> None:
@@ -45,52 +38,30 @@ def test_a_base_of_its_own_is_not_replaced(tmp_path: Path) -> None:
 
 
 def test_the_study_says_what_is_equal_at_one_rank(tmp_path: Path) -> None:
-    write(
-        tmp_path,
-        Synthetic(ranks=1),
-        Synthetic(ranks=2),
-        Synthetic(ranks=2, allreduce="ring"),
-    )
-    (tmp_path / "study.toml").write_text(
-        'name = "synthetic"\nscaling = "strong"\nequal_at_one_rank = []\n'
-    )
+    write(tmp_path, Synthetic(ranks=1), Synthetic(ranks=2), Synthetic(ranks=2, allreduce="ring"))
+    (tmp_path / "study.toml").write_text('name = "synthetic"\nscaling = "strong"\nequal_at_one_rank = []\n')
     assert ranks_of(tmp_path) == {"mpi": [1, 2], "ring": [2]}
 
 
 def test_a_base_that_only_others_use_is_no_line(tmp_path: Path) -> None:
-    write(
-        tmp_path,
-        Synthetic(ranks=1, allreduce="none"),
-        Synthetic(ranks=2),
-        Synthetic(ranks=2, allreduce="ring"),
-    )
+    write(tmp_path, Synthetic(ranks=1, allreduce="none"), Synthetic(ranks=2), Synthetic(ranks=2, allreduce="ring"))
     assert ranks_of(tmp_path) == {"mpi": [1, 2], "ring": [1, 2]}
 
 
 def test_batch_that_grows_with_ranks_makes_no_series(tmp_path: Path) -> None:
-    (study,), *_ = read_folder(
-        write(tmp_path, *[Synthetic(ranks=p, batch=32 * p) for p in (1, 2, 3)])
-    )
+    (study,), *_ = read_folder(write(tmp_path, *[Synthetic(ranks=p, batch=32 * p) for p in (1, 2, 3)]))
     assert study.series_keys == () and study.rank_keys == ("train.batch",)
     assert [s.label for s in study.series] == ["data-parallel mpi"]
 
 
 def test_models_of_two_sizes_are_two_series(tmp_path: Path) -> None:
-    runs = [
-        Synthetic(ranks=p, model=f"hidden = [{h}]") for p in (1, 2) for h in (64, 128)
-    ]
-    assert ranks_of(write(tmp_path, *runs)) == {
-        "hidden [64]": [1, 2],
-        "hidden [128]": [1, 2],
-    }
+    runs = [Synthetic(ranks=p, model=f"hidden = [{h}]") for p in (1, 2) for h in (64, 128)]
+    assert ranks_of(write(tmp_path, *runs)) == {"hidden [64]": [1, 2], "hidden [128]": [1, 2]}
 
 
 def test_threads_per_rank_tell_series_apart(tmp_path: Path) -> None:
     runs = [Synthetic(ranks=p, threads=t) for p in (1, 2) for t in (1, 2)]
-    assert ranks_of(write(tmp_path, *runs)) == {
-        "threads per rank 1": [1, 2],
-        "threads per rank 2": [1, 2],
-    }
+    assert ranks_of(write(tmp_path, *runs)) == {"threads per rank 1": [1, 2], "threads per rank 2": [1, 2]}
 
 
 def strategies(*words: str) -> list[Synthetic]:
@@ -103,35 +74,20 @@ def test_a_label_leaves_out_what_most_strategies_have_in_common(tmp_path: Path) 
     runs = strategies(plain + '"zero2"', plain + '"allreduce"', plain.replace("0.0", "0.5") + '"allreduce"',
                       every + '"local_sgd"', plain + '"zero10"')  # fmt: skip
     found = list(ranks_of(write(tmp_path, *runs)))
-    assert found == [
-        "allreduce",
-        "allreduce, bucket_mib 0.5",
-        "local_sgd, local_steps 4",
-        "zero2",
-        "zero10",
-    ]
+    assert found == ["allreduce", "allreduce, bucket_mib 0.5", "local_sgd, local_steps 4", "zero2", "zero10"]
 
 
-def test_keys_that_a_study_sets_together_are_no_function_of_the_ranks(
-    tmp_path: Path,
-) -> None:
-    runs = [
-        Synthetic(ranks=p, parallel=f'strategy = "{s}"')
-        for p, s in ((1, "allreduce"), (2, "zero1"))
-    ]
+def test_keys_that_a_study_sets_together_are_no_function_of_the_ranks(tmp_path: Path) -> None:
+    runs = [Synthetic(ranks=p, parallel=f'strategy = "{s}"') for p, s in ((1, "allreduce"), (2, "zero1"))]
     write(tmp_path, *runs)
     assert ranks_of(tmp_path) == {"data-parallel mpi": [1, 2]}
     study = 'name = "synthetic"\nscaling = "strong"\nequal_at_one_rank = ["parallel.strategy"]\n'
-    (tmp_path / "study.toml").write_text(
-        study + '[[together]]\nparallel.strategy = "zero1"\n'
-    )
+    (tmp_path / "study.toml").write_text(study + '[[together]]\nparallel.strategy = "zero1"\n')
     assert ranks_of(tmp_path) == {"zero1": [1, 2]}
 
 
 def test_repeats_are_one_cell(tmp_path: Path) -> None:
-    (study,), *_ = read_folder(
-        write(tmp_path, *[Synthetic(point=f"r{r}") for r in range(4)])
-    )
+    (study,), *_ = read_folder(write(tmp_path, *[Synthetic(point=f"r{r}") for r in range(4)]))
     assert [len(c.records) for c in study.series[0].cells] == [4]
 
 
@@ -145,10 +101,7 @@ def test_unusable_files_are_left_out_with_a_note(tmp_path: Path) -> None:
     assert [r.path.name for r in study.records] == ["good.h5"]
     assert len(notes) == 4 and all(n.startswith("left out: ") for n in notes)
     assert "bad.h5: damaged" in notes[0] and "incomplete (signal SIGTERM)" in notes[1]
-    assert (
-        "wrong.h5: its results failed the run's own check" in notes[2]
-        and "1 record of runs" in notes[3]
-    )
+    assert "wrong.h5: its results failed the run's own check" in notes[2] and "1 record of runs" in notes[3]
 
 
 def test_a_deck_that_cannot_be_read_leaves_its_record_out_alone(tmp_path: Path) -> None:
@@ -158,15 +111,11 @@ def test_a_deck_that_cannot_be_read_leaves_its_record_out_alone(tmp_path: Path) 
     with h5py.File(tmp_path / "run0.h5", "r+") as file:
         file["config/toml"][()] = "= ="
     (study,), _, notes = read_folder(tmp_path)
-    assert [r.path.name for r in study.records] == [
-        "run1.h5"
-    ] and "run0.h5: /config/toml: not TOML" in notes[0]
+    assert [r.path.name for r in study.records] == ["run1.h5"] and "run0.h5: /config/toml: not TOML" in notes[0]
 
 
 def test_two_studies_in_one_folder_stay_apart(tmp_path: Path) -> None:
-    studies, *_ = read_folder(
-        write(tmp_path, Synthetic(study="a"), Synthetic(study="b"))
-    )
+    studies, *_ = read_folder(write(tmp_path, Synthetic(study="a"), Synthetic(study="b")))
     assert [s.name for s in studies] == ["a", "b"]
 
 
@@ -180,14 +129,10 @@ def test_different_code_is_pointed_out(tmp_path: Path) -> None:
 
 
 def test_nothing_to_plot(tmp_path: Path) -> None:
-    with pytest.raises(
-        UsageError, match=r"nothing to plot: no records \(\*\.h5\) in it"
-    ):
+    with pytest.raises(UsageError, match=r"nothing to plot: no records \(\*\.h5\) in it"):
         read_folder(tmp_path)
     with pytest.raises(UsageError, match="no such folder"):
         read_folder(tmp_path / "none")
     Synthetic(complete=0).write(tmp_path / "killed.h5.part")
-    with pytest.raises(
-        UsageError, match="nothing to plot: left out: 1 record of runs that were killed"
-    ):
+    with pytest.raises(UsageError, match="nothing to plot: left out: 1 record of runs that were killed"):
         read_folder(tmp_path)

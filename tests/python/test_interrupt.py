@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable
 
 import pytest
+
 from conftest import Checkout
 
 
@@ -29,21 +30,12 @@ def test_an_interrupted_study_goes_on(
 ) -> None:
     study = checkout.study(("train.steps = 12", 'fake.do = "hang"'))
     command = [sys.executable, "-m", "partita", "run", str(study)]
-    process = subprocess.Popen(
-        command,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        env=environment,
-    )
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment)
     wait_for(lambda: checkout.ranks_started())
     process.send_signal(number)
     _, err = process.communicate(timeout=60)
     assert process.returncode == 5
-    assert (
-        "interrupted with 0 of 6 points done; the same command goes on from there"
-        in err
-    )
+    assert "interrupted with 0 of 6 points done; the same command goes on from there" in err
     assert err.count("\n") == 1 and checkout.ranks_alive() == []
 
     checkout.study()  # The same study with an app that behaves.
@@ -51,65 +43,33 @@ def test_an_interrupted_study_goes_on(
     assert code == 0 and len(list(checkout.runs.glob("*.h5"))) == 6
 
 
-def killed(
-    checkout: Checkout,
-    environment: dict[str, str],
-    *replacements: tuple[str, str],
-    ranks: int,
-) -> None:
+def killed(checkout: Checkout, environment: dict[str, str], *replacements: tuple[str, str], ranks: int) -> None:
     """A study that was killed, alone or with its process group, while so many ranks ran."""
-    command = [
-        sys.executable,
-        "-m",
-        "partita",
-        "run",
-        str(checkout.study(*replacements)),
-    ]
-    process = subprocess.Popen(
-        command, stdout=subprocess.DEVNULL, env=environment, start_new_session=True
-    )
+    command = [sys.executable, "-m", "partita", "run", str(checkout.study(*replacements))]
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, env=environment, start_new_session=True)
     wait_for(lambda: len(checkout.ranks_started()) == ranks)
     os.killpg(process.pid, signal.SIGKILL)
     process.wait()
 
 
 def test_a_killed_study_leaves_no_rank_and_no_second_one_starts_beside_it(
-    checkout: Checkout,
-    partita: Callable[..., tuple[int, str, str]],
-    environment: dict[str, str],
+    checkout: Checkout, partita: Callable[..., tuple[int, str, str]], environment: dict[str, str]
 ) -> None:
     killed(checkout, environment, ("train.steps = 12", 'fake.do = "stubborn"'), ranks=1)
     study = checkout.study()  # With an app that behaves.
-    code, _, err = partita(
-        "run", study
-    )  # Ranks that ignore SIGTERM are given five seconds.
-    assert (
-        code == 2
-        and "another `partita run` is at work here" in err
-        and err.count("\n") == 1
-    )
+    code, _, err = partita("run", study)  # Ranks that ignore SIGTERM are given five seconds.
+    assert code == 2 and "another `partita run` is at work here" in err and err.count("\n") == 1
     wait_for(lambda: not checkout.processes(), 20)
     assert checkout.ranks_alive() == []
     wait_for(lambda: partita("run", study)[0] == 0)
     assert len(list(checkout.runs.glob("*.h5"))) == 6
 
 
-@pytest.mark.skipif(
-    shutil.which("mpiexec") is None, reason="no mpiexec on this machine"
-)
-def test_a_killed_study_takes_a_real_launcher_along(
-    checkout: Checkout, environment: dict[str, str]
-) -> None:
+@pytest.mark.skipif(shutil.which("mpiexec") is None, reason="no mpiexec on this machine")
+def test_a_killed_study_takes_a_real_launcher_along(checkout: Checkout, environment: dict[str, str]) -> None:
     app = ("train.steps = 12", 'fake.do = "stubborn"')
     two = ("ranks = [1, 2]", "ranks = [2]")
-    killed(
-        checkout,
-        environment,
-        app,
-        two,
-        (str(checkout.root / "mpiexec"), "mpiexec"),
-        ranks=2,
-    )
+    killed(checkout, environment, app, two, (str(checkout.root / "mpiexec"), "mpiexec"), ranks=2)
     assert checkout.ranks_alive()
     wait_for(lambda: not checkout.processes(), 20)
     assert checkout.ranks_alive() == []

@@ -4,15 +4,14 @@
 import itertools
 
 import pytest
+
 from partita.replay import Link, allowed_step, exchange_end, fit_link
 
 
 def test_a_link_that_keeps_up_adds_the_last_unit_alone():
     # Ready at 1, 2, 3; each takes 0.1 + 4 / 10: the last one ends at 3.5.
     assert exchange_end([1, 2, 3], [4, 4, 4], Link(0.1, 0.1)) == pytest.approx(3.5)
-    assert allowed_step(
-        [1, 2, 3], [4, 4, 4], Link(0.1, 0.1), after=0.25
-    ) == pytest.approx(3.75)
+    assert allowed_step([1, 2, 3], [4, 4, 4], Link(0.1, 0.1), after=0.25) == pytest.approx(3.75)
 
 
 def test_a_slow_link_is_busy_from_the_first_unit_on():
@@ -43,9 +42,7 @@ def test_the_end_is_that_of_the_best_of_all_cuts():
 def test_fit():
     exact = fit_link([1, 10, 100], [2.5, 7, 52])
     assert (exact.alpha, exact.beta) == pytest.approx((2, 0.5))
-    early = fit_link(
-        [1, 10], [0.5, 10]
-    )  # a line through these would start below nothing
+    early = fit_link([1, 10], [0.5, 10])  # a line through these would start below nothing
     # sum w x t / sum w x^2 with w = 1 / t^2: (1 / 0.5 + 10 / 10) / (1 / 0.25 + 100 / 100) = 3 / 5
     assert (early.alpha, early.beta) == pytest.approx((0, 0.6))
 

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+
 from synthetic import Synthetic
 
 Command = Callable[..., tuple[int, str, str]]
@@ -15,15 +16,11 @@ def line_with(out: str, start: str) -> list[str]:
 
 
 def test_summary_of_a_record(tmp_path: Path, partita: Command) -> None:
-    path = Synthetic(ranks=2, allreduce="ring", flop_per_step=3e9).write(
-        tmp_path / "a.h5"
-    )
+    path = Synthetic(ranks=2, allreduce="ring", flop_per_step=3e9).write(tmp_path / "a.h5")
     code, out, err = partita("show", path)
     assert (code, err) == (0, "") and "warning" not in out
     assert out.startswith("mlp_dp, 2 ranks x 1 thread\n")
-    assert (
-        "data-parallel ring" in out and "0123456789abcdef" in out and str(path) in out
-    )
+    assert "data-parallel ring" in out and "0123456789abcdef" in out and str(path) in out
     assert "Synthetic CPU (test data), 2 hardware threads" in out
     assert "median 30.000 ms, 95 % interval 30.000 .. 30.000 ms within this run" in out
     assert line_with(out, "steps counted")[2] == "9"
@@ -31,10 +28,7 @@ def test_summary_of_a_record(tmp_path: Path, partita: Command) -> None:
     assert line_with(out, "allreduce ")[1:4] == ["communication", "12.0", "%"]
     assert line_with(out, "unattributed")[1] == "2.0"
     assert line_with(out, "loss, first step")[-1] == "2.3"
-    assert (
-        line_with(out, "gradient norm, step 12")[-1] == "0.0833333"
-        and "events" not in out
-    )
+    assert line_with(out, "gradient norm, step 12")[-1] == "0.0833333" and "events" not in out
     assert "80.00 %" in out  # Accuracy after step 12.
     traffic = line_with(out, "allreduce/data/ring")
     assert traffic[1:3] == ["9", "36"] and "equal" in traffic
@@ -42,9 +36,7 @@ def test_summary_of_a_record(tmp_path: Path, partita: Command) -> None:
     assert line_with(out, "step_s")[1] == "0.03"
 
 
-def test_traffic_that_differs_from_the_closed_form_stands_out(
-    tmp_path: Path, partita: Command
-) -> None:
+def test_traffic_that_differs_from_the_closed_form_stands_out(tmp_path: Path, partita: Command) -> None:
     import h5py
 
     path = Synthetic(ranks=2).write(tmp_path / "a.h5")
@@ -64,38 +56,23 @@ def test_traffic_that_differs_from_the_closed_form_stands_out(
         (Synthetic(verified=0), "its results failed the run's own check"),
     ],
 )
-def test_warnings_come_first(
-    tmp_path: Path, partita: Command, run: Synthetic, warning: str
-) -> None:
+def test_warnings_come_first(tmp_path: Path, partita: Command, run: Synthetic, warning: str) -> None:
     code, out, _ = partita("show", run.write(tmp_path / "a.h5.part"))
     assert code == 0 and out.splitlines()[1].startswith(f"warning: {warning}")
 
 
-def test_a_norm_is_shown_where_a_step_made_a_gradient(
-    tmp_path: Path, partita: Command
-) -> None:
+def test_a_norm_is_shown_where_a_step_made_a_gradient(tmp_path: Path, partita: Command) -> None:
     nan = float("nan")
-    skipped = Synthetic(grad_norm=lambda s: nan if s == 11 else s).write(
-        tmp_path / "a.h5"
-    )
+    skipped = Synthetic(grad_norm=lambda s: nan if s == 11 else s).write(tmp_path / "a.h5")
     assert line_with(partita("show", skipped)[1], "gradient norm, step 11")[-1] == "10"
     for name, none in (("infer", lambda s: nan), ("older", None)):
-        code, out, err = partita(
-            "show", Synthetic(grad_norm=none).write(tmp_path / f"{name}.h5")
-        )
-        assert (
-            (code, err) == (0, "")
-            and "loss, step 12" in out
-            and "gradient norm" not in out
-        )
+        code, out, err = partita("show", Synthetic(grad_norm=none).write(tmp_path / f"{name}.h5"))
+        assert (code, err) == (0, "") and "loss, step 12" in out and "gradient norm" not in out
 
 
 def test_events_are_counted(tmp_path: Path, partita: Command) -> None:
     out = partita("show", Synthetic(ranks=2, events=7).write(tmp_path / "a.h5"))[1]
-    assert (
-        " ".join(line_with(out, "events"))
-        == "events 7 of steps 2 to 4, from 0 on; 2 more found no room"
-    )
+    assert " ".join(line_with(out, "events")) == "events 7 of steps 2 to 4, from 0 on; 2 more found no room"
 
 
 # Phases are what builders call them; their number, names and order are the run's own.
@@ -106,9 +83,7 @@ FREE = (
 
 
 def test_any_phases_are_shown(tmp_path: Path, partita: Command) -> None:
-    path = Synthetic(ranks=2, phases=FREE, shares=[0.07] * len(FREE)).write(
-        tmp_path / "a.h5"
-    )
+    path = Synthetic(ranks=2, phases=FREE, shares=[0.07] * len(FREE)).write(tmp_path / "a.h5")
     code, out, _ = partita("show", path)
     assert code == 0
     for name, cls in FREE:
@@ -117,9 +92,7 @@ def test_any_phases_are_shown(tmp_path: Path, partita: Command) -> None:
 
 
 def test_part_without_a_single_step(tmp_path: Path, partita: Command) -> None:
-    code, out, _ = partita(
-        "show", Synthetic(complete=0, written=0).write(tmp_path / "a.h5.part")
-    )
+    code, out, _ = partita("show", Synthetic(complete=0, written=0).write(tmp_path / "a.h5.part"))
     assert code == 0 and "0 of 12 steps written" in out and "Phases" not in out
 
 
@@ -132,31 +105,19 @@ def test_record_without_steps(tmp_path: Path, partita: Command) -> None:
         for name in ("steps", "step", "phase", "steps_written"):
             del file[name]
     code, out, _ = partita("show", path)
-    assert (
-        code == 0
-        and out.startswith("comm_bench, 2 ranks")
-        and "Traffic" in out
-        and "Phases" not in out
-    )
+    assert code == 0 and out.startswith("comm_bench, 2 ranks") and "Traffic" in out and "Phases" not in out
 
 
 @pytest.mark.parametrize("name", ["a.h5", "a.h5.part"])
-def test_damaged_file_is_one_error_and_exit_2(
-    tmp_path: Path, partita: Command, name: str
-) -> None:
+def test_damaged_file_is_one_error_and_exit_2(tmp_path: Path, partita: Command, name: str) -> None:
     path = Synthetic().write(tmp_path / name)
     path.write_bytes(path.read_bytes()[:2500])
     code, out, err = partita("show", path)
     assert (code, out) == (2, "")
-    assert (
-        err.startswith(f"error: {path}: damaged, or not a record of Partita: ")
-        and err.count("\n") == 1
-    )
+    assert err.startswith(f"error: {path}: damaged, or not a record of Partita: ") and err.count("\n") == 1
 
 
-def test_a_table_of_odd_types_is_one_error_and_exit_2(
-    tmp_path: Path, partita: Command
-) -> None:
+def test_a_table_of_odd_types_is_one_error_and_exit_2(tmp_path: Path, partita: Command) -> None:
     import h5py
 
     path = Synthetic(ranks=2).write(tmp_path / "a.h5")
@@ -164,11 +125,7 @@ def test_a_table_of_odd_types_is_one_error_and_exit_2(
         del file["traffic/seconds"]
         file["traffic/seconds"] = ["soon"]
     code, _, err = partita("show", path)
-    assert (
-        code == 2
-        and err.startswith(f"error: {path}: traffic: damaged")
-        and err.count("\n") == 1
-    )
+    assert code == 2 and err.startswith(f"error: {path}: traffic: damaged") and err.count("\n") == 1
 
 
 def test_a_later_schema_is_refused(tmp_path: Path, partita: Command) -> None:
@@ -179,7 +136,4 @@ def test_a_later_schema_is_refused(tmp_path: Path, partita: Command) -> None:
         file.attrs["schema_version"] = 99
     code, out, err = partita("show", path)
     assert (code, out) == (2, "")
-    assert (
-        err
-        == f"error: {path}: schema_version: 99, which a later Partita wrote: expected 1 to 2\n"
-    )
+    assert err == f"error: {path}: schema_version: 99, which a later Partita wrote: expected 1 to 2\n"

@@ -5,14 +5,9 @@ import math
 
 import numpy as np
 import pytest
-from partita.statistics import (
-    MIN_SAMPLES,
-    Interval,
-    median_interval,
-    order_statistic_rank,
-    ratio_interval,
-)
 from scipy.stats import binom
+
+from partita.statistics import MIN_SAMPLES, Interval, median_interval, order_statistic_rank, ratio_interval
 
 
 def coverage(n: int, k: int) -> float:
@@ -34,23 +29,14 @@ def test_six_samples_are_the_fewest_with_an_interval() -> None:
     assert [order_statistic_rank(n) for n in range(9)] == [0, 0, 0, 0, 0, 0, 1, 1, 1]
     assert MIN_SAMPLES == 6
     five = median_interval([5.0, 1.0, 3.0, 2.0, 4.0])
-    assert (
-        five.value == 3.0
-        and not five.bounded
-        and math.isnan(five.low)
-        and math.isnan(five.high)
-    )
+    assert five.value == 3.0 and not five.bounded and math.isnan(five.low) and math.isnan(five.high)
     six = median_interval([6.0, 5.0, 1.0, 3.0, 2.0, 4.0])
     assert six == Interval(3.5, 1.0, 6.0, 6)
 
 
 def test_interval_takes_order_statistics() -> None:
-    interval = median_interval(
-        np.random.default_rng(0).permutation(np.arange(1.0, 31.0))
-    )
-    assert interval == Interval(
-        15.5, 10.0, 21.0, 30
-    )  # k = 10: Hahn and Meeker, table A.16
+    interval = median_interval(np.random.default_rng(0).permutation(np.arange(1.0, 31.0)))
+    assert interval == Interval(15.5, 10.0, 21.0, 30)  # k = 10: Hahn and Meeker, table A.16
 
 
 def test_interval_holds_the_median_as_often_as_it_says() -> None:

@@ -5,6 +5,7 @@ import re
 from pathlib import Path
 
 import pytest
+
 from conftest import HERE, Checkout
 from partita.errors import UsageError
 from partita.study import in_random_order, points, read_study, toml_value, with_digests
@@ -16,17 +17,11 @@ def names(checkout: Checkout, *replacements: tuple[str, str]) -> list[str]:
 
 def test_points_are_ranks_times_grid_times_repeats(checkout: Checkout) -> None:
     expected = [f"{n}-r{r}" for r in (1, 2) for n in ("np1-mpi", "np2-mpi", "np2-ring")]
-    assert (
-        names(checkout) == expected
-    )  # One base at one rank: the all-reduces are equal there.
+    assert names(checkout) == expected  # One base at one rank: the all-reduces are equal there.
 
 
 def test_all_of_the_grid_at_one_rank_unless_told_otherwise(checkout: Checkout) -> None:
-    found = names(
-        checkout,
-        ('equal_at_one_rank = ["parallel.allreduce"]\n', ""),
-        ("repeats = 2", "repeats = 1"),
-    )
+    found = names(checkout, ('equal_at_one_rank = ["parallel.allreduce"]\n', ""), ("repeats = 2", "repeats = 1"))
     assert found == ["np1-mpi-r1", "np1-ring-r1", "np2-mpi-r1", "np2-ring-r1"]
 
 
@@ -37,9 +32,7 @@ def test_grid_is_a_product_and_numbers_are_named(checkout: Checkout) -> None:
         ("ranks = [1, 2]", "ranks = [2]"),
         ("repeats = 2", "repeats = 1"),
     )
-    assert found == [
-        f"np2-{a}-hidden{h}-r1" for a in ("mpi", "ring") for h in (64, 128)
-    ]
+    assert found == [f"np2-{a}-hidden{h}-r1" for a in ("mpi", "ring") for h in (64, 128)]
 
 
 TOGETHER = """
@@ -55,61 +48,33 @@ parallel.strategy = "zero2"
 
 def test_keys_that_are_set_together_are_one_line_each(checkout: Checkout) -> None:
     both = ["parallel.strategy", "parallel.bucket_mib"]
-    equal = (
-        '["parallel.allreduce"]',
-        str([*both, "parallel.allreduce"]).replace("'", '"'),
-    )
-    study = read_study(
-        checkout.study(
-            ("[grid]", TOGETHER + "[grid]"), equal, ("repeats = 2", "repeats = 1")
-        )
-    )
+    equal = ('["parallel.allreduce"]', str([*both, "parallel.allreduce"]).replace("'", '"'))
+    study = read_study(checkout.study(("[grid]", TOGETHER + "[grid]"), equal, ("repeats = 2", "repeats = 1")))
     by_name = {p.name: dict(p.overrides) for p in points(study)}
     words = ("allreduce", "allreduce-bucket_mib0.5", "zero2")
     two = [f"np2-{word}-{a}-r1" for word in words for a in ("mpi", "ring")]
-    assert list(by_name) == [
-        "np1-allreduce-mpi-r1",
-        *two,
-    ]  # The first table is the base.
+    assert list(by_name) == ["np1-allreduce-mpi-r1", *two]  # The first table is the base.
     assert by_name["np2-allreduce-bucket_mib0.5-ring-r1"] == {
         "parallel.allreduce": "ring", "parallel.bucket_mib": "0.5", "parallel.strategy": "allreduce",
         "train.steps": "12",
     }  # fmt: skip
     assert "parallel.bucket_mib" not in by_name["np2-zero2-mpi-r1"]  # The deck's.
-    assert study.varied == (
-        "parallel.allreduce",
-        "parallel.strategy",
-        "parallel.bucket_mib",
-    )
+    assert study.varied == ("parallel.allreduce", "parallel.strategy", "parallel.bucket_mib")
 
 
 def test_what_differs_in_other_keys_runs_at_one_rank_too(checkout: Checkout) -> None:
     equal = ('["parallel.allreduce"]', '["parallel.allreduce", "parallel.strategy"]')
-    found = names(
-        checkout,
-        ("[grid]", TOGETHER + "[grid]"),
-        equal,
-        ("ranks = [1, 2]", "ranks = [1]"),
-    )
-    assert (
-        found[:2] == ["np1-allreduce-mpi-r1", "np1-allreduce-bucket_mib0.5-mpi-r1"]
-        and len(found) == 4
-    )
+    found = names(checkout, ("[grid]", TOGETHER + "[grid]"), equal, ("ranks = [1, 2]", "ranks = [1]"))
+    assert found[:2] == ["np1-allreduce-mpi-r1", "np1-allreduce-bucket_mib0.5-mpi-r1"] and len(found) == 4
 
 
 def test_overrides_hold_set_and_grid(checkout: Checkout) -> None:
     by_name = {p.name: p for p in points(read_study(checkout.study()))}
-    assert by_name["np2-ring-r1"].overrides == (
-        ("parallel.allreduce", "ring"),
-        ("train.steps", "12"),
-    )
+    assert by_name["np2-ring-r1"].overrides == (("parallel.allreduce", "ring"), ("train.steps", "12"))
 
 
 def test_weak_scaling_multiplies_by_ranks(checkout: Checkout) -> None:
-    weak = (
-        ('scaling = "strong"', 'scaling = "weak"'),
-        ("[grid]", "[per_rank]\ntrain.batch = 96\n[grid]"),
-    )
+    weak = ('scaling = "strong"', 'scaling = "weak"'), ("[grid]", "[per_rank]\ntrain.batch = 96\n[grid]")
     for point in points(read_study(checkout.study(*weak))):
         assert dict(point.overrides)["train.batch"] == str(96 * point.ranks)
 
@@ -119,20 +84,11 @@ def test_order_is_random_seeded_and_in_blocks_of_repeats(checkout: Checkout) -> 
     ordered = in_random_order(study, points(study))
     assert ordered == in_random_order(study, points(study))
     assert sorted(p.name for p in ordered) == sorted(p.name for p in points(study))
-    assert [p.repeat for p in ordered] == [
-        r for r in range(1, 21) for _ in range(3)
-    ]  # Repeats are interleaved.
-    blocks = {
-        tuple(p.name.rpartition("-")[0] for p in ordered[3 * b : 3 * b + 3])
-        for b in range(20)
-    }
+    assert [p.repeat for p in ordered] == [r for r in range(1, 21) for _ in range(3)]  # Repeats are interleaved.
+    blocks = {tuple(p.name.rpartition("-")[0] for p in ordered[3 * b : 3 * b + 3]) for b in range(20)}
     assert len(blocks) > 3  # Not one order repeated.
-    other = read_study(
-        checkout.study(("repeats = 2", "repeats = 20"), ("seed = 7", "seed = 8"))
-    )
-    assert [p.name for p in in_random_order(other, points(other))] != [
-        p.name for p in ordered
-    ]
+    other = read_study(checkout.study(("repeats = 2", "repeats = 20"), ("seed = 7", "seed = 8")))
+    assert [p.name for p in in_random_order(other, points(other))] != [p.name for p in ordered]
 
 
 def test_digest_changes_with_all_that_decides_a_result(checkout: Checkout) -> None:
@@ -149,18 +105,12 @@ def test_digest_changes_with_all_that_decides_a_result(checkout: Checkout) -> No
         digests("a", ("threads = 1", "threads = 2")),
         digests("a", ("-n {ranks}", "-n {ranks} --bind")),
     ]
-    (checkout.root / "inputs" / "mlp_dp" / "deck.toml").write_text(
-        "[train]\nsteps = 14\n"
-    )
+    (checkout.root / "inputs" / "mlp_dp" / "deck.toml").write_text("[train]\nsteps = 14\n")
     changes.append(digests("a"))
     for changed in changes:
         assert not set(changed.values()) & set(base.values())
-    (checkout.root / "inputs" / "mlp_dp" / "deck.toml").write_text(
-        "[train]\nsteps = 12\n"
-    )
-    assert base == digests(
-        "a", ("seed = 7", "seed = 9")
-    )  # The order is no part of a result.
+    (checkout.root / "inputs" / "mlp_dp" / "deck.toml").write_text("[train]\nsteps = 12\n")
+    assert base == digests("a", ("seed = 7", "seed = 9"))  # The order is no part of a result.
     more = digests("a", ("repeats = 2", "repeats = 3"))
     assert base.items() <= more.items()  # More repeats only add points.
 
@@ -168,45 +118,17 @@ def test_digest_changes_with_all_that_decides_a_result(checkout: Checkout) -> No
 @pytest.mark.parametrize(
     ("old", "new", "message"),
     [
-        (
-            'name = "fake"',
-            'nam = "fake"',
-            "name: missing: expected a name of letters, digits, _ and -",
-        ),
+        ('name = "fake"', 'nam = "fake"', "name: missing: expected a name of letters, digits, _ and -"),
         ("repeats = 2", "repeat = 2", ":8: repeat: unknown key: expected repeats"),
         ("repeats = 2", "repeats = 0", ":8: repeats: 0: expected an integer from 1 on"),
-        (
-            "threads = 1",
-            "threads = 1.5",
-            ":7: threads: 1.5: expected an integer from 1 on",
-        ),
-        (
-            "ranks = [1, 2]",
-            "ranks = [1, 1]",
-            ":6: ranks: [1, 1]: expected a list of different integers",
-        ),
-        (
-            "ranks = [1, 2]",
-            "ranks = []",
-            ":6: ranks: []: expected a list of different integers",
-        ),
+        ("threads = 1", "threads = 1.5", ":7: threads: 1.5: expected an integer from 1 on"),
+        ("ranks = [1, 2]", "ranks = [1, 1]", ":6: ranks: [1, 1]: expected a list of different integers"),
+        ("ranks = [1, 2]", "ranks = []", ":6: ranks: []: expected a list of different integers"),
         ('"strong"', '"linear"', ':5: scaling: "linear": expected "strong" or "weak"'),
-        (
-            '"strong"',
-            '"weak"',
-            ':5: scaling: "weak" without [per_rank]: expected [per_rank]',
-        ),
-        (
-            "[grid]",
-            "[per_rank]\ntrain.batch = 2\n[grid]",
-            ':5: scaling: "strong" with [per_rank]: expected no key',
-        ),
+        ('"strong"', '"weak"', ':5: scaling: "weak" without [per_rank]: expected [per_rank]'),
+        ("[grid]", "[per_rank]\ntrain.batch = 2\n[grid]", ':5: scaling: "strong" with [per_rank]: expected no key'),
         ("deck.toml", "dock.toml", ":4: deck: no file"),
-        (
-            '["mpi", "ring"]',
-            '"mpi"',
-            ':15: grid.parallel.allreduce: "mpi": expected a list of values',
-        ),
+        ('["mpi", "ring"]', '"mpi"', ':15: grid.parallel.allreduce: "mpi": expected a list of values'),
         ('["mpi", "ring"]', '["mpi", "mpi"]', ":15: grid.parallel.allreduce:"),
         (
             "train.steps = 12",
@@ -220,11 +142,7 @@ def test_digest_changes_with_all_that_decides_a_result(checkout: Checkout) -> No
         ),
         ("-n {ranks}", "-n 2", ":10: launcher:"),
         ('["parallel.allreduce"]', '["parallel.bucket"]', ":11: equal_at_one_rank:"),
-        (
-            "[grid]",
-            "[[together]]\n[grid]",
-            "together: [{}]: expected tables of deck keys, none of them empty",
-        ),
+        ("[grid]", "[[together]]\n[grid]", "together: [{}]: expected tables of deck keys, none of them empty"),
         (
             "[grid]",
             "[[together]]\na.b = 1\n[[together]]\na.b = 1\n[grid]",
@@ -240,50 +158,24 @@ def test_digest_changes_with_all_that_decides_a_result(checkout: Checkout) -> No
             "[[together]]\noutput.path = 1\n[grid]",
             ":15: together.output.path: given: expected no such key",
         ),
-        (
-            "seed = 7",
-            "seed = = 7",
-            ":9: not TOML (Invalid value): expected a study file",
-        ),
-        (
-            "seed = 7",
-            "timeout_s = 0",
-            ":9: timeout_s: 0: expected a number of seconds above 0",
-        ),
+        ("seed = 7", "seed = = 7", ":9: not TOML (Invalid value): expected a study file"),
+        ("seed = 7", "timeout_s = 0", ":9: timeout_s: 0: expected a number of seconds above 0"),
         ("-n {ranks}", "-n {ranks} 'x", ":10: launcher: "),
-        (
-            "-n {ranks}",
-            "-n {ranks} 'x",
-            "(No closing quotation): expected quotes in pairs",
-        ),
+        ("-n {ranks}", "-n {ranks} 'x", "(No closing quotation): expected quotes in pairs"),
         ("-n {ranks}", "-n {ranks} \\u0000", ":10: launcher: "),
-        (
-            '["parallel.allreduce"]',
-            "[[1]]",
-            ":11: equal_at_one_rank: [1]: expected keys that vary: parallel.allreduce",
-        ),
+        ('["parallel.allreduce"]', "[[1]]", ":11: equal_at_one_rank: [1]: expected keys that vary: parallel.allreduce"),
     ],
 )
-def test_errors_name_file_line_key_and_remedy(
-    checkout: Checkout, old: str, new: str, message: str
-) -> None:
+def test_errors_name_file_line_key_and_remedy(checkout: Checkout, old: str, new: str, message: str) -> None:
     path = checkout.study((old, new))
     with pytest.raises(UsageError) as error:
         read_study(path)
     text = str(error.value)
-    assert (
-        text.startswith(str(path))
-        and message in text
-        and ": expected " in text
-        and "\n" not in text
-    )
+    assert text.startswith(str(path)) and message in text and ": expected " in text and "\n" not in text
 
 
 def test_missing_study_file(tmp_path: Path) -> None:
-    with pytest.raises(
-        UsageError,
-        match=r"cannot be read \(No such file or directory\): expected the path of a study",
-    ):
+    with pytest.raises(UsageError, match=r"cannot be read \(No such file or directory\): expected the path of a study"):
         read_study(tmp_path / "none.toml")
 
 
@@ -296,35 +188,19 @@ def test_values_are_written_as_toml(value: object, text: str) -> None:
     assert toml_value(value) == text
 
 
-@pytest.mark.parametrize(
-    "path",
-    sorted((HERE.parents[1] / "inputs" / "studies").glob("*.toml")),
-    ids=lambda p: p.stem,
-)
+@pytest.mark.parametrize("path", sorted((HERE.parents[1] / "inputs" / "studies").glob("*.toml")), ids=lambda p: p.stem)
 def test_shipped_studies_are_valid(path: Path) -> None:
     study = read_study(path)
     assert study.name == path.stem and points(study)
-    assert (
-        int(study.fixed["train.steps"]) - int(study.fixed["run.warmup"]) >= 30
-    )  # Timed steps a point.
+    assert int(study.fixed["train.steps"]) - int(study.fixed["run.warmup"]) >= 30  # Timed steps a point.
 
 
 def test_the_shipped_comparison_has_every_strategy() -> None:
     root = HERE.parents[1]
-    header = (root / "lib" / "partita" / "parallel" / "data_parallel.hpp").read_text(
-        encoding="utf-8"
-    )
+    header = (root / "lib" / "partita" / "parallel" / "data_parallel.hpp").read_text(encoding="utf-8")
     names = re.findall(r'\{"(\w+)", Strategy::\w+\}', header)
     shipped = points(read_study(root / "inputs" / "studies" / "data_parallel.toml"))
-    at = {
-        p: [dict(x.overrides) for x in shipped if (x.ranks, x.repeat) == (p, 1)]
-        for p in (1, 2)
-    }
+    at = {p: [dict(x.overrides) for x in shipped if (x.ranks, x.repeat) == (p, 1)] for p in (1, 2)}
     assert len(names) == 6 and {o["parallel.strategy"] for o in at[2]} == set(names)
-    assert [o["parallel.strategy"] for o in at[1]] == [
-        "allreduce"
-    ] and "parallel.bucket_mib" not in at[1][0]
-    assert all(
-        int(o["train.steps"]) % int(o.get("parallel.local_steps", 1)) == 0
-        for o in at[2]
-    )
+    assert [o["parallel.strategy"] for o in at[1]] == ["allreduce"] and "parallel.bucket_mib" not in at[1][0]
+    assert all(int(o["train.steps"]) % int(o.get("parallel.local_steps", 1)) == 0 for o in at[2])

@@ -7,6 +7,7 @@ import sys
 import tomllib
 
 import pytest
+
 from conftest import HERE, PACKAGE
 
 SETTINGS = PACKAGE / "pyproject.toml"
@@ -24,12 +25,8 @@ def test_no_line_is_longer_than_the_settings_say() -> None:
     ] == []
 
 
-@pytest.mark.skipif(
-    importlib.util.find_spec("ruff") is None, reason="ruff is not installed"
-)
-@pytest.mark.parametrize(
-    "arguments", [["check"], ["format", "--check"]], ids=lambda a: a[0]
-)
+@pytest.mark.skipif(importlib.util.find_spec("ruff") is None, reason="ruff is not installed")
+@pytest.mark.parametrize("arguments", [["check"], ["format", "--check"]], ids=lambda a: a[0])
 def test_ruff(arguments: list[str]) -> None:
     command = [
         sys.executable,

@@ -10,11 +10,7 @@ import pytest
 def pytest_addoption(parser):
     """--writer BINARY, --update-golden."""
     parser.addoption("--writer", required=True, help="record_writer binary")
-    parser.addoption(
-        "--update-golden",
-        action="store_true",
-        help="accept the present structure as the golden one",
-    )
+    parser.addoption("--update-golden", action="store_true", help="accept the present structure as the golden one")
 
 
 @pytest.fixture(scope="session")

@@ -41,19 +41,9 @@ def events(steps, ranks):
     """Columns over the events of so many steps, by step, then by rank."""
     step, rank, k = (a.ravel() for a in np.mgrid[:steps, :ranks, :EVENTS])
     start = STEP_NS * step + 10 * k
-    return {
-        "rank": rank,
-        "step": step,
-        "part": k % 2,
-        "stage": 0 * k,
-        "unit": k % 3,
-        "micro_batch": k,
-        "piece": 0 * k - 1,
-        "peer": 0 * k - 1,
-        "bytes": 100 * step + 10 * rank + k,
-        "start_ns": start,
-        "end_ns": start + 5,
-    }
+    return {"rank": rank, "step": step, "part": k % 2, "stage": 0 * k, "unit": k % 3, "micro_batch": k,
+            "piece": 0 * k - 1, "peer": 0 * k - 1, "bytes": 100 * step + 10 * rank + k, "start_ns": start,
+            "end_ns": start + 5}
 
 
 def check_events(group, written, ranks):

@@ -17,10 +17,7 @@ from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
 PAGE = HERE.parents[1] / "lib" / "partita" / "io" / "README.md"
-BEGIN, END = (
-    "<!-- tables: tests/schema/tables.py writes what follows -->\n",
-    "<!-- end of tables -->\n",
-)
+BEGIN, END = "<!-- tables: tests/schema/tables.py writes what follows -->\n", "<!-- end of tables -->\n"
 OF_THE_APP = "/strategy"  # an example of what an app adds
 
 
@@ -53,19 +50,13 @@ def read(text):
         if attribute:
             current[attribute[1]] = attribute[2].strip("'\"")
         elif dataset:
-            dimensions = [
-                scale.split("=")[0].split("/")[-1]
-                for scale in dataset[3].split(", ")
-                if scale
-            ]
+            dimensions = [scale.split("=")[0].split("/")[-1] for scale in dataset[3].split(", ") if scale]
             kind = "string" if dataset[2].startswith("string") else dataset[2]
             made = Dataset(dataset[1], kind, dimensions)
             group = dataset[1].rsplit("/", 1)[0] or "/"
             groups.setdefault(group, ({}, []))[1].append(made)
             current = made.attributes
-        elif (
-            " -> " not in line
-        ):  # a group; a scale of the root, linked, is told by the dimensions that use it
+        elif " -> " not in line:  # a group; a scale of the root, linked, is told by the dimensions that use it
             current = groups.setdefault(line, ({}, []))[0]
     return groups
 
@@ -82,14 +73,8 @@ def row(dataset):
 
 def table(datasets):
     """Scales first, then the rest, both by name."""
-    head = [
-        "| dataset | type | dimensions | unit | meaning |",
-        "| --- | --- | --- | --- | --- |",
-    ]
-    return head + [
-        row(each)
-        for each in sorted(datasets, key=lambda each: (not each.is_scale, each.name))
-    ]
+    head = ["| dataset | type | dimensions | unit | meaning |", "| --- | --- | --- | --- | --- |"]
+    return head + [row(each) for each in sorted(datasets, key=lambda each: (not each.is_scale, each.name))]
 
 
 def tables(full, stats):
@@ -104,9 +89,7 @@ def tables(full, stats):
         elif attributes:
             names = [f"`{name}`" for name in sorted(attributes)]
             if "schema_version" in attributes:
-                names[names.index("`schema_version`")] += (
-                    f" ({attributes['schema_version'].split()[-1]})"
-                )
+                names[names.index("`schema_version`")] += f" ({attributes['schema_version'].split()[-1]})"
             lines += [*textwrap.wrap("Attributes: " + ", ".join(names) + ".", 100), ""]
         if datasets:
             lines += [*table(datasets), ""]
@@ -115,14 +98,7 @@ def tables(full, stats):
             own = [each for each in stats[group][1] if each.path not in known]
             gone = sorted(known - {each.path for each in stats[group][1]})
             names = ", ".join(f"`{path.split('/')[-1]}`" for path in gone)
-            lines += [
-                *textwrap.wrap(
-                    f'With `record.detail = "stats"`, in place of {names}:', 100
-                ),
-                "",
-                *table(own),
-                "",
-            ]
+            lines += [*textwrap.wrap(f'With `record.detail = "stats"`, in place of {names}:', 100), "", *table(own), ""]
     return "\n".join(lines)
 
 
@@ -130,10 +106,7 @@ def page(text):
     """The page with its tables written anew."""
     before, rest = text.split(BEGIN)
     after = rest.split(END)[1]
-    golden = [
-        read((HERE / "golden" / f"{detail}.txt").read_text(encoding="utf-8"))
-        for detail in ("full", "stats")
-    ]
+    golden = [read((HERE / "golden" / f"{detail}.txt").read_text(encoding="utf-8")) for detail in ("full", "stats")]
     return before + BEGIN + "\n" + tables(*golden) + END + after
 
 
@@ -146,14 +119,8 @@ def main():
         return 0
     if text == wanted:
         return 0
-    sys.stdout.writelines(
-        difflib.unified_diff(
-            text.splitlines(True), wanted.splitlines(True), str(PAGE), "golden"
-        )
-    )
-    print(
-        "the tables differ from the golden structure: run python3 tests/schema/tables.py"
-    )
+    sys.stdout.writelines(difflib.unified_diff(text.splitlines(True), wanted.splitlines(True), str(PAGE), "golden"))
+    print("the tables differ from the golden structure: run python3 tests/schema/tables.py")
     return 1
 
 

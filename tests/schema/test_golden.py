@@ -8,12 +8,7 @@ import pytest
 
 GOLDEN = Path(__file__).parent / "golden"
 NEUTRAL = {"created_utc": "<time>"}
-INNER = {
-    "CLASS",
-    "NAME",
-    "DIMENSION_LIST",
-    "REFERENCE_LIST",
-}  # How HDF5 keeps scales; seen as dimensions instead.
+INNER = {"CLASS", "NAME", "DIMENSION_LIST", "REFERENCE_LIST"}  # How HDF5 keeps scales; seen as dimensions instead.
 
 
 def describe_attribute(name, value):
@@ -25,11 +20,8 @@ def describe_attribute(name, value):
 
 def describe_attributes(item, indent):
     """One line for each."""
-    return [
-        f"{indent}@{name} = {describe_attribute(name, item.attrs[name])}"
-        for name in sorted(item.attrs)
-        if name not in INNER
-    ]
+    return [f"{indent}@{name} = {describe_attribute(name, item.attrs[name])}" for name in sorted(item.attrs)
+            if name not in INNER]
 
 
 def describe_dataset(path, item):
@@ -43,9 +35,7 @@ def describe_dataset(path, item):
     shape = ", ".join(f"{scale}={n}" for scale, n in zip(scales, item.shape))
     line = f"{path}: {kind} ({shape})"
     if text:
-        line += (
-            f" = {list(item.asstr()[...].flat) if item.shape else item.asstr()[()]!r}"
-        )
+        line += f" = {list(item.asstr()[...].flat) if item.shape else item.asstr()[()]!r}"
     return line
 
 
@@ -61,12 +51,7 @@ def describe(file):
                 lines.append(path)
                 lines.extend(describe_attributes(item, "  "))
                 walk(item)
-            elif (
-                item.is_scale
-                and group.name != "/"
-                and name in file
-                and item == file[name]
-            ):
+            elif item.is_scale and group.name != "/" and name in file and item == file[name]:
                 lines.append(f"{path} -> /{name}")
             else:
                 lines.append(describe_dataset(path, item))

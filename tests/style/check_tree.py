@@ -30,37 +30,14 @@ INCLUDES = {
     "io": ["core", "metrics"],
     "parallel": ["core", "kernels", "nn", "comm", "metrics"],
     "driver": ["core", "kernels", "config", "comm", "metrics", "io"],
-    "training": [
-        "core",
-        "kernels",
-        "nn",
-        "config",
-        "data",
-        "comm",
-        "metrics",
-        "io",
-        "parallel",
-        "driver",
-    ],
+    "training": ["core", "kernels", "nn", "config", "data", "comm", "metrics", "io", "parallel", "driver"],
 }
 
 # Header or word, where it may appear (a pattern of paths), what to say.
 RESERVED = [
-    (
-        r'#include [<"]mpi',
-        r"lib/partita/comm/|tests/mpi/|tests/support/mpi",
-        "<mpi.h> belongs in comm/",
-    ),
-    (
-        r"\bMPI_[A-Z]\w*",
-        r"lib/partita/comm/|tests/mpi/|tests/support/mpi",
-        "MPI calls belong in comm/",
-    ),
-    (
-        r'#include [<"](hdf5|H5)',
-        r"lib/partita/io/hdf5_file\.",
-        "<hdf5.h> belongs in io/hdf5_file",
-    ),
+    (r'#include [<"]mpi', r"lib/partita/comm/|tests/mpi/|tests/support/mpi", "<mpi.h> belongs in comm/"),
+    (r"\bMPI_[A-Z]\w*", r"lib/partita/comm/|tests/mpi/|tests/support/mpi", "MPI calls belong in comm/"),
+    (r'#include [<"](hdf5|H5)', r"lib/partita/io/hdf5_file\.", "<hdf5.h> belongs in io/hdf5_file"),
     (
         r'#include [<"](oneapi/|dnnl|cblas|mkl|cuda|cublas|cudnn|nccl|hip/|hipblas|rccl|rocblas)',
         r"/backend/",
@@ -97,20 +74,12 @@ def layers(path, text):
     module = module_of(path)
     for number, line in lines(text):
         included = re.match(r"\s*#\s*include <partita/(\w+)/", line)
-        if (
-            included
-            and module
-            and included[1] not in [module, *INCLUDES.get(module, [])]
-        ):
+        if included and module and included[1] not in [module, *INCLUDES.get(module, [])]:
             yield number, f"{module} must not include {included[1]}"
         if module and re.match(r'\s*#\s*include "', line):
             yield number, "include as <partita/module/header.hpp>"
         public = path.endswith(".hpp") and "/backend/" not in path
-        if (
-            public
-            and module
-            and re.match(r"\s*#\s*include <partita/\w+/(\w+/)*backend/", line)
-        ):
+        if public and module and re.match(r"\s*#\s*include <partita/\w+/(\w+/)*backend/", line):
             yield number, "a public header must not include a backend's"
         if not line.lstrip().startswith("#"):
             line = re.sub(r'"(\\.|[^"\\])*"', '""', line)
@@ -126,24 +95,10 @@ def state(path, text):
     for number, line in lines(text):
         if re.match(r"\s*#\s*define (?!PARTITA_)", line):
             yield number, "macros are named PARTITA_*"
-        local = re.match(
-            r"\s+(static|thread_local|static thread_local) (?!const\b|constexpr\b|_assert)[^()]*(=|;|\{)",
-            line,
-        )
-        word = re.match(
-            r"(const|constexpr|using|typedef|template|extern|friend|class|struct|enum|union|namespace|return|inline constexpr|static const)",
-            line,
-        )
-        variable = re.match(
-            r"(static |inline |thread_local )*[A-Za-z_][\w:<>,*& ]* [a-z_]\w*(\s*=[^=].*|\{.*\})?;$",
-            line,
-        )
-        if local or (
-            variable
-            and not word
-            and " const " not in line
-            and "sig_atomic_t" not in line
-        ):
+        local = re.match(r"\s+(static|thread_local|static thread_local) (?!const\b|constexpr\b|_assert)[^()]*(=|;|\{)", line)
+        word = re.match(r"(const|constexpr|using|typedef|template|extern|friend|class|struct|enum|union|namespace|return|inline constexpr|static const)", line)
+        variable = re.match(r"(static |inline |thread_local )*[A-Za-z_][\w:<>,*& ]* [a-z_]\w*(\s*=[^=].*|\{.*\})?;$", line)
+        if local or (variable and not word and " const " not in line and "sig_atomic_t" not in line):
             yield number, "mutable state outlives the call"
 
 
@@ -162,27 +117,17 @@ def labels(path, text):
             yield number, "a kernel without a label"
         if first.startswith('"') and not first.startswith(f'"partita::{module or ""}'):
             yield number, f"a label starts with partita::{module or '<app>'}::"
-    for view in re.finditer(
-        r'(?:view_alloc\((?:[\w:()]+, )*|\b(?:View<[^;(]*>|Vector<\w+>|Matrix<\w+>)(?: \w+)?\()"([^"]*)"',
-        text,
-    ):
+    for view in re.finditer(r'(?:view_alloc\((?:[\w:()]+, )*|\b(?:View<[^;(]*>|Vector<\w+>|Matrix<\w+>)(?: \w+)?\()"([^"]*)"', text):
         if not view[1].startswith(f"partita::{module or ''}"):
-            yield (
-                text.count("\n", 0, view.start()) + 1,
-                f"a label starts with partita::{module or '<app>'}::",
-            )
+            yield text.count("\n", 0, view.start()) + 1, f"a label starts with partita::{module or '<app>'}::"
 
 
 def spdx(path, text):
     """Every source file says its licence in the first line (second after a #!)."""
     first = [line for line in text.splitlines()[:2] if not line.startswith("#!")][:1]
     script = text.startswith("#!")
-    source = Path(path).suffix in CODE | {".py", ".cmake", ".sh"} or Path(
-        path
-    ).name in ("CMakeLists.txt", "CMakePresets.txt")
-    if (source or script) and not re.match(
-        r"(//|#) SPDX-License-Identifier: BSD-3-Clause$", (first or [""])[0]
-    ):
+    source = Path(path).suffix in CODE | {".py", ".cmake", ".sh"} or Path(path).name in ("CMakeLists.txt", "CMakePresets.txt")
+    if (source or script) and not re.match(r"(//|#) SPDX-License-Identifier: BSD-3-Clause$", (first or [""])[0]):
         yield 1, "the first line is not `SPDX-License-Identifier: BSD-3-Clause`"
 
 
@@ -191,14 +136,9 @@ def suites(path, text):
     if not re.match(r"tests/(unit|mpi)/.*\.cpp$", path):
         return
     stem = Path(path).stem
-    for test in re.finditer(
-        r"^(?:TYPED_)?TEST(?:_F|_P)?\(\s*(\w+)", text, re.MULTILINE
-    ):
+    for test in re.finditer(r"^(?:TYPED_)?TEST(?:_F|_P)?\(\s*(\w+)", text, re.MULTILINE):
         if not re.fullmatch(rf"{stem}(_\w+)?", test[1]):
-            yield (
-                text.count("\n", 0, test.start()) + 1,
-                f"suite {test[1]} is not named like its file ({stem} or {stem}_*)",
-            )
+            yield text.count("\n", 0, test.start()) + 1, f"suite {test[1]} is not named like its file ({stem} or {stem}_*)"
 
 
 # What a doc block may say of a declaration, in one column of keys and one of text.
@@ -237,51 +177,23 @@ def docs(path, text):
         keyed = False
         for at, words in enumerate(texts):
             number = start + at
-            key = re.match(
-                rf"({KEYS})(:|  |(?= [a-z]+::| \w*Error\b| as | unless ))", words
-            )
+            key = re.match(rf"({KEYS})(:|  |(?= [a-z]+::| \w*Error\b| as | unless ))", words)
             if key and not re.match(rf"{key[1]:<{COLUMN}}\S", words):
-                yield (
-                    number,
-                    f"the text of {key[1]} begins in column {COLUMN + 1} of the block",
-                )
-            inside = re.search(
-                rf"\S +({KEYS})  +\S|[.;)] ({KEYS}):? (\w*Error\b|cost::|as |\w+ \()",
-                words,
-            )
+                yield number, f"the text of {key[1]} begins in column {COLUMN + 1} of the block"
+            inside = re.search(rf"\S +({KEYS})  +\S|[.;)] ({KEYS}):? (\w*Error\b|cost::|as |\w+ \()", words)
             if inside:
-                yield (
-                    number,
-                    f"{inside[1] or inside[2]} belongs at the beginning of a line",
-                )
+                yield number, f"{inside[1] or inside[2]} belongs at the beginning of a line"
             entry = re.match(r"\w+   *\S", words) is not None
-            if (
-                keyed
-                and words
-                and not key
-                and not entry
-                and not words.startswith(" " * COLUMN)
-            ):
-                yield (
-                    number,
-                    f"torn, or no empty line ahead: the text of a key begins in column {COLUMN + 1}",
-                )
+            if keyed and words and not key and not entry and not words.startswith(" " * COLUMN):
+                yield number, f"torn, or no empty line ahead: the text of a key begins in column {COLUMN + 1}"
             keyed = bool(words) and (keyed or key is not None)
             # A short rest between a full line and a deeper one is what a reflow leaves.
             before = texts[at - 1] if at else ""
             after = texts[at + 1] if at + 1 < len(texts) else ""
             rest = re.match(r" *(\S+(?: \S+){0,2})$", words)
-            full = (
-                before
-                and margin + len(before) + 1 + len(words.split(" ")[0]) > WIDTH - 10
-            )
+            full = before and margin + len(before) + 1 + len(words.split(" ")[0]) > WIDTH - 10
             depth = len(words) - len(words.lstrip())
-            if (
-                rest
-                and full
-                and not words.endswith((":", "."))
-                and after.startswith(" " * (depth + 2))
-            ):
+            if rest and full and not words.endswith((":", ".")) and after.startswith(" " * (depth + 2)):
                 yield number, "torn: these words belong to the next line"
 
 
@@ -294,12 +206,7 @@ def kind_of(path, include):
     """The block that an include of a file belongs to."""
     name = include[1:-1]
     stem = Path(path).with_suffix("").as_posix()
-    if (
-        path.endswith(".cpp")
-        and Path(name).suffix == ".hpp"
-        and Path(name).with_suffix("").as_posix()
-        in (stem.removeprefix("lib/"), Path(path).stem)
-    ):
+    if path.endswith(".cpp") and Path(name).suffix == ".hpp" and Path(name).with_suffix("").as_posix() in (stem.removeprefix("lib/"), Path(path).stem):
         return OWN
     if name.startswith("partita/"):
         return PARTITA
@@ -320,15 +227,9 @@ def includes(path, text):
         if include:
             kind = kind_of(path, include[1])
             if before is not None and kind < before:
-                yield (
-                    number,
-                    f"{include[1]} belongs further up: own header, system, std, third party, partita, local",
-                )
+                yield number, f"{include[1]} belongs further up: own header, system, std, third party, partita, local"
             elif before is not None and (kind != before) != gap:
-                yield (
-                    number,
-                    "an empty line separates blocks of includes, and nothing else does",
-                )
+                yield number, "an empty line separates blocks of includes, and nothing else does"
             before, gap = kind, False
         elif line.strip():
             before, gap = None, True
@@ -340,9 +241,7 @@ def includes(path, text):
 CITED = re.compile(
     r"(?<![\w/.*<>{}$~+-])((?:[\w.-]+/)*[\w-]+\.(?:hpp|cpp|md|py|cmake|sh)|(?:[\w.-]+/)+[\w-]+\.toml)(?![\w*<>{}/])"
 )
-FOREIGN = re.compile(
-    r"Kokkos_\w+\.hpp$|^dnnl-config\.cmake$|(^|/)[a-z]\.\w+$"
-)  # and x.cpp is anybody's
+FOREIGN = re.compile(r"Kokkos_\w+\.hpp$|^dnnl-config\.cmake$|(^|/)[a-z]\.\w+$")  # and x.cpp is anybody's
 
 
 def words(path, text):
@@ -352,23 +251,14 @@ def words(path, text):
         if path.endswith(".md"):
             yield number, line
             continue
-        comment = re.search(
-            r"(?:^|\s)//+ (.*)$" if Path(path).suffix in CODE else r"(?:^|\s)# (.*)$",
-            line,
-        )
-        begins = (
-            path.endswith(".py")
-            and string is None
-            and re.match(r'(?=.*""")(\s*r?""")?', line)
-        )
+        comment = re.search(r"(?:^|\s)//+ (.*)$" if Path(path).suffix in CODE else r"(?:^|\s)# (.*)$", line)
+        begins = path.endswith(".py") and string is None and re.match(r'(?=.*""")(\s*r?""")?', line)
         kind = string or (("doc" if begins[1] else "data") if begins else None)
         if kind == "doc":
             yield number, line
         elif comment and kind is None:
             yield number, comment[1]
-        quotes = (
-            len(re.findall(r'(?<!\')"""(?!\')', line)) if path.endswith(".py") else 0
-        )
+        quotes = len(re.findall(r'(?<!\')"""(?!\')', line)) if path.endswith(".py") else 0
         if quotes % 2:
             string = None if string else kind
 
@@ -380,9 +270,7 @@ def cited(path, text, files, sections):
         if re.search(r"\.\./shared\b", line):
             yield number, "what is not in the tree is no source"
     for number, line in words(path, text):
-        for first, last in re.findall(
-            r"DESIGN\.md,? sections? (\d+)(?:(?: to |-)(\d+))?", line
-        ):
+        for first, last in re.findall(r"DESIGN\.md,? sections? (\d+)(?:(?: to |-)(\d+))?", line):
             for section in range(int(first), int(last or first) + 1):
                 if section not in sections:
                     yield number, f"DESIGN.md has no section {section}"
@@ -391,9 +279,7 @@ def cited(path, text, files, sections):
         if path.endswith(".md"):
             for target in re.findall(r"\]\(([^)#\s]+)", line):
                 goal = posixpath.normpath((here / target).as_posix())
-                inside = goal in files or any(
-                    file.startswith(goal + "/") for file in files
-                )
+                inside = goal in files or any(file.startswith(goal + "/") for file in files)
                 if not inside and not re.match(r"https?:", target):
                     yield number, f"the link leads nowhere: {target}"
         for name in CITED.findall(re.sub(r"\]\([^)]*\)|https?://\S+", "", line)):
@@ -411,44 +297,27 @@ def page(path, text):
             yield number, f"a line of {len(line)} columns: at most 100"
 
 
-RULES = {
-    rule.__name__: rule
-    for rule in (layers, state, labels, spdx, suites, docs, includes, cited, page)
-}
+RULES = {rule.__name__: rule for rule in (layers, state, labels, spdx, suites, docs, includes, cited, page)}
 
 
 def known(root):
     """What `cited` asks: the paths of all files, and the numbers of the sections of DESIGN.md."""
     design = root / "DESIGN.md"
-    headings = (
-        re.findall(r"^## (\d+)\.", design.read_text(encoding="utf-8"), re.MULTILINE)
-        if design.exists()
-        else []
-    )
+    headings = re.findall(r"^## (\d+)\.", design.read_text(encoding="utf-8"), re.MULTILINE) if design.exists() else []
     files = set()
     for folder, below, names in os.walk(root):
         here = Path(folder).relative_to(root)
         if here == Path("."):
-            below[:] = [
-                name for name in below if name not in {"build", "runs", ".git"}
-            ]  # not part of the tree
+            below[:] = [name for name in below if name not in {"build", "runs", ".git"}]  # not part of the tree
         files.update((here / name).as_posix() for name in names)
     return files, {int(number) for number in headings}
 
 
 def tree(root):
     """Every text file of the project's folders, as (path relative to root, text)."""
-    files = [
-        root / "CMakeLists.txt",
-        *sorted(root.glob("*.md")),
-        *sorted((root / "results").rglob("*.md")),
-    ]
+    files = [root / "CMakeLists.txt", *sorted(root.glob("*.md")), *sorted((root / "results").rglob("*.md"))]
     for folder in FOLDERS:
-        files += [
-            path
-            for path in sorted((root / folder).rglob("*"))
-            if path.is_file() and "__pycache__" not in path.parts
-        ]
+        files += [path for path in sorted((root / folder).rglob("*")) if path.is_file() and "__pycache__" not in path.parts]
     for path in files:
         try:
             yield path.relative_to(root).as_posix(), path.read_text(encoding="utf-8")
@@ -458,14 +327,8 @@ def tree(root):
 
 def formatted(root):
     """clang-format agrees with every source; its verdict differs between versions, so only version 14 is asked."""
-    program = next(
-        (p for p in ("clang-format-14", "clang-format") if shutil.which(p)), None
-    )
-    version = (
-        subprocess.run([program, "--version"], capture_output=True, text=True).stdout
-        if program
-        else "no clang-format"
-    )
+    program = next((p for p in ("clang-format-14", "clang-format") if shutil.which(p)), None)
+    version = subprocess.run([program, "--version"], capture_output=True, text=True).stdout if program else "no clang-format"
     if "version 14." not in version:
         print(f"skipped: needs clang-format 14, found: {version.strip()}")
         return SKIPPED
@@ -479,14 +342,8 @@ def main():
         return formatted(root)
     check = RULES[rule]
     if check is cited:
-        check = functools.partial(
-            cited, **dict(zip(("files", "sections"), known(root)))
-        )
-    found = [
-        f"{path}:{line}: {message}"
-        for path, text in tree(root)
-        for line, message in check(path, text)
-    ]
+        check = functools.partial(cited, **dict(zip(("files", "sections"), known(root))))
+    found = [f"{path}:{line}: {message}" for path, text in tree(root) for line, message in check(path, text)]
     print("\n".join(found) or f"{rule}: nothing found")
     return 1 if found else 0
 

@@ -24,21 +24,10 @@ def command(ranks: int, deck: str, *settings: str, output: Path) -> list[str]:
 def run(tmp_path):
     """Runs mlp_dp to the end and returns the record's path; the exit code must be the expected one."""
 
-    def go(
-        ranks: int,
-        *settings: str,
-        deck: str = "inputs/mlp_dp/tiny.toml",
-        code: int = 0,
-        name: str = "x",
-    ) -> Path:
+    def go(ranks: int, *settings: str, deck: str = "inputs/mlp_dp/tiny.toml", code: int = 0, name: str = "x") -> Path:
         output = tmp_path / f"{name}.h5"
-        done = subprocess.run(
-            command(ranks, deck, *settings, output=output),
-            cwd=ROOT,
-            capture_output=True,
-            text=True,
-            timeout=120,
-        )
+        done = subprocess.run(command(ranks, deck, *settings, output=output), cwd=ROOT, capture_output=True, text=True,
+                              timeout=120)
         assert done.returncode == code, f"{done.args}\n{done.stdout}\n{done.stderr}"
         go.stderr = done.stderr
         return output

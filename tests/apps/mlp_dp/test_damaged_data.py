@@ -20,25 +20,14 @@ def folder(tmp_path):
     data.mkdir()
     for prefix in ("train", "t10k"):
         pixels = bytes((7 * i) % 256 for i in range(IMAGES * 12))
-        (data / f"{prefix}-images-idx3-ubyte.gz").write_bytes(
-            gzip.compress(idx(0x803, IMAGES, 3, 4, payload=pixels))
-        )
+        (data / f"{prefix}-images-idx3-ubyte.gz").write_bytes(gzip.compress(idx(0x803, IMAGES, 3, 4, payload=pixels)))
         (data / f"{prefix}-labels-idx1-ubyte.gz").write_bytes(
-            gzip.compress(
-                idx(0x801, LABELS, payload=bytes(i % 10 for i in range(LABELS)))
-            )
-        )
+            gzip.compress(idx(0x801, LABELS, payload=bytes(i % 10 for i in range(LABELS)))))
     return data
 
 
 def settings(folder):
-    return [
-        "data.source=idx",
-        f"data.path={folder}",
-        "data.classes=10",
-        "train.steps=3",
-        "train.batch=8",
-    ]
+    return ["data.source=idx", f"data.path={folder}", "data.classes=10", "train.steps=3", "train.batch=8"]
 
 
 @pytest.mark.parametrize("ranks", [1, 4])

@@ -14,20 +14,15 @@ DECK = "inputs/mlp_dp/tiny.toml"
 
 
 def shell(line):
-    return subprocess.run(
-        ["sh", "-c", line], cwd=ROOT, capture_output=True, text=True, timeout=60
-    )
+    return subprocess.run(["sh", "-c", line], cwd=ROOT, capture_output=True, text=True, timeout=60)
 
 
 @pytest.mark.parametrize("way", ["> /dev/full", ">&-", "| true"])
 def test_a_run_that_cannot_print_finishes_its_record_and_then_complains(tmp_path, way):
     output = tmp_path / "x.h5"
     code = tmp_path / "code"
-    done = shell(
-        f"{{ {APP} {DECK} --output {output}; echo $? > {code}; }} {way}"
-        if "|" in way
-        else f"{APP} {DECK} --output {output} {way}; echo $? > {code}"
-    )
+    done = shell(f"{{ {APP} {DECK} --output {output}; echo $? > {code}; }} {way}" if "|" in way else
+                 f"{APP} {DECK} --output {output} {way}; echo $? > {code}")
     with h5py.File(output) as file:
         assert file.attrs["complete"] == 1 and file.attrs["verified"] == 1
     assert code.read_text().strip() == "1"
@@ -36,12 +31,7 @@ def test_a_run_that_cannot_print_finishes_its_record_and_then_complains(tmp_path
 
 
 def test_the_command_of_a_record_can_be_pasted(run, tmp_path):
-    first = run(
-        1,
-        "model.hidden=[9, 8]",
-        "record.study=it's a $test",
-        "train.deterministic=true",
-    )
+    first = run(1, "model.hidden=[9, 8]", "record.study=it's a $test", "train.deterministic=true")
     with h5py.File(first) as file:
         command, losses = file.attrs["command"], file["steps/loss"][:].tobytes()
     assert "record.study=it's a $test" in shlex.split(command)
@@ -53,13 +43,8 @@ def test_the_command_of_a_record_can_be_pasted(run, tmp_path):
 
 
 def test_help_is_the_apps_own_and_comes_once():
-    done = subprocess.run(
-        [os.environ["PARTITA_MPIEXEC"], "-n", "2", APP, "--help"],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        timeout=60,
-    )
+    done = subprocess.run([os.environ["PARTITA_MPIEXEC"], "-n", "2", APP, "--help"], cwd=ROOT, capture_output=True, text=True,
+                          timeout=60)
     assert done.returncode == 0
     assert done.stdout.startswith("A model trained by data parallelism")
     assert done.stdout.count("train.learning_rate") == 1
@@ -70,21 +55,9 @@ def test_a_document_of_kernel_bench_is_nothing_but_that(tmp_path):
     binary = os.environ.get("PARTITA_KERNEL_BENCH", "")
     if not binary:
         pytest.skip("kernel_bench is not built")
-    done = subprocess.run(
-        [
-            binary,
-            "inputs/kernel_bench/tiny.toml",
-            "--benchmark_filter=^add/",
-            "--benchmark_min_time=0.001",
-            "--benchmark_format=json",
-            "--output",
-            str(tmp_path / "x.h5"),
-        ],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        timeout=60,
-    )
+    done = subprocess.run([binary, "inputs/kernel_bench/tiny.toml", "--benchmark_filter=^add/", "--benchmark_min_time=0.001",
+                           "--benchmark_format=json", "--output", str(tmp_path / "x.h5")], cwd=ROOT, capture_output=True,
+                          text=True, timeout=60)
     assert done.returncode == 0
     assert json.loads(done.stdout)["benchmarks"]
     assert "verification passed" in done.stderr

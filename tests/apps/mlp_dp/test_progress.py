@@ -14,14 +14,9 @@ REWRITE = b"\r\x1b[K"
 def on_a_terminal(tmp_path, kind):
     """What a run prints there, and its exit code."""
     ours, theirs = pty.openpty()
-    process = subprocess.Popen(
-        command(2, "inputs/mlp_dp/tiny.toml", *SETTINGS, output=tmp_path / "x.h5"),
-        cwd=ROOT,
-        stdin=subprocess.DEVNULL,
-        stdout=theirs,
-        stderr=subprocess.DEVNULL,
-        env={**os.environ, "TERM": kind},
-    )
+    process = subprocess.Popen(command(2, "inputs/mlp_dp/tiny.toml", *SETTINGS, output=tmp_path / "x.h5"), cwd=ROOT,
+                               stdin=subprocess.DEVNULL, stdout=theirs, stderr=subprocess.DEVNULL,
+                               env={**os.environ, "TERM": kind})
     os.close(theirs)
     seen = b""
     try:
@@ -48,12 +43,8 @@ def test_a_dumb_terminal_gets_no_escapes(tmp_path):
 
 
 def test_a_log_gets_plain_lines(tmp_path):
-    done = subprocess.run(
-        command(2, "inputs/mlp_dp/tiny.toml", *SETTINGS, output=tmp_path / "x.h5"),
-        cwd=ROOT,
-        capture_output=True,
-        timeout=60,
-    )
+    done = subprocess.run(command(2, "inputs/mlp_dp/tiny.toml", *SETTINGS, output=tmp_path / "x.h5"), cwd=ROOT,
+                          capture_output=True, timeout=60)
     assert done.returncode == 0
     assert b"\r" not in done.stdout and b"\x1b" not in done.stdout
     assert done.stdout.strip().split(b"\n")[-1].startswith(b"mlp_dp: ")

@@ -16,23 +16,17 @@ LONG = ["train.steps=200000", "evaluate.every=200000", "record.flush_every=20"]
 
 
 def start(ranks, output, *settings):
-    return launch(
-        command(ranks, "inputs/mlp_dp/tiny.toml", *(settings or LONG), output=output)
-    )
+    return launch(command(ranks, "inputs/mlp_dp/tiny.toml", *(settings or LONG), output=output))
 
 
 def launch(words):
-    return subprocess.Popen(
-        words, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
-    )
+    return subprocess.Popen(words, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
 
 
 def wait_for(path, process):
     deadline = time.monotonic() + 60
     while not path.exists():
-        assert process.poll() is None and time.monotonic() < deadline, (
-            "no .part appeared"
-        )
+        assert process.poll() is None and time.monotonic() < deadline, "no .part appeared"
         time.sleep(0.01)
 
 
@@ -40,11 +34,10 @@ def ranks_of(mpiexec, app="mlp_dp"):
     """Pids of an app's processes below a running mpiexec."""
     found, todo = [], [mpiexec.pid]
     while todo:
-        listed = subprocess.run(
-            ["pgrep", "-P", str(todo.pop())], capture_output=True, text=True
-        ).stdout.split()
+        listed = subprocess.run(["pgrep", "-P", str(todo.pop())], capture_output=True, text=True).stdout.split()
         todo += [int(pid) for pid in listed]
-        found += [int(pid) for pid in listed if app in open(f"/proc/{pid}/comm").read()]
+        found += [int(pid) for pid in listed
+                  if app in open(f"/proc/{pid}/comm").read()]
     return found
 
 
@@ -75,11 +68,7 @@ def stop(process, app="mlp_dp"):
 
 
 def test_a_stop_does_not_wait_for_a_flush_nor_for_the_end_of_an_evaluation(tmp_path):
-    steps = [
-        "train.steps=2000000",
-        "record.flush_every=1000000",
-        "evaluate.every=1000000",
-    ]
+    steps = ["train.steps=2000000", "record.flush_every=1000000", "evaluate.every=1000000"]
     evaluation = ["evaluate.every=10", "train.steps=20", "data.held_out=100000000"]
     for name, settings in [("steps", steps), ("evaluation", evaluation)]:
         output = tmp_path / f"{name}.h5"
@@ -107,10 +96,7 @@ def test_a_hang_during_start_up_ends_the_job(tmp_path):
     subprocess.run(["kill", "-STOP", str(ranks_of(process)[-1])], check=True)
     _, stderr = process.communicate(timeout=60)
     assert process.returncode == 5, stderr
-    assert (
-        "run.hang_timeout_s: no progress for 3 s after step 0, in describing and calibrating the machine"
-        in stderr
-    )
+    assert "run.hang_timeout_s: no progress for 3 s after step 0, in describing and calibrating the machine" in stderr
 
 
 @pytest.mark.parametrize("app", ["comm_bench", "kernel_bench"])
@@ -119,23 +105,9 @@ def test_a_benchmark_can_be_stopped(tmp_path, app):
     if not binary:
         pytest.skip(f"{app} is not built")
     output = tmp_path / "x.h5"
-    endless = {
-        "comm_bench": ["--set", "bench.repeats=1000000"],
-        "kernel_bench": ["--benchmark_min_time=1000"],
-    }[app]
+    endless = {"comm_bench": ["--set", "bench.repeats=1000000"], "kernel_bench": ["--benchmark_min_time=1000"]}[app]
     ranks = "2" if app == "comm_bench" else "1"
-    process = launch(
-        [
-            MPIEXEC,
-            "-n",
-            ranks,
-            binary,
-            f"inputs/{app}/tiny.toml",
-            *endless,
-            "--output",
-            str(output),
-        ]
-    )
+    process = launch([MPIEXEC, "-n", ranks, binary, f"inputs/{app}/tiny.toml", *endless, "--output", str(output)])
     wait_for(output.with_name("x.h5.part"), process)
     time.sleep(1)
     assert stop(process, app) < 10
@@ -149,24 +121,15 @@ def test_a_complete_record_outlives_a_run_that_was_stopped(run, tmp_path):
     process = start(1, output)
     part = output.with_name("x.h5.part")
     wait_for(part, process)
-    second = subprocess.run(
-        command(1, "inputs/mlp_dp/tiny.toml", output=output),
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-    )
-    assert (
-        second.returncode == 2 and "another run is writing this record" in second.stderr
-    )
+    second = subprocess.run(command(1, "inputs/mlp_dp/tiny.toml", output=output), cwd=ROOT, capture_output=True, text=True)
+    assert second.returncode == 2 and "another run is writing this record" in second.stderr
     subprocess.run(["kill", "-TERM", str(ranks_of(process)[-1])], check=True)
     _, stderr = process.communicate(timeout=60)
     assert process.returncode == 5
     assert f"the complete record {output} is kept, this one is {part}" in stderr
     assert output.read_bytes() == before
     with h5py.File(part) as file:
-        assert file.attrs["complete"] == 0 and "SIGTERM" in str(
-            file.attrs["exit_reason"]
-        )
+        assert file.attrs["complete"] == 0 and "SIGTERM" in str(file.attrs["exit_reason"])
     run(1)
     assert not part.exists()
 
@@ -187,9 +150,7 @@ def test_sigkill_leaves_a_part_that_opens(tmp_path):
         with h5py.File(part) as file:
             written = int(file["steps_written"][()])
             assert np.isfinite(file["steps/loss"][:written]).all()
-            assert (
-                file["steps/end_ns"][:written] > file["steps/start_ns"][:written]
-            ).all()
+            assert (file["steps/end_ns"][:written] > file["steps/start_ns"][:written]).all()
             steps.append(written)
         assert not output.exists()
     assert max(steps) > 0

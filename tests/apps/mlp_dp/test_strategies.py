@@ -7,6 +7,7 @@ import sys
 import h5py
 import numpy as np
 import pytest
+
 from conftest import ROOT, command
 
 # 50 rows in 24 chunks: neither 2 nor 3 ranks have the same shares; dropout and norms by name and cell, not by owner.
@@ -26,16 +27,9 @@ DECKS = ["tiny", "tiny_cnn"]  # tiny_cnn has statistics of batch norms
 def bits(path):
     """All that a run leaves of its training."""
     with h5py.File(path) as file:
-        assert (
-            file.attrs["complete"] == 1
-            and np.isfinite(file["steps/grad_norm"][:]).all()
-        )
-        return {
-            "loss": file["steps/loss"][:].tobytes(),
-            "norm": file["steps/grad_norm"][:].tobytes(),
-            "weights": file.attrs["parameters_fnv1a"],
-            "held_out": file["evaluation/loss"][:].tobytes(),
-        }
+        assert file.attrs["complete"] == 1 and np.isfinite(file["steps/grad_norm"][:]).all()
+        return {"loss": file["steps/loss"][:].tobytes(), "norm": file["steps/grad_norm"][:].tobytes(),
+                "weights": file.attrs["parameters_fnv1a"], "held_out": file["evaluation/loss"][:].tobytes()}
 
 
 def strategy_table(path):
@@ -49,19 +43,11 @@ def test_deterministic_strategies_leave_the_bits_of_one_rank(run, deck):
     one = bits(run(1, *EXACT, deck=deck))
     for name, settings in STRATEGIES.items():
         for ranks in (2, 3):
-            assert bits(run(ranks, *EXACT, *settings, deck=deck)) == one, (
-                f"{name}, {ranks} ranks"
-            )
+            assert bits(run(ranks, *EXACT, *settings, deck=deck)) == one, f"{name}, {ranks} ranks"
 
 
 def test_clipped_sixteen_bit_steps_are_the_same_bits_too(run):
-    settings = [
-        *EXACT,
-        "train.precision=bf16",
-        "train.clip_norm=0.5",
-        "train.optimizer=adamw",
-        "train.weight_decay=0.1",
-    ]
+    settings = [*EXACT, "train.precision=bf16", "train.clip_norm=0.5", "train.optimizer=adamw", "train.weight_decay=0.1"]
     one = bits(run(1, *settings))
     for name in ("gather_broadcast", "zero1", "zero3"):
         assert bits(run(3, *settings, *STRATEGIES[name])) == one, name
@@ -82,11 +68,7 @@ LOCAL = ["parallel.strategy=local_sgd", "parallel.local_steps=3"]
 
 
 def test_deterministic_local_sgd_repeats_itself_at_the_same_ranks_alone(run):
-    one, first, again = (
-        bits(run(1, *EXACT, *LOCAL)),
-        bits(run(3, *EXACT, *LOCAL)),
-        bits(run(3, *EXACT, *LOCAL)),
-    )
+    one, first, again = bits(run(1, *EXACT, *LOCAL)), bits(run(3, *EXACT, *LOCAL)), bits(run(3, *EXACT, *LOCAL))
     assert first == again and first["weights"] != one["weights"]
     # Alone there is nobody to differ from.
     assert one == bits(run(1, *EXACT))
@@ -94,13 +76,7 @@ def test_deterministic_local_sgd_repeats_itself_at_the_same_ranks_alone(run):
 
 def test_local_sgd_that_averages_every_step_of_sgd_is_allreduce(run):
     """Averages of w - a g_r, weighted by rows, are w - a g: the same but for rounding."""
-    settings = [
-        "train.optimizer=sgd",
-        "train.learning_rate=0.1",
-        "train.batch=50",
-        "train.steps=6",
-        "run.warmup=1",
-    ]
+    settings = ["train.optimizer=sgd", "train.learning_rate=0.1", "train.batch=50", "train.steps=6", "run.warmup=1"]
 
     def of(*strategy):
         with h5py.File(run(3, *settings, *strategy)) as file:
@@ -113,33 +89,16 @@ def test_local_sgd_that_averages_every_step_of_sgd_is_allreduce(run):
 
 def test_memory_of_shards_and_of_the_central_rank(run):
     replicas = strategy_table(run(3, *SHORT))
-    assert (np.ptp(replicas["optimizer_bytes"]), replicas["exposed_s"].tolist()) == (
-        0,
-        [0, 0, 0],
-    )
+    assert (np.ptp(replicas["optimizer_bytes"]), replicas["exposed_s"].tolist()) == (0, [0, 0, 0])
     n = 1262
-    assert (
-        replicas["weight_bytes"].tolist()
-        == replicas["gradient_bytes"].tolist()
-        == [4 * n] * 3
-    )
-    central = strategy_table(run(3, *SHORT, *STRATEGIES["gather_broadcast"]))[
-        "optimizer_bytes"
-    ]
-    assert (
-        central[0] == replicas["optimizer_bytes"][0]
-        and (8 * n > 40 * central[1:]).all()
-    )
-    one, two, three = (
-        strategy_table(run(3, *SHORT, *STRATEGIES[name]))
-        for name in ("zero1", "zero2", "zero3")
-    )
+    assert replicas["weight_bytes"].tolist() == replicas["gradient_bytes"].tolist() == [4 * n] * 3
+    central = strategy_table(run(3, *SHORT, *STRATEGIES["gather_broadcast"]))["optimizer_bytes"]
+    assert central[0] == replicas["optimizer_bytes"][0] and (8 * n > 40 * central[1:]).all()
+    one, two, three = (strategy_table(run(3, *SHORT, *STRATEGIES[name])) for name in ("zero1", "zero2", "zero3"))
     # The moments of Adam, 8 n bytes, are on one rank each; around them cells and their squares.
     over = one["optimizer_bytes"].sum() - 8 * n
     assert 0 < over < 3 * (replicas["optimizer_bytes"][0] - 8 * n) + 1
-    assert (one["gradient_bytes"] == 4 * n).all() and (
-        two["gradient_bytes"] != 4 * n
-    ).all()
+    assert (one["gradient_bytes"] == 4 * n).all() and (two["gradient_bytes"] != 4 * n).all()
     assert (two["weight_bytes"] == 4 * n).all()
     largest = 17 * 33 + 33  # elements of the largest layer; two are gathered at once
     assert three["weight_bytes"].sum() == 4 * (n + 3 * 2 * largest)
@@ -155,10 +114,6 @@ def test_the_shipped_study_is_accepted(tmp_path):
     assert len(once) == 9
     for point in once:
         settings = [f"{key}={value}" for key, value in point.overrides]
-        line = command(
-            point.ranks, str(study.deck), *settings, output=tmp_path / "x.h5"
-        )
-        done = subprocess.run(
-            [*line, "--validate"], cwd=ROOT, capture_output=True, text=True, timeout=120
-        )
+        line = command(point.ranks, str(study.deck), *settings, output=tmp_path / "x.h5")
+        done = subprocess.run([*line, "--validate"], cwd=ROOT, capture_output=True, text=True, timeout=120)
         assert done.returncode == 0, f"{point.name}: {done.stderr}"

@@ -21,12 +21,7 @@ KINDS = {
 
 
 def main():
-    x = torch.cat(
-        [
-            torch.linspace(-6, 6, 49),
-            torch.tensor([1e-6, -1e-6, 0.0, 20.0, -20.0, 1e-30]),
-        ]
-    )
+    x = torch.cat([torch.linspace(-6, 6, 49), torch.tensor([1e-6, -1e-6, 0.0, 20.0, -20.0, 1e-30])])
     dy = torch.randn(len(x), generator=torch.Generator().manual_seed(5))
     cases = []
     for kind, function in KINDS.items():
@@ -34,19 +29,11 @@ def main():
         y = function(point)
         y.backward(dy)
         cases.append({"kind": kind, "y": y.tolist(), "dx": point.grad.tolist()})
-    document = {
-        "made_by": "make_activation_cases.py",
-        "torch": torch.__version__,
-        "x": x.tolist(),
-        "dy": dy.tolist(),
-        "cases": cases,
-    }
+    document = {"made_by": "make_activation_cases.py", "torch": torch.__version__, "x": x.tolist(), "dy": dy.tolist(),
+                "cases": cases}
     path = pathlib.Path(__file__).with_name("activation_cases.json")
-    one_row_a_line = re.sub(
-        r"\[([^\[\]{}]*)\]",
-        lambda row: "[" + " ".join(row[1].split()) + "]",
-        json.dumps(document, indent=1),
-    )
+    one_row_a_line = re.sub(r"\[([^\[\]{}]*)\]", lambda row: "[" + " ".join(row[1].split()) + "]",
+                            json.dumps(document, indent=1))
     path.write_text(one_row_a_line + "\n")
 
 

@@ -40,92 +40,36 @@ def conv2d(rows, columns, channels, filters, kernel, stride, padding, batch=2):
     y = F.conv2d(x, w, b, stride=stride, padding=padding)
     dy = values(*y.shape)
     y.backward(dy)
-    return {
-        "B": batch,
-        "rows": rows,
-        "columns": columns,
-        "channels": channels,
-        "filters": filters,
-        "kernel_rows": kernel[0],
-        "kernel_columns": kernel[1],
-        "stride": stride,
-        "padding": padding,
-        "x": last(x),
-        "W": last(w),
-        "b": flat(b),
-        "dy": last(dy),
-        "y": last(y),
-        "dx": last(x.grad),
-        "dW": last(w.grad),
-        "db": flat(b.grad),
-    }
+    return {"B": batch, "rows": rows, "columns": columns, "channels": channels, "filters": filters,
+            "kernel_rows": kernel[0], "kernel_columns": kernel[1], "stride": stride, "padding": padding,
+            "x": last(x), "W": last(w), "b": flat(b), "dy": last(dy), "y": last(y), "dx": last(x.grad),
+            "dW": last(w.grad), "db": flat(b.grad)}
 
 
 def batchnorm(batch, channels, rows, columns, relu, training):
-    x, gamma, beta = (
-        leaf(values(batch, channels, rows, columns)),
-        leaf(values(channels)),
-        leaf(values(channels)),
-    )
+    x, gamma, beta = leaf(values(batch, channels, rows, columns)), leaf(values(channels)), leaf(values(channels))
     mean, variance = values(channels), values(channels).abs() + 0.5
-    case = {
-        "R": batch * rows * columns,
-        "C": channels,
-        "relu": relu,
-        "training": training,
-        "momentum": 0.25,
-        "epsilon": 1e-3,
-        "x": last(x),
-        "gamma": flat(gamma),
-        "beta": flat(beta),
-        "running_mean": flat(mean),
-        "running_variance": flat(variance),
-    }
-    y = F.batch_norm(
-        x, mean, variance, gamma, beta, training=training, momentum=0.25, eps=1e-3
-    )
+    case = {"R": batch * rows * columns, "C": channels, "relu": relu, "training": training, "momentum": 0.25,
+            "epsilon": 1e-3, "x": last(x), "gamma": flat(gamma), "beta": flat(beta), "running_mean": flat(mean),
+            "running_variance": flat(variance)}
+    y = F.batch_norm(x, mean, variance, gamma, beta, training=training, momentum=0.25, eps=1e-3)
     y = F.relu(y) if relu else y
     dy = values(*y.shape)
     y.backward(dy)
-    case |= {
-        "y": last(y),
-        "running_mean_after": flat(mean),
-        "running_variance_after": flat(variance),
-    }
+    case |= {"y": last(y), "running_mean_after": flat(mean), "running_variance_after": flat(variance)}
     if training:
-        case |= {
-            "dy": last(dy),
-            "dx": last(x.grad),
-            "dgamma": flat(gamma.grad),
-            "dbeta": flat(beta.grad),
-        }
+        case |= {"dy": last(dy), "dx": last(x.grad), "dgamma": flat(gamma.grad), "dbeta": flat(beta.grad)}
     return case
 
 
 def groupnorm(batch, channels, groups, rows, columns):
-    x, gamma, beta = (
-        leaf(values(batch, channels, rows, columns)),
-        leaf(values(channels)),
-        leaf(values(channels)),
-    )
+    x, gamma, beta = leaf(values(batch, channels, rows, columns)), leaf(values(channels)), leaf(values(channels))
     y = F.group_norm(x, groups, gamma, beta, eps=1e-4)
     dy = values(*y.shape)
     y.backward(dy)
-    return {
-        "B": batch,
-        "P": rows * columns,
-        "C": channels,
-        "groups": groups,
-        "epsilon": 1e-4,
-        "x": last(x),
-        "gamma": flat(gamma),
-        "beta": flat(beta),
-        "dy": last(dy),
-        "y": last(y),
-        "dx": last(x.grad),
-        "dgamma": flat(gamma.grad),
-        "dbeta": flat(beta.grad),
-    }
+    return {"B": batch, "P": rows * columns, "C": channels, "groups": groups, "epsilon": 1e-4, "x": last(x),
+            "gamma": flat(gamma), "beta": flat(beta), "dy": last(dy), "y": last(y), "dx": last(x.grad),
+            "dgamma": flat(gamma.grad), "dbeta": flat(beta.grad)}
 
 
 def pool2d(rows, columns, channels, kernel, stride, padding, batch=2):
@@ -140,61 +84,26 @@ def pool2d(rows, columns, channels, kernel, stride, padding, batch=2):
     top = (torch.arange(out_rows) * stride - padding).view(1, 1, -1, 1)
     left = (torch.arange(out_columns) * stride - padding).view(1, 1, 1, -1)
     winner = (index // columns - top) * kernel[1] + index % columns - left
-    return {
-        "B": batch,
-        "rows": rows,
-        "columns": columns,
-        "channels": channels,
-        "kernel_rows": kernel[0],
-        "kernel_columns": kernel[1],
-        "stride": stride,
-        "padding": padding,
-        "x": last(x),
-        "dy": last(dy),
-        "y": last(y),
-        "winner": [int(v) for v in last(winner)],
-        "dx": last(x.grad),
-        "average": last(average),
-        "average_dx": last(at.grad),
-    }
+    return {"B": batch, "rows": rows, "columns": columns, "channels": channels, "kernel_rows": kernel[0],
+            "kernel_columns": kernel[1], "stride": stride, "padding": padding, "x": last(x), "dy": last(dy),
+            "y": last(y), "winner": [int(v) for v in last(winner)], "dx": last(x.grad), "average": last(average),
+            "average_dx": last(at.grad)}
 
 
 def main():
     document = {
-        "made_by": "make_image_cases.py",
-        "torch": torch.__version__,
-        "conv2d": [
-            conv2d(5, 4, 3, 4, (3, 3), 1, 1),
-            conv2d(6, 5, 2, 3, (3, 3), 2, 1),
-            conv2d(5, 4, 3, 4, (1, 1), 2, 0),
-            conv2d(5, 6, 1, 5, (3, 2), 1, 0),
-            conv2d(7, 4, 2, 2, (5, 3), 3, 2),
-            conv2d(3, 2, 17, 1, (3, 3), 1, 1, 1),
-        ],
-        "batchnorm": [
-            batchnorm(3, 4, 2, 3, False, True),
-            batchnorm(2, 3, 3, 3, True, True),
-            batchnorm(2, 17, 1, 2, True, True),
-            batchnorm(2, 3, 2, 3, True, False),
-            batchnorm(2, 5, 1, 2, False, False),
-        ],
-        "groupnorm": [
-            groupnorm(2, 6, 2, 2, 3),
-            groupnorm(3, 4, 4, 2, 2),
-            groupnorm(2, 17, 1, 1, 2),
-        ],
-        "pool2d": [
-            pool2d(6, 5, 3, (2, 2), 2, 0),
-            pool2d(5, 6, 2, (3, 3), 2, 1),
-            pool2d(5, 5, 2, (3, 2), 1, 1),
-        ],
+        "made_by": "make_image_cases.py", "torch": torch.__version__,
+        "conv2d": [conv2d(5, 4, 3, 4, (3, 3), 1, 1), conv2d(6, 5, 2, 3, (3, 3), 2, 1), conv2d(5, 4, 3, 4, (1, 1), 2, 0),
+                   conv2d(5, 6, 1, 5, (3, 2), 1, 0), conv2d(7, 4, 2, 2, (5, 3), 3, 2), conv2d(3, 2, 17, 1, (3, 3), 1, 1, 1)],
+        "batchnorm": [batchnorm(3, 4, 2, 3, False, True), batchnorm(2, 3, 3, 3, True, True),
+                      batchnorm(2, 17, 1, 2, True, True), batchnorm(2, 3, 2, 3, True, False),
+                      batchnorm(2, 5, 1, 2, False, False)],
+        "groupnorm": [groupnorm(2, 6, 2, 2, 3), groupnorm(3, 4, 4, 2, 2), groupnorm(2, 17, 1, 1, 2)],
+        "pool2d": [pool2d(6, 5, 3, (2, 2), 2, 0), pool2d(5, 6, 2, (3, 3), 2, 1), pool2d(5, 5, 2, (3, 2), 1, 1)],
     }
     path = pathlib.Path(__file__).with_name("image_cases.json")
-    one_row_a_line = re.sub(
-        r"\[([^\[\]{}]*)\]",
-        lambda row: "[" + " ".join(row[1].split()) + "]",
-        json.dumps(document, indent=1),
-    )
+    one_row_a_line = re.sub(r"\[([^\[\]{}]*)\]", lambda row: "[" + " ".join(row[1].split()) + "]",
+                            json.dumps(document, indent=1))
     path.write_text(one_row_a_line + "\n")
 
 

@@ -41,47 +41,21 @@ def run(make, dtype):
 
 def case(kind, learning_rate, **options):
     makers = {
-        "sgd": lambda p: torch.optim.SGD(
-            p,
-            lr=learning_rate,
-            momentum=options.get("momentum", 0),
-            weight_decay=options.get("weight_decay", 0),
-            foreach=False,
-        ),
-        "adagrad": lambda p: torch.optim.Adagrad(
-            p,
-            lr=learning_rate,
-            eps=options["epsilon"],
-            weight_decay=options.get("weight_decay", 0),
-            foreach=False,
-        ),
-        "adam": lambda p: torch.optim.Adam(
-            p,
-            lr=learning_rate,
-            betas=(options["beta1"], options["beta2"]),
-            eps=options["epsilon"],
-            weight_decay=options.get("weight_decay", 0),
-            foreach=False,
-        ),
-        "adamw": lambda p: torch.optim.AdamW(
-            p,
-            lr=learning_rate,
-            betas=(options["beta1"], options["beta2"]),
-            eps=options["epsilon"],
-            weight_decay=options.get("weight_decay", 0),
-            foreach=False,
-        ),
+        "sgd": lambda p: torch.optim.SGD(p, lr=learning_rate, momentum=options.get("momentum", 0),
+                                         weight_decay=options.get("weight_decay", 0), foreach=False),
+        "adagrad": lambda p: torch.optim.Adagrad(p, lr=learning_rate, eps=options["epsilon"],
+                                                 weight_decay=options.get("weight_decay", 0), foreach=False),
+        "adam": lambda p: torch.optim.Adam(p, lr=learning_rate, betas=(options["beta1"], options["beta2"]),
+                                           eps=options["epsilon"], weight_decay=options.get("weight_decay", 0),
+                                           foreach=False),
+        "adamw": lambda p: torch.optim.AdamW(p, lr=learning_rate, betas=(options["beta1"], options["beta2"]),
+                                             eps=options["epsilon"], weight_decay=options.get("weight_decay", 0),
+                                             foreach=False),
     }
     start, in_double = run(makers[kind], torch.float64)
     _, in_float = run(makers[kind], torch.float32)
-    return {
-        "kind": kind,
-        "learning_rate": learning_rate,
-        **options,
-        "start": start,
-        "after_float64": in_double,
-        "after_float32": in_float,
-    }
+    return {"kind": kind, "learning_rate": learning_rate, **options, "start": start,
+            "after_float64": in_double, "after_float32": in_float}
 
 
 def main():
@@ -97,18 +71,11 @@ def main():
         case("adamw", 0.01, beta1=0.9, beta2=0.999, epsilon=1e-8, weight_decay=0.01),
         case("adamw", 0.1, beta1=0.8, beta2=0.95, epsilon=1e-3, weight_decay=0.5),
     ]
-    document = {
-        "made_by": "make_optimizer_cases.py",
-        "torch": torch.__version__,
-        "gradients": [[float(v) for v in g] for g in gradients()],
-        "cases": cases,
-    }
+    document = {"made_by": "make_optimizer_cases.py", "torch": torch.__version__,
+                "gradients": [[float(v) for v in g] for g in gradients()], "cases": cases}
     path = pathlib.Path(__file__).with_name("optimizer_cases.json")
-    one_row_a_line = re.sub(
-        r"\[([^\[\]{}]*)\]",
-        lambda row: "[" + " ".join(row[1].split()) + "]",
-        json.dumps(document, indent=1),
-    )
+    one_row_a_line = re.sub(r"\[([^\[\]{}]*)\]", lambda row: "[" + " ".join(row[1].split()) + "]",
+                            json.dumps(document, indent=1))
     path.write_text(one_row_a_line + "\n")
 
 

@@ -22,10 +22,7 @@ def random(*shape):
 def numbers(tensor):
     """A flat list: float32 exactly, float64 to ten digits."""
     exact = tensor.dtype == torch.float32
-    return [
-        float(v) if exact else float(f"{v:.10g}")
-        for v in tensor.detach().flatten().tolist()
-    ]
+    return [float(v) if exact else float(f"{v:.10g}") for v in tensor.detach().flatten().tolist()]
 
 
 def run(function, operands, dy):
@@ -42,21 +39,10 @@ def run(function, operands, dy):
 def attention(B, T, H, D, causal):
     def function(q, k, v):
         q, k, v = (x.view(B, T, H, D).transpose(1, 2) for x in (q, k, v))
-        return (
-            F.scaled_dot_product_attention(q, k, v, is_causal=causal)
-            .transpose(1, 2)
-            .reshape(B * T, H * D)
-        )
+        return F.scaled_dot_product_attention(q, k, v, is_causal=causal).transpose(1, 2).reshape(B * T, H * D)
 
     operands = {name: random(B * T, H * D) for name in ("q", "k", "v")}
-    return {
-        "B": B,
-        "T": T,
-        "H": H,
-        "D": D,
-        "causal": causal,
-        **run(function, operands, random(B * T, H * D)),
-    }
+    return {"B": B, "T": T, "H": H, "D": D, "causal": causal, **run(function, operands, random(B * T, H * D))}
 
 
 def norm(kind, B, C, epsilon):
@@ -74,47 +60,27 @@ def norm(kind, B, C, epsilon):
 
 
 def softmax(B, C):
-    return {
-        "B": B,
-        "C": C,
-        **run(lambda x: torch.softmax(x, -1), {"x": 4 * random(B, C)}, random(B, C)),
-    }
+    return {"B": B, "C": C, **run(lambda x: torch.softmax(x, -1), {"x": 4 * random(B, C)}, random(B, C))}
 
 
 def cross_entropy(B, V):
     label = torch.randint(V, (B,), generator=generator)
-    case = run(
-        lambda x: F.cross_entropy(x, label, reduction="sum"),
-        {"x": 4 * random(B, V)},
-        torch.tensor(1.0),
-    )
+    case = run(lambda x: F.cross_entropy(x, label, reduction="sum"), {"x": 4 * random(B, V)}, torch.tensor(1.0))
     return {"B": B, "V": V, "label": label.tolist(), **case}
 
 
 def main():
     document = {
-        "made_by": "make_sequence_cases.py",
-        "torch": torch.__version__,
-        "attention": [
-            attention(2, 5, 2, 3, True),
-            attention(1, 7, 1, 4, False),
-            attention(1, 1, 2, 2, True),
-        ],
-        "norm": [
-            norm("layer", 3, 7, 1e-5),
-            norm("layer", 2, 33, 1e-3),
-            norm("rms", 3, 7, 1e-5),
-            norm("rms", 2, 33, 1e-3),
-        ],
+        "made_by": "make_sequence_cases.py", "torch": torch.__version__,
+        "attention": [attention(2, 5, 2, 3, True), attention(1, 7, 1, 4, False), attention(1, 1, 2, 2, True)],
+        "norm": [norm("layer", 3, 7, 1e-5), norm("layer", 2, 33, 1e-3), norm("rms", 3, 7, 1e-5),
+                 norm("rms", 2, 33, 1e-3)],
         "softmax": [softmax(3, 7), softmax(2, 33)],
         "cross_entropy": [cross_entropy(5, 7), cross_entropy(2, 33)],
     }
     path = pathlib.Path(__file__).with_name("sequence_cases.json")
-    one_row_a_line = re.sub(
-        r"\[([^\[\]{}]*)\]",
-        lambda row: "[" + " ".join(row[1].split()) + "]",
-        json.dumps(document, indent=1),
-    )
+    one_row_a_line = re.sub(r"\[([^\[\]{}]*)\]", lambda row: "[" + " ".join(row[1].split()) + "]",
+                            json.dumps(document, indent=1))
     path.write_text(one_row_a_line + "\n")
 
 

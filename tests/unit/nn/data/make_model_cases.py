@@ -22,10 +22,7 @@ torch.set_num_threads(1)
 
 def wave(n: int, tensor: int, scale: float, centre: float) -> torch.Tensor:
     """centre + scale sin(1.7 i + 0.3 tensor), in double, then rounded."""
-    return torch.tensor(
-        [centre + scale * math.sin(1.7 * i + 0.3 * tensor) for i in range(n)],
-        dtype=torch.float32,
-    )
+    return torch.tensor([centre + scale * math.sin(1.7 * i + 0.3 * tensor) for i in range(n)], dtype=torch.float32)
 
 
 class Gpt(nn.Module):
@@ -36,18 +33,9 @@ class Gpt(nn.Module):
         C = self.C
         self.token, self.position = nn.Embedding(self.V, C), nn.Embedding(self.T, C)
         self.blocks = nn.ModuleList(
-            nn.ModuleDict(
-                dict(
-                    norm1=nn.LayerNorm(C),
-                    qkv=nn.Linear(C, 3 * C),
-                    proj=nn.Linear(C, C),
-                    norm2=nn.LayerNorm(C),
-                    up=nn.Linear(C, 4 * C),
-                    down=nn.Linear(4 * C, C),
-                )
-            )
-            for _ in range(self.BLOCKS)
-        )
+            nn.ModuleDict(dict(norm1=nn.LayerNorm(C), qkv=nn.Linear(C, 3 * C), proj=nn.Linear(C, C), norm2=nn.LayerNorm(C),
+                               up=nn.Linear(C, 4 * C), down=nn.Linear(4 * C, C)))
+            for _ in range(self.BLOCKS))
         self.norm, self.head = nn.LayerNorm(C), nn.Linear(C, self.V, bias=False)
 
     def forward(self, tokens):
@@ -56,11 +44,7 @@ class Gpt(nn.Module):
         for block in self.blocks:
             q, k, v = block.qkv(block.norm1(x)).split(self.C, dim=2)
             heads = [t.view(B, T, self.H, -1).transpose(1, 2) for t in (q, k, v)]
-            y = (
-                F.scaled_dot_product_attention(*heads, is_causal=True)
-                .transpose(1, 2)
-                .reshape(B, T, self.C)
-            )
+            y = F.scaled_dot_product_attention(*heads, is_causal=True).transpose(1, 2).reshape(B, T, self.C)
             x = x + block.proj(y)
             x = x + block.down(F.gelu(block.up(block.norm2(x)), approximate="tanh"))
         return self.head(self.norm(x))
@@ -95,11 +79,7 @@ class Block(nn.Module):
         self.first = ConvNorm(name + ".1", inputs, outputs, 3, stride)
         self.second = ConvNorm(name + ".2", outputs, outputs, 3, 1)
         shape_changes = stride != 1 or inputs != outputs
-        self.shortcut = (
-            ConvNorm(name + ".shortcut", inputs, outputs, 1, stride)
-            if shape_changes
-            else nn.Identity()
-        )
+        self.shortcut = ConvNorm(name + ".shortcut", inputs, outputs, 1, stride) if shape_changes else nn.Identity()
 
     def forward(self, x):
         return F.relu(self.shortcut(x) + self.second(F.relu(self.first(x))))
@@ -114,16 +94,9 @@ class Cnn(nn.Module):
         blocks, inputs = [], self.WIDTH[0]
         for g, outputs in enumerate(self.WIDTH):
             for d in range(self.DEPTH):
-                blocks.append(
-                    Block(
-                        f"group{g}.{d}", inputs, outputs, 2 if g > 0 and d == 0 else 1
-                    )
-                )
+                blocks.append(Block(f"group{g}.{d}", inputs, outputs, 2 if g > 0 and d == 0 else 1))
                 inputs = outputs
-        self.blocks, self.linear = (
-            nn.Sequential(*blocks),
-            nn.Linear(inputs, self.CLASSES),
-        )
+        self.blocks, self.linear = nn.Sequential(*blocks), nn.Linear(inputs, self.CLASSES)
 
     def forward(self, x):
         return self.linear(self.blocks(F.relu(self.stem(x))).mean(dim=(2, 3)))
@@ -143,21 +116,14 @@ class Cnn(nn.Module):
 def ours(tensor: torch.Tensor) -> list[float]:
     """Flat, in our order: filters are (F, rows, columns, C)."""
     tensor = tensor.detach()
-    return [
-        float(f"{v:.9g}")
-        for v in (tensor.permute(0, 2, 3, 1) if tensor.dim() == 4 else tensor)
-        .flatten()
-        .tolist()
-    ]
+    return [float(f"{v:.9g}") for v in (tensor.permute(0, 2, 3, 1) if tensor.dim() == 4 else tensor).flatten().tolist()]
 
 
 def fill(model) -> None:
     with torch.no_grad():
         for t, (name, parameter) in enumerate(model.named()):
             is_norm = ".norm" in "." + name and name.endswith("weight")
-            values = wave(
-                parameter.numel(), t, 0.1 if is_norm else 0.4, 1.0 if is_norm else 0.0
-            )
+            values = wave(parameter.numel(), t, 0.1 if is_norm else 0.4, 1.0 if is_norm else 0.0)
             if parameter.dim() == 4:
                 F_, C_, R_, K_ = parameter.shape
                 parameter.copy_(values.view(F_, R_, K_, C_).permute(0, 3, 1, 2))
@@ -173,40 +139,24 @@ def step(model, x, label) -> dict:
     loss.backward()
     gradients = {name: ours(p.grad) for name, p in model.named()}
     optimizer.step()
-    return {
-        "loss": loss.item(),
-        "scores": ours(scores.reshape(len(label), -1)),
-        "gradients": gradients,
-        "stepped": {name: ours(p) for name, p in model.named()},
-    }
+    return {"loss": loss.item(), "scores": ours(scores.reshape(len(label), -1)), "gradients": gradients,
+            "stepped": {name: ours(p) for name, p in model.named()}}
 
 
 def main() -> None:
     B = 2
-    tokens = torch.tensor(
-        [[(7 * b + 3 * t * t) % Gpt.V for t in range(Gpt.T)] for b in range(B)]
-    )
+    tokens = torch.tensor([[(7 * b + 3 * t * t) % Gpt.V for t in range(Gpt.T)] for b in range(B)])
     label = torch.tensor([(5 * i + 2) % Gpt.V for i in range(B * Gpt.T)])
     gpt = step(Gpt(), tokens, label)
 
     B = 3
     cnn_model = Cnn()
     images = wave(B * Cnn.ROWS * Cnn.ROWS, 99, 1.0, 0.0).view(B, 1, Cnn.ROWS, Cnn.ROWS)
-    cnn = step(
-        cnn_model, images, torch.tensor([(3 * b + 1) % Cnn.CLASSES for b in range(B)])
-    )
-    cnn["state"] = {
-        f"{part.name}.norm.{ours_name}": ours(getattr(part.norm, theirs))
-        for part in cnn_model.norms()
-        for ours_name, theirs in (
-            ("running_mean", "running_mean"),
-            ("running_variance", "running_var"),
-        )
-    }
+    cnn = step(cnn_model, images, torch.tensor([(3 * b + 1) % Cnn.CLASSES for b in range(B)]))
+    cnn["state"] = {f"{part.name}.norm.{ours_name}": ours(getattr(part.norm, theirs)) for part in cnn_model.norms()
+                    for ours_name, theirs in (("running_mean", "running_mean"), ("running_variance", "running_var"))}
 
-    text = json.dumps(
-        {"torch": torch.__version__, "gpt": gpt, "cnn": cnn}, separators=(",", ":")
-    )
+    text = json.dumps({"torch": torch.__version__, "gpt": gpt, "cnn": cnn}, separators=(",", ":"))
     (Path(__file__).parent / "model_cases.json").write_text(text + "\n")
 
 
