@@ -25,10 +25,10 @@ INTEGERS = ("schema_version", "ranks", "threads_per_rank", "complete", "verified
 TEXTS = ("app", "strategy", "study", "point", "git_sha", "exit_reason", "verification")
 NUMBERS = {  # Columns that pictures are made of.
     "evaluation": ("step", "loss", "accuracy", "samples"),
-    "strategy": ("weight_bytes", "gradient_bytes", "optimizer_bytes", "exposed_s", "hidden_s"),
     "peaks": ("flop_per_s", "byte_per_s"),
     "kernels": ("flop", "byte", "flop_per_s", "byte_per_s", "time_s", "ci_low_s", "ci_high_s", "peak_share"),
 }
+STRATEGY = ("weight_bytes", "gradient_bytes", "optimizer_bytes", "exposed_s", "hidden_s")  # Of data parallelism.
 COLLECTIVE = ("byte", "median_s", "ci_low_s", "ci_high_s", "busbw_byte_per_s", "algorithm")
 OPERATIONS = (
     "ping_pong", "allreduce", "reduce_scatter", "all_gather", "broadcast", "reduce", "gather", "scatter", "all_to_all",
@@ -221,6 +221,8 @@ def _read(path: Path, file: h5py.File, with_steps: bool) -> Record:
     }
     for name, columns in groups.items():
         _check_numbers(name, columns, NUMBERS.get(name, ()))
+    if "weight_bytes" in groups.get("strategy", {}):
+        _check_numbers("strategy", groups["strategy"], STRATEGY)
     record = Record(
         path, attributes, toml, environment, groups=groups, timeline=_timeline(file), collectives=_collectives(file)
     )

@@ -17,15 +17,18 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import accumulate
+from itertools import accumulate, pairwise
 
 
 @dataclass(frozen=True)
 class Link:
+    """What a message takes: alpha + beta x bytes."""
+
     alpha: float  # seconds
     beta: float  # seconds per byte
 
     def seconds(self, size: float) -> float:
+        """Of a message of so many bytes."""
         return self.alpha + self.beta * size
 
 
@@ -33,22 +36,21 @@ def fit_link(sizes: Sequence[float], seconds: Sequence[float]) -> Link:
     """Least squares of relative residuals; a latency below nothing is none, and the line goes through the origin."""
     weights = [1 / t**2 for t in seconds]
     total = sum(weights)
-    size = sum(w * x for w, x in zip(weights, sizes)) / total
-    time = sum(w * t for w, t in zip(weights, seconds)) / total
-    beta = sum(w * (x - size) * (t - time) for w, x, t in zip(weights, sizes, seconds)) / sum(
-        w * (x - size) ** 2 for w, x in zip(weights, sizes)
+    size = sum(w * x for w, x in zip(weights, sizes, strict=True)) / total
+    time = sum(w * t for w, t in zip(weights, seconds, strict=True)) / total
+    beta = sum(w * (x - size) * (t - time) for w, x, t in zip(weights, sizes, seconds, strict=True)) / sum(
+        w * (x - size) ** 2 for w, x in zip(weights, sizes, strict=True)
     )
     alpha = time - beta * size
     if alpha >= 0:
         return Link(alpha, beta)
-    return Link(
-        0.0, sum(w * x * t for w, x, t in zip(weights, sizes, seconds)) / sum(w * x * x for w, x in zip(weights, sizes))
-    )
+    product = sum(w * x * t for w, x, t in zip(weights, sizes, seconds, strict=True))
+    return Link(0.0, product / sum(w * x * x for w, x in zip(weights, sizes, strict=True)))
 
 
 def exchange_end(ready: Sequence[float], sizes: Sequence[float], link: Link) -> float:
     """The earliest end of everybody's exchange, seconds from the step's start."""
-    if len(ready) != len(sizes) or any(b < a for a, b in zip(ready, ready[1:])):
+    if len(ready) != len(sizes) or any(b < a for a, b in pairwise(ready)):
         raise ValueError("one size for each ready time, and times that ascend")
     before = [0.0, *accumulate(sizes)]
     ends = [0.0]

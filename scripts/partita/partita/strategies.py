@@ -46,7 +46,9 @@ class Row:
 
 def strategies_picture(study: RecordedStudy, scaling: Scaling) -> Picture | None:
     """A row for each strategy and number of ranks; None where strategies are not what is compared."""
-    if STRATEGY not in study.series_keys or not all(r.groups.get("strategy") for r in study.records):
+    if STRATEGY not in study.series_keys or not all(
+        "weight_bytes" in r.groups.get("strategy", {}) for r in study.records
+    ):
         return None
     rows = [_row(label, cell) for label, cell in study.distinct_cells()]
     places = _places(rows)
