@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <array>
 #include <cstdio>
+#include <cstdlib>
 #include <functional>
 #include <limits>
 #include <vector>
@@ -143,11 +144,30 @@ void print_failure(const std::string& message, int rank) {
   std::fflush(stderr);
 }
 
+namespace {
+
+template <ExitCode code>
+void leave() {
+  _exit(static_cast<int>(code));
+}
+
+using Leave = void (*)();
+Leave leave_by(ExitCode code) {
+  constexpr Leave all[] = {leave<ExitCode::done>,         leave<ExitCode::run_failed>, leave<ExitCode::usage>,
+                           leave<ExitCode::check_failed>, leave<ExitCode::unfit>,      leave<ExitCode::incomplete>};
+  return all[static_cast<std::size_t>(code)];
+}
+
+}  // namespace
+
 void end_job(const Failure& mine, int rank) {
   print_failure(mine.message.empty() ? "stopped while other ranks were at work" : mine.message, rank);
   // The launcher ends the job without reading what is left in its pipes: the line must be out before.
   const timespec moment{0, 200'000'000};
   nanosleep(&moment, nullptr);
+  // MPI_Abort may call exit(), whose handlers take code and memory away from threads that are still computing (code that
+  // a library generated, for one): the handler that is registered last runs first, and it is the last.
+  std::atexit(leave_by(mine.code));
   MPI_Abort(MPI_COMM_WORLD, static_cast<int>(mine.code));
   _exit(static_cast<int>(mine.code));
 }
