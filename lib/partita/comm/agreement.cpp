@@ -165,8 +165,8 @@ void end_job(const Failure& mine, int rank) {
   // The launcher ends the job without reading what is left in its pipes: the line must be out before.
   const timespec moment{0, 200'000'000};
   nanosleep(&moment, nullptr);
-  // MPI_Abort may call exit(), whose handlers take code and memory away from threads that are still computing (code that
-  // a library generated, for one): the handler that is registered last runs first, and it is the last.
+  // MPI_Abort may call exit(), whose handlers take code and memory away from threads that are still computing (code
+  // that a library generated, for one): the handler that is registered last runs first, and it is the last.
   std::atexit(leave_by(mine.code));
   MPI_Abort(MPI_COMM_WORLD, static_cast<int>(mine.code));
   _exit(static_cast<int>(mine.code));

@@ -241,8 +241,8 @@ struct Reads final : nn::Observer {
   std::vector<Read> of;
 };
 
-/// Elements of the groups that a rank must be given in a step, by the rule of GatheredWeights: two groups have room, the
-/// next one of a pass comes while one is used, and nothing outlives the update.
+/// Elements of the groups that a rank must be given in a step, by the rule of GatheredWeights: two groups have room,
+/// the next one of a pass comes while one is used, and nothing outlives the update.
 index_t gathered_elements(const std::vector<Reads::Read>& reads, const std::vector<index_t>& bounds) {
   const auto group = [&](std::size_t i) {
     return std::upper_bound(bounds.begin(), bounds.end(), reads[i].offset) - bounds.begin() - 1;
