@@ -55,7 +55,7 @@ int main(int argc, char** argv) {
     return training::with_precision(config.train.precision, [&]<class Scalar>() {
       // 4. The same weights on any number of ranks, if they find room.
       const nn::Division division = config.train.division(replicas.size(), replicas.rank());
-      training::check(config.parallel, config.train, data.steps_per_epoch());
+      training::check(config.parallel, config.train, data.steps_per_epoch(), replicas.size());
       training::require_memory<Scalar>(replicas, config.train, config.model, data, division, config.parallel);
       nn::ModelOptions options = config.train.model();
       options.weights = config.parallel.whole_weights();

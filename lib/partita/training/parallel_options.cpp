@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include <partita/training/parallel_options.hpp>
 
+#include <algorithm>
 #include <cmath>
 
 #include <fmt/format.h>
@@ -48,7 +49,14 @@ parallel::DataParallelOptions read_parallel_options(config::Deck& deck) {
   return options;
 }
 
-void check(const parallel::DataParallelOptions& options, const TrainOptions& train, index_t steps_per_epoch) {
+void check(const parallel::DataParallelOptions& options, const TrainOptions& train, index_t steps_per_epoch,
+           index_t ranks) {
+  if (train.mode == Mode::infer && train.deterministic && !options.whole_weights())
+    if (const index_t chunks = std::min(train.chunks, train.batch); chunks % ranks != 0)
+      refuse<UsageError>(
+          "train.deterministic_chunks",
+          fmt::format("{} chunks over {} ranks that gather weights together in inference", chunks, ranks),
+          "a multiple of the ranks");
   if (options.strategy != parallel::Strategy::local_sgd || train.mode == Mode::infer) return;
   const index_t H = options.local_steps, steps = train.total_steps(steps_per_epoch);
   const index_t every = train.evaluate_every > 0 ? train.evaluate_every : steps_per_epoch;
