@@ -52,6 +52,11 @@ class FlatGradientSum final : public GradientSum<Real> {
   Vector<Real> node(index_t k) const;
   /// All of them, one after the other.
   Vector<Real> all_nodes() const;
+  /// Of all of them these elements, size() from one node to the next.
+  ConstVector<Real> of_all_nodes(Range range) const {
+    const index_t extent = nodes_ == 0 ? 0 : (nodes_ - 1) * size() + range.extent;
+    return {buffers_.data() + range.offset, static_cast<std::size_t>(extent)};
+  }
   const std::vector<Node>& cover() const { return cover_; }
   /// Elements of a node.
   index_t size() const { return weights_ + statistics_; }

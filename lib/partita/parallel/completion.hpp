@@ -2,43 +2,34 @@
 #pragma once
 
 #include <algorithm>
+#include <utility>
 #include <vector>
 
 #include <partita/core/error.hpp>
-#include <partita/core/index.hpp>
+#include <partita/parallel/cuts.hpp>
 
 namespace partita::parallel {
 
 /// Which of some adjacent ranges of a flat buffer are complete, as parts of them become so.
 class Completion {
  public:
-  /// Range k is [bounds[k], bounds[k + 1]).
-  explicit Completion(std::vector<index_t> bounds) : bounds_(std::move(bounds)), missing_(bounds_.size() - 1) {
+  explicit Completion(Cuts cuts) : cuts_(std::move(cuts)), missing_(static_cast<std::size_t>(cuts_.size())) {
     restart();
   }
 
-  int ranges() const { return static_cast<int>(missing_.size()); }
-  Range range(int k) const {
-    const auto at = static_cast<std::size_t>(k);
-    return {bounds_[at], bounds_[at + 1] - bounds_[at]};
-  }
-  const std::vector<index_t>& bounds() const { return bounds_; }
-  /// The range that holds an element.
-  int holding(index_t element) const {
-    return static_cast<int>(std::upper_bound(bounds_.begin(), bounds_.end(), element) - bounds_.begin()) - 1;
-  }
+  const Cuts& cuts() const { return cuts_; }
 
   void restart() {
-    for (int k = 0; k < ranges(); ++k) restart(k);
+    for (int k = 0; k < cuts_.size(); ++k) restart(k);
   }
-  void restart(int k) { missing_[static_cast<std::size_t>(k)] = range(k).extent; }
+  void restart(int k) { missing_[static_cast<std::size_t>(k)] = cuts_[k].extent; }
   /// Calls done(k) for every range that lacks nothing more, the last one first, as a backward pass goes.
   /// Throws   Error for a part that was complete already.
   template <class Done>
   void add(Range part, const Done& done) {
     if (part.extent == 0) return;
-    for (int k = holding(part.end() - 1); k >= 0 && range(k).end() > part.offset; --k) {
-      const Range whole = range(k);
+    for (int k = cuts_.holding(part.end() - 1); k >= 0 && cuts_[k].end() > part.offset; --k) {
+      const Range whole = cuts_[k];
       index_t& missing = missing_[static_cast<std::size_t>(k)];
       if (whole.extent == 0) continue;
       missing -= std::min(whole.end(), part.end()) - std::max(whole.offset, part.offset);
@@ -54,7 +45,8 @@ class Completion {
   }
 
  private:
-  std::vector<index_t> bounds_, missing_;
+  Cuts cuts_;
+  std::vector<index_t> missing_;
 };
 
 }  // namespace partita::parallel

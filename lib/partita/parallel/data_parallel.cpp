@@ -25,12 +25,12 @@ Sharding sharding(Strategy strategy) {
 
 // Where the gradient is cut: zero2 and zero3 hold whole units.
 template <class Scalar>
-std::vector<index_t> groups(const DataParallelOptions& options, const nn::ParameterTable& table,
-                            const std::vector<const nn::Unit<Scalar>*>& units) {
+Cuts groups(const DataParallelOptions& options, const nn::ParameterTable& table,
+            const std::vector<const nn::Unit<Scalar>*>& units) {
   const index_t elements = options.bucket_bytes / static_cast<index_t>(sizeof(nn::Sum<Scalar>));
   if (options.strategy == Strategy::zero2 || options.strategy == Strategy::zero3)
     return unit_groups<Scalar>(table, units, elements);
-  return options.bucket_bytes == 0 ? std::vector<index_t>{0, table.size()} : even_groups(table, elements);
+  return options.bucket_bytes == 0 ? Cuts({0, table.size()}) : even_groups(table, elements);
 }
 
 // Beyond this a list of norm cells would itself be large: models that no machine of today holds whole.
@@ -65,53 +65,57 @@ std::string DataParallelOptions::text() const {
 template <class Scalar>
 DataParallel<Scalar>::DataParallel(const comm::Communicator& axis, const DataParallelOptions& options,
                                    nn::Model<Scalar>& model, const nn::Division& division, std::uint64_t seed)
-    : axis_(axis), options_(options), division_(division), model_(model) {
+    : axis_(axis),
+      options_(options),
+      division_(division),
+      model_(model),
+      owned_(nn::everything(model.table())),
+      updated_(model.parameters()) {
   using Real = nn::Sum<Scalar>;
-  std::vector<index_t> bounds = groups<Scalar>(options, model.table(), model.units());
+  const auto cells = std::ssize(nn::norm_cells(model.table()));
+  const auto keep = [&](auto exchange) {
+    auto& made = *exchange;
+    exchange_ = std::move(exchange);
+    return &made;
+  };
   if (is_sharded(options.strategy)) {
-    const ShardedExchangeOptions sharded{sharding(options.strategy), options.how, options.bucket_bytes > 0,
-                                         options.progress, options.separate_wait};
-    auto made = std::make_unique<ShardedExchange<Scalar>>(
-        axis, sharded, model, Shards(model.table(), std::move(bounds), axis.size(), axis.rank()), division, seed);
-    sharded_ = made.get();
-    exchange_ = std::move(made);
+    const ShardedExchangeOptions how{sharding(options.strategy), options.how, options.bucket_bytes > 0,
+                                     options.progress, options.separate_wait};
+    Shards shards(model.table(), groups<Scalar>(options, model.table(), model.units()), axis.size(), axis.rank());
+    auto* const made =
+        keep(std::make_unique<ShardedExchange<Scalar>>(axis, how, model, std::move(shards), division, seed));
+    sum_ = &made->sum();
+    owned_ = made->ownership();
+    updated_ = made->updated_weights();
+    complete_ = sum_of_squares(axis, cells);
     return;
   }
   flat_ = std::make_unique<nn::FlatGradientSum<Real>>(model.table().size(), model.statistics_table().size(), division);
+  sum_ = flat_.get();
   if (options.strategy == Strategy::gather_broadcast) {
-    auto made = std::make_unique<GatherBroadcastExchange<Scalar>>(axis, options.how, options.separate_wait, model,
-                                                                  *flat_, division);
-    central_ = made.get();
-    exchange_ = std::move(made);
+    auto* const made = keep(std::make_unique<GatherBroadcastExchange<Scalar>>(axis, options.how, options.separate_wait,
+                                                                              model, *flat_, division));
+    owned_ = made->ownership(model);
+    complete_ = squares_of_root(axis, cells);
   } else if (options.strategy == Strategy::local_sgd) {
-    auto made = std::make_unique<LocalSgdExchange<Scalar>>(
-        axis, LocalSgdOptions{options.how, options.local_steps, options.average_state}, model, *flat_, division);
-    local_ = made.get();
-    exchange_ = std::move(made);
+    local_ = keep(std::make_unique<LocalSgdExchange<Scalar>>(
+        axis, LocalSgdOptions{options.how, options.local_steps, options.average_state}, model, *flat_, division));
   } else {
-    if (options.bucket_bytes == 0)
-      bounds.clear();
-    else if (flat_->size() > bounds.back())
-      bounds.push_back(flat_->size());  // the batch's statistics
-    exchange_ = std::make_unique<AllreduceExchange<Scalar>>(
-        axis, AllreduceExchangeOptions{options.how, std::move(bounds), options.progress, options.separate_wait},
-        model.parameters(), *flat_, division);
+    std::vector<index_t> buckets;
+    if (options.bucket_bytes > 0) {
+      buckets = groups<Scalar>(options, model.table(), model.units()).bounds();
+      if (flat_->size() > buckets.back()) buckets.push_back(flat_->size());  // the batch's statistics
+    }
+    keep(std::make_unique<AllreduceExchange<Scalar>>(
+        axis, AllreduceExchangeOptions{options.how, std::move(buckets), options.progress, options.separate_wait},
+        model.parameters(), *flat_, division));
   }
 }
 
 template <class Scalar>
 std::unique_ptr<nn::Update<Scalar>> DataParallel<Scalar>::make_update(const Exec& exec,
                                                                       const nn::UpdateOptions& options) {
-  const auto cells = std::ssize(nn::norm_cells(model_.table()));
-  std::unique_ptr<nn::Update<Scalar>> update;
-  if (sharded_ != nullptr)
-    update = std::make_unique<nn::Update<Scalar>>(exec, options, model_, sharded_->ownership(),
-                                                  sharded_->updated_weights(), sum_of_squares(axis_, cells));
-  else if (central_ != nullptr)
-    update = std::make_unique<nn::Update<Scalar>>(exec, options, model_, central_->ownership(model_),
-                                                  model_.parameters(), squares_of_root(axis_, cells));
-  else
-    update = std::make_unique<nn::Update<Scalar>>(exec, options, model_);
+  auto update = std::make_unique<nn::Update<Scalar>>(exec, options, model_, owned_, updated_, complete_);
   if (local_ != nullptr) local_->attach(*update);
   return update;
 }

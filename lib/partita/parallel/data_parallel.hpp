@@ -62,7 +62,7 @@ class DataParallel {
   DataParallel(const comm::Communicator& axis, const DataParallelOptions& options, nn::Model<Scalar>& model,
                const nn::Division& division, std::uint64_t seed);
 
-  nn::GradientSum<nn::Sum<Scalar>>& sum() { return sharded_ ? sharded_->sum() : *flat_; }
+  nn::GradientSum<nn::Sum<Scalar>>& sum() { return *sum_; }
   nn::Exchange<Scalar>& exchange() { return *exchange_; }
   /// To be called once.
   std::unique_ptr<nn::Update<Scalar>> make_update(const Exec& exec, const nn::UpdateOptions& options);
@@ -79,9 +79,13 @@ class DataParallel {
   nn::Model<Scalar>& model_;
   std::unique_ptr<nn::FlatGradientSum<nn::Sum<Scalar>>> flat_;
   std::unique_ptr<nn::Exchange<Scalar>> exchange_;
-  ShardedExchange<Scalar>* sharded_ = nullptr;          // that of exchange_
-  GatherBroadcastExchange<Scalar>* central_ = nullptr;  // that of exchange_
-  LocalSgdExchange<Scalar>* local_ = nullptr;           // that of exchange_
+  nn::GradientSum<nn::Sum<Scalar>>* sum_ = nullptr;  // flat_, or that of exchange_
+  LocalSgdExchange<Scalar>* local_ = nullptr;        // exchange_, which averages what the update keeps
+
+  // What the update works on.
+  nn::Ownership owned_;
+  Vector<Scalar> updated_;
+  nn::CompleteSquares complete_;
 };
 
 }  // namespace partita::parallel

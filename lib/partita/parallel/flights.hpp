@@ -42,24 +42,11 @@ class Flights {
   /// Until all have ended; or `key`, if it is in flight.
   template <class Done = decltype(nothing)>
   void finish(const Done& done = nothing) {
-    if (idle()) return;
-    const std::int64_t from = now_ns();
-    // With one alone MPI may wait as it likes; several must be helped on together.
-    while (under_way_.size() > 1) poll(done);
-    if (!idle()) end(0, done);
-    account(from);
+    wait_while([this] { return !idle(); }, done);
   }
   template <class Done = decltype(nothing)>
   void finish(int key, const Done& done = nothing) {
-    if (!in_flight(key)) return;
-    const std::int64_t from = now_ns();
-    while (in_flight(key)) {
-      if (under_way_.size() == 1)
-        end(0, done);
-      else
-        poll(done);
-    }
-    account(from);
+    wait_while([&] { return in_flight(key); }, done);
   }
   /// Until the one that was launched first has ended.
   template <class Done>
@@ -85,6 +72,19 @@ class Flights {
     comm::Pending* plan;
   };
 
+  // With one alone MPI may wait as it likes; several must be helped on together.
+  template <class Going, class Done>
+  void wait_while(const Going& going, const Done& done) {
+    if (!going()) return;
+    const std::int64_t from = now_ns();
+    while (going()) {
+      if (under_way_.size() == 1)
+        end(0, done);
+      else
+        poll(done);
+    }
+    account(from);
+  }
   template <class Done>
   void poll(const Done& done) {
     for (std::size_t i = 0; i < under_way_.size();) {

@@ -8,44 +8,32 @@
 
 namespace partita::parallel {
 
-Shards::Shards(const nn::ParameterTable& table, std::vector<index_t> groups, int P, int rank)
-    : rank_(rank), bounds_(std::move(groups)), packed_{0} {
-  for (std::size_t g = 0; g + 1 < bounds_.size(); ++g) {
-    const Range range{bounds_[g], bounds_[g + 1] - bounds_[g]};
-    std::vector<index_t> cuts = nn::cell_cuts(table, range, P);
-    for (index_t& cut : cuts) cut -= range.offset;
+Shards::Shards(const nn::ParameterTable& table, Cuts groups, int P, int rank)
+    : rank_(rank), groups_(std::move(groups)), packed_{0} {
+  for (int g = 0; g < groups_.size(); ++g) {
+    std::vector<index_t> cuts = nn::cell_cuts(table, groups_[g], P);
+    for (index_t& cut : cuts) cut -= groups_[g].offset;
     segments_.emplace_back(std::move(cuts));
     packed_.push_back(packed_.back() + segments_.back()[rank].extent);
   }
 }
 
-index_t Shards::largest_group() const {
-  index_t most = 0;
-  for (int g = 0; g < groups(); ++g) most = std::max(most, group(g).extent);
-  return most;
-}
-
-int Shards::holding(index_t element) const {
-  return static_cast<int>(std::upper_bound(bounds_.begin(), bounds_.end(), element) - bounds_.begin()) - 1;
-}
-
 nn::Ownership Shards::ownership(nn::Layout gradients, nn::Layout weights) const {
   nn::Ownership own{{}, gradients, weights};
-  for (int g = 0; g < groups(); ++g)
+  for (int g = 0; g < groups_.size(); ++g)
     if (const Range range = mine(g); range.extent > 0) own.ranges.push_back(range);
   return own;
 }
 
-std::vector<index_t> even_groups(const nn::ParameterTable& table, index_t elements) {
+Cuts even_groups(const nn::ParameterTable& table, index_t elements) {
   const index_t n = table.size();
   std::vector<index_t> bounds = nn::cell_cuts(table, {0, n}, std::max<index_t>(1, n / std::max<index_t>(1, elements)));
   bounds.erase(std::unique(bounds.begin() + 1, bounds.end()), bounds.end());
-  return bounds;
+  return Cuts(std::move(bounds));
 }
 
 template <class Scalar>
-std::vector<index_t> unit_groups(const nn::ParameterTable& table, const std::vector<const nn::Unit<Scalar>*>& units,
-                                 index_t elements) {
+Cuts unit_groups(const nn::ParameterTable& table, const std::vector<const nn::Unit<Scalar>*>& units, index_t elements) {
   // From the first to the last tensor of a unit nothing may be cut.
   std::vector<std::pair<index_t, index_t>> spans;
   for (const nn::Unit<Scalar>* unit : units) {
@@ -66,12 +54,11 @@ std::vector<index_t> unit_groups(const nn::ParameterTable& table, const std::vec
     reached = std::max(reached, end);
   }
   bounds.push_back(table.size());
-  return bounds;
+  return Cuts(std::move(bounds));
 }
 
-#define PARTITA_SHARDS(Scalar)                                                                                      \
-  template std::vector<index_t> unit_groups(const nn::ParameterTable&, const std::vector<const nn::Unit<Scalar>*>&, \
-                                            index_t);
+#define PARTITA_SHARDS(Scalar) \
+  template Cuts unit_groups(const nn::ParameterTable&, const std::vector<const nn::Unit<Scalar>*>&, index_t);
 PARTITA_SHARDS(float)
 PARTITA_SHARDS(double)
 PARTITA_SHARDS(bfloat16)

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
+// One table of all collectives, longer than other files because it is one: what suites here run through.
 #pragma once
 
 #include <cmath>

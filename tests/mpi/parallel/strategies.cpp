@@ -243,20 +243,18 @@ struct Reads final : nn::Observer {
 
 /// Elements of the groups that a rank must be given in a step, by the rule of GatheredWeights: two groups have room,
 /// the next one of a pass comes while one is used, and nothing outlives the update.
-index_t gathered_elements(const std::vector<Reads::Read>& reads, const std::vector<index_t>& bounds) {
-  const auto group = [&](std::size_t i) {
-    return std::upper_bound(bounds.begin(), bounds.end(), reads[i].offset) - bounds.begin() - 1;
-  };
-  std::array<std::ptrdiff_t, 2> room = {-1, -1};
+index_t gathered_elements(const std::vector<Reads::Read>& reads, const Cuts& groups) {
+  const auto group = [&](std::size_t i) { return groups.holding(reads[i].offset); };
+  std::array<int, 2> room = {-1, -1};
   std::size_t current = 0;
   index_t elements = 0;
-  const auto fetch = [&](std::ptrdiff_t g) {
+  const auto fetch = [&](int g) {
     if (room[0] == g || room[1] == g) return;
     room[1 - current] = g;
-    elements += bounds[static_cast<std::size_t>(g) + 1] - bounds[static_cast<std::size_t>(g)];
+    elements += groups[g].extent;
   };
   for (std::size_t i = 0; i < reads.size(); ++i) {
-    const std::ptrdiff_t now = group(i);
+    const int now = group(i);
     fetch(now);
     current = room[0] == now ? 0 : 1;
     std::size_t next = i + 1;

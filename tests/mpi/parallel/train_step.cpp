@@ -26,11 +26,8 @@ Options options(const std::tuple<Allreduce, bool>& of) {
   return options;
 }
 
-class train_step : public ::testing::TestWithParam<std::tuple<Allreduce, bool>> {};
-
-TEST_P(train_step, allocates_nothing) {
-  if (!partita::test::allocation_counter_works()) GTEST_SKIP() << "a sanitizer holds malloc";
-  Replica<float> replica(mlp, partita::test::world(), options(GetParam()));
+void expect_no_allocation(const Options& of) {
+  Replica<float> replica(mlp, partita::test::world(), of);
   nn::Observer nobody;
   replica.fill(0);
   replica.run(0, nobody);
@@ -40,6 +37,13 @@ TEST_P(train_step, allocates_nothing) {
   const auto count = partita::test::stop_counting_allocations();
   EXPECT_ALL(partita::test::world(), count.ours() == 0)
       << count.ours() << " of ours, the last by " << count.last_of_ours;
+}
+
+class train_step : public ::testing::TestWithParam<std::tuple<Allreduce, bool>> {};
+
+TEST_P(train_step, allocates_nothing) {
+  if (!partita::test::allocation_counter_works()) GTEST_SKIP() << "a sanitizer holds malloc";
+  expect_no_allocation(options(GetParam()));
 }
 
 TEST_P(train_step, fences_around_the_allreduce_alone_and_labels_every_kernel) {
@@ -67,16 +71,7 @@ TEST_P(train_step_of, a_strategy_allocates_nothing) {
     Options of{.allreduce = Allreduce::ring, .strategy = strategy, .bucket_bytes = bucket_bytes};
     of.micro_batches = 2;
     of.chunks = deterministic ? 9 : 0;
-    Replica<float> replica(mlp, partita::test::world(), of);
-    nn::Observer nobody;
-    replica.fill(0);
-    replica.run(0, nobody);
-    replica.run(1, nobody);
-    partita::test::start_counting_allocations();
-    replica.run(2, nobody);
-    const auto count = partita::test::stop_counting_allocations();
-    EXPECT_ALL(partita::test::world(), count.ours() == 0)
-        << count.ours() << " of ours, the last by " << count.last_of_ours;
+    expect_no_allocation(of);
   }
 }
 

@@ -50,47 +50,44 @@ void Plan<S>::check(std::string_view call, std::size_t input, std::size_t output
   if (in_flight_) refuse<Error>(fmt::format("{}::{}", terms_.name, call), "it is in flight", "finish first");
 }
 
+// go(input, output) on pointers that MPI may see.
 template <class S>
-typename Plan<S>::Pointers Plan<S>::prepare(const Exec& exec, ConstVector<S> input, Vector<S> output) {
-  if (terms_.in_place) {
-    S* const data = staged_output_.begin(exec, output);
-    return {data, data};
+template <class Go>
+void Plan<S>::begin(const Exec& exec, ConstVector<S> input, Vector<S> output, const Go& go) {
+  if (entry_ != nullptr) {
+    ++entry_->calls;
+    entry_->expected_bytes += static_cast<double>(terms_.sent_bytes);
+    entry_->work += work_;
   }
-  const S* const from = staged_input_.begin(exec, Vector<S>(const_cast<S*>(input.data()), input.extent(0)));
-  return {from, staged_output_.where(output)};
-}
-
-template <class S>
-void Plan<S>::count_call() {
-  if (entry_ == nullptr) return;
-  ++entry_->calls;
-  entry_->expected_bytes += static_cast<double>(terms_.sent_bytes);
-  entry_->work += work_;
-}
-
-template <class S>
-void Plan<S>::begin(const Exec& exec, ConstVector<S> input, Vector<S> output) {
-  const Kokkos::Profiling::ScopedRegion region(region_);
-  const TrafficClock clock(entry_);
-  count_call();
-  const Pointers at = prepare(exec, input, output);
   exec_ = exec;
   output_ = output;
   in_flight_ = true;
   arrived_ = false;
-  transport_->start(exec, at.input, at.output, entry_);
+  if (terms_.in_place) {
+    S* const data = staged_output_.begin(exec, output);
+    return go(data, data);
+  }
+  const S* const from = staged_input_.begin(exec, Vector<S>(const_cast<S*>(input.data()), input.extent(0)));
+  go(from, staged_output_.where(output));
+}
+
+template <class S>
+void Plan<S>::start_checked(const Exec& exec, ConstVector<S> input, Vector<S> output) {
+  const Kokkos::Profiling::ScopedRegion region(region_);
+  const TrafficClock clock(entry_);
+  begin(exec, input, output, [&](const S* from, S* into) { transport_->start(exec, from, into, entry_); });
 }
 
 template <class S>
 void Plan<S>::start(const Exec& exec, ConstVector<S> input, Vector<S> output) {
   check("start", input.extent(0), output.extent(0), false);
-  begin(exec, input, output);
+  start_checked(exec, input, output);
 }
 
 template <class S>
 void Plan<S>::start(const Exec& exec, Vector<S> inout) {
   check("start", inout.extent(0), inout.extent(0), true);
-  begin(exec, inout, inout);
+  start_checked(exec, inout, inout);
 }
 
 template <class S>
@@ -121,12 +118,8 @@ template <class S>
 void Plan<S>::run_checked(const Exec& exec, ConstVector<S> input, Vector<S> output) {
   const Kokkos::Profiling::ScopedRegion region(region_);
   const TrafficClock clock(entry_);
-  count_call();
-  const Pointers at = prepare(exec, input, output);
-  in_flight_ = true;  // for who comes by while an exception unwinds
-  transport_->run(exec, at.input, at.output, entry_);
-  staged_output_.end(exec, output);
-  in_flight_ = false;
+  begin(exec, input, output, [&](const S* from, S* into) { transport_->run(exec, from, into, entry_); });
+  deliver();
 }
 
 template <class S>

@@ -83,14 +83,10 @@ class Plan : public Pending {
   Plan(const Communicator& comm, PlanTerms terms, std::unique_ptr<Transport<S>> transport);
 
  private:
-  struct Pointers {
-    const S* input;
-    S* output;
-  };
   void check(std::string_view call, std::size_t input, std::size_t output, bool in_place) const;
-  Pointers prepare(const Exec& exec, ConstVector<S> input, Vector<S> output);
-  void count_call();
-  void begin(const Exec& exec, ConstVector<S> input, Vector<S> output);
+  template <class Go>
+  void begin(const Exec& exec, ConstVector<S> input, Vector<S> output, const Go& go);
+  void start_checked(const Exec& exec, ConstVector<S> input, Vector<S> output);
   void run_checked(const Exec& exec, ConstVector<S> input, Vector<S> output);
   void deliver();
 

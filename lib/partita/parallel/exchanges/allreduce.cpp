@@ -19,15 +19,14 @@ AllreduceExchange<Scalar>::AllreduceExchange(const comm::Communicator& axis, con
       overlaps_(!options.buckets.empty()),
       weights_(parameters),
       sum_(sum),
-      buckets_(overlaps_ ? options.buckets : std::vector<index_t>{0, sum.size()}),
-      flights_(static_cast<std::size_t>(buckets_.ranges())) {
-  if (buckets_.bounds().front() != 0 || buckets_.bounds().back() != sum.size())
-    refuse<UsageError>("AllreduceExchange",
-                       fmt::format("buckets from {} to {}", buckets_.bounds().front(), buckets_.bounds().back()),
+      buckets_(Cuts(overlaps_ ? options.buckets : std::vector<index_t>{0, sum.size()})),
+      flights_(static_cast<std::size_t>(buckets_.cuts().size())) {
+  if (const Range covered = buckets_.cuts().whole(); covered != Range{0, sum.size()})
+    refuse<UsageError>("AllreduceExchange", fmt::format("buckets from {} to {}", covered.offset, covered.end()),
                        fmt::format("0 to {}", sum.size()));
   if (deterministic_) tree_sum_ = make_buffer<Real>("partita::parallel::AllreduceExchange::sum", sum.size());
-  for (int b = 0; b < buckets_.ranges(); ++b) {
-    const index_t n = buckets_.range(b).extent;
+  for (int b = 0; b < buckets_.cuts().size(); ++b) {
+    const index_t n = buckets_.cuts()[b].extent;
     if (deterministic_)
       plans_.push_back(std::make_unique<comm::TreeAllreducePlan<Real>>(
           axis, options.how, comm::TreeNodes{n, division.leaves, sum.size()}));
@@ -40,14 +39,10 @@ AllreduceExchange<Scalar>::AllreduceExchange(const comm::Communicator& axis, con
 template <class Scalar>
 template <class Call>
 void AllreduceExchange<Scalar>::with_operands(int bucket, const Call& call) const {
-  const Range range = buckets_.range(bucket);
+  const Range range = buckets_.cuts()[bucket];
   comm::Plan<Real>& plan = *plans_[static_cast<std::size_t>(bucket)];
-  const auto n = static_cast<std::size_t>(range.extent);
-  if (!deterministic_) return call(plan, Vector<Real>(sum_.node(0).data() + range.offset, n));
-  const index_t nodes = sum_.nodes();
-  const auto extent = nodes == 0 ? 0 : static_cast<std::size_t>((nodes - 1) * sum_.size()) + n;
-  call(plan, ConstVector<Real>(sum_.all_nodes().data() + range.offset, extent),
-       Vector<Real>(tree_sum_.data() + range.offset, n));
+  if (!deterministic_) return call(plan, part(sum_.node(0), range));
+  call(plan, sum_.of_all_nodes(range), part(tree_sum_, range));
 }
 
 template <class Scalar>

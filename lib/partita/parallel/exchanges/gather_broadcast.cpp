@@ -23,7 +23,8 @@ GatherBroadcastExchange<Scalar>::GatherBroadcastExchange(const comm::Communicato
       parameters_(model.parameters()),
       weights_(ConstVector<Scalar>(model.parameters())),
       sum_(sum),
-      complete_(std::vector<index_t>{0, sum.size()}),
+      tail_{model.table().size(), model.statistics_table().size()},
+      complete_(Cuts({0, sum.size()})),
       broadcast_(axis, comm::via(how), model.table().size(), root) {
   const index_t n = sum.size(), statistics = model.statistics_table().size();
   if (division.leaves > 0) {
@@ -51,10 +52,7 @@ void GatherBroadcastExchange<Scalar>::finish(const Exec& exec, nn::Observer& obs
     tree_->run(exec, sum_.all_nodes(), axis_.is_root(root) ? tree_sum_ : Vector<Real>());
   else
     reduce_->run(exec, sum_.node(0));
-  if (statistics_plan_) {
-    const ConstVector<Real> tail = statistics();
-    statistics_plan_->run(exec, Vector<Real>(const_cast<Real*>(tail.data()), tail.extent(0)));
-  }
+  if (statistics_plan_) statistics_plan_->run(exec, part(summed(), tail_));
 }
 
 template <class Scalar>

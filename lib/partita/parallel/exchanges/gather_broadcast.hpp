@@ -41,13 +41,14 @@ class GatherBroadcastExchange final : public nn::Exchange<Scalar> {
   void publish(const Exec& exec, nn::Observer& observer) override;
 
  private:
-  ConstVector<Real> summed() const { return tree_ ? ConstVector<Real>(tree_sum_) : sum_.node(0); }
+  Vector<Real> summed() const { return tree_ ? tree_sum_ : sum_.node(0); }
 
   const comm::Communicator& axis_;
   bool separate_wait_;
   Vector<Scalar> parameters_;
   nn::Window<const Scalar> weights_;
   const nn::FlatGradientSum<Real>& sum_;
+  Range tail_;  // the batch's statistics, of the flat gradient
   Completion complete_;
   Vector<Real> tree_sum_;                                    // deterministic mode
   std::unique_ptr<comm::TreeReduceScatterPlan<Real>> tree_;  // deterministic mode

@@ -13,16 +13,16 @@ GatheredWeights<Scalar>::GatheredWeights(const comm::Communicator& axis, comm::V
                                          std::vector<index_t> sweeps)
     : shards_(&shards),
       shard_(make_buffer<Scalar>("partita::parallel::GatheredWeights::shard", shards.size())),
-      buffers_(make_buffer<Scalar>("partita::parallel::GatheredWeights::buffers", 2 * shards.largest_group())),
+      buffers_(make_buffer<Scalar>("partita::parallel::GatheredWeights::buffers", 2 * shards.groups().longest())),
       flights_(2),
       sweeps_(std::move(sweeps)) {
-  for (int g = 0; g < shards.groups(); ++g)
+  for (int g = 0; g < shards.groups().size(); ++g)
     plans_.push_back(std::make_unique<comm::AllGatherPlan<Scalar>>(axis, how, shards.segments(g)));
 }
 
 template <class Scalar>
 Vector<Scalar> GatheredWeights<Scalar>::buffer(int place, index_t n) const {
-  return {buffers_.data() + place * shards_->largest_group(), static_cast<std::size_t>(n)};
+  return {buffers_.data() + place * shards_->groups().longest(), static_cast<std::size_t>(n)};
 }
 
 template <class Scalar>
@@ -38,7 +38,7 @@ void GatheredWeights<Scalar>::gather(const Exec& exec, int group, int place) {
   auto& plan = *plans_[static_cast<std::size_t>(group)];
   flights_.launch(group, plan, [&] {
     plan.start(exec, ConstVector<Scalar>(shard_.data() + mine.offset, static_cast<std::size_t>(mine.extent)),
-               buffer(place, shards_->group(group).extent));
+               buffer(place, shards_->groups()[group].extent));
   });
 }
 
@@ -58,13 +58,13 @@ void GatheredWeights<Scalar>::acquire(const Exec& exec, std::span<const Range> r
     backward_ = backward;
     swept_ = 0;
   }
-  const int group = shards_->holding(reads.front().offset);
+  const int group = shards_->groups().holding(reads.front().offset);
   const int next = learn(group, moment);
   const bool waits = place_of(group) == nowhere || flights_.in_flight(group);
   nn::Moment gathers = moment;
   gathers.part = nn::Part::exchange;
   gathers.unit = -1;
-  gathers.bytes = shards_->group(group).extent * static_cast<index_t>(sizeof(Scalar));
+  gathers.bytes = shards_->groups()[group].extent * static_cast<index_t>(sizeof(Scalar));
   if (waits) observer.before(gathers, {}, exec);
   turn_to(exec, group, next);
   if (waits) observer.after(gathers, {}, exec);
@@ -76,7 +76,7 @@ void GatheredWeights<Scalar>::turn_to(const Exec& exec, int group, int next) {
   if (place_of(group) == nowhere) gather(exec, group, 1 - current_);
   flights_.finish(group);
   current_ = place_of(group);
-  const Range range = shards_->group(group);
+  const Range range = shards_->groups()[group];
   window_ = {buffer(current_, range.extent).data(), range};
   if (next != nowhere && place_of(next) == nowhere) gather(exec, next, 1 - current_);
 }
@@ -116,11 +116,11 @@ void GatheredWeights<Scalar>::forget() {
 
 template <class Scalar>
 void GatheredWeights<Scalar>::visit(const Exec& exec, const std::function<void(ConstVector<Scalar>)>& visit) {
-  for (int g = 0; g < shards_->groups(); ++g) {
+  for (int g = 0; g < shards_->groups().size(); ++g) {
     if (place_of(g) == nowhere) gather(exec, g, 1 - current_);
     flights_.finish(g);
     current_ = place_of(g);
-    visit(buffer(current_, shards_->group(g).extent));
+    visit(buffer(current_, shards_->groups()[g].extent));
   }
 }
 

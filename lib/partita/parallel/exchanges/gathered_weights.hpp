@@ -49,7 +49,7 @@ class GatheredWeights {
 
   /// Bytes of shard and buffers.
   static index_t bytes(const Shards& shards) {
-    return (shards.size() + 2 * shards.largest_group()) * static_cast<index_t>(sizeof(Scalar));
+    return (shards.size() + 2 * shards.groups().longest()) * static_cast<index_t>(sizeof(Scalar));
   }
 
  private:

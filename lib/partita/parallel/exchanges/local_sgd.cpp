@@ -20,7 +20,7 @@ LocalSgdExchange<Scalar>::LocalSgdExchange(const comm::Communicator& axis, const
       running_(model.running()),
       weights_(ConstVector<Scalar>(model.parameters())),
       sum_(sum),
-      complete_(std::vector<index_t>{0, sum.size()}) {}
+      complete_(Cuts({0, sum.size()})) {}
 
 template <class Scalar>
 void LocalSgdExchange<Scalar>::add(Vector<Real> values) {

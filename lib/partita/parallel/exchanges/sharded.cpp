@@ -37,17 +37,17 @@ ShardedExchange<Scalar>::ShardedExchange(const comm::Communicator& axis, const S
       statistics_count_(model.statistics_table().size()),
       parameters_(model.parameters()),
       whole_(ConstVector<Scalar>(model.parameters())),
-      complete_(shards_.bounds()),
-      flights_(static_cast<std::size_t>(shards_.groups())) {
+      complete_(shards_.groups()),
+      flights_(static_cast<std::size_t>(shards_.groups().size())) {
   if (options.what != Sharding::optimizer && !deterministic_) {
     buckets_ = std::make_unique<ShardedGradients<Scalar>>(axis, comm::via(options.how), model, shards_, division);
   } else {
     flat_ = std::make_unique<nn::FlatGradientSum<Real>>(weights_count_, statistics_count_, division);
     if (deterministic_) shard_ = make_buffer<Real>("partita::parallel::ShardedExchange::shard", shards_.size());
-    for (int g = 0; g < shards_.groups(); ++g) {
+    for (int g = 0; g < shards_.groups().size(); ++g) {
       if (deterministic_)
         reduces_.push_back(std::make_unique<comm::TreeReduceScatterPlan<Real>>(
-            axis, options.how, comm::TreeNodes{shards_.group(g).extent, division.leaves, flat_->size()},
+            axis, options.how, comm::TreeNodes{shards_.groups()[g].extent, division.leaves, flat_->size()},
             shards_.segments(g)));
       else
         reduces_.push_back(
@@ -66,10 +66,10 @@ ShardedExchange<Scalar>::ShardedExchange(const comm::Communicator& axis, const S
   if (options.what == Sharding::weights) {
     gathered_ =
         std::make_unique<GatheredWeights<Scalar>>(axis, comm::via(options.how), shards_, most_pieces(axis, division));
-    for (int g = 0; g < shards_.groups(); ++g)
+    for (int g = 0; g < shards_.groups().size(); ++g)
       nn::initialise<Scalar>(model.table(), seed, shards_.mine(g), part(gathered_->shard(), shards_.packed(g)));
   } else {
-    for (int g = 0; g < shards_.groups(); ++g)
+    for (int g = 0; g < shards_.groups().size(); ++g)
       gathers_.push_back(
           std::make_unique<comm::AllGatherPlan<Scalar>>(axis, comm::via(options.how), shards_.segments(g)));
   }
@@ -91,12 +91,10 @@ nn::Ownership ShardedExchange<Scalar>::ownership() const {
 template <class Scalar>
 void ShardedExchange<Scalar>::launch(const Exec& exec, int group) {
   comm::Plan<Real>& plan = *reduces_[static_cast<std::size_t>(group)];
-  const Range range = shards_.group(group);
+  const Range range = shards_.groups()[group];
   flights_.launch(group, plan, [&] {
     if (!deterministic_) return plan.start(exec, part(flat_->node(0), range));
-    const auto extent = static_cast<std::size_t>((flat_->nodes() - 1) * flat_->size() + range.extent);
-    plan.start(exec, ConstVector<Real>(flat_->all_nodes().data() + range.offset, extent),
-               part(shard_, shards_.packed(group)));
+    plan.start(exec, flat_->of_all_nodes(range), part(shard_, shards_.packed(group)));
   });
 }
 
@@ -128,7 +126,7 @@ void ShardedExchange<Scalar>::finish(const Exec& exec, nn::Observer& observer) {
     complete_.require_all();
     complete_.restart();
     if (!options_.overlap)
-      for (int g = shards_.groups() - 1; g >= 0; --g) launch(exec, g);
+      for (int g = shards_.groups().size() - 1; g >= 0; --g) launch(exec, g);
     flights_.finish();
   }
   reduce_statistics(exec);
@@ -142,18 +140,15 @@ Vector<typename ShardedExchange<Scalar>::Real> ShardedExchange<Scalar>::flat_tai
 template <class Scalar>
 void ShardedExchange<Scalar>::reduce_statistics(const Exec& exec) {
   if (!statistics_plan_) return;
-  if (deterministic_) {
-    const auto extent = static_cast<std::size_t>((flat_->nodes() - 1) * flat_->size() + statistics_count_);
-    statistics_plan_->run(exec, ConstVector<Real>(flat_->all_nodes().data() + weights_count_, extent),
-                          tree_statistics_);
-  } else {
+  if (deterministic_)
+    statistics_plan_->run(exec, flat_->of_all_nodes({weights_count_, statistics_count_}), tree_statistics_);
+  else
     statistics_plan_->run(exec, in_buckets() ? buckets_->statistics() : flat_tail());
-  }
 }
 
 template <class Scalar>
 index_t ShardedExchange<Scalar>::bytes() const {
-  const index_t elements = in_buckets() ? shards_.bounds().back() : flat_->nodes() * flat_->size();
+  const index_t elements = in_buckets() ? weights_count_ : flat_->nodes() * flat_->size();
   return elements * static_cast<index_t>(sizeof(Real));
 }
 
@@ -176,10 +171,10 @@ void ShardedExchange<Scalar>::publish(const Exec& exec, nn::Observer& observer) 
   if (gathered_) return gathered_->forget();
   const nn::Moment moment{.part = nn::Part::exchange, .bytes = shards_.size() * static_cast<index_t>(sizeof(Scalar))};
   observer.before(moment, {}, exec);
-  for (int g = 0; g < shards_.groups(); ++g) {
+  for (int g = 0; g < shards_.groups().size(); ++g) {
     comm::AllGatherPlan<Scalar>& plan = *gathers_[static_cast<std::size_t>(g)];
-    flights_.launch(g, plan,
-                    [&] { plan.start(exec, part(parameters_, shards_.mine(g)), part(parameters_, shards_.group(g))); });
+    flights_.launch(
+        g, plan, [&] { plan.start(exec, part(parameters_, shards_.mine(g)), part(parameters_, shards_.groups()[g])); });
   }
   flights_.finish();
   observer.after(moment, {}, exec);

@@ -2,6 +2,7 @@
 #include <partita/parallel/exchanges/sharded_gradients.hpp>
 
 #include <algorithm>
+#include <limits>
 #include <utility>
 
 #include <fmt/format.h>
@@ -25,14 +26,14 @@ ShardedGradients<Scalar>::ShardedGradients(const comm::Communicator& axis, comm:
       statistics_(
           make_buffer<Real>("partita::parallel::ShardedGradients::statistics", model.statistics_table().size())),
       holds_(static_cast<std::size_t>(buckets(model.units(), shards)), nowhere),
-      bucket_of_(static_cast<std::size_t>(shards.groups()), nowhere),
-      piece_of_(static_cast<std::size_t>(shards.groups()), 0),
-      complete_(shards.bounds()),
+      bucket_of_(static_cast<std::size_t>(shards.groups().size()), nowhere),
+      piece_of_(static_cast<std::size_t>(shards.groups().size()), 0),
+      complete_(shards.groups()),
       flights_(holds_.size()) {
   buckets_ = make_buffer<Real>("partita::parallel::ShardedGradients::buckets",
-                               static_cast<index_t>(holds_.size()) * shards.largest_group());
-  for (int g = 0; g < shards.groups(); ++g) {
-    groups_with_elements_ += shards.group(g).extent > 0 ? 1 : 0;
+                               static_cast<index_t>(holds_.size()) * shards.groups().longest());
+  for (int g = 0; g < shards.groups().size(); ++g) {
+    groups_with_elements_ += shards.groups()[g].extent > 0 ? 1 : 0;
     plans_.push_back(std::make_unique<comm::ReduceScatterPlan<Real>>(axis, how, shards.segments(g)));
   }
 }
@@ -41,7 +42,7 @@ template <class Scalar>
 std::vector<int> ShardedGradients<Scalar>::groups_of_units(const Units& units, const Shards& shards) {
   std::vector<int> groups;
   for (const nn::Unit<Scalar>* unit : units)
-    groups.push_back(unit->reads().empty() ? nowhere : shards.holding(unit->reads().front().offset));
+    groups.push_back(unit->reads().empty() ? nowhere : shards.groups().holding(unit->reads().front().offset));
   return groups;
 }
 
@@ -49,16 +50,18 @@ std::vector<int> ShardedGradients<Scalar>::groups_of_units(const Units& units, c
 template <class Scalar>
 int ShardedGradients<Scalar>::buckets(const Units& units, const Shards& shards) {
   const std::vector<int> groups = groups_of_units(units, shards);
+  std::vector<int> first(static_cast<std::size_t>(shards.groups().size()), std::numeric_limits<int>::max());
+  std::vector<int> last(first.size(), nowhere);
+  for (int u = 0; u < static_cast<int>(groups.size()); ++u)
+    if (const int group = groups[static_cast<std::size_t>(u)]; group != nowhere) {
+      const auto g = static_cast<std::size_t>(group);
+      first[g] = std::min(first[g], u);
+      last[g] = u;
+    }
   int most = 1;
-  std::vector<int> last_seen(static_cast<std::size_t>(shards.groups()), nowhere);
-  for (std::size_t u = 0; u < groups.size(); ++u)  // in backward order the first use of a group is its last unit
-    if (groups[u] != nowhere) last_seen[static_cast<std::size_t>(groups[u])] = static_cast<int>(u);
-  std::vector<int> first_seen(last_seen.size(), nowhere);
-  for (std::size_t u = groups.size(); u-- > 0;)
-    if (groups[u] != nowhere) first_seen[static_cast<std::size_t>(groups[u])] = static_cast<int>(u);
   for (int u = 0; u < static_cast<int>(groups.size()); ++u) {
     int open = 0;
-    for (std::size_t g = 0; g < last_seen.size(); ++g) open += first_seen[g] <= u && u <= last_seen[g] ? 1 : 0;
+    for (std::size_t g = 0; g < last.size(); ++g) open += first[g] <= u && u <= last[g] ? 1 : 0;
     most = std::max(most, open);
   }
   return most + 1;
@@ -66,14 +69,14 @@ int ShardedGradients<Scalar>::buckets(const Units& units, const Shards& shards) 
 
 template <class Scalar>
 index_t ShardedGradients<Scalar>::bytes(const Units& units, const Shards& shards, index_t statistics) {
-  return (shards.size() + statistics + buckets(units, shards) * shards.largest_group()) *
+  return (shards.size() + statistics + buckets(units, shards) * shards.groups().longest()) *
          static_cast<index_t>(sizeof(Real));
 }
 
 template <class Scalar>
 Vector<typename ShardedGradients<Scalar>::Real> ShardedGradients<Scalar>::bucket(int group) const {
-  const index_t at = bucket_of_[static_cast<std::size_t>(group)] * shards_->largest_group();
-  return part(buckets_, {at, shards_->group(group).extent});
+  const index_t at = bucket_of_[static_cast<std::size_t>(group)] * shards_->groups().longest();
+  return part(buckets_, {at, shards_->groups()[group].extent});
 }
 
 template <class Scalar>
@@ -84,7 +87,7 @@ nn::Destination<typename ShardedGradients<Scalar>::Real> ShardedGradients<Scalar
   if (group == nowhere) return {};
   exec_ = exec;
   open(group, piece);
-  return {nn::Window<Real>(bucket(group).data(), shards_->group(group)), kernels::Store::overwrite};
+  return {nn::Window<Real>(bucket(group).data(), shards_->groups()[group]), kernels::Store::overwrite};
 }
 
 // The group has a bucket of its own for this piece.
@@ -125,7 +128,7 @@ void ShardedGradients<Scalar>::arrived(int group) {
   const auto at = static_cast<std::size_t>(group);
   const Vector<Real> mine = part(bucket(group), shards_->in_group(group)), sum = part(shard_, shards_->packed(group));
   if (piece_of_[at] == 0)
-    Kokkos::deep_copy(exec_, sum, mine);
+    kernels::copy<Real>(exec_, mine, sum);
   else
     kernels::add<Real>(exec_, mine, sum);
   holds_[static_cast<std::size_t>(bucket_of_[at])] = nowhere;
