@@ -51,20 +51,24 @@ Model<Scalar> make(Kind kind, bool weights = true) {
 }
 
 std::vector<Range> owned(const ParameterTable& table, Share share, std::size_t rank) {
-  if (share == Share::all_and_nothing) return rank == 0 ? std::vector<Range>{{0, table.size()}} : std::vector<Range>();
-  std::vector<Range> whole = {{0, table.size()}}, mine;
+  const Range all{0, table.size()};
+  std::vector<Range> mine;
+  if (share == Share::all_and_nothing) {
+    if (rank == 0) mine.push_back(all);
+    return mine;
+  }
   if (share == Share::uneven) {  // the second rank's norm and rule go along in several blocks of cells
-    const index_t cut = cell_cuts(table, whole[0], 40)[1];
-    return {rank == 0 ? Range{0, cut} : Range{cut, table.size() - cut}};
+    const index_t cut = cell_cuts(table, all, 40)[1];
+    mine.push_back(rank == 0 ? Range{0, cut} : Range{cut, all.extent - cut});
+    return mine;
   }
-  if (share == Share::halves_of_tensors) {
-    whole.clear();
-    for (const Parameter& parameter : table.parameters()) whole.push_back(parameter.range);
-  }
-  for (const Range& within : whole) {
+  const auto add_half = [&](Range within) {
     const std::vector<index_t> cuts = cell_cuts(table, within, 2);
     mine.push_back({cuts[rank], cuts[rank + 1] - cuts[rank]});
-  }
+  };
+  if (share == Share::halves) add_half(all);
+  if (share == Share::halves_of_tensors)
+    for (const Parameter& parameter : table.parameters()) add_half(parameter.range);
   return mine;
 }
 
