@@ -69,6 +69,37 @@ struct Copy {
   KOKKOS_FUNCTION void operator()(index_t i) const { b[i] = a[i]; }
 };
 
+/// A task is a part of a row.
+template <class Scalar>
+struct CopyRows {
+  static constexpr index_t share = backend::runs_on_host ? 4096 : 1;
+  index_t columns, per_row;
+  const Scalar* a;
+  index_t a_leading;
+  Scalar* b;
+  index_t b_leading;
+
+  KOKKOS_FUNCTION void operator()(index_t task) const {
+    const index_t row = task / per_row, first = task % per_row * share;
+    const index_t end = first + share < columns ? first + share : columns;
+    const Scalar* const from = a + row * a_leading;
+    Scalar* const to = b + row * b_leading;
+#pragma GCC ivdep
+    for (index_t c = first; c < end; ++c) to[c] = from[c];
+  }
+};
+
+template <class Scalar>
+struct Scatter {
+  const index_t* at;
+  const Scalar* a;
+  Scalar* b;
+  KOKKOS_FUNCTION Scatter prepare() const { return *this; }
+  KOKKOS_FUNCTION void operator()(index_t i) const {
+    if (at[i] >= 0) b[at[i]] = a[i];
+  }
+};
+
 template <class Scalar>
 struct Triad {
   const Scalar* a;
@@ -141,6 +172,25 @@ void copy(const Exec& exec, std::type_identity_t<ConstVector<Scalar>> a, Vector<
 }
 
 template <class Scalar>
+void copy(const Exec& exec, std::type_identity_t<ConstMatrix<Scalar>> a, Matrix<Scalar> b) {
+  static const std::string label = "partita::kernels::copy_rows";
+  backend::require_extent("copy", "b", "rows", b.extent(0), "a", "rows", a.extent(0), "the same");
+  backend::require_extent("copy", "b", "columns", b.extent(1), "a", "columns", a.extent(1), "the same");
+  const index_t rows = index_t(b.extent(0)), columns = index_t(b.extent(1));
+  const index_t per_row = (columns + CopyRows<Scalar>::share - 1) / CopyRows<Scalar>::share;
+  Kokkos::parallel_for(
+      label, backend::range_policy(exec, rows * per_row),
+      CopyRows<Scalar>{columns, per_row, a.data(), index_t(a.stride(0)), b.data(), index_t(b.stride(0))});
+}
+
+template <class Scalar>
+void scatter(const Exec& exec, ConstVector<index_t> at, std::type_identity_t<ConstVector<Scalar>> a, Vector<Scalar> b) {
+  static const std::string label = "partita::kernels::scatter";
+  backend::require_length("scatter", "at", at.extent(0), "a", a.extent(0));
+  backend::for_range(exec, label, index_t(a.extent(0)), Scatter<Scalar>{at.data(), a.data(), b.data()});
+}
+
+template <class Scalar>
 void triad(const Exec& exec, accumulate_t<Scalar> factor, std::type_identity_t<ConstVector<Scalar>> a,
            std::type_identity_t<ConstVector<Scalar>> b, Vector<Scalar> c) {
   static const std::string label = "partita::kernels::triad";
@@ -156,6 +206,7 @@ void triad(const Exec& exec, accumulate_t<Scalar> factor, std::type_identity_t<C
   template void fill<Scalar>(const Exec&, Scalar, Vector<Scalar>);                                         \
   template void scale<Scalar>(const Exec&, accumulate_t<Scalar>, Vector<Scalar>);                          \
   template void copy<Scalar>(const Exec&, ConstVector<Scalar>, Vector<Scalar>);                            \
+  template void copy<Scalar>(const Exec&, ConstMatrix<Scalar>, Matrix<Scalar>);                            \
   template void triad<Scalar>(const Exec&, accumulate_t<Scalar>, ConstVector<Scalar>, ConstVector<Scalar>, \
                               Vector<Scalar>);
 PARTITA_INSTANTIATE(float)
@@ -163,6 +214,7 @@ PARTITA_INSTANTIATE(double)
 PARTITA_INSTANTIATE(bfloat16)
 PARTITA_INSTANTIATE(float16)
 #undef PARTITA_INSTANTIATE
+template void scatter<double>(const Exec&, ConstVector<index_t>, ConstVector<double>, Vector<double>);
 template void scale<float>(const Exec&, Store, double, ConstVector<float>, Vector<float>);
 template void scale<double>(const Exec&, Store, double, ConstVector<double>, Vector<double>);
 

@@ -44,6 +44,14 @@ void scale(const Exec& exec, Store store, double factor, std::type_identity_t<Co
 template <class Scalar>
 void copy(const Exec& exec, std::type_identity_t<ConstVector<Scalar>> a, Vector<Scalar> b);
 
+/// The same for matrices (rows, columns), whose rows may be padded.
+template <class Scalar>
+void copy(const Exec& exec, std::type_identity_t<ConstMatrix<Scalar>> a, Matrix<Scalar> b);
+
+/// b(at(i)) = a(i) where at(i) >= 0; no two the same. What is not named stays. Positions are not checked.
+template <class Scalar>
+void scatter(const Exec& exec, ConstVector<index_t> at, std::type_identity_t<ConstVector<Scalar>> a, Vector<Scalar> b);
+
 /// c = a + factor * b: the STREAM triad, 3 elements moved an element.
 template <class Scalar>
 void triad(const Exec& exec, accumulate_t<Scalar> factor, std::type_identity_t<ConstVector<Scalar>> a,

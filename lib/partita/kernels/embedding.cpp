@@ -43,7 +43,8 @@ struct RowSum {
 template <class Scalar>
 struct EmbeddingForward {
   using A = accumulate_t<Scalar>;
-  index_t T, V, C, W_leading, P_leading, y_leading;
+  index_t T, C, W_leading, P_leading, y_leading;
+  Slice words;  // that W has
   const std::int32_t* tokens;
   const Scalar *W, *P;  // P: null for none
   Scalar* y;
@@ -52,12 +53,12 @@ struct EmbeddingForward {
     const TaskColumns at(task, C);
     const index_t token = tokens[at.row];
     Scalar* const to = y + at.row * y_leading;
-    if (token < 0 || token >= V) {
-      for (index_t c = at.begin; c < at.end; ++c) to[c] = Scalar(Kokkos::Experimental::quiet_NaN_v<A>);
-      return;
-    }
-    const Scalar *const word = W + token * W_leading, *const position = P + at.row % T * P_leading;
-    if (P == nullptr) {
+    const Scalar *const word = W + (token - words.offset) * W_leading, *const position = P + at.row % T * P_leading;
+    if (token < words.offset || token >= words.end()) {
+      const bool elsewhere = token >= 0 && token < words.global;
+      for (index_t c = at.begin; c < at.end; ++c)
+        to[c] = Scalar(!elsewhere ? Kokkos::Experimental::quiet_NaN_v<A> : P == nullptr ? A(0) : A(position[c]));
+    } else if (P == nullptr) {
 #pragma GCC ivdep
       for (index_t c = at.begin; c < at.end; ++c) to[c] = word[c];
     } else {
@@ -75,6 +76,7 @@ struct ScatterWords {
   static constexpr index_t share = 64;  // columns
   backend::Leaf rows;
   index_t V, C, dy_leading, sums_leading, dW_leading;
+  index_t first;  // word of dW
   const std::int32_t* tokens;
   const Scalar* dy;
   A *sums, *dW;  // dW: null if `sums` are it
@@ -85,7 +87,7 @@ struct ScatterWords {
       for (index_t c = begin; c < end; ++c) sums[v * sums_leading + c] = A(0);
     for (index_t o = 0; o < rows.outer; ++o)
       for (index_t i = o * rows.pitch + rows.first; i < o * rows.pitch + rows.first + rows.extent; ++i) {
-        const index_t token = tokens[i];
+        const index_t token = tokens[i] - first;
         if (token < 0 || token >= V) continue;
         const Scalar* const from = dy + i * dy_leading;
         A* const to = sums + token * sums_leading;
@@ -108,6 +110,7 @@ struct GatherWords {
   using A = accumulate_t<Scalar>;
   backend::Leaf rows;
   index_t C, dy_leading, leading;
+  index_t first;  // word of dW
   const std::int32_t* tokens;
   const Scalar* dy;
   bool adds;
@@ -119,7 +122,7 @@ struct GatherWords {
     RowSum<Scalar> sum;
     for (index_t o = 0; o < rows.outer; ++o)
       for (index_t i = o * rows.pitch + rows.first; i < o * rows.pitch + rows.first + rows.extent; ++i)
-        if (tokens[i] == at.row) sum.add(dy + i * dy_leading + at.begin, inside);
+        if (tokens[i] - first == at.row) sum.add(dy + i * dy_leading + at.begin, inside);
     sum.store(adds, inside, dW + at.row * leading + at.begin);
   }
 };
@@ -144,19 +147,19 @@ struct GatherPositions {
 
 /// sums = [sums +] the leaf's rows. A host that adds needs V C numbers of scratch.
 template <class Scalar>
-void sum_words(const Exec& exec, const backend::Leaf& rows, index_t V, bool adds, const std::int32_t* tokens,
+void sum_words(const Exec& exec, const backend::Leaf& rows, Range words, bool adds, const std::int32_t* tokens,
                const ConstMatrix<Scalar>& dy, accumulate_t<Scalar>* scratch, accumulate_t<Scalar>* dW,
                index_t leading) {
   static const std::string label = "partita::kernels::embedding_backward_weights::words";
-  const index_t C = index_t(dy.extent(1)), dy_leading = index_t(dy.stride(0));
+  const index_t C = index_t(dy.extent(1)), dy_leading = index_t(dy.stride(0)), V = words.extent;
   if constexpr (backend::runs_on_host) {
     const index_t share = ScatterWords<Scalar>::share;
     Kokkos::parallel_for(label, backend::range_policy(exec, (C + share - 1) / share),
-                         ScatterWords<Scalar>{rows, V, C, dy_leading, adds ? C : leading, leading, tokens, dy.data(),
-                                              adds ? scratch : dW, adds ? dW : nullptr});
+                         ScatterWords<Scalar>{rows, V, C, dy_leading, adds ? C : leading, leading, words.offset, tokens,
+                                              dy.data(), adds ? scratch : dW, adds ? dW : nullptr});
   } else {
     Kokkos::parallel_for(label, backend::range_policy(exec, V * tasks_of_row(C)),
-                         GatherWords<Scalar>{rows, C, dy_leading, leading, tokens, dy.data(), adds, dW});
+                         GatherWords<Scalar>{rows, C, dy_leading, leading, words.offset, tokens, dy.data(), adds, dW});
   }
 }
 
@@ -176,6 +179,13 @@ struct StoreRows {
     for (index_t c = at.begin; c < at.end; ++c) to[c] = adds ? to[c] + sum[c] : sum[c];
   }
 };
+
+/// The words that a table of V rows has.
+Slice all_unless(const char* function, Slice words, std::size_t V) {
+  if (words.extent == 0) return whole(index_t(V));
+  backend::require_extent(function, "words", "", std::size_t(words.extent), "the table", "rows", V, "one row a word");
+  return words;
+}
 
 template <class Table, class Scalar>
 void check_tables(const char* function, index_t T, std::size_t rows, const ConstMatrix<Table>& W, const char* W_name,
@@ -197,38 +207,39 @@ void check_tables(const char* function, index_t T, std::size_t rows, const Const
 template <class Scalar>
 void embedding_forward(const Exec& exec, index_t T, ConstVector<std::int32_t> tokens,
                        std::type_identity_t<ConstMatrix<Scalar>> W, std::type_identity_t<ConstMatrix<Scalar>> P,
-                       Matrix<Scalar> y) {
+                       Matrix<Scalar> y, Slice words) {
   static const std::string label = "partita::kernels::embedding_forward";
   check_tables<Scalar, Scalar>("embedding_forward", T, tokens.extent(0), W, "W", P, "P", y, "y");
   const index_t rows = index_t(y.extent(0)), C = index_t(y.extent(1));
   Kokkos::parallel_for(label, backend::range_policy(exec, rows * tasks_of_row(C)),
-                       EmbeddingForward<Scalar>{T, index_t(W.extent(0)), C, index_t(W.stride(0)), index_t(P.stride(0)),
-                                                index_t(y.stride(0)), tokens.data(), W.data(),
-                                                P.size() == 0 ? nullptr : P.data(), y.data()});
+                       EmbeddingForward<Scalar>{T, C, index_t(W.stride(0)), index_t(P.stride(0)), index_t(y.stride(0)),
+                                                all_unless("embedding_forward", words, W.extent(0)), tokens.data(),
+                                                W.data(), P.size() == 0 ? nullptr : P.data(), y.data()});
 }
 
 template <class Scalar>
 void embedding_backward_weights(Context& context, const TokenBlocks& options, Store store,
                                 ConstVector<std::int32_t> tokens, std::type_identity_t<ConstMatrix<Scalar>> dy,
                                 std::type_identity_t<Matrix<accumulate_t<Scalar>>> dW,
-                                std::type_identity_t<Matrix<accumulate_t<Scalar>>> dP) {
+                                std::type_identity_t<Matrix<accumulate_t<Scalar>>> dP, Slice words) {
   static const std::string sum_label = "partita::kernels::embedding_backward_weights::sum";
   static const std::string positions_label = "partita::kernels::embedding_backward_weights::positions";
   const char* const function = "embedding_backward_weights";
   using A = accumulate_t<Scalar>;
   check_tables<A, Scalar>(function, options.tokens, tokens.extent(0), dW, "dW", dP, "dP", dy, "dy");
   const index_t rows = index_t(dy.extent(0)), C = index_t(dy.extent(1)), V = index_t(dW.extent(0));
+  const Range table{all_unless(function, words, dW.extent(0)).offset, V};
   const Blocks tree = backend::blocks_of_rows(function, options, rows);
   const bool adds = store == Store::accumulate;
   const Exec& exec = context.exec();
   if (tree.leaves == 1) {
     const std::size_t kept = backend::runs_on_host && adds ? std::size_t(V * C) * sizeof(A) : 0;
-    sum_words<Scalar>(exec, backend::whole_leaf(rows), V, adds, tokens.data(), dy,
+    sum_words<Scalar>(exec, backend::whole_leaf(rows), table, adds, tokens.data(), dy,
                       static_cast<A*>(context.scratch(kept)), dW.data(), index_t(dW.stride(0)));
   } else {
     A* const buffers = static_cast<A*>(context.scratch(backend::leaves_bytes<A>(tree.leaves, V * C)));
     backend::sum_leaves(exec, tree.leaves, V * C, buffers, [&](index_t at, A* to) {
-      sum_words<Scalar>(exec, backend::leaf_of(tree, rows, at), V, false, tokens.data(), dy, nullptr, to, C);
+      sum_words<Scalar>(exec, backend::leaf_of(tree, rows, at), table, false, tokens.data(), dy, nullptr, to, C);
     });
     Kokkos::parallel_for(sum_label, backend::range_policy(exec, V * tasks_of_row(C)),
                          StoreRows<A>{C, index_t(dW.stride(0)), buffers, adds, dW.data()});
@@ -241,9 +252,9 @@ void embedding_backward_weights(Context& context, const TokenBlocks& options, St
 
 #define PARTITA_EMBEDDING(S)                                                                                          \
   template void embedding_forward<S>(const Exec&, index_t, ConstVector<std::int32_t>, ConstMatrix<S>, ConstMatrix<S>, \
-                                     Matrix<S>);                                                                      \
+                                     Matrix<S>, Slice);                                                               \
   template void embedding_backward_weights<S>(Context&, const TokenBlocks&, Store, ConstVector<std::int32_t>,         \
-                                              ConstMatrix<S>, Matrix<accumulate_t<S>>, Matrix<accumulate_t<S>>)
+                                              ConstMatrix<S>, Matrix<accumulate_t<S>>, Matrix<accumulate_t<S>>, Slice)
 PARTITA_EMBEDDING(float);
 PARTITA_EMBEDDING(double);
 PARTITA_EMBEDDING(bfloat16);

@@ -17,6 +17,8 @@ namespace partita::kernels {
 /// y(i, :) = W(tokens(i), :) + P(i mod T, :); without the second term if P is empty.
 /// A token outside [0, V) gives a row of NaN.
 ///
+/// words    which of words.global words the rows of W are; extent 0: all. For another word the first term is 0, so that
+///          parts of a vocabulary add up, and NaN is for tokens outside [0, words.global).
 /// Shapes   tokens (B T)   W (V, C)   P (T, C) or empty   ->   y (B T, C), overwritten. Any extent but T may be 0.
 /// Runs     enqueued on exec; no fence, no allocation.
 /// Throws   ShapeError naming the operand and both extents.
@@ -25,11 +27,12 @@ namespace partita::kernels {
 template <class Scalar>
 void embedding_forward(const Exec& exec, index_t T, ConstVector<std::int32_t> tokens,
                        std::type_identity_t<ConstMatrix<Scalar>> W, std::type_identity_t<ConstMatrix<Scalar>> P,
-                       Matrix<Scalar> y);
+                       Matrix<Scalar> y, Slice words = {});
 
 /// dW(v, :) = sum over i with tokens(i) = v of dy(i, :),   dP(t, :) = sum over i with i mod T = t of dy(i, :), with
 /// T = options.tokens; with Store::accumulate what was there and these. A token outside [0, V) adds to dP alone.
 ///
+/// words    as in forward: a token of another word adds to dP alone, too.
 /// Shapes   tokens (B T)   dy (B T, C)   ->   dW (V, C)   dP (T, C) or empty; accumulate_t<Scalar>; overwritten or
 ///          added to.
 /// Runs     enqueued on context.exec(), scratch from context (V C numbers where a host adds, and for a tree); no fence.
@@ -42,6 +45,6 @@ template <class Scalar>
 void embedding_backward_weights(Context& context, const TokenBlocks& options, Store store,
                                 ConstVector<std::int32_t> tokens, std::type_identity_t<ConstMatrix<Scalar>> dy,
                                 std::type_identity_t<Matrix<accumulate_t<Scalar>>> dW,
-                                std::type_identity_t<Matrix<accumulate_t<Scalar>>> dP);
+                                std::type_identity_t<Matrix<accumulate_t<Scalar>>> dP, Slice words = {});
 
 }  // namespace partita::kernels

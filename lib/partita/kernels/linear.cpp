@@ -129,16 +129,88 @@ void linear_backward_weights(Context& context, const LinearOptions& options, Sto
                               vendor_multiplies(rows, B, N, K), into(dW, db), make_trial);
 }
 
+namespace {
+
+void require_node(const char* function, const Blocks& blocks, Node node) {
+  if (0 <= node.lo && node.lo < node.hi && node.hi <= blocks.leaves) return;
+  refuse<ShapeError>(function, "a node over leaves " + std::to_string(node.lo) + " to " + std::to_string(node.hi),
+                     "some of the " + std::to_string(blocks.leaves) + " that are here");
+}
+
+}  // namespace
+
+template <class Scalar>
+void linear_forward_node(Context& context, const LinearOptions& options, Node node,
+                         std::type_identity_t<ConstMatrix<Scalar>> x, std::type_identity_t<ConstMatrix<Scalar>> W,
+                         std::type_identity_t<Matrix<accumulate_t<Scalar>>> y) {
+  static const GemmLabels labels("partita::kernels::linear_forward_node");
+  static constexpr const char* function = "linear_forward_node";
+  backend::require_extent(function, "W", "columns", W.extent(1), "x", "columns", x.extent(1),
+                          "W (N, K) and x (B, K) with the same K");
+  backend::require_extent(function, "y", "rows", y.extent(0), "x", "rows", x.extent(0),
+                          "y (B, N) and x (B, K) with the same B");
+  backend::require_extent(function, "y", "columns", y.extent(1), "W", "rows", W.extent(0),
+                          "y (B, N) and W (N, K) with the same N");
+  backend::require_blocks(function, "inputs", options.inputs, index_t(x.extent(1)));
+  require_node(function, options.inputs, node);
+  backend::node_gemm<Scalar>(context, labels, index_t(x.extent(0)), index_t(W.extent(0)), index_t(x.extent(1)),
+                             plain<Scalar>(x), transposed<Scalar>(W), options.inputs, node, y.data(),
+                             index_t(y.stride(0)));
+}
+
+template <class Scalar>
+void linear_backward_input_node(Context& context, const LinearOptions& options, Node node,
+                                std::type_identity_t<ConstMatrix<Scalar>> dy,
+                                std::type_identity_t<ConstMatrix<Scalar>> W,
+                                std::type_identity_t<Matrix<accumulate_t<Scalar>>> dx) {
+  static const GemmLabels labels("partita::kernels::linear_backward_input_node");
+  static constexpr const char* function = "linear_backward_input_node";
+  backend::require_extent(function, "dy", "columns", dy.extent(1), "W", "rows", W.extent(0),
+                          "dy (B, N) and W (N, K) with the same N");
+  backend::require_extent(function, "dx", "rows", dx.extent(0), "dy", "rows", dy.extent(0),
+                          "dx (B, K) and dy (B, N) with the same B");
+  backend::require_extent(function, "dx", "columns", dx.extent(1), "W", "columns", W.extent(1),
+                          "dx (B, K) and W (N, K) with the same K");
+  backend::require_blocks(function, "outputs", options.outputs, index_t(W.extent(0)));
+  require_node(function, options.outputs, node);
+  backend::node_gemm<Scalar>(context, labels, index_t(dy.extent(0)), index_t(W.extent(1)), index_t(W.extent(0)),
+                             plain<Scalar>(dy), plain<Scalar>(W), options.outputs, node, dx.data(),
+                             index_t(dx.stride(0)));
+}
+
+template <class Scalar, class In>
+void linear_complete(const Exec& exec, Activation activation, std::type_identity_t<ConstMatrix<In>> sums,
+                     std::type_identity_t<ConstVector<Scalar>> b, std::type_identity_t<Matrix<Scalar>> y) {
+  backend::require_extent("linear_complete", "y", "rows", y.extent(0), "sums", "rows", sums.extent(0), "the same");
+  backend::require_extent("linear_complete", "y", "columns", y.extent(1), "sums", "columns", sums.extent(1),
+                          "the same");
+  if (b.extent(0) > 0)
+    backend::require_extent("linear_complete", "b", "elements", b.extent(0), "y", "columns", y.extent(1),
+                            "b (N) and y (B, N) with the same N");
+  const backend::Epilogue<Scalar> epilogue{b.extent(0) == 0 ? nullptr : b.data(), activation};
+  backend::apply_epilogue<Scalar, Scalar, In>(exec, epilogue, sums, y);
+}
+
 #define PARTITA_LINEAR(S)                                                                                            \
   template void linear_forward<S>(Context&, const LinearOptions&, ConstMatrix<S>, ConstMatrix<S>, ConstVector<S>,    \
                                   Matrix<S>);                                                                        \
   template void linear_backward_input<S>(Context&, const LinearOptions&, ConstMatrix<S>, ConstMatrix<S>, Matrix<S>); \
   template void linear_backward_weights<S>(Context&, const LinearOptions&, Store, ConstMatrix<S>, ConstMatrix<S>,    \
-                                           Matrix<accumulate_t<S>>, Vector<accumulate_t<S>>)
+                                           Matrix<accumulate_t<S>>, Vector<accumulate_t<S>>);                        \
+  template void linear_forward_node<S>(Context&, const LinearOptions&, Node, ConstMatrix<S>, ConstMatrix<S>,         \
+                                       Matrix<accumulate_t<S>>);                                                     \
+  template void linear_backward_input_node<S>(Context&, const LinearOptions&, Node, ConstMatrix<S>, ConstMatrix<S>,  \
+                                              Matrix<accumulate_t<S>>);                                              \
+  template void linear_complete<S, accumulate_t<S>>(const Exec&, Activation, ConstMatrix<accumulate_t<S>>,           \
+                                                    ConstVector<S>, Matrix<S>)
 PARTITA_LINEAR(float);
 PARTITA_LINEAR(double);
 PARTITA_LINEAR(bfloat16);
 PARTITA_LINEAR(float16);
 #undef PARTITA_LINEAR
+template void linear_complete<bfloat16, bfloat16>(const Exec&, Activation, ConstMatrix<bfloat16>, ConstVector<bfloat16>,
+                                                  Matrix<bfloat16>);
+template void linear_complete<float16, float16>(const Exec&, Activation, ConstMatrix<float16>, ConstVector<float16>,
+                                                Matrix<float16>);
 
 }  // namespace partita::kernels

@@ -4,6 +4,7 @@
 #include <type_traits>
 
 #include <partita/core/float16.hpp>
+#include <partita/core/tree.hpp>
 #include <partita/core/types.hpp>
 #include <partita/kernels/activation.hpp>
 #include <partita/kernels/blocks.hpp>
@@ -63,5 +64,35 @@ void linear_backward_weights(Context& context, const LinearOptions& options, Sto
                              std::type_identity_t<ConstMatrix<Scalar>> x, std::type_identity_t<ConstMatrix<Scalar>> dy,
                              std::type_identity_t<Matrix<accumulate_t<Scalar>>> dW,
                              std::type_identity_t<Vector<accumulate_t<Scalar>>> db);
+
+/// Nodes of the trees in which linear_forward and linear_backward_input end where their sums are cut: what a rank that
+/// holds some of the leaves can add up. options.inputs and options.outputs say how the part that is here is cut; node
+/// counts its leaves from 0. Leaves of a part are leaves of the whole: a run of partition(N, leaves, .) is a partition.
+///
+/// Shapes   x (B, K)   W (N, K)   ->   y (B, N);   dy (B, N)   W (N, K)   ->   dx (B, K);   both accumulate_t<Scalar>,
+///          overwritten; without bias and activation: linear_complete adds them.
+/// Runs     as linear_forward; portable in any mode.
+/// Throws   ShapeError as linear_forward; for a node that is not of the leaves.
+/// Cost     cost::linear_forward, cost::linear_backward_input of the node's share.
+/// Bits     those of the node in the whole sum.
+template <class Scalar>
+void linear_forward_node(Context& context, const LinearOptions& options, Node node,
+                         std::type_identity_t<ConstMatrix<Scalar>> x, std::type_identity_t<ConstMatrix<Scalar>> W,
+                         std::type_identity_t<Matrix<accumulate_t<Scalar>>> y);
+template <class Scalar>
+void linear_backward_input_node(Context& context, const LinearOptions& options, Node node,
+                                std::type_identity_t<ConstMatrix<Scalar>> dy,
+                                std::type_identity_t<ConstMatrix<Scalar>> W,
+                                std::type_identity_t<Matrix<accumulate_t<Scalar>>> dx);
+
+/// y = act(sums + b): what is left to do to a sum that several have added up.
+///
+/// Shapes   sums (B, N) of Scalar or accumulate_t<Scalar>   b (N) or empty   ->   y (B, N), overwritten; may be sums.
+/// Runs     enqueued on exec; no fence, no allocation.
+/// Throws   ShapeError naming the operand and both extents.
+/// Bits     as the end of linear_forward: 16 bits are rounded once.
+template <class Scalar, class In>
+void linear_complete(const Exec& exec, Activation activation, std::type_identity_t<ConstMatrix<In>> sums,
+                     std::type_identity_t<ConstVector<Scalar>> b, std::type_identity_t<Matrix<Scalar>> y);
 
 }  // namespace partita::kernels

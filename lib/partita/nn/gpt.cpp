@@ -27,58 +27,72 @@ Slice all_unless(const Slice& slice, index_t n) { return slice.extent == 0 ? who
 
 }  // namespace
 
+GptSlices::Leaves gpt_leaves(const GptShape& shape, index_t chunks) {
+  if (chunks <= 1) return {};
+  return {shape.H, std::clamp<index_t>(shape.hidden(), 1, chunks), std::clamp<index_t>(shape.V, 1, chunks),
+          std::clamp<index_t>(shape.T, 1, chunks)};
+}
+
 template <class Scalar>
-LayerList<Scalar> gpt_layers(const GptShape& shape, index_t chunks, const GptSlices& slices) {
+LayerList<Scalar> gpt_layers(const GptShape& shape, index_t chunks, const GptSlices& slices,
+                             const Between<Scalar>& between) {
   check(shape);
   using L = Layers<Scalar>;
   using List = LayerList<Scalar>;
-  const index_t T = shape.T, C = shape.C, H = shape.H, D = C / H, F = shape.hidden();
-  const Slice tokens = whole(T), heads = all_unless(slices.heads, H), hidden = all_unless(slices.hidden, F);
+  const index_t T = shape.T, C = shape.C, H = shape.H, D = C / H;
+  const auto [heads, hidden, vocabulary, tokens] =
+      GptSlices{all_unless(slices.heads, H), all_unless(slices.hidden, shape.hidden()),
+                all_unless(slices.vocabulary, shape.V), all_unless(slices.tokens, T)};
   const Slice columns_of_heads{heads.offset * D, heads.extent * D, C};
-  const bool cut = chunks > 1;  // sums over heads, hidden columns and vocabulary
-  const index_t of_heads = cut ? H : 1, of_hidden = std::clamp<index_t>(F, 1, chunks),
-                of_vocabulary = std::clamp<index_t>(shape.V, 1, chunks);
+  const auto leaves = gpt_leaves(shape, chunks);
+  const Dimension V(vocabulary, leaves.vocabulary);
   const Initial normal = Initial::normal(0.02);
   const Initial ends_branch = Initial::normal(0.02 / std::sqrt(2 * static_cast<double>(shape.blocks)));
   const Norm kind = shape.rms_norm ? Norm::rms : Norm::layer;
 
-  const auto norm = [&](const std::string& name) { return L::token_norm(name, kind, tokens, C); };
-  const auto drop = [&](const std::string& name) { return L::dropout(name, whole(T * C), shape.dropout); };
-  const auto linear = [&](const std::string& name, Slice K, index_t K_blocks, std::vector<Dimension> N,
-                          Initial weight) {
-    return L::linear(name, {.K = K, .N = std::move(N), .K_blocks = K_blocks, .tokens = tokens, .weight = weight});
+  const auto norm = [&](const std::string& name) { return between.token_norm(name, kind, tokens, C); };
+  const auto drop = [&](const std::string& name) {
+    return L::dropout(name, {tokens.offset * C, tokens.extent * C, T * C}, shape.dropout);
+  };
+  const auto into = [&](const std::string& name, std::vector<Dimension> N) {
+    return between.into_split(name, {.K = whole(C), .N = std::move(N), .tokens = whole(T), .weight = normal});
+  };
+  const auto out_of = [&](const std::string& name, Slice K, index_t K_blocks) {
+    return between.out_of_split(name,
+                                {.K = K, .N = {C}, .K_blocks = K_blocks, .tokens = whole(T), .weight = ends_branch});
   };
   const auto attend = [&](const std::string& n) -> List {
-    return {norm(n + ".norm1"), linear(n + ".qkv", whole(C), 1, {3, Dimension(heads, of_heads), D}, normal),
+    return {norm(n + ".norm1"), into(n + ".qkv", {3, Dimension(heads, leaves.heads), D}),
             L::attention(n + ".attention", {T, heads.extent, true, shape.attention}, D),
-            linear(n + ".proj", columns_of_heads, of_heads, {C}, ends_branch), drop(n + ".dropout1")};
+            out_of(n + ".proj", columns_of_heads, leaves.heads), drop(n + ".dropout1")};
   };
   const auto feed_forward = [&](const std::string& n) -> List {
-    return {norm(n + ".norm2"), linear(n + ".up", whole(C), 1, {Dimension(hidden, of_hidden)}, normal),
+    return {norm(n + ".norm2"), into(n + ".up", {Dimension(hidden, leaves.hidden)}),
             L::activation(n + ".gelu", T * hidden.extent, kernels::Activation::gelu_tanh),
-            linear(n + ".down", hidden, of_hidden, {C}, ends_branch), drop(n + ".dropout2")};
+            out_of(n + ".down", hidden, leaves.hidden), drop(n + ".dropout2")};
   };
 
-  List layers = {L::embedding("embedding", Dimension(shape.V, of_vocabulary), tokens, C, shape.tied),
-                 drop("embedding.dropout")};
+  List layers = {between.embedding("embedding", {V, tokens, C, true, shape.tied}), drop("embedding.dropout")};
   for (index_t b = 0; b < shape.blocks; ++b) {
     const std::string n = fmt::format("block{}", b);
     layers.push_back(L::tagged("attention", L::residual(n + ".attend", attend(n))));
     layers.push_back(L::tagged("feed-forward", L::residual(n + ".mlp", feed_forward(n))));
   }
   layers.push_back(norm("norm"));
-  layers.push_back(L::tagged("head", L::linear("head", {.K = whole(C),
-                                                        .N = {Dimension(shape.V, of_vocabulary)},
-                                                        .tokens = tokens,
-                                                        .bias = false,
-                                                        .weight = normal,
-                                                        .tied = shape.tied ? "embedding.token" : ""})));
+  layers.push_back(L::tagged("head", between.into_split("head", {.K = whole(C),
+                                                                 .N = {V},
+                                                                 .tokens = whole(T),
+                                                                 .bias = false,
+                                                                 .weight = normal,
+                                                                 .tied = shape.tied ? "embedding.token" : ""})));
   return layers;
 }
 
-template LayerList<float> gpt_layers(const GptShape&, index_t, const GptSlices&);
-template LayerList<double> gpt_layers(const GptShape&, index_t, const GptSlices&);
-template LayerList<bfloat16> gpt_layers(const GptShape&, index_t, const GptSlices&);
-template LayerList<float16> gpt_layers(const GptShape&, index_t, const GptSlices&);
+#define PARTITA_GPT(S) template LayerList<S> gpt_layers(const GptShape&, index_t, const GptSlices&, const Between<S>&)
+PARTITA_GPT(float);
+PARTITA_GPT(double);
+PARTITA_GPT(bfloat16);
+PARTITA_GPT(float16);
+#undef PARTITA_GPT
 
 }  // namespace partita::nn

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <partita/kernels/attention.hpp>
+#include <partita/nn/between.hpp>
 #include <partita/nn/model.hpp>
 
 namespace partita::nn {
@@ -21,11 +22,19 @@ struct GptShape {
   index_t hidden() const { return F > 0 ? F : 4 * C; }
 };
 
-/// The part of every block that is here: a tensor-parallel strategy gives each rank some heads and hidden columns and
-/// adds what its two projections give over ranks. Extent 0: all.
+/// The part of the model that is here: a tensor-parallel strategy gives each rank some heads, hidden columns and words;
+/// its Between adds up what the parts give. Extent 0: all.
 struct GptSlices {
-  Slice heads, hidden;
+  Slice heads, hidden, vocabulary;
+  Slice tokens;  ///< on which norms, residuals and dropout work
+
+  /// Leaves of the sums over each, which slices do not cut, when sums over hidden columns and words are cut into
+  /// `chunks` leaves at most (deterministic mode); 1 each where they are not.
+  struct Leaves {
+    index_t heads = 1, hidden = 1, vocabulary = 1, tokens = 1;
+  };
 };
+GptSlices::Leaves gpt_leaves(const GptShape& shape, index_t chunks);
 
 /// A GPT-style decoder (Radford et al. 2019): token and position embedding, pre-norm blocks, final norm, head without
 /// bias. Tokens (B, T) in call.tokens -> scores (B, T V).
@@ -36,7 +45,8 @@ struct GptSlices {
 ///
 /// Throws   UsageError for an extent below 1, a width that the heads do not divide, a dropout outside [0, 1).
 template <class Scalar>
-LayerList<Scalar> gpt_layers(const GptShape& shape, index_t chunks = 1, const GptSlices& slices = {});
+LayerList<Scalar> gpt_layers(const GptShape& shape, index_t chunks = 1, const GptSlices& slices = {},
+                             const Between<Scalar>& between = {});
 
 template <class Scalar>
 Model<Scalar> make_gpt(const GptShape& shape, const ModelOptions& options = {}, const GptSlices& slices = {}) {

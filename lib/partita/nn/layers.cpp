@@ -7,7 +7,6 @@
 #include <partita/nn/units/attention.hpp>
 #include <partita/nn/units/batchnorm2d.hpp>
 #include <partita/nn/units/dropout.hpp>
-#include <partita/nn/units/embedding.hpp>
 #include <partita/nn/units/groupnorm.hpp>
 #include <partita/nn/units/residual.hpp>
 
@@ -55,10 +54,8 @@ Layer<Scalar> Layers<Scalar>::dropout(std::string name, Slice columns, double ra
 }
 
 template <class Scalar>
-Layer<Scalar> Layers<Scalar>::embedding(std::string name, Dimension V, Slice tokens, index_t C, bool tied,
-                                        bool positions) {
+Layer<Scalar> Layers<Scalar>::embedding(std::string name, const EmbeddingShape& shape) {
   return [=](Tables& tables) -> std::unique_ptr<Unit<Scalar>> {
-    const EmbeddingShape shape{V, tokens, C, positions, tied};
     return with_tag<Scalar>(std::make_unique<Embedding<Scalar>>(tables, name, shape), "embedding");
   };
 }
@@ -127,7 +124,7 @@ Layer<Scalar> Layers<Scalar>::tagged(std::string tag, One layer) {
   return [=](Tables& tables) {
     std::unique_ptr<Unit<Scalar>> unit = layer(tables);
     unit->visit([&](Unit<Scalar>& part) {
-      if (part.tag() != norm_tag) part.set_tag(tag);
+      if (part.tag() != norm_tag && !part.communicates()) part.set_tag(tag);
     });
     return unit;
   };

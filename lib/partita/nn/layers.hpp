@@ -8,6 +8,7 @@
 
 #include <partita/kernels/attention.hpp>
 #include <partita/nn/units/conv2d.hpp>
+#include <partita/nn/units/embedding.hpp>
 #include <partita/nn/units/image.hpp>
 #include <partita/nn/units/linear.hpp>
 #include <partita/nn/units/pool2d.hpp>
@@ -32,7 +33,7 @@ struct Layers {
   static One activation(std::string name, index_t columns, kernels::Activation activation);
   /// Empty for a rate of 0.
   static One dropout(std::string name, Slice columns, double rate);
-  static One embedding(std::string name, Dimension V, Slice tokens, index_t C, bool tied, bool positions = true);
+  static One embedding(std::string name, const EmbeddingShape& shape);
   static One token_norm(std::string name, Norm norm, Slice tokens, index_t C);
   static One attention(std::string name, const kernels::AttentionOptions& options, index_t D);
   static One conv2d(std::string name, const kernels::Conv2dShape& shape, bool bias = false);

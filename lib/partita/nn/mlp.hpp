@@ -4,6 +4,7 @@
 #include <vector>
 
 #include <partita/kernels/activation.hpp>
+#include <partita/nn/between.hpp>
 #include <partita/nn/model.hpp>
 
 namespace partita::nn {
@@ -15,12 +16,21 @@ struct MlpShape {
   kernels::Activation activation = kernels::Activation::relu;
 };
 
+/// The part of the model that is here: for each hidden layer the columns of it; extent 0, or no slice: all. Only every
+/// second layer, from the first one on, may be split: the layer behind it adds up what the parts give.
+struct MlpSlices {
+  std::vector<Slice> hidden;
+
+  static bool may_split(std::size_t layer) { return layer % 2 == 0; }
+};
+
 /// Multi-layer perceptron: features -> hidden... (each with the activation) -> classes (raw scores). Layers are called
 /// linear0, linear1, ..., whatever the activation.
 ///
 /// Throws   UsageError for an extent below 1.
 template <class Scalar>
-LayerList<Scalar> mlp_layers(const MlpShape& shape, index_t chunks = 1);
+LayerList<Scalar> mlp_layers(const MlpShape& shape, index_t chunks = 1, const MlpSlices& slices = {},
+                             const Between<Scalar>& between = {});
 
 template <class Scalar>
 Model<Scalar> make_mlp(const MlpShape& shape, const ModelOptions& options = {}) {

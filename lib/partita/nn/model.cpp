@@ -9,7 +9,6 @@
 
 #include <partita/core/error.hpp>
 #include <partita/nn/init.hpp>
-#include <partita/nn/units/embedding.hpp>
 
 namespace partita::nn {
 
@@ -32,7 +31,7 @@ Model<Scalar>::Model(const LayerList<Scalar>& layers, OutputShape output, const 
     const index_t first = tables_.statistics.size();
     Units<Scalar> units;
     for (index_t l = bounds[s]; l < bounds[s + 1]; ++l) units.push_back(all[static_cast<std::size_t>(l)](tables_));
-    if (s == 0) reads_tokens_ = dynamic_cast<const Embedding<Scalar>*>(units.front().get()) != nullptr;
+    if (s == 0) reads_tokens_ = units.front()->reads_tokens();
     stages_.emplace_back(Chain<Scalar>(std::move(units)), static_cast<int>(s), s + 2 == bounds.size());
     statistics_of_.push_back({first, tables_.statistics.size() - first});
     if (s > 0 && stages_[s].inputs() != stages_[s - 1].outputs())

@@ -1,17 +1,24 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include <partita/nn/norm_cells.hpp>
 
+#include <map>
 #include <span>
+#include <string_view>
 
+#include <fmt/format.h>
+
+#include <partita/core/error.hpp>
 #include <partita/core/partition.hpp>
 
 namespace partita::nn {
 namespace {
 
-// rows x columns elements, rows `stride` apart, in row-major order.
-void cut(index_t offset, index_t rows, index_t columns, index_t stride, std::vector<kernels::NormCell>& cells) {
+// rows x columns elements, rows `stride` apart, in row-major order; adjacent rows are one long one, unless a split along
+// columns would part them: cells must not depend on it.
+void cut(index_t offset, index_t rows, index_t columns, index_t stride, bool joins,
+         std::vector<kernels::NormCell>& cells) {
   if (rows <= 0 || columns <= 0) return;
-  if (columns == stride || rows == 1) {  // adjacent: one row of them all
+  if ((joins && columns == stride) || rows == 1) {
     columns *= rows;
     rows = 1;
   }
@@ -34,39 +41,96 @@ Range mine(const Dimension& dimension, index_t b) {
   return {first - slice.offset, std::max<index_t>(end - first, 0)};
 }
 
-// The cells of dimensions d, d + 1, ... of a tensor, whose first element lies at `offset`.
-void blocks(std::span<const Dimension> dimensions, index_t offset, std::vector<kernels::NormCell>& cells) {
+// Which part of the whole tensor some cells are: indices of blocks, and of rows where several lie between them.
+using Key = std::vector<index_t>;
+
+// The cells of dimensions d, d + 1, ... of a tensor, whose first element lies at `offset`: emit(key, cells), for the
+// blocks of the whole in order, those that are elsewhere with no cells.
+template <class Emit>
+void blocks(std::span<const Dimension> dimensions, index_t offset, Key& key, const Emit& emit) {
   index_t inner = 1;  // elements of one index of the first dimension
   index_t last_cut = 0;
   for (std::size_t d = 0; d < dimensions.size(); ++d) {
     if (d > 0) inner *= dimensions[d].slice.extent;
     if (dimensions[d].blocks > 1) last_cut = static_cast<index_t>(d);
   }
-  if (dimensions.empty()) return cut(offset, 1, 1, 1, cells);
+  std::vector<kernels::NormCell> cells;
+  const auto emit_cut = [&](index_t at, index_t rows, index_t columns, index_t stride, bool joins) {
+    cells.clear();
+    cut(at, rows, columns, stride, joins, cells);
+    emit(key, cells);
+  };
+  if (dimensions.empty()) return emit_cut(offset, 1, 1, 1, true);
   const Dimension& rows = dimensions[0];
   const bool matrix = dimensions.size() == 2;
   for (index_t b = 0; b < rows.blocks; ++b) {
     const Range range = mine(rows, b);
     const index_t at = offset + range.offset * inner;
+    key.push_back(b);
     if (last_cut == 0) {
-      cut(at, range.extent, inner, inner, cells);
+      emit_cut(at, range.extent, inner, inner, true);
     } else if (matrix) {
       for (index_t c = 0; c < dimensions[1].blocks; ++c) {
         const Range columns = mine(dimensions[1], c);
-        cut(at + columns.offset, range.extent, columns.extent, inner, cells);
+        key.push_back(c);
+        emit_cut(at + columns.offset, range.extent, columns.extent, inner, false);
+        key.pop_back();
       }
     } else {
-      for (index_t i = 0; i < range.extent; ++i) blocks(dimensions.subspan(1), at + i * inner, cells);
+      for (index_t i = 0; i < range.extent; ++i) {
+        key.push_back(rows.slice.offset + range.offset + i);
+        blocks(dimensions.subspan(1), at + i * inner, key, emit);
+        key.pop_back();
+      }
     }
+    key.pop_back();
   }
+}
+
+template <class Emit>
+void each_block(const Parameter& parameter, const Emit& emit) {
+  Key key;
+  blocks(parameter.dimensions, parameter.range.offset, key, emit);
 }
 
 }  // namespace
 
 std::vector<kernels::NormCell> norm_cells(const ParameterTable& table) {
-  std::vector<kernels::NormCell> cells;
-  for (const Parameter& parameter : table.parameters()) blocks(parameter.dimensions, parameter.range.offset, cells);
-  return cells;
+  std::vector<kernels::NormCell> all;
+  for (const Parameter& parameter : table.parameters())
+    each_block(parameter, [&](const Key&, const std::vector<kernels::NormCell>& cells) {
+      all.insert(all.end(), cells.begin(), cells.end());
+    });
+  return all;
+}
+
+std::vector<index_t> cell_places(const ParameterTable& part, const ParameterTable& whole) {
+  struct Cells {
+    index_t first, count;
+  };
+  std::map<std::string_view, std::map<Key, Cells>> of;
+  index_t next = 0;
+  for (const Parameter& parameter : whole.parameters())
+    each_block(parameter, [&](const Key& key, const std::vector<kernels::NormCell>& cells) {
+      of[parameter.name][key] = {next, std::ssize(cells)};
+      next += std::ssize(cells);
+    });
+  std::vector<index_t> places;
+  for (const Parameter& parameter : part.parameters()) {
+    const auto tensor = of.find(parameter.name);
+    each_block(parameter, [&](const Key& key, const std::vector<kernels::NormCell>& cells) {
+      if (cells.empty()) return;
+      const bool known = tensor != of.end() && tensor->second.contains(key);
+      const Cells same = known ? tensor->second.at(key) : Cells{0, 0};
+      if (same.count != std::ssize(cells))
+        refuse<UsageError>(
+            "cell_places",
+            fmt::format("{} is here in a part of {} cells, the whole has {}", parameter.name, cells.size(), same.count),
+            "tensors that are split along blocks");
+      for (index_t k = 0; k < same.count; ++k) places.push_back(same.first + k);
+    });
+  }
+  return places;
 }
 
 }  // namespace partita::nn

@@ -13,4 +13,8 @@ namespace partita::nn {
 /// elements in the same order whoever holds it, so that its sum is the same bits in any split along blocks.
 std::vector<kernels::NormCell> norm_cells(const ParameterTable& table);
 
+/// For each cell of a table of slices its index among the cells of the whole model's table.
+/// Throws   UsageError for a tensor that the whole does not have, or that is not split along blocks.
+std::vector<index_t> cell_places(const ParameterTable& part, const ParameterTable& whole);
+
 }  // namespace partita::nn

@@ -6,8 +6,24 @@
 #include <fmt/format.h>
 
 #include <partita/core/error.hpp>
+#include <partita/core/partition.hpp>
 
 namespace partita::nn {
+
+index_t Dimension::leaves() const {
+  if (blocks == 1 || slice.extent == slice.global) return blocks;
+  const auto at = [&](index_t element) {  // the block that begins there
+    if (element == slice.global) return blocks;
+    const index_t block = owner(slice.global, blocks, element);
+    if (partition(slice.global, blocks, block).offset != element)
+      refuse<UsageError>(
+          "Dimension",
+          fmt::format("elements [{}, {}) of {} in {} blocks", slice.offset, slice.end(), slice.global, blocks),
+          "whole blocks");
+    return block;
+  };
+  return at(slice.end()) - at(slice.offset);
+}
 
 Range ParameterTable::add(std::string name, std::vector<Dimension> dimensions, Initial initial,
                           std::vector<std::string> replicated_over) {

@@ -29,6 +29,10 @@ struct Dimension {
   index_t blocks = 1;
 
   Dimension(Slice part, index_t cut = 1) : slice(part), blocks(cut) {}  // NOLINT(google-explicit-constructor)
+  /// Blocks that are here.
+  /// Throws   UsageError unless the slice is whole blocks.
+  index_t leaves() const;
+
   Dimension(index_t n, index_t cut = 1)
       : slice(partita::whole(n)), blocks(cut) {}  // NOLINT(google-explicit-constructor)
 };

@@ -64,6 +64,12 @@ class Unit {
   std::span<const Range> ranges() const { return ranges_; }
   virtual PassFlop flop(index_t B) const = 0;
   virtual Footprint footprint(index_t /*B*/) const { return {}; }
+  /// Whether its input is call.tokens: what a model that reads tokens begins with.
+  virtual bool reads_tokens() const { return false; }
+  /// Whether its time is that of messages: such a unit keeps its own tag.
+  virtual bool communicates() const { return false; }
+  /// Most moments that the observer hears of for a piece, forward and backward.
+  virtual index_t moments() const { return 3; }
   /// Whether backward_input leaves dy as it was and reads no y: what a residual asks of the last unit of a branch.
   virtual bool may_end_branch() const { return true; }
   /// Calls f for the parts of a composite, then for the unit itself.
@@ -80,10 +86,23 @@ class Unit {
   virtual void backward(Half half, const Call<Scalar>& call, ConstMatrix<Scalar> x, ConstMatrix<Scalar> y,
                         Matrix<Scalar> dy, Matrix<Scalar> dx) const;
 
+  /// The same without a word to the observer: for a unit that is made of this one and tells of both. Leaves alone.
+  void forward_untold(const Call<Scalar>& call, ConstMatrix<Scalar> x, Matrix<Scalar> y) const { compute(call, x, y); }
+  void backward_untold(Half half, const Call<Scalar>& call, ConstMatrix<Scalar> x, ConstMatrix<Scalar> y,
+                       Matrix<Scalar> dy, Matrix<Scalar> dx) const {
+    if (half != Half::weights) backward_input(call, x, y, dy, dx);
+    if (half != Half::input) backward_weights(call, x, dy);
+  }
+
  protected:
   Unit(std::string name, index_t inputs, index_t outputs)
       : name_(std::move(name)), tag_(name_), inputs_(inputs), outputs_(outputs) {}
 
+  /// For a unit whose part says them.
+  void set_extents(index_t inputs, index_t outputs) {
+    inputs_ = inputs;
+    outputs_ = outputs;
+  }
   /// A tensor of its own, declared in the table.
   Range own(Range range) {
     ranges_.push_back(range);

@@ -162,8 +162,7 @@ void Update<Scalar>::run(kernels::Context& context, ConstVector<Sum<Scalar>> gra
     square(context, gradients, block);
     if (!waits && block.part.extent > 0) optimize(exec, gradients, block.part);
   }
-  if (complete_) complete_(exec, squares_);
-  kernels::norm_total(exec, squares_, sum_);
+  kernels::norm_total(exec, complete_ ? complete_(exec, squares_) : ConstVector<double>(squares_), sum_);
   if constexpr (scales_loss) kernels::loss_scale_update(exec, options_.loss_scale, sum_, loss_scale_, state_);
   if (options_.clip_norm > 0) kernels::optimizer_clip(exec, options_.clip_norm, sum_, state_);
   kernels::gradient_norm(exec, sum_, state_, norm);

@@ -19,10 +19,11 @@ struct UpdateOptions {
   double momentum = 0.1;                      ///< weight of a batch in the running statistics
 };
 
-/// Completes, over the ranks that share a model's weights, the sums of squares of all of the model's norm cells: each
-/// rank comes with those of the cells that it owns (cells_of), and zeros. Given the same numbers in the same order, all
-/// ranks have the same norm, bit for bit, and scale, skip and clip alike.
-using CompleteSquares = std::function<void(const Exec&, Vector<double> squares)>;
+/// Completes, over the ranks that share a model's weights, the sums of squares of its norm cells: each rank comes with
+/// one number for each cell of its table, zero but for those that it owns (cells_of). Returns numbers whose sum is that
+/// of the whole model, the same in the same order on all ranks: they have the same norm, bit for bit, and scale, skip
+/// and clip alike.
+using CompleteSquares = std::function<ConstVector<double>(const Exec&, Vector<double> squares)>;
 
 /// From the gradient of a global batch to new weights: unscale, skip, clip, the optimizer's rule; then the running
 /// statistics move towards the batch's. In fp16 a step whose gradient is not finite changes nothing but the loss scale.

@@ -3,6 +3,7 @@
 
 #include <memory>
 #include <string>
+#include <utility>
 
 #include <partita/core/named.hpp>
 #include <partita/nn/train_step.hpp>
@@ -64,6 +65,11 @@ class DataParallel {
 
   nn::GradientSum<nn::Sum<Scalar>>& sum() { return *sum_; }
   nn::Exchange<Scalar>& exchange() { return *exchange_; }
+  /// Where ranks of another axis hold other parts of the model: what completes the norm over them. all-reduce alone,
+  /// whose ranks have all squares of their part.
+  void complete_with(nn::CompleteSquares complete) { complete_ = std::move(complete); }
+  /// all-reduce in fast mode: the gradient that exchange() leaves, to be written.
+  Vector<nn::Sum<Scalar>> flat_gradient() const { return flat_->node(0); }
   /// To be called once.
   std::unique_ptr<nn::Update<Scalar>> make_update(const Exec& exec, const nn::UpdateOptions& options);
   /// By the closed form, of this rank.

@@ -92,7 +92,7 @@ Outcome outcome(Strategy strategy, index_t bucket_bytes, Fault fault) {
   nn::Observer nobody;
   replica.fill(0);
   try {
-    step.run({replica.x, replica.tokens, replica.label}, 0, replica.losses, replica.norm, nobody);
+    step.run(replica.inputs.batch(), 0, replica.losses, replica.norm, nobody);
   } catch (const Error& error) {
     return {0, error.what()};
   }

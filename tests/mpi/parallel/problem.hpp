@@ -55,6 +55,46 @@ struct Options {
   }
 };
 
+/// A rank's rows of the batch of a step.
+template <class Scalar>
+struct Inputs {
+  /// classes: of the whole model.
+  Inputs(const nn::Model<Scalar>& model, Slice mine, index_t all_classes)
+      : rows(mine), classes(all_classes), label("label", mine.extent * model.output().labels) {
+    if (model.reads_tokens())
+      tokens = Matrix<std::int32_t>("tokens", rows.extent, model.inputs());
+    else
+      x = Matrix<Scalar>("x", rows.extent, model.inputs());
+  }
+
+  void fill(index_t s) {
+    const auto host_x = Kokkos::create_mirror_view(x);
+    const auto host_tokens = Kokkos::create_mirror_view(tokens);
+    const auto host_label = Kokkos::create_mirror_view(label);
+    const auto place = [&](std::size_t i, std::size_t width) {
+      return static_cast<std::uint64_t>((s * 1000 + rows.offset) * static_cast<index_t>(width)) + i;
+    };
+    for (std::size_t i = 0; i < host_x.size(); ++i)
+      host_x.data()[i] = static_cast<Scalar>(static_cast<float>(normal(5, Stream::test, place(i, x.extent(1)))));
+    const auto any = [&](std::uint64_t seed, std::uint64_t i) {
+      return static_cast<std::int32_t>(random_bits(seed, Stream::test, i) % static_cast<std::uint64_t>(classes));
+    };
+    const std::size_t labels = label.extent(0) / std::max<std::size_t>(static_cast<std::size_t>(rows.extent), 1);
+    for (std::size_t i = 0; i < host_tokens.size(); ++i) host_tokens.data()[i] = any(6, place(i, tokens.extent(1)));
+    for (std::size_t i = 0; i < host_label.size(); ++i) host_label(i) = any(8, place(i, labels));
+    Kokkos::deep_copy(x, host_x);
+    Kokkos::deep_copy(tokens, host_tokens);
+    Kokkos::deep_copy(label, host_label);
+  }
+  nn::Batch<Scalar> batch() const { return {x, tokens, label}; }
+
+  Slice rows;
+  index_t classes;
+  Matrix<Scalar> x;
+  Matrix<std::int32_t> tokens;
+  Vector<std::int32_t> label;
+};
+
 /// A training step of a strategy on a communicator, its parts plugged together, and its data.
 template <class Scalar>
 struct Replica {
@@ -70,36 +110,11 @@ struct Replica {
         exchange(strategy.exchange()),
         update(strategy.make_update(context.exec(), options.update)),
         step(context, pass, exchange, update.get(), 5),
-        label("label", division.rows.extent * model.output().labels),
-        losses("losses", division.pieces.size()) {
-    if (model.reads_tokens())
-      tokens = Matrix<std::int32_t>("tokens", division.rows.extent, model.inputs());
-    else
-      x = Matrix<Scalar>("x", division.rows.extent, model.inputs());
-  }
+        inputs(model, division.rows, model.output().classes),
+        losses("losses", division.pieces.size()) {}
 
-  void fill(index_t s) {
-    const auto host_x = Kokkos::create_mirror_view(x);
-    const auto host_tokens = Kokkos::create_mirror_view(tokens);
-    const auto host_label = Kokkos::create_mirror_view(label);
-    const auto place = [&](std::size_t i, std::size_t width) {
-      return static_cast<std::uint64_t>((s * 1000 + division.rows.offset) * static_cast<index_t>(width)) + i;
-    };
-    for (std::size_t i = 0; i < host_x.size(); ++i)
-      host_x.data()[i] = static_cast<Scalar>(static_cast<float>(normal(5, Stream::test, place(i, x.extent(1)))));
-    const auto any = [&](std::uint64_t seed, std::uint64_t i) {
-      return static_cast<std::int32_t>(random_bits(seed, Stream::test, i) %
-                                       static_cast<std::uint64_t>(model.output().classes));
-    };
-    for (std::size_t i = 0; i < host_tokens.size(); ++i) host_tokens.data()[i] = any(6, place(i, tokens.extent(1)));
-    for (std::size_t i = 0; i < host_label.size(); ++i)
-      host_label(i) = any(8, place(i, static_cast<std::size_t>(model.output().labels)));
-    Kokkos::deep_copy(x, host_x);
-    Kokkos::deep_copy(tokens, host_tokens);
-    Kokkos::deep_copy(label, host_label);
-  }
-
-  void run(index_t s, nn::Observer& observer) { step.run({x, tokens, label}, s, losses, norm, observer); }
+  void fill(index_t s) { inputs.fill(s); }
+  void run(index_t s, nn::Observer& observer) { step.run(inputs.batch(), s, losses, norm, observer); }
 
   Kind kind;
   kernels::Context context;
@@ -111,9 +126,7 @@ struct Replica {
   nn::Exchange<Scalar>& exchange;
   std::unique_ptr<nn::Update<Scalar>> update;
   nn::TrainStep<Scalar> step;
-  Matrix<Scalar> x;
-  Matrix<std::int32_t> tokens;
-  Vector<std::int32_t> label;
+  Inputs<Scalar> inputs;
   Vector<double> losses;
   Kokkos::View<double, Memory> norm{"norm"};
 };

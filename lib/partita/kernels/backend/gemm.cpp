@@ -63,20 +63,20 @@ void leaf_column_sum(const Exec& exec, const Leaf& rows, bool adds, const ConstM
 }
 
 /// A task is one row's share of columns; sums may be c.
-template <class Scalar, class Out>
+template <class Scalar, class Out, class In = accumulate_t<Scalar>>
 struct EpilogueTasks {
   using Sum = accumulate_t<Scalar>;
   static constexpr index_t width = runs_on_host ? 512 : 1;
   Epilogue<Scalar> epilogue;
   index_t columns, per_row;
-  const Sum* sums;
+  const In* sums;
   index_t sums_leading;
   Out* c;
   index_t c_leading;
 
   KOKKOS_FUNCTION void operator()(index_t task) const {
     const index_t row = task / per_row, first = task % per_row * width;
-    const Sum* const from = sums + row * sums_leading + first;
+    const In* const from = sums + row * sums_leading + first;
     Out* const to = c + row * c_leading + first;
     if constexpr (runs_on_host) {
       const index_t inside = columns - first < width ? columns - first : width;
@@ -84,7 +84,7 @@ struct EpilogueTasks {
       std::copy_n(from, inside, part);
       host::finish_row(epilogue, part, inside, first, to);
     } else {
-      *to = Out(epilogue(*from, first, *to));
+      *to = Out(epilogue(Sum(*from), first, *to));
     }
   }
 };
@@ -99,19 +99,19 @@ void portable_gemm(Context& context, const GemmLabels& labels, index_t M, index_
   multiply(context.exec(), labels, M, N, K, A, B, epilogue, C, leading, context.scratch(bytes));
 }
 
+// A node of the tree over the leaves of a sum, through the epilogue.
 template <class Scalar, class Out>
-void blocked_gemm(Context& context, const GemmLabels& labels, index_t M, index_t N, index_t K, Operand<Scalar> A,
-                  Operand<Scalar> B, const Blocks& blocks, Epilogue<Scalar> epilogue, Out* C, index_t leading) {
-  if (blocks.leaves == 1) return portable_gemm(context, labels, M, N, K, A, B, epilogue, C, leading);
+void sum_node(Context& context, const GemmLabels& labels, index_t M, index_t N, index_t K, Operand<Scalar> A,
+              Operand<Scalar> B, const Blocks& blocks, Node node, Epilogue<Scalar> epilogue, Out* C, index_t leading) {
   if (M == 0 || N == 0) return;
   using Sum = accumulate_t<Scalar>;
   const Exec& exec = context.exec();
-  const std::size_t tree = (leaves_bytes<Sum>(blocks.leaves, M * N) + 63) / 64 * 64;
+  const std::size_t tree = (leaves_bytes<Sum>(node.hi - node.lo, M * N) + 63) / 64 * 64;
   const index_t longest = leaf_of(blocks, K, 0).extent;
   auto* const scratch =
       static_cast<std::byte*>(context.scratch(tree + scratch_bytes<Scalar, Sum>(M, N, longest, Epilogue<Scalar>())));
   auto* const buffers = reinterpret_cast<Sum*>(scratch);
-  sum_leaves(exec, blocks.leaves, M * N, buffers, [&](index_t at, Sum* to) {
+  sum_leaves(exec, node, M * N, buffers, [&](index_t at, Sum* to) {
     const Leaf leaf = leaf_of(blocks, K, at);
     for (index_t o = 0; o < leaf.outer; ++o) {
       const index_t k = o * leaf.pitch + leaf.first;
@@ -121,8 +121,21 @@ void blocked_gemm(Context& context, const GemmLabels& labels, index_t M, index_t
     }
   });
   const Matrix<Out> padded(C, std::size_t(M), std::size_t(leading));
-  apply_epilogue<Scalar, Out>(exec, epilogue, ConstMatrix<Sum>(buffers, std::size_t(M), std::size_t(N)),
-                              Kokkos::subview(padded, Kokkos::ALL, Kokkos::pair<index_t, index_t>(0, N)));
+  apply_epilogue<Scalar, Out, Sum>(exec, epilogue, ConstMatrix<Sum>(buffers, std::size_t(M), std::size_t(N)),
+                                   Kokkos::subview(padded, Kokkos::ALL, Kokkos::pair<index_t, index_t>(0, N)));
+}
+
+template <class Scalar, class Out>
+void blocked_gemm(Context& context, const GemmLabels& labels, index_t M, index_t N, index_t K, Operand<Scalar> A,
+                  Operand<Scalar> B, const Blocks& blocks, Epilogue<Scalar> epilogue, Out* C, index_t leading) {
+  if (blocks.leaves == 1) return portable_gemm(context, labels, M, N, K, A, B, epilogue, C, leading);
+  sum_node(context, labels, M, N, K, A, B, blocks, {0, blocks.leaves}, epilogue, C, leading);
+}
+
+template <class Scalar>
+void node_gemm(Context& context, const GemmLabels& labels, index_t M, index_t N, index_t K, Operand<Scalar> A,
+               Operand<Scalar> B, const Blocks& blocks, Node node, accumulate_t<Scalar>* C, index_t leading) {
+  sum_node(context, labels, M, N, K, A, B, blocks, node, Epilogue<Scalar>(), C, leading);
 }
 
 template <class Scalar>
@@ -143,15 +156,15 @@ void column_sum(Context& context, const Blocks& blocks, Store store, ConstMatrix
     copy<Sum>(exec, root, sum);
 }
 
-template <class Scalar, class Out>
-void apply_epilogue(const Exec& exec, Epilogue<Scalar> epilogue, ConstMatrix<accumulate_t<Scalar>> sums,
+template <class Scalar, class Out, class In>
+void apply_epilogue(const Exec& exec, Epilogue<Scalar> epilogue, std::type_identity_t<ConstMatrix<In>> sums,
                     Matrix<Out> c) {
   static const std::string label = "partita::kernels::apply_epilogue";
   constexpr index_t width = EpilogueTasks<Scalar, Out>::width;
   const index_t rows = index_t(c.extent(0)), columns = index_t(c.extent(1)), per_row = (columns + width - 1) / width;
   Kokkos::parallel_for(label, range_policy(exec, rows * per_row),
-                       EpilogueTasks<Scalar, Out>{epilogue, columns, per_row, sums.data(), index_t(sums.stride(0)),
-                                                  c.data(), index_t(c.stride(0))});
+                       EpilogueTasks<Scalar, Out, In>{epilogue, columns, per_row, sums.data(), index_t(sums.stride(0)),
+                                                      c.data(), index_t(c.stride(0))});
 }
 
 #define PARTITA_GEMM_TO(S, Out)                                                                                       \
@@ -159,7 +172,8 @@ void apply_epilogue(const Exec& exec, Epilogue<Scalar> epilogue, ConstMatrix<acc
                                       Epilogue<S>, Out*, index_t);                                                    \
   template void blocked_gemm<S, Out>(Context&, const GemmLabels&, index_t, index_t, index_t, Operand<S>, Operand<S>,  \
                                      const Blocks&, Epilogue<S>, Out*, index_t);                                      \
-  template void apply_epilogue<S, Out>(const Exec&, Epilogue<S>, ConstMatrix<accumulate_t<S>>, Matrix<Out>)
+  template void apply_epilogue<S, Out, accumulate_t<S>>(const Exec&, Epilogue<S>, ConstMatrix<accumulate_t<S>>,       \
+                                                        Matrix<Out>)
 PARTITA_GEMM_TO(float, float);
 PARTITA_GEMM_TO(double, double);
 PARTITA_GEMM_TO(bfloat16, bfloat16);
@@ -167,6 +181,19 @@ PARTITA_GEMM_TO(float16, float16);
 PARTITA_GEMM_TO(bfloat16, float);
 PARTITA_GEMM_TO(float16, float);
 #undef PARTITA_GEMM_TO
+template void apply_epilogue<bfloat16, bfloat16, bfloat16>(const Exec&, Epilogue<bfloat16>, ConstMatrix<bfloat16>,
+                                                           Matrix<bfloat16>);
+template void apply_epilogue<float16, float16, float16>(const Exec&, Epilogue<float16>, ConstMatrix<float16>,
+                                                        Matrix<float16>);
+
+#define PARTITA_NODE(S)                                                                                      \
+  template void node_gemm<S>(Context&, const GemmLabels&, index_t, index_t, index_t, Operand<S>, Operand<S>, \
+                             const Blocks&, Node, accumulate_t<S>*, index_t)
+PARTITA_NODE(float);
+PARTITA_NODE(double);
+PARTITA_NODE(bfloat16);
+PARTITA_NODE(float16);
+#undef PARTITA_NODE
 
 #define PARTITA_COLUMN_SUM(S) \
   template void column_sum<S>(Context&, const Blocks&, Store, ConstMatrix<S>, Vector<accumulate_t<S>>)

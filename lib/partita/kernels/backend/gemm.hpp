@@ -2,6 +2,7 @@
 #pragma once
 
 #include <string>
+#include <type_traits>
 
 #include <partita/core/float16.hpp>
 #include <partita/core/types.hpp>
@@ -67,14 +68,21 @@ template <class Scalar, class Out>
 void blocked_gemm(Context& context, const GemmLabels& labels, index_t M, index_t N, index_t K, Operand<Scalar> A,
                   Operand<Scalar> B, const Blocks& blocks, Epilogue<Scalar> epilogue, Out* C, index_t leading);
 
-/// c(i, j) = epilogue(sums(i, j)), with beta c(i, j). Enqueued; no fence, no allocation.
-template <class Scalar, class Out>
-void apply_epilogue(const Exec& exec, Epilogue<Scalar> epilogue, ConstMatrix<accumulate_t<Scalar>> sums, Matrix<Out> c);
+/// One node of that tree.
+template <class Scalar>
+void node_gemm(Context& context, const GemmLabels& labels, index_t M, index_t N, index_t K, Operand<Scalar> A,
+               Operand<Scalar> B, const Blocks& blocks, Node node, accumulate_t<Scalar>* C, index_t leading);
+
+/// c(i, j) = epilogue(sums(i, j)), with beta c(i, j). In is Scalar or accumulate_t<Scalar>; sums may be c. Enqueued; no
+/// fence, no allocation.
+template <class Scalar, class Out, class In = accumulate_t<Scalar>>
+void apply_epilogue(const Exec& exec, Epilogue<Scalar> epilogue, std::type_identity_t<ConstMatrix<In>> sums,
+                    Matrix<Out> c);
 
 /// In place, for a vendor's GEMM that cannot fuse it.
 template <class Scalar>
 void apply_epilogue(const Exec& exec, Epilogue<Scalar> epilogue, Matrix<Scalar> c) {
-  apply_epilogue<Scalar, Scalar>(exec, epilogue, c, c);
+  apply_epilogue<Scalar, Scalar, Scalar>(exec, epilogue, c, c);
 }
 
 /// sum(j) = a(0, j) + a(1, j) + ..., [+ sum(j)]: rows in ascending order, or a tree of such chains.

@@ -75,16 +75,20 @@ std::size_t leaves_bytes(index_t leaves, index_t n) {
   return std::size_t(tree_buffers(leaves) * n) * sizeof(Real);
 }
 
-/// The tree over leaves of n numbers each, in buffers of leaves_bytes; the root is in the first. fill(leaf, to) must
-/// enqueue what overwrites to[0, n).
+/// A node of the tree over leaves of n numbers each, in buffers of leaves_bytes; its value is in the first. fill(leaf,
+/// to) must enqueue what overwrites to[0, n).
 template <class Real, class Fill>
-void sum_leaves(const Exec& exec, index_t leaves, index_t n, Real* buffers, const Fill& fill) {
+void sum_leaves(const Exec& exec, Node node, index_t n, Real* buffers, const Fill& fill) {
   tree_walk(
-      {0, leaves}, [&](index_t leaf, index_t place) { fill(leaf, buffers + place * n); },
+      node, [&](index_t leaf, index_t place) { fill(leaf, buffers + place * n); },
       [&](index_t from, index_t into) {
         add<Real>(exec, ConstVector<Real>(buffers + from * n, std::size_t(n)),
                   Vector<Real>(buffers + into * n, std::size_t(n)));
       });
+}
+template <class Real, class Fill>
+void sum_leaves(const Exec& exec, index_t leaves, index_t n, Real* buffers, const Fill& fill) {
+  sum_leaves<Real>(exec, Node{0, leaves}, n, buffers, fill);
 }
 
 }  // namespace partita::kernels::backend

@@ -11,6 +11,7 @@ namespace partita::nn {
 template <class Scalar>
 Embedding<Scalar>::Embedding(Tables& tables, std::string name, const EmbeddingShape& shape)
     : Unit<Scalar>(std::move(name), shape.tokens.extent, shape.tokens.extent * shape.C),
+      words_(shape.V.slice),
       V_(shape.V.slice.extent),
       T_(shape.tokens.extent),
       C_(shape.C),
@@ -35,7 +36,8 @@ template <class Scalar>
 void Embedding<Scalar>::compute(const Call<Scalar>& call, ConstMatrix<Scalar>, Matrix<Scalar> y) const {
   const ConstVector<std::int32_t> tokens(call.tokens.data(), call.tokens.size());
   kernels::embedding_forward<Scalar>(call.context.exec(), T_, tokens, call.weights.matrix(token_, V_, C_),
-                                     call.weights.matrix(position_, positions_ ? T_ : 0, C_), split_rows(y, C_));
+                                     call.weights.matrix(position_, positions_ ? T_ : 0, C_), split_rows(y, C_),
+                                     words_);
 }
 
 template <class Scalar>
@@ -47,7 +49,7 @@ void Embedding<Scalar>::backward_weights(const Call<Scalar>& call, ConstMatrix<S
     kernels::fill<Sum<Scalar>>(call.context.exec(), Sum<Scalar>(0), call.gradients->vector(position_));
   kernels::embedding_backward_weights<Scalar>(call.context, blocks_, store, tokens, split_rows(dy, C_),
                                               call.gradients->matrix(token_, V_, C_),
-                                              call.gradients->matrix(position_, positions_ ? T_ : 0, C_));
+                                              call.gradients->matrix(position_, positions_ ? T_ : 0, C_), words_);
 }
 
 template class Embedding<float>;

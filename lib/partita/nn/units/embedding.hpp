@@ -7,7 +7,7 @@
 namespace partita::nn {
 
 struct EmbeddingShape {
-  Dimension V = 256;          ///< vocabulary
+  Dimension V = 256;          ///< vocabulary; of a slice: words of the others give zeros
   Slice tokens = whole(256);  ///< of a sequence: the ones that are here
   index_t C = 256;            ///< width
   bool positions = true;      ///< learned positions are added
@@ -22,12 +22,14 @@ class Embedding final : public Unit<Scalar> {
   Embedding(Tables& tables, std::string name, const EmbeddingShape& shape);
 
   PassFlop flop(index_t B) const override;
+  bool reads_tokens() const override { return true; }
 
  protected:
   void compute(const Call<Scalar>& call, ConstMatrix<Scalar> x, Matrix<Scalar> y) const override;
   void backward_weights(const Call<Scalar>& call, ConstMatrix<Scalar> x, ConstMatrix<Scalar> dy) const override;
 
  private:
+  Slice words_;
   index_t V_, T_, C_;
   bool positions_, tied_;
   kernels::TokenBlocks blocks_;

@@ -21,9 +21,9 @@ index_t columns(const std::vector<Dimension>& dimensions) {
 // The one dimension that is cut, behind those before it.
 kernels::Blocks blocks(const std::vector<Dimension>& dimensions) {
   index_t outer = 1;
-  for (const auto& [slice, count] : dimensions) {
-    if (count > 1) return {.leaves = count, .outer = outer};
-    outer *= slice.extent;
+  for (const Dimension& dimension : dimensions) {
+    if (dimension.blocks > 1) return {.leaves = dimension.leaves(), .outer = outer};
+    outer *= dimension.slice.extent;
   }
   return {};
 }
@@ -36,8 +36,9 @@ Linear<Scalar>::Linear(Tables& tables, std::string name, const LinearShape& shap
       K_(shape.K.extent),
       N_(columns(shape.N)),
       tokens_(shape.tokens.extent),
+      bias_apart_(shape.bias_apart),
       options_{.activation = shape.activation,
-               .inputs = {.leaves = shape.K_blocks},
+               .inputs = {.leaves = Dimension(shape.K, shape.K_blocks).leaves()},
                .outputs = blocks(shape.N),
                .tokens = tokens_,
                .token_blocks = tables.blocks(tokens_)} {
@@ -72,9 +73,53 @@ PassFlop Linear<Scalar>::flop(index_t B) const {
 }
 
 template <class Scalar>
+ConstVector<Scalar> Linear<Scalar>::added_bias(const Call<Scalar>& call) const {
+  return bias_apart_ ? ConstVector<Scalar>() : call.weights.vector(bias_);
+}
+
+template <class Scalar>
 void Linear<Scalar>::compute(const Call<Scalar>& call, ConstMatrix<Scalar> x, Matrix<Scalar> y) const {
   kernels::linear_forward<Scalar>(call.context, options_, split_rows(x, K_), call.weights.matrix(weight_, N_, K_),
-                                  call.weights.vector(bias_), split_rows(y, N_));
+                                  added_bias(call), split_rows(y, N_));
+}
+
+template <class Scalar>
+void Linear<Scalar>::forward_rows(const Call<Scalar>& call, ConstMatrix<Scalar> x, Matrix<Scalar> y) const {
+  this->observed(call, Part::forward, [&] {
+    kernels::linear_forward<Scalar>(call.context, options_, x, call.weights.matrix(weight_, N_, K_), added_bias(call),
+                                    y);
+  });
+}
+
+template <class Scalar>
+void Linear<Scalar>::forward_nodes(const Call<Scalar>& call, std::span<const Node> nodes, ConstMatrix<Scalar> x,
+                                   Vector<Sum<Scalar>> y) const {
+  this->observed(call, Part::forward, [&] {
+    const ConstMatrix<Scalar> rows = split_rows(x, K_);
+    Sum<Scalar>* to = y.data();
+    for (const Node& node : nodes) {
+      kernels::linear_forward_node<Scalar>(call.context, options_, node, rows, call.weights.matrix(weight_, N_, K_),
+                                           {to, rows.extent(0), static_cast<std::size_t>(N_)});
+      to += static_cast<index_t>(rows.extent(0)) * N_;
+    }
+  });
+}
+
+template <class Scalar>
+void Linear<Scalar>::backward_input_nodes(const Call<Scalar>& call, std::span<const Node> nodes, ConstMatrix<Scalar> y,
+                                          Matrix<Scalar> dy, Vector<Sum<Scalar>> dx) const {
+  this->observed(call, Part::backward_input, [&] {
+    if (options_.activation != kernels::Activation::identity)
+      kernels::activation_backward<Scalar>(call.context.exec(), options_.activation, y, dy);
+    const ConstMatrix<Scalar> rows = split_rows(dy, N_);
+    Sum<Scalar>* to = dx.data();
+    for (const Node& node : nodes) {
+      kernels::linear_backward_input_node<Scalar>(call.context, options_, node, rows,
+                                                  call.weights.matrix(weight_, N_, K_),
+                                                  {to, rows.extent(0), static_cast<std::size_t>(K_)});
+      to += static_cast<index_t>(rows.extent(0)) * K_;
+    }
+  });
 }
 
 template <class Scalar>

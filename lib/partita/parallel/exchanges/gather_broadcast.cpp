@@ -66,7 +66,10 @@ void GatherBroadcastExchange<Scalar>::publish(const Exec& exec, nn::Observer& ob
 
 nn::CompleteSquares squares_of_root(const comm::Communicator& axis, index_t cells) {
   const auto plan = std::make_shared<comm::BroadcastPlan<double>>(axis, comm::Via::own, cells, root);
-  return [plan](const Exec& exec, Vector<double> squares) { plan->run(exec, squares); };
+  return [plan](const Exec& exec, Vector<double> squares) -> ConstVector<double> {
+    plan->run(exec, squares);
+    return squares;
+  };
 }
 
 template class GatherBroadcastExchange<float>;

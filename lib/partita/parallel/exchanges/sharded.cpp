@@ -200,7 +200,10 @@ void ShardedExchange<Scalar>::visit_weights(const Exec& exec, const std::functio
 
 nn::CompleteSquares sum_of_squares(const comm::Communicator& axis, index_t cells) {
   const auto plan = std::make_shared<comm::AllreducePlan<double>>(axis, comm::Allreduce::automatic, cells);
-  return [plan](const Exec& exec, Vector<double> squares) { plan->run(exec, squares); };
+  return [plan](const Exec& exec, Vector<double> squares) -> ConstVector<double> {
+    plan->run(exec, squares);
+    return squares;
+  };
 }
 
 template class ShardedExchange<float>;

@@ -1,0 +1,33 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#pragma once
+
+#include <partita/nn/layers.hpp>
+
+namespace partita::nn {
+
+/// What a builder asks for where a strategy may have to communicate: around a product whose outputs or inputs are split
+/// over ranks, an embedding of some of the words, a norm of some of the tokens. Nothing, in a model that is whole: each
+/// word then means the plain unit, and the list of layers is the same.
+template <class Scalar>
+struct Between {
+  virtual ~Between() = default;
+
+  /// Whole rows in, the output columns that are here out.
+  virtual Layer<Scalar> into_split(const std::string& name, const LinearShape& shape) const {
+    return Layers<Scalar>::linear(name, shape);
+  }
+  /// The input columns that are here in, whole rows out: the sum of what all ranks have.
+  virtual Layer<Scalar> out_of_split(const std::string& name, const LinearShape& shape) const {
+    return Layers<Scalar>::linear(name, shape);
+  }
+  /// The words that are here.
+  virtual Layer<Scalar> embedding(const std::string& name, const EmbeddingShape& shape) const {
+    return Layers<Scalar>::embedding(name, shape);
+  }
+  /// The tokens that are here, of whole rows.
+  virtual Layer<Scalar> token_norm(const std::string& name, Norm norm, Slice tokens, index_t C) const {
+    return Layers<Scalar>::token_norm(name, norm, tokens, C);
+  }
+};
+
+}  // namespace partita::nn
