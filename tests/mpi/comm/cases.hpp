@@ -2,6 +2,7 @@
 // One table of all collectives, longer than other files because it is one: what suites here run through.
 #pragma once
 
+#include <algorithm>
 #include <cmath>
 #include <functional>
 #include <limits>
@@ -126,6 +127,20 @@ class Cases {
     add_recursive(allreduce("allreduce recursive", Allreduce::recursive));
     const Case<S> automatic = allreduce("allreduce automatic", Allreduce::automatic);
     n_* size <= 32 * 1024 ? add_recursive(automatic) : add(automatic, even_chunk, circles);
+
+    const auto chosen = [&](const char* name, Allreduce how, Op op) {
+      const auto wanted = [P = P_, op](index_t i) {
+        double value = term(0, i);
+        for (int r = 1; r < P; ++r) value = op == Op::max ? std::max(value, term(r, i)) : std::min(value, term(r, i));
+        return value;
+      };
+      return with(in_place(name, n_, wanted), planned<AllreducePlan>(how, n_, options, op));
+    };
+    add(chosen("largest mpi", Allreduce::mpi, Op::max), n_);
+    add(chosen("smallest mpi", Allreduce::mpi, Op::min), n_);
+    add(chosen("largest ring", Allreduce::ring, Op::max), even_chunk, circles);
+    add(chosen("smallest ring", Allreduce::ring, Op::min), even_chunk, circles);
+    add_recursive(chosen("largest recursive", Allreduce::recursive, Op::max));
 
     const auto mine = [mine = mine_, total](index_t i) {
       return mine.offset <= i && i < mine.end() ? total(i) : anything;

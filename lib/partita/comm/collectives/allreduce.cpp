@@ -35,17 +35,18 @@ PlanTerms terms(const Communicator& comm, Allreduce how, index_t n) {
 }
 
 template <class S>
-std::unique_ptr<Transport<S>> transport(const Communicator& comm, Allreduce how, index_t n, RingOptions options) {
+std::unique_ptr<Transport<S>> transport(const Communicator& comm, Allreduce how, index_t n, RingOptions options,
+                                        Op op) {
   constexpr auto size = static_cast<index_t>(sizeof(S));
   const int P = comm.size(), rank = comm.rank();
-  if (how == Allreduce::mpi) return mpi_allreduce<S>(comm, n);
+  if (how == Allreduce::mpi) return mpi_allreduce<S>(comm, n, op);
   if (how == Allreduce::ring) {
     const Segments segments(n, P);
-    return make_flow<S>(comm,
-                        ring_schedule(segments, rank, RingPart::allreduce, options.chunk(segments.longest(), size)));
+    return make_flow<S>(
+        comm, ring_schedule(segments, rank, RingPart::allreduce, options.chunk(segments.longest(), size)), op);
   }
   const auto schedule = doubles(n * size, P) ? doubling_schedule : halving_schedule;
-  return make_flow<S>(comm, schedule(n, P, rank, options.chunk(n, size)));
+  return make_flow<S>(comm, schedule(n, P, rank, options.chunk(n, size)), op);
 }
 
 }  // namespace
@@ -70,9 +71,9 @@ Allreduce resolved(Allreduce how, index_t bytes) {
 }
 
 template <class S>
-AllreducePlan<S>::AllreducePlan(const Communicator& comm, Allreduce how, index_t elements, RingOptions options)
+AllreducePlan<S>::AllreducePlan(const Communicator& comm, Allreduce how, index_t elements, RingOptions options, Op op)
     : Plan<S>(comm, terms<S>(comm, resolved(how, elements * static_cast<index_t>(sizeof(S))), elements),
-              transport<S>(comm, resolved(how, elements * static_cast<index_t>(sizeof(S))), elements, options)) {}
+              transport<S>(comm, resolved(how, elements * static_cast<index_t>(sizeof(S))), elements, options, op)) {}
 
 template class AllreducePlan<float>;
 template class AllreducePlan<double>;

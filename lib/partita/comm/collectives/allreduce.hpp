@@ -20,7 +20,8 @@ constexpr Via via(Allreduce how) { return how == Allreduce::mpi ? Via::mpi : Via
 /// What an all-reduce of so many bytes does by `how`: mpi, ring or recursive.
 Allreduce resolved(Allreduce how, index_t bytes);
 
-/// inout(i) = sum over ranks of inout(i), the same bits on every rank.
+/// inout(i) = sum over ranks of inout(i), the same bits on every rank; by `op` the largest or the smallest of them,
+/// exact in any order (what is chosen where one is NaN is left open).
 ///
 /// Shapes   inout (n), overwritten.
 /// Traffic  operation "allreduce", algorithms
@@ -31,7 +32,7 @@ Allreduce resolved(Allreduce how, index_t bytes);
 template <class S>
 class AllreducePlan : public Plan<S> {
  public:
-  AllreducePlan(const Communicator& comm, Allreduce how, index_t elements, RingOptions options = {});
+  AllreducePlan(const Communicator& comm, Allreduce how, index_t elements, RingOptions options = {}, Op op = Op::sum);
 };
 
 /// The same for a sum that is needed once: plans, runs, forgets.

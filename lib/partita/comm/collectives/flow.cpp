@@ -13,8 +13,8 @@ using detail::mpi_type;
 using detail::Side;
 
 template <class S, Side side>
-Flow<S, side>::Flow(const Communicator& comm, int tag, std::shared_ptr<const Schedule> schedule)
-    : comm_(&comm), tag_(tag), schedule_(std::move(schedule)), ahead_(0), slot_(schedule_->longest_sum()) {
+Flow<S, side>::Flow(const Communicator& comm, int tag, std::shared_ptr<const Schedule> schedule, Op op)
+    : comm_(&comm), tag_(tag), schedule_(std::move(schedule)), op_(op), ahead_(0), slot_(schedule_->longest_sum()) {
   const auto make = [](const char* label, index_t n) {
     return Buffer(Kokkos::view_alloc(Kokkos::WithoutInitializing, std::string(label)), n);
   };
@@ -172,7 +172,7 @@ void Flow<S, side>::withdraw() noexcept {
 template <class S, Side side>
 void Flow<S, side>::add_arrived(const Message& message) {
   const S* const slot = slots_.data() + received_ % ahead_ * slot_;
-  detail::add<side>(space_, slot, at(message), message.range.extent);
+  detail::combine<side>(space_, op_, slot, at(message), message.range.extent);
   static const std::string label = "partita::comm::flow: the sum must be ready before MPI sends it";  // made once
   space_.fence(label);
 }

@@ -11,7 +11,8 @@
 namespace partita::comm {
 
 /// Executes a schedule: posts receives ahead, sends what may leave, takes in what has arrived, in order. Messages have
-/// a tag of their own, so that several flows are in flight on one communicator. Sums are done as their parts arrive.
+/// a tag of their own, so that several flows are in flight on one communicator. What is added is combined by `op`, as its
+/// parts arrive.
 ///
 /// Nobody waits in a circle where the schedules of all ranks fit together: of all messages that are not yet taken in
 /// the first is always posted on both sides, or held back by a send that is.
@@ -21,7 +22,7 @@ template <class S, detail::Side side>
 class Flow final : public Transport<S> {
  public:
   /// comm must outlive the flow. Not collective.
-  Flow(const Communicator& comm, int tag, std::shared_ptr<const Schedule> schedule);
+  Flow(const Communicator& comm, int tag, std::shared_ptr<const Schedule> schedule, Op op = Op::sum);
 
   void start(const Exec& exec, const S* input, S* output, TrafficEntry* traffic) override;
   bool advance(bool wait) override;
@@ -45,6 +46,7 @@ class Flow final : public Transport<S> {
   const Communicator* comm_;
   int tag_;
   std::shared_ptr<const Schedule> schedule_;
+  Op op_;
   index_t ahead_, slot_;
   Buffer slots_, scratch_;
   std::vector<MPI_Request> receives_, sends_;  // used round robin

@@ -30,25 +30,32 @@ Strips<side> strips_of(const Space<side>& exec, index_t count) {
 
 }  // namespace
 
-template <Side side, class S>
-void add(const Space<side>& exec, const S* from, S* into, index_t n) {
+template <Side side, Op op, class S>
+void combine_by(const Space<side>& exec, const S* from, S* into, index_t n) {
   constexpr index_t width = strip<side>;
   if constexpr (on_host<side>) {
     if (n <= 4 * width || exec.concurrency() == 1) {
       const S* KOKKOS_RESTRICT source = from;
       S* KOKKOS_RESTRICT target = into;
-      for (index_t i = 0; i < n; ++i) target[i] = S(target[i] + source[i]);
+      for (index_t i = 0; i < n; ++i) target[i] = combined<op>(target[i], source[i]);
       return;
     }
   }
-  static const std::string label = "partita::comm::add";  // made once: a step allocates nothing
+  static const std::string label = "partita::comm::combine";  // made once: a step allocates nothing
   Kokkos::parallel_for(
       label, strips_of<side>(exec, (n + width - 1) / width), KOKKOS_LAMBDA(index_t s) {
         const index_t end = s * width + width < n ? s * width + width : n;
         const S* KOKKOS_RESTRICT source = from;
         S* KOKKOS_RESTRICT target = into;
-        for (index_t i = s * width; i < end; ++i) target[i] = S(target[i] + source[i]);
+        for (index_t i = s * width; i < end; ++i) target[i] = combined<op>(target[i], source[i]);
       });
+}
+
+template <Side side, class S>
+void combine(const Space<side>& exec, Op op, const S* from, S* into, index_t n) {
+  if (op == Op::sum) return combine_by<side, Op::sum>(exec, from, into, n);
+  if (op == Op::max) return combine_by<side, Op::max>(exec, from, into, n);
+  combine_by<side, Op::min>(exec, from, into, n);
 }
 
 template <Side side, class S>
@@ -108,7 +115,7 @@ void copy_pieces(const Space<side>& exec, const Copy* copies, index_t count, ind
 }
 
 #define PARTITA_COMM_KERNELS(S, side)                                                          \
-  template void add<side, S>(const Space<side>&, const S*, S*, index_t);                       \
+  template void combine<side, S>(const Space<side>&, Op, const S*, S*, index_t);               \
   template void copy<side, S>(const Space<side>&, const S*, S*, index_t);                      \
   template void add_merges<side, S>(const Space<side>&, const index_t*, index_t, S*, index_t); \
   template void copy_pieces<side, S>(const Space<side>&, const Copy*, index_t, index_t, const S*, S*);

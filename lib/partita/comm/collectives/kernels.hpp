@@ -3,6 +3,7 @@
 
 #include <type_traits>
 
+#include <partita/comm/mpi_support.hpp>
 #include <partita/core/types.hpp>
 
 namespace partita::comm::detail {
@@ -20,11 +21,22 @@ struct Copy {
   index_t extent = 0;
 };
 
-/// into[i] += from[i], i in [0, n), of ranges that do not overlap; numbers of 16 bits are added as floats and rounded.
-/// On a host backend a piece too small to be worth waking threads for is added by the caller: the same additions, the
+/// a and b as one; numbers of 16 bits are added as floats and rounded.
+template <Op op, class S>
+KOKKOS_INLINE_FUNCTION S combined(S a, S b) {
+  if constexpr (op == Op::sum)
+    return S(a + b);
+  else if constexpr (op == Op::max)
+    return a < b ? b : a;
+  else
+    return b < a ? b : a;
+}
+
+/// into[i] = combined(into[i], from[i]), i in [0, n), of ranges that do not overlap.
+/// On a host backend a piece too small to be worth waking threads for is done by the caller: the same operations, the
 /// same bits. Enqueued on exec.
 template <Side side, class S>
-void add(const Space<side>& exec, const S* from, S* into, index_t n);
+void combine(const Space<side>& exec, Op op, const S* from, S* into, index_t n);
 
 /// into[i] = from[i], i in [0, n), of ranges that do not overlap. Enqueued on exec.
 template <Side side, class S>

@@ -16,27 +16,29 @@ using detail::max_count;
 using detail::mpi_count;
 using detail::mpi_type;
 
-// MPI's operation for sums of S.
+// MPI's operation on S.
 template <class S>
-class SumOp {
+class ReduceOp {
  public:
-  SumOp() {
-    if constexpr (sizeof(S) == 2) check(MPI_Op_create(&add, 1, &op_), "MPI_Op_create");
+  explicit ReduceOp(Op op = Op::sum) : op_(detail::mpi_op(op)) {
+    const auto of_16_bits = op == Op::sum ? &combine<Op::sum> : op == Op::max ? &combine<Op::max> : &combine<Op::min>;
+    if constexpr (sizeof(S) == 2) check(MPI_Op_create(of_16_bits, 1, &op_), "MPI_Op_create");
   }
-  ~SumOp() {
+  ~ReduceOp() {
     if constexpr (sizeof(S) == 2) MPI_Op_free(&op_);
   }
-  SumOp(const SumOp&) = delete;
-  SumOp& operator=(const SumOp&) = delete;
+  ReduceOp(const ReduceOp&) = delete;
+  ReduceOp& operator=(const ReduceOp&) = delete;
   MPI_Op get() const { return op_; }
 
  private:
-  static void add(void* from, void* into, int* count, MPI_Datatype*) {
+  template <Op op>
+  static void combine(void* from, void* into, int* count, MPI_Datatype*) {
     const S* const source = static_cast<const S*>(from);
     S* const target = static_cast<S*>(into);
-    for (int i = 0; i < *count; ++i) target[i] = S(target[i] + source[i]);
+    for (int i = 0; i < *count; ++i) target[i] = detail::combined<op>(target[i], source[i]);
   }
-  MPI_Op op_ = MPI_SUM;
+  MPI_Op op_;
 };
 
 // Segments as MPI wants them.
@@ -90,8 +92,8 @@ class Aside {
 }  // namespace
 
 template <class S>
-std::unique_ptr<Transport<S>> mpi_allreduce(const Communicator& comm, index_t n) {
-  const auto op = std::make_shared<SumOp<S>>();
+std::unique_ptr<Transport<S>> mpi_allreduce(const Communicator& comm, index_t n, Op combined_by) {
+  const auto op = std::make_shared<ReduceOp<S>>(combined_by);
   const MPI_Comm handle = comm.handle();
   const auto post = [=](const S*, S* output, std::vector<MPI_Request>& requests) {
     for_each_piece(n, [&](index_t offset, int count) {
@@ -110,7 +112,7 @@ std::unique_ptr<Transport<S>> mpi_allreduce(const Communicator& comm, index_t n)
 
 template <class S>
 std::unique_ptr<Transport<S>> mpi_reduce_scatter(const Communicator& comm, const Segments& segments) {
-  const auto op = std::make_shared<SumOp<S>>();
+  const auto op = std::make_shared<ReduceOp<S>>();
   const auto counts = std::make_shared<const Counts>(segments, "MPI_Reduce_scatter");
   const Range mine = segments[comm.rank()];
   const Aside<S> sum(comm, "partita::comm::mpi_reduce_scatter::sum", mine.extent);
@@ -171,7 +173,7 @@ std::unique_ptr<Transport<S>> mpi_broadcast(const Communicator& comm, index_t n,
 
 template <class S>
 std::unique_ptr<Transport<S>> mpi_reduce(const Communicator& comm, index_t n, int root) {
-  const auto op = std::make_shared<SumOp<S>>();
+  const auto op = std::make_shared<ReduceOp<S>>();
   const MPI_Comm handle = comm.handle();
   const bool is_root = comm.is_root(root);
   // Not in place: MPICH 4.0 takes MPI_IN_PLACE for an address where a root other than 0 reduces some KiB.
@@ -268,7 +270,7 @@ std::unique_ptr<Transport<S>> mpi_all_to_all(const Communicator& comm, const Seg
 }
 
 #define PARTITA_COMM_MPI_CALLS(S)                                                                  \
-  template std::unique_ptr<Transport<S>> mpi_allreduce(const Communicator&, index_t);              \
+  template std::unique_ptr<Transport<S>> mpi_allreduce(const Communicator&, index_t, Op);          \
   template std::unique_ptr<Transport<S>> mpi_reduce_scatter(const Communicator&, const Segments&); \
   template std::unique_ptr<Transport<S>> mpi_all_gather(const Communicator&, const Segments&);     \
   template std::unique_ptr<Transport<S>> mpi_broadcast(const Communicator&, index_t, int);         \

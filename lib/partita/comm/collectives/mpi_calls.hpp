@@ -13,7 +13,7 @@ namespace partita::comm {
 
 /// In place on the output.
 template <class S>
-std::unique_ptr<Transport<S>> mpi_allreduce(const Communicator& comm, index_t n);
+std::unique_ptr<Transport<S>> mpi_allreduce(const Communicator& comm, index_t n, Op op = Op::sum);
 /// In place on the output: my segment of it is the sum.
 template <class S>
 std::unique_ptr<Transport<S>> mpi_reduce_scatter(const Communicator& comm, const Segments& segments);

@@ -135,13 +135,13 @@ void Plan<S>::run(const Exec& exec, Vector<S> inout) {
 }
 
 template <class S>
-std::unique_ptr<Transport<S>> make_flow(const Communicator& comm, std::shared_ptr<const Schedule> schedule) {
-  return make_transport<Flow, S>(comm.gpu_aware(), comm, comm.claim_tag(), std::move(schedule));
+std::unique_ptr<Transport<S>> make_flow(const Communicator& comm, std::shared_ptr<const Schedule> schedule, Op op) {
+  return make_transport<Flow, S>(comm.gpu_aware(), comm, comm.claim_tag(), std::move(schedule), op);
 }
 
 #define PARTITA_COMM_PLAN(S) \
   template class Plan<S>;    \
-  template std::unique_ptr<Transport<S>> make_flow(const Communicator&, std::shared_ptr<const Schedule>);
+  template std::unique_ptr<Transport<S>> make_flow(const Communicator&, std::shared_ptr<const Schedule>, Op);
 PARTITA_COMM_PLAN(float)
 PARTITA_COMM_PLAN(double)
 PARTITA_COMM_PLAN(bfloat16)

@@ -105,6 +105,7 @@ class Plan : public Pending {
 
 /// The transport of a schedule on a communicator: takes a tag of its own.
 template <class S>
-std::unique_ptr<Transport<S>> make_flow(const Communicator& comm, std::shared_ptr<const Schedule> schedule);
+std::unique_ptr<Transport<S>> make_flow(const Communicator& comm, std::shared_ptr<const Schedule> schedule,
+                                        Op op = Op::sum);
 
 }  // namespace partita::comm
