@@ -56,10 +56,11 @@ int main(int argc, char** argv) {
       // 4. The same weights on any number of ranks, if they find room.
       const nn::Division division = config.train.division(replicas.size(), replicas.rank());
       training::check(config.parallel, config.train, data.steps_per_epoch(), replicas.size());
-      training::require_memory<Scalar>(replicas, config.train, config.model, data, division, config.parallel);
+      training::require_memory<Scalar>(env.world(), replicas, config.train, config.model, data, division,
+                                       config.parallel);
       nn::ModelOptions options = config.train.model();
       options.weights = config.parallel.whole_weights();
-      auto model = training::make_model<Scalar>(config.model, data.shape(), options);
+      auto model = training::plan_model<Scalar>(config.model, data.shape(), options).make(options);
       if (session.describe(model.describe())) return ExitCode::done;
       kernels::Context context(Exec(), config.train.kernels);
 
@@ -73,8 +74,8 @@ int main(int argc, char** argv) {
 
       // 6. Calibrate, warm up, run, verify; one HDF5 file; the figure of merit.
       const auto work = training::make_workload<Scalar>(
-          {config.train, data, model, context, replicas, head, pass, strategy.exchange(), step, update.get(),
-           strategy.bytes(config.train.update.optimizer), config.parallel.text(),
+          {config.train, data, model, context, env.world(), replicas, nullptr, model, head, pass, strategy.exchange(),
+           step, update.get(), strategy.bytes(config.train.update.optimizer), config.parallel.text(),
            training::to_string(config.model, data.shape())});
       return driver::run_experiment(session, mesh, config.run, context.exec(), work);
     });

@@ -15,6 +15,9 @@ struct ModelOptions {
   std::uint64_t seed = 1;
   index_t chunks = 1;   ///< Tables::chunks: deterministic mode, where later splits must find the same sums
   bool weights = true;  ///< false: none is kept, parameters() is empty, and calls name a window of their own
+
+  /// For the shapes alone.
+  ModelOptions without_weights() const { return {seed, chunks, false}; }
 };
 
 /// What a row of a model's output is: scores of `classes` classes for each of `labels` labels.

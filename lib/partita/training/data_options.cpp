@@ -88,8 +88,10 @@ DataOptions read_data_options(config::Deck& deck, std::uint64_t seed, bool langu
     data.synthetic.noise = 0.1;
     data.tokens = 64;
   }
-  deck.integer("data.classes", data.synthetic.classes, IntRange::extent(2),
-               "classes of synthetic, idx and stream; for a language model its vocabulary");
+  if (language)
+    deck.integer("model.vocabulary", data.synthetic.classes, IntRange::extent(2), "gpt: tokens that are told apart");
+  else
+    deck.integer("data.classes", data.synthetic.classes, IntRange::extent(2), "classes of synthetic, idx and stream");
   deck.real("data.noise", data.synthetic.noise, RealRange::at_least(0),
             "synthetic: deviation around the prototypes; share of tokens that are random, for a language model");
   if (language && data.synthetic.noise > 1)
@@ -99,8 +101,7 @@ DataOptions read_data_options(config::Deck& deck, std::uint64_t seed, bool langu
   deck.integer("data.samples", data.samples, IntRange::count(1), "synthetic: training samples");
   deck.integer("data.held_out", data.held_out, IntRange::extent(),
                "synthetic and stream: held-out samples, the first records of a file");
-  deck.integer("data.tokens", data.tokens, IntRange::extent(language ? 1 : 0),
-               {"tokens of a sequence, for a language model", "tokens"});
+  if (language) deck.integer("model.tokens", data.tokens, IntRange::extent(), {"gpt: of a sequence", "tokens"});
   return data;
 }
 

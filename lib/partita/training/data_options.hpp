@@ -40,7 +40,8 @@ struct DataOptions {
   bool made_up() const { return source == Source::synthetic || (streams() && !streams_file()); }
 };
 
-/// Declares and reads them. `language`: the model reads tokens, so that classes are a vocabulary.
+/// Declares and reads them. `language`: the model reads tokens, so that classes are a vocabulary; sequences are as the
+/// model says, model.tokens of model.vocabulary.
 DataOptions read_data_options(config::Deck& deck, std::uint64_t seed, bool language);
 
 }  // namespace partita::training

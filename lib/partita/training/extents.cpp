@@ -33,8 +33,8 @@ std::vector<Tensor> mlp_tensors(const nn::MlpShape& shape, const SampleShape& sa
 }
 
 std::vector<Tensor> gpt_tensors(const nn::GptShape& shape, const SampleShape& sample, Factor batch) {
-  const Factor V{"data.classes", sample.classes}, T{"data.tokens", sample.tokens}, C{"model.width", shape.C};
-  const Factor F{shape.F > 0 ? "model.mlp_width" : "model.width", shape.F > 0 ? shape.F : checked_product(4, shape.C)};
+  const Factor V{"model.vocabulary", sample.classes}, T{"model.tokens", sample.tokens}, C{"model.width", shape.C};
+  const Factor F{shape.F > 0 ? "model.hidden" : "model.width", shape.F > 0 ? shape.F : checked_product(4, shape.C)};
   const Factor three{"model.width", 3}, H{"model.heads", shape.H};
   std::vector<Tensor> tensors = {{V, C},        {T, C},       {three, C, C}, {C, F}, {batch, T, three, C},
                                  {batch, T, F}, {batch, T, V}};

@@ -27,10 +27,10 @@ template <class Scalar>
 std::vector<driver::MemoryNeed> memory_needs(const TrainOptions& train, const ModelOptions& model, const Dataset& data,
                                              const nn::Division& division,
                                              const parallel::DataParallelOptions& strategy, int ranks, int rank,
-                                             bool keeps_record) {
+                                             bool keeps_record, parallel::TensorAxis<Scalar>* axis) {
   if (const auto problem = find_extent_problem(model, data.shape(), train.batch))
     refuse<UsageError>(problem->key, problem->found, problem->expected);
-  const ModelPlan<Scalar> plan = plan_model<Scalar>(model, data.shape(), train.model());
+  const ModelPlan<Scalar> plan = plan_model<Scalar>(model, data.shape(), train.model(), axis);
   nn::Tables tables;
   tables.chunks = train.model().chunks;
   nn::Units<Scalar> units;
@@ -58,14 +58,13 @@ std::vector<driver::MemoryNeed> memory_needs(const TrainOptions& train, const Mo
        keeps_record ? of(std::min(train.total_steps(data.steps_per_epoch()), most_steps), 2 * sizeof(double)) : 0.0}};
 }
 
-template std::vector<driver::MemoryNeed> memory_needs<float>(const TrainOptions&, const ModelOptions&, const Dataset&,
-                                                             const nn::Division&, const parallel::DataParallelOptions&,
-                                                             int, int, bool);
-template std::vector<driver::MemoryNeed> memory_needs<bfloat16>(const TrainOptions&, const ModelOptions&,
-                                                                const Dataset&, const nn::Division&,
-                                                                const parallel::DataParallelOptions&, int, int, bool);
-template std::vector<driver::MemoryNeed> memory_needs<float16>(const TrainOptions&, const ModelOptions&, const Dataset&,
-                                                               const nn::Division&,
-                                                               const parallel::DataParallelOptions&, int, int, bool);
+#define PARTITA_MEMORY(S)                                                                                             \
+  template std::vector<driver::MemoryNeed> memory_needs<S>(const TrainOptions&, const ModelOptions&, const Dataset&,  \
+                                                           const nn::Division&, const parallel::DataParallelOptions&, \
+                                                           int, int, bool, parallel::TensorAxis<S>*);
+PARTITA_MEMORY(float)
+PARTITA_MEMORY(bfloat16)
+PARTITA_MEMORY(float16)
+#undef PARTITA_MEMORY
 
 }  // namespace partita::training

@@ -18,14 +18,16 @@ template <class Scalar>
 std::vector<driver::MemoryNeed> memory_needs(const TrainOptions& train, const ModelOptions& model, const Dataset& data,
                                              const nn::Division& division,
                                              const parallel::DataParallelOptions& strategy, int ranks, int rank,
-                                             bool keeps_record);
+                                             bool keeps_record, parallel::TensorAxis<Scalar>* axis = nullptr);
 
-/// To be called before the model is made: driver::require_memory of that. Collective over the replicas.
+/// To be called before the model is made: driver::require_memory of that. axis: of a model that is split, as in
+/// plan_model. Collective over the world, whose first rank keeps the record.
 template <class Scalar>
-void require_memory(const comm::Communicator& replicas, const TrainOptions& train, const ModelOptions& model,
-                    const Dataset& data, const nn::Division& division, const parallel::DataParallelOptions& strategy) {
-  driver::require_memory(replicas, memory_needs<Scalar>(train, model, data, division, strategy, replicas.size(),
-                                                        replicas.rank(), replicas.is_root()));
+void require_memory(const comm::Communicator& world, const comm::Communicator& replicas, const TrainOptions& train,
+                    const ModelOptions& model, const Dataset& data, const nn::Division& division,
+                    const parallel::DataParallelOptions& strategy, parallel::TensorAxis<Scalar>* axis = nullptr) {
+  driver::require_memory(world, memory_needs<Scalar>(train, model, data, division, strategy, replicas.size(),
+                                                     replicas.rank(), world.is_root(), axis));
 }
 
 }  // namespace partita::training

@@ -5,6 +5,9 @@
 #include <fmt/ranges.h>
 
 #include <partita/core/error.hpp>
+#include <partita/parallel/tensor/between.hpp>
+#include <partita/parallel/tensor/slices.hpp>
+#include <partita/parallel/tensor/vocabulary_loss.hpp>
 
 namespace partita::training {
 namespace {
@@ -15,9 +18,17 @@ using kernels::Activation;
 constexpr Named<ModelKind> kinds[] = {{"mlp", ModelKind::mlp}, {"gpt", ModelKind::gpt}, {"cnn", ModelKind::cnn}};
 constexpr Named<nn::CnnKind> cnn_kinds[] = {{"resnet", nn::CnnKind::resnet}, {"vgg", nn::CnnKind::vgg}};
 
+// Whose hidden layers model.hidden says.
+void read_hidden(config::Deck& deck, ModelOptions& options) {
+  if (options.language())
+    deck.integer("model.hidden", options.gpt.F, IntRange::extent(0),
+                 "gpt: hidden columns of a block's MLP; 0 = 4 model.width");
+  else
+    deck.integers("model.hidden", options.mlp.hidden, IntRange::extent(),
+                  "mlp: widths of the hidden layers; [] = a linear classifier");
+}
+
 void read_mlp(config::Deck& deck, nn::MlpShape& shape) {
-  deck.integers("model.hidden", shape.hidden, IntRange::extent(),
-                "mlp: widths of the hidden layers; [] = a linear classifier");
   deck.choice("model.activation", shape.activation,
               named({Activation::relu, Activation::tanh, Activation::sigmoid, Activation::gelu, Activation::gelu_tanh,
                      Activation::silu}),
@@ -30,8 +41,6 @@ void read_gpt(config::Deck& deck, nn::GptShape& shape) {
   shape.C = 64;
   deck.integer("model.width", shape.C, IntRange::extent(), "gpt: numbers of a token between blocks");
   deck.integer("model.heads", shape.H, IntRange::extent(), "gpt: attention heads; they divide model.width");
-  deck.integer("model.mlp_width", shape.F, IntRange::extent(0),
-               "gpt: hidden columns of a block's MLP; 0 = 4 model.width");
   deck.real("model.dropout", shape.dropout, {0, 1, false, true},
             "gpt: share of numbers dropped after the embedding and at the end of each branch");
   deck.boolean("model.tied", shape.tied, "gpt: the head multiplies with the token embedding");
@@ -54,6 +63,7 @@ ModelOptions read_model_options(config::Deck& deck, ModelKind kind) {
   ModelOptions options;
   options.kind = kind;
   deck.choice("model.kind", options.kind, kinds, "multi-layer perceptron, GPT-style decoder, or convolutional network");
+  read_hidden(deck, options);
   read_mlp(deck, options.mlp);
   read_gpt(deck, options.gpt);
   read_cnn(deck, options.cnn);
@@ -70,16 +80,29 @@ ModelOptions read_model_options(config::Deck& deck, ModelKind kind) {
 }
 
 template <class Scalar>
-ModelPlan<Scalar> plan_model(const ModelOptions& options, const SampleShape& sample, const nn::ModelOptions& how) {
+ModelPlan<Scalar> plan_model(const ModelOptions& options, const SampleShape& sample, const nn::ModelOptions& how,
+                             parallel::TensorAxis<Scalar>* axis) {
+  const int parts = axis == nullptr ? 1 : axis->ranks().size(), mine = axis == nullptr ? 0 : axis->ranks().rank();
+  const auto between = [&](const auto& layers_of) {
+    return parts == 1 ? layers_of(nn::Between<Scalar>()) : layers_of(parallel::TensorBetween<Scalar>(*axis));
+  };
   switch (options.kind) {
     case ModelKind::gpt: {
       nn::GptShape shape = options.gpt;
       shape.V = sample.classes;
       shape.T = sample.tokens;
-      return {nn::gpt_layers<Scalar>(shape, how.chunks), {shape.T, shape.V}};
+      nn::GptSlices slices;
+      if (parts > 1) slices = parallel::gpt_slices(shape, how.chunks, axis->options().sequence, parts, mine);
+      const Slice words = parts > 1 ? slices.vocabulary : whole(shape.V);
+      return {between([&](const auto& how_between) {
+                return nn::gpt_layers<Scalar>(shape, how.chunks, slices, how_between);
+              }),
+              {shape.T, words.extent},
+              words};
     }
     case ModelKind::cnn: {
       nn::CnnShape shape = options.cnn;
+      if (parts > 1) refuse<UsageError>("model.kind", "\"cnn\" is not split over ranks here", "\"gpt\" or \"mlp\"");
       if (sample.image.size() == 0)
         refuse<UsageError>("model.kind", "\"cnn\" reads images, and samples are numbers without a shape",
                            "data.image = [rows, columns, channels], or files of images");
@@ -87,15 +110,29 @@ ModelPlan<Scalar> plan_model(const ModelOptions& options, const SampleShape& sam
       shape.columns = sample.image.columns;
       shape.channels = sample.image.channels;
       shape.classes = sample.classes;
-      return {nn::cnn_layers<Scalar>(shape), {1, shape.classes}};
+      return {nn::cnn_layers<Scalar>(shape), {1, shape.classes}, whole(shape.classes)};
     }
     default: {
       nn::MlpShape shape = options.mlp;
       shape.features = sample.features;
       shape.classes = sample.classes;
-      return {nn::mlp_layers<Scalar>(shape, how.chunks), {1, shape.classes}};
+      const nn::MlpSlices slices = parallel::mlp_slices(shape, how.chunks, parts, mine);
+      return {between([&](const auto& how_between) {
+                return nn::mlp_layers<Scalar>(shape, how.chunks, slices, how_between);
+              }),
+              {1, shape.classes},
+              whole(shape.classes)};
     }
   }
+}
+
+template <class Scalar>
+std::unique_ptr<nn::LossHead<Scalar>> make_head(kernels::Loss loss, const nn::Model<Scalar>& model,
+                                                const ModelPlan<Scalar>& plan, parallel::TensorAxis<Scalar>* axis) {
+  if (plan.classes.extent == plan.classes.global) return std::make_unique<nn::WholeRows<Scalar>>(loss, model);
+  return std::make_unique<parallel::VocabularyParallelLoss<Scalar>>(
+      axis->ranks(), axis->options().how, loss, nn::OutputShape{plan.output.labels, plan.classes.global}, plan.classes,
+      model.tables().blocks(plan.classes.global));
 }
 
 std::string to_string(const ModelOptions& options, const SampleShape& sample) {
@@ -114,8 +151,14 @@ std::string to_string(const ModelOptions& options, const SampleShape& sample) {
   }
 }
 
-template ModelPlan<float> plan_model(const ModelOptions&, const SampleShape&, const nn::ModelOptions&);
-template ModelPlan<bfloat16> plan_model(const ModelOptions&, const SampleShape&, const nn::ModelOptions&);
-template ModelPlan<float16> plan_model(const ModelOptions&, const SampleShape&, const nn::ModelOptions&);
+#define PARTITA_MODEL(S)                                                                                       \
+  template ModelPlan<S> plan_model(const ModelOptions&, const SampleShape&, const nn::ModelOptions&,           \
+                                   parallel::TensorAxis<S>*);                                                  \
+  template std::unique_ptr<nn::LossHead<S>> make_head(kernels::Loss, const nn::Model<S>&, const ModelPlan<S>&, \
+                                                      parallel::TensorAxis<S>*);
+PARTITA_MODEL(float)
+PARTITA_MODEL(bfloat16)
+PARTITA_MODEL(float16)
+#undef PARTITA_MODEL
 
 }  // namespace partita::training

@@ -4,7 +4,9 @@
 #include <partita/config/deck.hpp>
 #include <partita/nn/cnn.hpp>
 #include <partita/nn/gpt.hpp>
+#include <partita/nn/loss_head.hpp>
 #include <partita/nn/mlp.hpp>
+#include <partita/parallel/tensor/tensor_axis.hpp>
 #include <partita/training/dataset.hpp>
 
 namespace partita::training {
@@ -24,21 +26,33 @@ struct ModelOptions {
 /// Declares and reads them; `kind` is the default.
 ModelOptions read_model_options(config::Deck& deck, ModelKind kind);
 
-/// The layers of a model, not yet built.
+/// The layers of a model, not yet built, and the classes of which it has scores: all of them, unless it is a part of a
+/// model.
 template <class Scalar>
 struct ModelPlan {
   nn::LayerList<Scalar> layers;
   nn::OutputShape output;
+  Slice classes;
+
+  nn::Model<Scalar> make(const nn::ModelOptions& how) const { return nn::Model<Scalar>(layers, output, how); }
 };
 
-/// Throws   UsageError where a model cannot be built for such samples, or its own shapes do not fit.
+/// axis     the ranks that hold the model between them: the part of this one, whose units refer to the axis. Null: whole.
+/// Throws   UsageError where a model cannot be built for such samples, its own shapes do not fit, or it cannot be split.
 template <class Scalar>
-ModelPlan<Scalar> plan_model(const ModelOptions& options, const SampleShape& sample, const nn::ModelOptions& how);
+ModelPlan<Scalar> plan_model(const ModelOptions& options, const SampleShape& sample, const nn::ModelOptions& how,
+                             parallel::TensorAxis<Scalar>* axis = nullptr);
+
 template <class Scalar>
 nn::Model<Scalar> make_model(const ModelOptions& options, const SampleShape& sample, const nn::ModelOptions& how) {
-  const ModelPlan<Scalar> plan = plan_model<Scalar>(options, sample, how);
-  return nn::Model<Scalar>(plan.layers, plan.output, how);
+  return plan_model<Scalar>(options, sample, how).make(how);
 }
+
+/// The loss of such a model: parallel over the vocabulary where that is split.
+template <class Scalar>
+std::unique_ptr<nn::LossHead<Scalar>> make_head(kernels::Loss loss, const nn::Model<Scalar>& model,
+                                                const ModelPlan<Scalar>& plan,
+                                                parallel::TensorAxis<Scalar>* axis = nullptr);
 
 /// "mlp 784-512-256-10", "gpt of 4 blocks, width 256, 4 heads, 64 tokens, vocabulary 64".
 std::string to_string(const ModelOptions& options, const SampleShape& sample);

@@ -10,14 +10,12 @@
 
 namespace partita::training {
 
-parallel::DataParallelOptions read_parallel_options(config::Deck& deck) {
+namespace {
+
+// What every exchange of gradients has.
+void read_exchange(config::Deck& deck, parallel::DataParallelOptions& options) {
   using comm::Allreduce;
   constexpr double mib = 1024.0 * 1024.0;
-  parallel::DataParallelOptions options;
-  deck.choice("parallel.strategy", options.strategy, parallel::strategies,
-              "what a rank keeps and what travels: whole replicas and an all-reduce; a central rank that updates; "
-              "shards of the optimizer's state (zero1), of gradients, too (zero2), of weights, too (zero3); replicas "
-              "that go their own way for some steps");
   const Named<Allreduce> kinds[] = {{"mpi", Allreduce::mpi},
                                     {"ring", Allreduce::ring},
                                     {"recursive", Allreduce::recursive},
@@ -35,6 +33,23 @@ parallel::DataParallelOptions read_parallel_options(config::Deck& deck) {
               "how messages that travel during backward are helped on: not at all, or by a test after every unit");
   deck.boolean("parallel.separate_wait", options.separate_wait,
                "a barrier ahead of an exchange at the end, so that waiting is not timed as transfer");
+}
+
+}  // namespace
+
+parallel::DataParallelOptions read_allreduce_options(config::Deck& deck) {
+  parallel::DataParallelOptions options;
+  read_exchange(deck, options);
+  return options;
+}
+
+parallel::DataParallelOptions read_parallel_options(config::Deck& deck) {
+  parallel::DataParallelOptions options;
+  deck.choice("parallel.strategy", options.strategy, parallel::strategies,
+              "what a rank keeps and what travels: whole replicas and an all-reduce; a central rank that updates; "
+              "shards of the optimizer's state (zero1), of gradients, too (zero2), of weights, too (zero3); replicas "
+              "that go their own way for some steps");
+  read_exchange(deck, options);
   deck.integer("parallel.local_steps", options.local_steps, {1, index_t{1} << 40},
                {"local_sgd: from one average of the weights to the next", "steps"});
   deck.boolean("parallel.average_state", options.average_state, "local_sgd: averages the optimizer's state, too");

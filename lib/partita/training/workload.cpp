@@ -7,6 +7,7 @@
 
 #include <partita/core/tree.hpp>
 #include <partita/parallel/replicas.hpp>
+#include <partita/parallel/tensor/parts.hpp>
 #include <partita/training/evaluation.hpp>
 #include <partita/training/step_observer.hpp>
 #include <partita/training/stream_input.hpp>
@@ -26,6 +27,7 @@ struct State {
         stream(open_stream<Scalar>(of.data, rows)),
         evaluation(of.model, of.head, of.data),
         steps(of.train.total_steps(of.data.steps_per_epoch())) {
+    if (!reports()) unreported = Vector<double>("partita::training::losses", of.pass.division().pieces.size());
     if (of.train.mode == Mode::infer) {
       const nn::Division& division = of.pass.division();
       infer = std::make_unique<nn::GradientPass<Scalar>>(
@@ -50,13 +52,13 @@ struct State {
     if (infer) {
       nn::Call<Scalar> call = parts.model.call(parts.context, observer, parts.exchange.weights(exec, s));
       call.training = false;
-      infer->run(call, buffers.batch(), parts.exchange, {out.losses, correct});
+      infer->run(call, buffers.batch(), parts.exchange, {reports() ? out.losses : unreported, correct});
     } else {
       const TrainOptions& train = parts.train;
       if (train.schedule != nn::LearningRate::constant && parts.update != nullptr)
         parts.update->set_learning_rate(
             exec, train.update.learning_rate * nn::learning_rate_factor(train.schedule, s, steps));
-      parts.step.run(buffers.batch(), s, out.losses, out.grad_norm, observer);
+      parts.step.run(buffers.batch(), s, reports() ? out.losses : unreported, out.grad_norm, observer);
     }
     instruments.timer.mark(metrics::PhaseTimer::no_phase, exec);
     const nn::OverlapTime time = parts.exchange.take_overlap();
@@ -68,12 +70,15 @@ struct State {
     if (measures) agree_on_backends();
   }
 
+  /// Whether this rank's losses are the replica's.
+  bool reports() const { return parts.parts == nullptr || parts.parts->is_root(); }
+
   /// Each rank measured the calls that it made: all choose by the sums, so that they go on alike.
   void agree_on_backends() {
     kernels::Context& context = parts.context;
     context.measure_backends(false);
-    const std::vector<std::string> texts = parts.replicas.gather(kernels::to_text(context.backend_choices()));
-    const std::string agreed = parts.replicas.on_root([&] {
+    const std::vector<std::string> texts = parts.world.gather(kernels::to_text(context.backend_choices()));
+    const std::string agreed = parts.world.on_root([&] {
       std::vector<kernels::BackendTable> tables;
       for (const std::string& text : texts) tables.push_back(kernels::backend_table(text));
       return kernels::to_text(kernels::sum_of(tables));
@@ -83,7 +88,7 @@ struct State {
 
   // What each rank keeps by the strategy's closed form, and how its messages overlapped with computation.
   metrics::Table strategy_table() const {
-    const comm::Communicator& axis = parts.replicas;
+    const comm::Communicator& axis = parts.world;
     const auto integers = [&](const char* name, index_t mine, const char* long_name) {
       return metrics::Column{
           name, {"rank"}, axis.gather(std::int64_t{mine}), {{"long_name", long_name}, {"units", "byte"}}};
@@ -102,19 +107,21 @@ struct State {
   }
 
   driver::Verification verify(const metrics::RunResults& results, std::span<const double> losses) const {
-    const comm::Communicator& axis = parts.replicas;
+    const comm::Communicator& world = parts.world;
     std::uint64_t weights = parallel::hash_of_nothing;
     parts.exchange.visit_weights(
         parts.context.exec(), [&](ConstVector<Scalar> part) { weights = parallel::bits_hash<Scalar>(part, weights); });
-    const bool agree = parallel::replicas_agree(axis, weights) &&
-                       parallel::replicas_agree<nn::Sum<Scalar>>(axis, parts.model.running());
-    if (!agree) return {.passed = false, .text = "ranks hold different parameters"};
+    const bool agree = parallel::replicas_agree(parts.replicas, weights) &&
+                       parallel::replicas_agree<nn::Sum<Scalar>>(parts.replicas, parts.model.running()) &&
+                       (parts.parts == nullptr || parallel::parts_agree(*parts.parts, parts.model));
+    if (!world.all_of(agree)) return {.passed = false, .text = "ranks hold different parameters"};
     driver::Verification verdict;
-    verdict.text = axis.on_root([&] {
+    verdict.text = world.on_root([&] {
       verdict = judge(parts.train, parts.data.shape().classes, results, losses);
       return verdict.text;
     });
-    axis.broadcast(verdict.passed);
+    world.broadcast(verdict.passed);
+    if (parts.parts != nullptr) weights = parallel::hash_of_whole(*parts.parts, parts.model, parts.whole.table());
     verdict.attributes["parameters_fnv1a"] = fmt::format("{:016x}", weights);
     if (const kernels::BackendTable& choices = parts.context.backend_choices(); !choices.empty())
       verdict.attributes["kernel_choices"] = kernels::to_text(choices);
@@ -131,6 +138,7 @@ struct State {
   nn::OverlapTime overlap;
   std::unique_ptr<nn::GradientPass<Scalar>> infer;
   Vector<index_t> correct;
+  Vector<double> unreported;  // losses of a rank whose replica's first rank reports them
 };
 
 template <class Scalar>
@@ -140,7 +148,7 @@ std::string describe(const State<Scalar>& state) {
   const nn::Division& division = parts.pass.division();
   return fmt::format(
       "{}: {} parameters in {}\n{} ranks x {} threads, {}, batch {}: {} rows a rank in {} micro-batch{}\nkernels: {}",
-      parts.model_text, parts.model.table().size(), name_of(precisions, train.precision), parts.replicas.size(),
+      parts.model_text, parts.whole.table().size(), name_of(precisions, train.precision), parts.world.size(),
       Exec().concurrency(), parts.strategy, train.batch, division.rows.extent, division.micro_batches.size(),
       division.micro_batches.size() == 1 ? "" : "es",
       train.deterministic ? fmt::format("portable, deterministic in {} chunks", division.leaves)
@@ -153,7 +161,7 @@ template <class Scalar>
 driver::Workload make_workload(const Parts<Scalar>& parts) {
   const auto state = std::make_shared<State<Scalar>>(parts);
   const TrainOptions& train = parts.train;
-  const nn::PassFlop flop = parts.model.flop(train.batch);
+  const nn::PassFlop flop = parts.whole.flop(train.batch);
   const index_t pieces = std::ssize(parts.pass.division().pieces);
 
   driver::Workload work;
@@ -163,7 +171,7 @@ driver::Workload make_workload(const Parts<Scalar>& parts) {
   work.steps = state->steps;
   work.samples_per_step = train.batch;
   work.flop_per_step = train.mode == Mode::train ? flop.total() : flop.forward;
-  work.loss_terms = pieces;
+  work.loss_terms = state->reports() ? pieces : 0;  // all parts of a model have the same loss
   work.evaluate_every = train.evaluate_every > 0 ? train.evaluate_every : parts.data.steps_per_epoch();
   work.events_per_step = state->phases.events(pieces, parts.model.stages().size(), parts.exchange.reads_together());
   work.event_parts = StepPhases::part_names();

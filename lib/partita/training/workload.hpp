@@ -18,7 +18,10 @@ struct Parts {
   const Dataset& data;
   nn::Model<Scalar>& model;
   kernels::Context& context;
+  const comm::Communicator& world;     ///< all ranks of the run
   const comm::Communicator& replicas;  ///< ranks that train the same weights and share the batch
+  const comm::Communicator* parts;     ///< ranks that hold one replica of the model between them; null: each has all
+  const nn::Model<Scalar>& whole;      ///< what is counted of the model: itself, or the shapes of the unsplit one
   const nn::LossHead<Scalar>& head;
   const nn::GradientPass<Scalar>& pass;
   nn::Exchange<Scalar>& exchange;  ///< that of `step`: evaluation, inference and the verdict ask it for weights

@@ -200,13 +200,13 @@ std::vector<Way> ways(bool language) {
 
 TEST(tensor, deterministic_mode_gives_the_bits_of_the_whole_model) {
   for (const int parts : Grid::all())
-    for (const Shape* shape : {&perceptron})
+    for (const Shape* shape : {&decoder, &tied, &perceptron})
       for (const Way& way : ways(shape->language())) expect_the_whole<float>(*shape, parts, way, 12, bits);
 }
 
 TEST(tensor, fast_mode_stays_within_the_agreed_bounds) {
   for (const int parts : Grid::all())
-    for (const Shape* shape : {&perceptron}) {
+    for (const Shape* shape : {&decoder, &tied, &perceptron}) {
       for (const Way& way : ways(shape->language())) expect_the_whole<float>(*shape, parts, way, 0, rounding);
       expect_the_whole<float>(*shape, parts, {{.overlap_chunks = 3}}, 0, rounding);
       expect_the_whole<float>(*shape, parts, {{}, 2, 256}, 0, rounding);

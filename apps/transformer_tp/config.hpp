@@ -1,0 +1,24 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#pragma once
+
+#include <partita/driver/session.hpp>
+#include <partita/training/model_options.hpp>
+#include <partita/training/parallel_options.hpp>
+#include <partita/training/tensor_options.hpp>
+
+namespace partita::transformer_tp {
+
+/// The settings of a run.
+struct Config {
+  driver::RunOptions run;
+  training::ModelOptions model;
+  training::DataOptions data;
+  training::TrainOptions train;
+  training::TensorMesh mesh;
+  parallel::DataParallelOptions replicas;
+};
+
+/// Declares and reads every key; checks what depends on several keys, or on the number of ranks.
+Config read_config(config::Deck& deck, int ranks);
+
+}  // namespace partita::transformer_tp

@@ -1,0 +1,70 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include <partita/training/tensor_options.hpp>
+
+#include <fmt/format.h>
+
+#include <partita/parallel/tensor/slices.hpp>
+
+namespace partita::training {
+
+TensorMesh read_tensor_mesh(config::Deck& deck, comm::Allreduce how, bool deterministic, int ranks) {
+  TensorMesh mesh;
+  const auto axis = [&](const char* key, int& extent, int fallback, const char* doc) {
+    index_t value = fallback;
+    deck.integer(key, value, {0, 1 << 20}, {doc, "ranks"});
+    extent = static_cast<int>(value);
+  };
+  axis("parallel.tensor", mesh.parts, 0,
+       "that hold one replica of the model between them; 0 = all that parallel.data leaves");
+  axis("parallel.data", mesh.replicas, mesh.parts > 0 ? 0 : 1,
+       "replicas of the model, which share the rows of a batch; 0 = all that parallel.tensor leaves");
+  if (mesh.parts == 0 && mesh.replicas == 0) mesh.replicas = 1;
+  if (mesh.parts == 0) mesh.parts = ranks % mesh.replicas == 0 ? ranks / mesh.replicas : 1;
+  if (mesh.replicas == 0) mesh.replicas = ranks % mesh.parts == 0 ? ranks / mesh.parts : 1;
+  if (mesh.parts * static_cast<index_t>(mesh.replicas) != ranks)
+    deck.reject(deck.given("parallel.tensor") ? "parallel.tensor" : "parallel.data",
+                fmt::format("{} replicas of {} ranks each, on {} ranks", mesh.replicas, mesh.parts, ranks),
+                "a mesh of all ranks: parallel.data x parallel.tensor");
+  parallel::TensorOptions& options = mesh.options;
+  options.how = how;
+  options.deterministic = deterministic;
+  deck.boolean("parallel.sequence", options.sequence,
+               "gpt: norms, residuals and dropout work on a share of the tokens; sums become reduce-scatters");
+  deck.boolean("parallel.regather", options.regather,
+               "parallel.sequence: gathered inputs of products are not kept, but gathered again in backward");
+  deck.integer("parallel.overlap_chunks", options.overlap_chunks, {1, parallel::most_chunks},
+               "parts of a product whose sum is under way while the next one is computed; 1 = all at once");
+  if (options.regather && !options.sequence)
+    deck.reject("parallel.regather", "parallel.sequence = false gathers nothing", "false");
+  if (options.overlap_chunks > 1 && options.sequence)
+    deck.reject("parallel.overlap_chunks", "parallel.sequence = true scatters sums", "1");
+  if (options.overlap_chunks > 1 && deterministic)
+    deck.reject("parallel.overlap_chunks", "train.deterministic = true adds up trees", "1");
+  return mesh;
+}
+
+std::string TensorMesh::text(const parallel::DataParallelOptions& gradients) const {
+  std::string words = replicas > 1 ? fmt::format("data {} x ", replicas) : std::string();
+  words += fmt::format("tensor {}/{}", parts, comm::to_string(options.how));
+  if (options.sequence) words += options.regather ? "/sequence, regathered" : "/sequence";
+  if (options.overlap_chunks > 1) words += fmt::format("/{} chunks", options.overlap_chunks);
+  if (gradients.bucket_bytes > 0) words += "/buckets";
+  return words;
+}
+
+void check(const config::Deck& deck, const TensorMesh& mesh, const ModelOptions& model, const DataOptions& data) {
+  if (model.kind == ModelKind::cnn) deck.reject("model.kind", "a CNN is not split by this app", "\"gpt\" or \"mlp\"");
+  if (mesh.options.sequence && !model.language()) deck.reject("parallel.sequence", "an MLP has no tokens", "false");
+  if (!model.language() || mesh.parts == 1) return;
+  const auto at_most = [&](const char* key, const char* what, index_t n) {
+    if (n < mesh.parts)
+      deck.reject(key, fmt::format("{} {} over {} ranks: the last would have nothing to do", n, what, mesh.parts),
+                  fmt::format("at least {}, or a smaller parallel.tensor", mesh.parts));
+  };
+  at_most("model.heads", "heads", model.gpt.H);
+  at_most("model.hidden", "hidden columns", model.gpt.hidden());
+  at_most("model.vocabulary", "words", data.synthetic.classes);
+  if (mesh.options.sequence) at_most("model.tokens", "tokens", data.tokens);
+}
+
+}  // namespace partita::training
