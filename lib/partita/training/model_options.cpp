@@ -69,13 +69,18 @@ ModelOptions read_model_options(config::Deck& deck, ModelKind kind) {
   return options;
 }
 
+nn::GptShape gpt_shape(const ModelOptions& options, const SampleShape& sample) {
+  nn::GptShape shape = options.gpt;
+  shape.V = sample.classes;
+  shape.T = sample.tokens;
+  return shape;
+}
+
 template <class Scalar>
 ModelPlan<Scalar> plan_model(const ModelOptions& options, const SampleShape& sample, const nn::ModelOptions& how) {
   switch (options.kind) {
     case ModelKind::gpt: {
-      nn::GptShape shape = options.gpt;
-      shape.V = sample.classes;
-      shape.T = sample.tokens;
+      const nn::GptShape shape = gpt_shape(options, sample);
       return {nn::gpt_layers<Scalar>(shape, how.chunks), {shape.T, shape.V}};
     }
     case ModelKind::cnn: {

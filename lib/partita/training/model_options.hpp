@@ -24,6 +24,9 @@ struct ModelOptions {
 /// Declares and reads them; `kind` is the default.
 ModelOptions read_model_options(config::Deck& deck, ModelKind kind);
 
+/// That of a GPT on such samples.
+nn::GptShape gpt_shape(const ModelOptions& options, const SampleShape& sample);
+
 /// The layers of a model, not yet built.
 template <class Scalar>
 struct ModelPlan {
