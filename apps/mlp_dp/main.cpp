@@ -31,7 +31,7 @@
 
 #include <partita/driver/experiment.hpp>
 #include <partita/training/footprint.hpp>
-#include <partita/training/workload.hpp>
+#include <partita/training/weight_transfer.hpp>
 
 #include "config.hpp"
 
@@ -41,10 +41,13 @@ int main(int argc, char** argv) {
   comm::Environment env(argc, argv);  // 1. MPI, then Kokkos; undone on every path
   return env.guard([&] {              //    one exit code, agreed by all ranks
     // 2. Deck and overrides, checked, the same on all ranks.
+    training::WeightFiles files;
     driver::Session session(env, argc, argv, "mlp_dp",
-                            "A model trained by data parallelism: strategies compared on one model");
+                            "A model trained by data parallelism: strategies compared on one model", true,
+                            files.options());
     mlp_dp::Config config = mlp_dp::read_config(session.deck(), env.size());
-    if (session.settled(config.run, driver::Describes::model)) return ExitCode::done;
+    const auto check_files = [&] { training::check(files, env.world(), config.model, config.run.output); };
+    if (session.settled(config.run, driver::Describes::model, check_files)) return ExitCode::done;
     session.start(config.run);
 
     // 3. Who talks to whom, and my share of the data.
@@ -72,11 +75,25 @@ int main(int argc, char** argv) {
       const auto update = strategy.make_update(context.exec(), config.train.update);
       nn::TrainStep<Scalar> step(context, pass, strategy.exchange(), update.get(), config.train.seed);
 
-      // 6. Calibrate, warm up, run, verify; one HDF5 file; the figure of merit.
-      const auto work = training::make_workload<Scalar>(
-          {config.train, data, model, context, env.world(), replicas, nullptr, model, head, pass, strategy.exchange(),
-           step, update.get(), strategy.bytes(config.train.update.optimizer), config.parallel.text(),
-           training::to_string(config.model, data.shape())});
+      // 6. Calibrate, warm up, run, verify; one HDF5 file; the figure of merit. Weights come and go as files.
+      const training::Parts<Scalar> parts = {config.train,
+                                             data,
+                                             model,
+                                             context,
+                                             env.world(),
+                                             replicas,
+                                             nullptr,
+                                             model,
+                                             head,
+                                             pass,
+                                             strategy.exchange(),
+                                             step,
+                                             update.get(),
+                                             strategy.bytes(config.train.update.optimizer),
+                                             config.parallel.text(),
+                                             training::to_string(config.model, data.shape())};
+      auto work = training::make_workload<Scalar>(parts);
+      training::attach<Scalar>(files, config.model, parts, nullptr, work);
       return driver::run_experiment(session, mesh, config.run, context.exec(), work);
     });
   });

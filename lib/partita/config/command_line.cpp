@@ -26,7 +26,7 @@ std::string output_override(const std::string& path) {
 }  // namespace
 
 CommandLine parse_command_line(int argc, const char* const* argv, const std::string& app, const std::string& about,
-                               bool deck_required) {
+                               bool deck_required, const std::vector<Option>& options) {
   CommandLine result;
   CLI::App cli(about, app);
   cli.set_help_flag("");  // help is more than CLI11 knows: the caller appends the keys of the deck
@@ -37,6 +37,7 @@ CommandLine parse_command_line(int argc, const char* const* argv, const std::str
   cli.add_option("--output", result.output,
                  "where to write the record: the same as --set " + std::string(output_key) + "=FILE")
       ->type_name("FILE");
+  for (const Option& option : options) cli.add_option(option.flag, *option.value, option.help)->type_name(option.type);
   cli.add_flag("--validate", result.validate, "read and check everything, run nothing");
   cli.add_flag("--print-config", result.print_config, "print the resolved deck, which reproduces the run");
   cli.add_flag("--describe", result.describe, "print the model: units, shapes, parameters, flop; run nothing");
@@ -60,8 +61,9 @@ CommandLine parse_command_line(int argc, const char* const* argv, const std::str
     if (!extras.front().starts_with('-'))
       complain(app, "two decks, " + result.deck + " and " + extras.front() + ": expected one");
     const std::string flag = extras.front().substr(0, extras.front().find('='));
-    const std::vector<std::string> flags{"--set",      "--output", "--validate", "--print-config",
-                                         "--describe", "--help",   "--version"};
+    std::vector<std::string> flags{"--set",      "--output", "--validate", "--print-config",
+                                   "--describe", "--help",   "--version"};
+    for (const Option& option : options) flags.push_back(option.flag);
     complain(app, extras.front() + ": unknown option" + did_you_mean(flag, flags));
   }
   if (result.deck.empty() && deck_required) complain(app, "no deck: expected the path of a TOML file");

@@ -11,6 +11,14 @@ namespace partita::config {
 /// The key that --output sets, and that changes no result.
 inline constexpr std::string_view output_key = "output.path";
 
+/// An option of an app's own that is no key of the deck, because it changes nothing of what is computed.
+struct Option {
+  std::string flag;  ///< "--save-weights"
+  std::string type;  ///< of its value, in --help: "FILE"
+  std::string help;
+  std::optional<std::string>* value;  ///< where it goes
+};
+
 /// What stands on the command line of an app: `app DECK.toml [--set key=value ...] [--output FILE] [--validate |
 /// --print-config | --describe]`.
 struct CommandLine {
@@ -30,6 +38,6 @@ struct CommandLine {
 /// Throws   UsageError for an unknown flag, a flag without its value, two decks, or no deck where one is needed (never
 ///          with --help or --version).
 CommandLine parse_command_line(int argc, const char* const* argv, const std::string& app, const std::string& about,
-                               bool deck_required = true);
+                               bool deck_required = true, const std::vector<Option>& options = {});
 
 }  // namespace partita::config

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <string>
+#include <utility>
 
 #include <partita/core/error.hpp>
 
@@ -31,6 +32,18 @@ index_t owner(index_t n, index_t parts, index_t i) {
   const index_t longer = n % parts;
   const index_t in_longer = longer * (base + 1);  // indices that lie in the longer parts
   return i < in_longer ? i / (base + 1) : longer + (i - in_longer) / base;
+}
+
+std::vector<index_t> global_indices(std::span<const Slice> block) {
+  std::vector<index_t> indices = {0};
+  for (const Slice& slice : block) {
+    std::vector<index_t> finer;
+    finer.reserve(indices.size() * static_cast<std::size_t>(slice.extent));
+    for (const index_t index : indices)
+      for (index_t i = slice.offset; i < slice.end(); ++i) finer.push_back(index * slice.global + i);
+    indices = std::move(finer);
+  }
+  return indices;
 }
 
 }  // namespace partita

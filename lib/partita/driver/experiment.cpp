@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <exception>
 #include <memory>
 
 #include <fmt/format.h>
@@ -59,6 +60,7 @@ class Experiment {
   void flush(index_t done);
   void evaluate(index_t done);
   void plan_next_flush(index_t done);
+  std::exception_ptr save();
   ExitCode conclude();
 
   comm::Environment& env_;
@@ -227,6 +229,18 @@ void Experiment::evaluate(index_t done) {
   progress_->evaluated(done, row.loss, row.accuracy);
 }
 
+// What could not be saved fails the run, once its record is whole.
+std::exception_ptr Experiment::save() {
+  try {
+    const auto alive = [this] { attendance_.beat(work_.steps, "saving what the run leaves"); };
+    alive();
+    work_.save(alive);
+  } catch (...) {
+    return std::current_exception();
+  }
+  return nullptr;
+}
+
 ExitCode Experiment::conclude() {
   attendance_.beat(work_.steps, "verification");
   const bool complete = !stop_.stopped();
@@ -234,6 +248,8 @@ ExitCode Experiment::conclude() {
   if (work_.tables) results_.tables = work_.tables();
   const Verification verdict = complete ? work_.verify(results_, losses_)
                                         : Verification{.passed = false, .text = "not verified: " + stop_.reason()};
+
+  const std::exception_ptr unsaved = complete && verdict.passed && work_.save ? save() : nullptr;
 
   attendance_.beat(work_.steps, "the end of the record");
   std::string note;
@@ -245,10 +261,13 @@ ExitCode Experiment::conclude() {
     say(figure_of_merit(header_, results_, verdict, path) + "\n");
     if (complete && verdict.passed) require_said();
   });
+  if (work_.save && !(complete && verdict.passed) && world_.is_root())
+    say_aside("note: the run did not pass its verification: nothing was saved but its record\n");
   if (!complete) {
     if (world_.is_root()) say_aside(fmt::format("error: the run ended early: {}{}\n", stop_.reason(), note));
     return ExitCode::incomplete;
   }
+  if (unsaved) std::rethrow_exception(unsaved);
   return verdict.passed ? ExitCode::done : ExitCode::check_failed;
 }
 

@@ -23,7 +23,7 @@ namespace partita::driver {
 ///          input).
 /// Throws   UsageError for an output that cannot be written or for record.events that the run cannot give,
 ///          EnvironmentError when oversubscribed and that is an error. Error when the record is whole and what was
-///          printed is not.
+///          printed is not; what Workload::save throws, when the record is whole, too.
 ExitCode run_experiment(Session& session, const comm::Mesh& mesh, const RunOptions& run, const Exec& exec,
                         const Workload& work);
 

@@ -35,11 +35,11 @@ std::string join(int argc, char** argv) {
 }  // namespace
 
 Session::Session(comm::Environment& env, int argc, char** argv, const std::string& app, const std::string& about,
-                 bool deck_required)
+                 bool deck_required, const std::vector<config::Option>& options)
     : env_(env),
       attendance_(env),
       app_(app),
-      line_(config::parse_command_line(argc, argv, app, about, deck_required)),
+      line_(config::parse_command_line(argc, argv, app, about, deck_required, options)),
       command_(join(argc, argv)),
       deck_(line_.help || line_.version ? config::Deck::blank(app)
                                         : config::Deck::parse(env.world().on_root([&] {
@@ -47,7 +47,7 @@ Session::Session(comm::Environment& env, int argc, char** argv, const std::strin
                                           }),
                                                               line_.deck, line_.overrides, app)) {}
 
-bool Session::settled(const RunOptions& run, Describes what) const {
+bool Session::settled(const RunOptions& run, Describes what, const std::function<void()>& check) const {
   const comm::Communicator& world = env_.world();
   const auto answer = [&](const std::string& text) {
     world.on_root([&] {
@@ -67,6 +67,7 @@ bool Session::settled(const RunOptions& run, Describes what) const {
     refuse<UsageError>(app_ + ": --describe", "there is no model in this program to describe", "a run without it");
   deck_.finish();
   if (line_.print_config) answer(deck_.resolved());
+  if (check && (line_.validate || !line_.print_config)) check();
   if (line_.validate) {
     world.on_root([&] { try_output(run); });
     answer(fmt::format("{}: {} is valid for {} ranks\n", app_, line_.deck, env_.size()));

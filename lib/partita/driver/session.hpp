@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #pragma once
 
+#include <functional>
 #include <string>
+#include <vector>
 
 #include <partita/comm/environment.hpp>
 #include <partita/config/command_line.hpp>
@@ -23,11 +25,12 @@ enum class Describes { nothing, model };
 ///     ... the model is built ...
 ///     if (session.describe(model.describe())) return;                     // --describe
 ///
+/// options  What the app takes beside the deck; they must outlive nothing but this constructor.
 /// Throws   UsageError on every rank alike.
 class Session {
  public:
   Session(comm::Environment& env, int argc, char** argv, const std::string& app, const std::string& about,
-          bool deck_required = true);
+          bool deck_required = true, const std::vector<config::Option>& options = {});
 
   comm::Environment& env() { return env_; }
   config::Deck& deck() { return deck_; }
@@ -35,8 +38,10 @@ class Session {
 
   /// Reports keys that nobody read, and answers questions that need no run: true when there is nothing more to do.
   /// --validate tries the output, too. --describe needs no run but a model: with Describes::model this answers false,
-  /// and the app asks describe() when it has one; without, UsageError. Collective.
-  bool settled(const RunOptions& run, Describes what = Describes::nothing) const;
+  /// and the app asks describe() when it has one; without, UsageError. `check` looks at what else was given, where a run
+  /// is meant or --validate. Collective.
+  bool settled(const RunOptions& run, Describes what = Describes::nothing,
+               const std::function<void()>& check = {}) const;
 
   /// The run begins: `run` learns where it comes from, and its limits hold from now on.
   void start(RunOptions& run);

@@ -69,6 +69,8 @@ struct Workload {
   std::function<std::vector<metrics::Table>()> tables;
   /// After the last step, given the results so far (losses on rank 0 only).
   std::function<Verification(const metrics::RunResults& results, std::span<const double> losses)> verify;
+  /// After a verification that passed: what else the run leaves on disk; null: nothing. Calls `alive` now and then.
+  std::function<void(const std::function<void()>& alive)> save;
 };
 
 }  // namespace partita::driver

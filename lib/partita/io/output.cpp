@@ -6,7 +6,6 @@
 #include <unistd.h>
 
 #include <cerrno>
-#include <cstdio>
 #include <cstring>
 #include <filesystem>
 #include <thread>
@@ -14,6 +13,7 @@
 #include <fmt/format.h>
 
 #include <partita/core/error.hpp>
+#include <partita/io/files.hpp>
 #include <partita/io/hdf5_file.hpp>
 
 namespace partita::io {
@@ -42,14 +42,6 @@ bool lock(int descriptor) {
   return errno != EAGAIN && errno != EACCES;
 }
 
-const char* kind_of(mode_t mode) {
-  if (S_ISDIR(mode)) return "it is a folder";
-  if (S_ISCHR(mode) || S_ISBLK(mode)) return "it is a device";
-  if (S_ISFIFO(mode)) return "it is a pipe";
-  if (S_ISSOCK(mode)) return "it is a socket";
-  return "it is a link that leads to no file";
-}
-
 std::optional<metrics::Attribute> root_attribute(const std::string& path, const char* name) {
   try {
     return File::open(path).read_attribute("/", name);
@@ -71,7 +63,7 @@ void check_replaceable(const std::string& path) {
     if (errno == ENOENT) return;
     unwritable(path, std::strerror(errno));
   }
-  if (!S_ISREG(found.st_mode)) unwritable(path, kind_of(found.st_mode));
+  if (!S_ISREG(found.st_mode)) unwritable(path, kind_of_file(found.st_mode));
   if ((found.st_mode & (S_IWUSR | S_IWGRP | S_IWOTH)) == 0 || ::access(path.c_str(), W_OK) != 0)
     unwritable(path, "it may only be read");
   if (!is_record(path)) unwritable(path, "another file has this name, which is no record of Partita");
@@ -85,20 +77,6 @@ std::string resolved(const std::string& path) {
   const fs::path target = fs::canonical(path, error);
   if (error) unwritable(path, "it is a link that leads to no file");
   return target.string();
-}
-
-void rename_file(const std::string& from, const std::string& to) {
-  if (std::rename(from.c_str(), to.c_str()) != 0)
-    throw Error(fmt::format("cannot rename '{}' to '{}': {}", from, to, std::strerror(errno)));
-}
-
-// A rename is on disk when its folder is. Some file systems cannot sync a folder: then there is nothing more to do.
-void sync_folder(const std::string& path) {
-  const std::string folder = fs::absolute(path).parent_path().string();
-  const int descriptor = ::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-  if (descriptor < 0) return;
-  ::fsync(descriptor);
-  ::close(descriptor);
 }
 
 [[noreturn]] void taken(const std::string& path) {
@@ -118,7 +96,7 @@ std::optional<LockedFile> LockedFile::take(const std::string& path, bool create)
     }
     struct stat found {};
     if (::fstat(file.descriptor_, &found) != 0) unwritable(path, std::strerror(errno));
-    if (!S_ISREG(found.st_mode)) unwritable(path, kind_of(found.st_mode));
+    if (!S_ISREG(found.st_mode)) unwritable(path, kind_of_file(found.st_mode));
     if (!lock(file.descriptor_)) return std::nullopt;
     // Between opening and locking it may have been renamed: then another one has the name.
     if (same_file(file.descriptor_, path)) return file;

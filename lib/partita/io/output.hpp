@@ -23,6 +23,8 @@ class LockedFile {
     return *this;
   }
 
+  int descriptor() const { return descriptor_; }
+
  private:
   explicit LockedFile(int descriptor) : descriptor_(descriptor) {}
   int descriptor_;

@@ -37,6 +37,7 @@ Update<Scalar>::Update(const Exec& exec, const UpdateOptions& options, const Mod
       running_(model.running()),
       state_("partita::nn::Update::state"),
       loss_scale_("partita::nn::Update::loss_scale"),
+      owned_(ownership.ranges),
       sum_("partita::nn::Update::sum") {
   const std::vector<kernels::NormCell> cells = norm_cells(model.table());
   squares_ = Vector<double>("partita::nn::Update::squares", cells.size());
@@ -57,6 +58,20 @@ Update<Scalar>::Update(const Exec& exec, const UpdateOptions& options, const Mod
 template <class Scalar>
 void Update<Scalar>::set_learning_rate(const Exec& exec, double rate) const {
   kernels::optimizer_set_learning_rate(exec, rate, state_);
+}
+
+template <class Scalar>
+void Update<Scalar>::set_weights(const Exec& exec, Range range, ConstVector<Sum<Scalar>> values) const {
+  if (static_cast<index_t>(values.extent(0)) != range.extent)
+    refuse<ShapeError>("Update", fmt::format("{} values of {} weights", values.extent(0), range.extent), "the same");
+  for (std::size_t p = 0; p < parts_.size(); ++p) {
+    const index_t first = std::max(range.offset, owned_[p].offset), end = std::min(range.end(), owned_[p].end());
+    if (first >= end) continue;
+    const index_t within = first - owned_[p].offset, n = end - first;
+    const ConstVector<Sum<Scalar>> given = subrange(values, first - range.offset, n);
+    kernels::cast<Scalar, Sum<Scalar>>(exec, given, subrange(weights_, parts_[p].weights + within, n));
+    if constexpr (has_master) Kokkos::deep_copy(exec, subrange(master_, parts_[p].state + within, n), given);
+  }
 }
 
 template <class Scalar>

@@ -47,6 +47,14 @@ class Update {
   /// For the steps from here on. Enqueued; no allocation.
   void set_learning_rate(const Exec& exec, double rate) const;
 
+  /// Those of `range` of the flat weights that are owned become these values: rounded once where weights have 16 bits,
+  /// and whole in the master weights. The rule's buffers are left alone.
+  ///
+  /// Shapes   values (range.extent).
+  /// Runs     enqueued; for the time before the first step.
+  /// Throws   ShapeError for another number of values.
+  void set_weights(const Exec& exec, Range range, ConstVector<Sum<Scalar>> values) const;
+
   /// The factor of the next step's loss in device memory; empty but in fp16.
   Kokkos::View<const double, Memory> loss_scale() const;
   kernels::LossScaleView loss_scale_state() const { return loss_scale_; }
@@ -100,7 +108,8 @@ class Update {
   Vector<Sum<Scalar>> m_, v_, master_;
   Vector<kernels::NormCell> cells_;  // the owned ones, as they lie in the gradient
   Vector<double> squares_;           // of all cells
-  std::vector<Part> parts_;          // the owned ranges
+  std::vector<Range> owned_;         // of the flat weights
+  std::vector<Part> parts_;          // the owned ranges, where they lie
   std::vector<Block> blocks_;        // all owned cells, in order
   index_t gradients_ = 0;            // shortest gradient
   Kokkos::View<double, Memory> sum_;

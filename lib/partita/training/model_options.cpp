@@ -79,6 +79,13 @@ ModelOptions read_model_options(config::Deck& deck, ModelKind kind) {
   return options;
 }
 
+nn::GptShape gpt_shape(const ModelOptions& options, const SampleShape& sample) {
+  nn::GptShape shape = options.gpt;
+  shape.V = sample.classes;
+  shape.T = sample.tokens;
+  return shape;
+}
+
 template <class Scalar>
 ModelPlan<Scalar> plan_model(const ModelOptions& options, const SampleShape& sample, const nn::ModelOptions& how,
                              parallel::TensorAxis<Scalar>* axis) {
@@ -88,9 +95,7 @@ ModelPlan<Scalar> plan_model(const ModelOptions& options, const SampleShape& sam
   };
   switch (options.kind) {
     case ModelKind::gpt: {
-      nn::GptShape shape = options.gpt;
-      shape.V = sample.classes;
-      shape.T = sample.tokens;
+      const nn::GptShape shape = gpt_shape(options, sample);
       nn::GptSlices slices;
       if (parts > 1) slices = parallel::gpt_slices(shape, how.chunks, axis->options().sequence, parts, mine);
       const Slice words = parts > 1 ? slices.vocabulary : whole(shape.V);

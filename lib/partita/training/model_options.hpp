@@ -26,6 +26,9 @@ struct ModelOptions {
 /// Declares and reads them; `kind` is the default.
 ModelOptions read_model_options(config::Deck& deck, ModelKind kind);
 
+/// That of a GPT on such samples.
+nn::GptShape gpt_shape(const ModelOptions& options, const SampleShape& sample);
+
 /// The layers of a model, not yet built, and the classes of which it has scores: all of them, unless it is a part of a
 /// model.
 template <class Scalar>
