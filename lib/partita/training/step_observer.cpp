@@ -26,14 +26,18 @@ std::int64_t instant(const Exec& exec) {
 template <class Scalar>
 StepPhases::StepPhases(const nn::Model<Scalar>& model) {
   std::vector<std::string> tags;
+  std::vector<PhaseClass> classes;
   for (const nn::Unit<Scalar>* unit : model.units()) {
     unit_names_.push_back(unit->name());
-    if (std::find(tags.begin(), tags.end(), unit->tag()) == tags.end()) tags.push_back(unit->tag());
+    moments_ += unit->moments();
+    if (std::find(tags.begin(), tags.end(), unit->tag()) != tags.end()) continue;
+    tags.push_back(unit->tag());
+    classes.push_back(unit->communicates() ? PhaseClass::communication : PhaseClass::compute);
   }
   const auto per_unit = [&](const std::string& pass) {
     std::vector<int> of_tag;
-    for (const std::string& tag : tags)
-      of_tag.push_back(add(tags.size() > 1 ? pass + "_" + tag : pass, PhaseClass::compute));
+    for (std::size_t t = 0; t < tags.size(); ++t)
+      of_tag.push_back(add(tags.size() > 1 ? pass + "_" + tags[t] : pass, classes[t]));
     std::vector<int> of_unit;
     for (const nn::Unit<Scalar>* unit : model.units())
       of_unit.push_back(
@@ -77,7 +81,8 @@ std::vector<std::string> StepPhases::part_names() {
 index_t StepPhases::events(index_t pieces, std::size_t stages, bool gathers) const {
   // A residual with relu is heard of three times a piece, as other units are; weights may be gathered ahead of each
   // forward and backward_input; a stage sends and receives twice.
-  const index_t per_piece = (gathers ? 5 : 3) * std::ssize(unit_names_) + 1 + 4 * static_cast<index_t>(stages);
+  const index_t per_piece =
+      moments_ + (gathers ? 2 : 0) * std::ssize(unit_names_) + 1 + 4 * static_cast<index_t>(stages);
   return pieces * per_piece + 4;  // wait, exchange, update, what others must learn of it
 }
 

@@ -14,7 +14,8 @@ namespace partita::training {
 ///
 ///   input   forward_<tag> ...   loss   backward_<tag> ...   send  receive  wait   exchange   update
 ///
-/// without _<tag> where all units have the same; send and receive for models of several stages alone.
+/// without _<tag> where all units have the same; send and receive for models of several stages alone. The time of units
+/// that communicate is communication.
 class StepPhases {
  public:
   template <class Scalar>
@@ -41,6 +42,7 @@ class StepPhases {
   std::vector<int> forward_, backward_;  // of a unit
   std::array<int, 9> rest_{};            // of a part that belongs to no unit
   std::vector<std::string> unit_names_;
+  index_t moments_ = 0;  // most of a piece, of all units
 };
 
 /// Charges every moment of a step to its phase, and keeps the moments of chosen steps as events.

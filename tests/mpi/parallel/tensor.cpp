@@ -13,10 +13,7 @@
 #include <partita/parallel/tensor/between.hpp>
 #include <partita/parallel/tensor/slices.hpp>
 #include <partita/parallel/tensor/tensor_parallel.hpp>
-#if __has_include(<partita/parallel/tensor/vocabulary_loss.hpp>)
 #include <partita/parallel/tensor/vocabulary_loss.hpp>
-#define HAS_LOSS
-#endif
 
 #include <support/caught.hpp>
 #include <support/collective.hpp>
@@ -91,11 +88,9 @@ struct Split {
     }
     const nn::GptSlices slices = gpt_slices(of.gpt, chunks, axis.options().sequence, parts.size(), parts.rank());
     const Slice words = parts.size() == 1 ? partita::whole(of.gpt.V) : slices.vocabulary;
-#ifdef HAS_LOSS
     head = std::make_unique<VocabularyParallelLoss<Scalar>>(parts, axis.options().how, kernels::Loss::cross_entropy,
                                                             nn::OutputShape{of.gpt.T, of.gpt.V}, words,
                                                             nn::gpt_leaves(of.gpt, chunks).vocabulary);
-#endif
     return {nn::gpt_layers<Scalar>(of.gpt, chunks, slices, between), {of.gpt.T, words.extent}, options};
   }
 

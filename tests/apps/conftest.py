@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""Runs of mlp_dp for the tests of this folder."""
+"""Runs of an app for the tests of its folder."""
 
 from __future__ import annotations
 
@@ -9,8 +9,9 @@ from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).parents[3]
-APP = os.environ.get("PARTITA_MLP_DP", "")
+ROOT = Path(__file__).parents[2]
+APP = os.environ.get("PARTITA_APP", "")
+TINY = f"inputs/{Path(APP).name}/tiny.toml"
 MPIEXEC = os.environ.get("PARTITA_MPIEXEC", "mpiexec")
 
 
@@ -22,9 +23,9 @@ def command(ranks: int, deck: str, *settings: str, output: Path) -> list[str]:
 
 @pytest.fixture
 def run(tmp_path):
-    """Runs mlp_dp to the end and returns the record's path; the exit code must be the expected one."""
+    """Runs the app to the end and returns the record's path; the exit code must be the expected one."""
 
-    def go(ranks: int, *settings: str, deck: str = "inputs/mlp_dp/tiny.toml", code: int = 0, name: str = "x") -> Path:
+    def go(ranks: int, *settings: str, deck: str = TINY, code: int = 0, name: str = "x") -> Path:
         output = tmp_path / f"{name}.h5"
         done = subprocess.run(command(ranks, deck, *settings, output=output), cwd=ROOT, capture_output=True, text=True,
                               timeout=120)

@@ -1,0 +1,80 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""A split model trains what the whole one trains, and a record says what was sent for it (DESIGN.md section 6)."""
+
+import h5py
+import numpy as np
+import pytest
+
+EXACT = ["train.deterministic=true", "train.batch=50", "train.steps=6", "run.warmup=1", "evaluate.every=3"]
+WAYS = {
+    "ring": ["parallel.allreduce=ring"],
+    "sequence": ["parallel.sequence=true"],
+    "regather": ["parallel.sequence=true", "parallel.regather=true", "train.micro_batches=2"],
+}
+
+
+def bits(path):
+    """All that a run leaves of its training."""
+    with h5py.File(path) as file:
+        assert file.attrs["complete"] == 1
+        return {"loss": file["steps/loss"][:].tobytes(), "norm": file["steps/grad_norm"][:].tobytes(),
+                "weights": file.attrs["parameters_fnv1a"], "held_out": file["evaluation/loss"][:].tobytes()}
+
+
+@pytest.mark.parametrize("settings", [[], ["train.precision=bf16", "train.clip_norm=0.5"]], ids=["fp32", "bf16"])
+def test_deterministic_parts_leave_the_bits_of_the_whole(run, settings):
+    one = bits(run(1, *EXACT, *settings))
+    for name, way in WAYS.items():
+        for ranks in (2, 3, 4):
+            assert bits(run(ranks, *EXACT, *settings, *way)) == one, f"{name}, {ranks} ranks"
+    assert bits(run(4, *EXACT, *settings, "parallel.data=2")) == one
+    assert bits(run(4, *EXACT, *settings, "parallel.tensor=2", *WAYS["sequence"])) == one
+
+
+def test_an_mlp_is_split_too(run):
+    deck = "inputs/transformer_tp/tiny_mlp.toml"
+    one = bits(run(1, *EXACT, deck=deck))
+    for ranks in (2, 3, 4):
+        assert bits(run(ranks, *EXACT, deck=deck)) == one, f"{ranks} ranks"
+
+
+@pytest.mark.parametrize("ranks", [2, 3, 4])
+def test_fast_parts_stay_within_the_bound(run, ranks):
+    """Odd sizes: 5 heads, width 60, 245 hidden columns, 259 words, 131 tokens."""
+    odd = ["model.heads=5", "model.width=60", "model.hidden=245", "model.vocabulary=259", "model.tokens=131",
+           "train.batch=6", "data.samples=60", "data.held_out=4", "train.steps=4", "train.learning_rate=0.001"]
+
+    def of(count, *settings):
+        with h5py.File(run(count, *odd, *settings)) as file:
+            return file["steps/loss"][:], file["steps/grad_norm"][:]
+
+    loss, norm = of(1)
+    for way in ([], *WAYS.values()):
+        split_loss, split_norm = of(ranks, *way)
+        assert np.allclose(split_loss, loss, rtol=1e-4, atol=0), way
+        assert np.allclose(split_norm[0], norm[0], rtol=1e-5, atol=0), way
+
+
+def traffic(path):
+    with h5py.File(path) as file:
+        group = file["traffic"]
+        names = [name.decode() for name in group["operation"][:]]
+        axes = [name.decode() for name in group["axis"][:]]
+        return {(name, axis): {column: group[column][k] for column in group if group[column].ndim and len(group[column]) == len(names)}
+                for k, (name, axis) in enumerate(zip(names, axes))}
+
+
+@pytest.mark.parametrize("ranks", [2, 3, 4])
+def test_bytes_of_sequence_parallelism_are_the_published_ones(run, ranks):
+    """8 (t-1)/t b s h e a block and rank, 10 with regathered inputs; embedding and head beside it."""
+    tokens, width, blocks, batch, steps, warm_up = 11, 20, 2, 48, 5, 1
+    once = (ranks - 1) * batch * tokens * width * 4  # of a gather or a scatter, over all ranks
+    for regather in (False, True):
+        path = run(ranks, "parallel.allreduce=ring", "parallel.sequence=true", f"parallel.regather={str(regather).lower()}",
+                   f"train.steps={steps}", f"run.warmup={warm_up}", "evaluate.every=1000")
+        table = traffic(path)
+        sent = sum(int(np.sum(row["sent_bytes"])) for (name, axis), row in table.items()
+                   if axis == "tensor" and name in ("all_gather", "reduce_scatter"))
+        of_blocks, of_ends = (10 if regather else 8) * blocks, 5 if regather else 4
+        trained = (of_blocks + of_ends) * once * (steps - warm_up)
+        assert trained <= sent  # held-out data come on top, forward alone
