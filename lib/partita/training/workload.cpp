@@ -7,6 +7,7 @@
 
 #include <partita/core/tree.hpp>
 #include <partita/parallel/replicas.hpp>
+#include <partita/training/compression.hpp>
 #include <partita/training/evaluation.hpp>
 #include <partita/training/step_observer.hpp>
 #include <partita/training/stream_input.hpp>
@@ -25,6 +26,7 @@ struct State {
         buffers(of.data.template allocate<Scalar>(rows.extent)),
         stream(open_stream<Scalar>(of.data, rows)),
         evaluation(of.model, of.head, of.data),
+        compression(compress_held_out(of.data)),
         steps(of.train.total_steps(of.data.steps_per_epoch())) {
     if (of.train.mode == Mode::infer) {
       const nn::Division& division = of.pass.division();
@@ -111,7 +113,7 @@ struct State {
     if (!agree) return {.passed = false, .text = "ranks hold different parameters"};
     driver::Verification verdict;
     verdict.text = axis.on_root([&] {
-      verdict = judge(parts.train, parts.data.shape().classes, results, losses);
+      verdict = judge(parts.train, parts.data.shape().classes, results, losses, compression);
       return verdict.text;
     });
     axis.broadcast(verdict.passed);
@@ -127,6 +129,7 @@ struct State {
   Rows<Scalar> buffers;
   std::unique_ptr<StreamInput<Scalar>> stream;
   Evaluation<Scalar> evaluation;
+  std::optional<Compression> compression;  // of a text
   index_t steps, next = 0, timed_steps = 0;
   nn::OverlapTime overlap;
   std::unique_ptr<nn::GradientPass<Scalar>> infer;
@@ -182,6 +185,10 @@ driver::Workload make_workload(const Parts<Scalar>& parts) {
     if (state->stream) tables.push_back(state->stream->table());
     return tables;
   };
+  if (state->compression && train.loss == kernels::Loss::cross_entropy)
+    work.summary = [state](const metrics::RunResults& results) {
+      return summarise(*state->compression, results.evaluation);
+    };
   const double labels = static_cast<double>(train.batch * parts.data.shape().labels());
   work.loss = [labels](std::span<const double> terms) { return tree_sum(terms) / labels; };
   work.evaluate = [state](const driver::Stop& stop) {
