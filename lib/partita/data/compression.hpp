@@ -11,8 +11,8 @@
 
 namespace partita::data {
 
-/// Bytes that `gzip -9` makes of its standard input, header and trailer (18 bytes) included: the program's own settings,
-/// which are zlib's level 9 with 32 K symbols a block.
+/// Bytes that `gzip -9` makes of its standard input, header and trailer (18 bytes) included. The program's settings are
+/// zlib's level 9 with 32 K symbols a block: the same size, or within 0.1 %.
 ///
 /// Throws   Error where zlib gets no memory (300 kB).
 /// Cost     about a second for 10 MB of text; nothing is kept.

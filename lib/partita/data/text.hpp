@@ -8,8 +8,8 @@
 #include <partita/core/types.hpp>
 #include <partita/data/sampler.hpp>
 
-// Any file as a stream of bytes, which a language model takes for tokens of a vocabulary of 256. Its last bytes are held
-// out: no training window reaches them.
+// Any file as a stream of bytes, which a language model takes for tokens of a vocabulary of 256. Its last bytes are
+// held out: no training window reaches them.
 
 namespace partita::data {
 
@@ -78,8 +78,8 @@ void text_batch(const Exec& exec, const ConstVector<std::uint8_t>& text, const T
                 const Sampler& sampler, index_t step, Slice rows, const Matrix<std::int32_t>& tokens,
                 const Vector<std::int32_t>& label);
 
-/// Held-out windows first, first + 1, ...; the rows of tokens say how many. Beyond the last byte tokens are 0 and labels
-/// no_label.
+/// Held-out windows first, first + 1, ...; the rows of tokens say how many. Beyond the last byte tokens are 0 and
+/// labels no_label.
 ///
 /// Shapes   text (bytes)   ->   tokens (B, T), label (B T), overwritten.
 /// Runs     as text_batch.

@@ -18,8 +18,8 @@ double chance_loss(kernels::Loss loss, index_t V);
 ///
 /// Every loss is finite. In training, the median of the last tenth of the steps, "in the end", stands against the first
 /// step: from 20 steps on it is below that, and not above chance; at any length it is not ten times either. After all
-/// train.epochs the held-out accuracy is at least verify.least_accuracy, and of a text (`compression`) the held-out loss
-/// is fewer bits per byte than the compressor of verify.beats needs.
+/// train.epochs the held-out accuracy is at least verify.least_accuracy, and of a text (`compression`) the held-out
+/// loss is fewer bits per byte than the compressor of verify.beats needs.
 driver::Verification judge(const TrainOptions& train, index_t classes, const metrics::RunResults& results,
                            std::span<const double> losses, const std::optional<Compression>& compression = {});
 

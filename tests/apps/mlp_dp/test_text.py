@@ -29,7 +29,7 @@ def read(path):
 
 
 def test_bits_per_byte_stand_beside_those_of_the_programs(run, settings):
-    record = read(run(1, *settings))
+    record = read(run(1, *settings, deck=DECK))
     held_out = TEXT[-(len(TEXT) // 10):]
     assert record["windows"] == -(-(len(held_out) - 1) // 24)
     assert record["summary"]["heldout_bits_per_byte"] == pytest.approx(record["held_out"][-1] / np.log(2))
@@ -48,9 +48,9 @@ def test_bits_per_byte_stand_beside_those_of_the_programs(run, settings):
 
 
 def test_ranks_train_on_the_same_windows(run, settings):
-    one = read(run(1, *settings, name="one"))
+    one = read(run(1, *settings, name="one", deck=DECK))
     for ranks in (2, 3, 4):
-        many = read(run(ranks, *settings, name=f"np{ranks}"))
+        many = read(run(ranks, *settings, name=f"np{ranks}", deck=DECK))
         assert many["loss"] == pytest.approx(one["loss"], rel=1e-4)
         assert many["held_out"] == pytest.approx(one["held_out"], rel=1e-4)
         for metric in ("gzip_bits_per_byte", "xz_bits_per_byte"):
@@ -59,28 +59,28 @@ def test_ranks_train_on_the_same_windows(run, settings):
 
 def test_deterministic_runs_are_the_same_bits(run, settings):
     few = [*settings, "train.steps=5", "train.deterministic=true"]
-    one = read(run(1, *few, name="one"))
-    three = read(run(3, *few, "train.micro_batches=2", name="three"))
+    one = read(run(1, *few, name="one", deck=DECK))
+    three = read(run(3, *few, "train.micro_batches=2", name="three", deck=DECK))
     assert three["loss"].tobytes() == one["loss"].tobytes()
     assert three["held_out"].tobytes() == one["held_out"].tobytes()
     assert three["weights"] == one["weights"]
 
 
 def test_a_vocabulary_may_be_larger_than_a_byte(run, settings):
-    assert read(run(2, *settings, "data.classes=259"))["summary"]["heldout_bits_per_byte"] > 0
+    assert read(run(2, *settings, "data.classes=259", deck=DECK))["summary"]["heldout_bits_per_byte"] > 0
 
 
 @pytest.mark.parametrize("ranks", [1, 2])
 def test_a_run_that_does_not_beat_the_compressor_fails(run, settings, ranks):
     whole = [s for s in settings if not s.startswith("train.steps")]
-    record = read(run(ranks, *whole, "train.steps=0", "train.epochs=1", "verify.beats=xz", code=3))
+    record = read(run(ranks, *whole, "train.steps=0", "train.epochs=1", "verify.beats=xz", code=3, deck=DECK))
     assert "verify.beats" in record["verdict"]
 
 
 @pytest.mark.parametrize("ranks", [1, 4])
 def test_files_that_are_none_end_the_run_with_one_line(run, settings, tmp_path, ranks):
     (tmp_path / "text").write_bytes(b"")
-    run(ranks, *settings, code=2)
+    run(ranks, *settings, deck=DECK, code=2)
     lines = [line for line in run.stderr.splitlines() if line.startswith("error: ")]
     assert len(lines) == 1, run.stderr
     assert f"data.path: {tmp_path / 'text'}: is empty: expected a file of text" in lines[0]
