@@ -117,9 +117,11 @@ libcli11-dev            header:CLI/CLI.hpp
 libfmt-dev              header:fmt/core.h
 nlohmann-json3-dev      header:nlohmann/json.hpp
 zlib1g-dev              header:zlib.h
+liblzma-dev             header:lzma.h
 libgtest-dev            header:gtest/gtest.h
 libbenchmark-dev        header:benchmark/benchmark.h
 dataset-fashion-mnist   file:/usr/share/datasets/fashion-mnist
+bible-kjv               command:bible
 python3                 command:python3
 python3-venv            venv
 END
@@ -146,6 +148,7 @@ has_header() {
 set_up() {
   if [ "${PARTITA_SKIP_PACKAGES:-0}" != 1 ]; then stage packages packages; fi
   choose_tools
+  stage text locked text corpus
   stage python locked python python_environment
 }
 
@@ -160,6 +163,23 @@ choose_tools() {
     export CCACHE_SLOPPINESS=${CCACHE_SLOPPINESS:-pch_defines,time_macros,include_file_ctime,include_file_mtime}
     export CCACHE_NAMESPACE=${CCACHE_NAMESPACE:-partita-$(isa_key)}
   fi
+}
+
+# ------------------------------------------------------------------------------------------------------------------------ text
+# The King James Bible as Debian's program prints it, a verse a line: what data.source = "text" reads where no data.path is given.
+corpus() {
+  local text=$cache/kjv.txt verses
+  note "already there"
+  [ ! -s "$text" ] || return 0
+  if ! have bible; then
+    note "no program bible (Debian: bible-kjv): going on without"
+    return 0
+  fi
+  bible -f gen1:1-rev22:21 </dev/null >"$text.part"
+  verses=$(grep -c . "$text.part")
+  [ "$verses" = 31102 ] || { echo "bible printed $verses verses, not 31102" && return 1; }
+  mv "$text.part" "$text"
+  note "made $text"
 }
 
 # ---------------------------------------------------------------------------------------------------------------------- python

@@ -26,7 +26,10 @@
 //         # zero3_bf16
 //     mpiexec -n 2 mlp_dp inputs/mlp_dp/tiny.toml --set parallel.strategy=local_sgd --set parallel.local_steps=5
 //         --set evaluate.every=10  # local_sgd
+//     mpiexec -n 2 mlp_dp inputs/mlp_dp/text.toml --set train.steps=3 --set data.path=README.md
+//         --set run.calibration=off  # text
 //   * mpiexec -n 2 mlp_dp inputs/mlp_dp/fashion.toml
+//   * mpiexec -n 2 mlp_dp inputs/mlp_dp/text.toml
 #include <fmt/format.h>
 
 #include <partita/driver/experiment.hpp>

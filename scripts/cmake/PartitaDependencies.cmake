@@ -47,6 +47,7 @@ endif()
 find_package(MPI 3.1 REQUIRED COMPONENTS C)
 find_package(HDF5 1.10.7 REQUIRED COMPONENTS C HL)
 find_package(ZLIB REQUIRED)
+find_package(LibLZMA REQUIRED)
 
 set(FMT_INSTALL ON)
 set(JSON_BuildTests OFF)

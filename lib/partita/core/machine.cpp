@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <cstdlib>
 #include <fstream>
 #include <memory>
 
@@ -62,6 +63,17 @@ std::vector<int> cpu_mask() {
     break;
   }
   return result;
+}
+
+std::string cache_folder() {
+  const auto variable = [](const char* name) {
+    const char* value = std::getenv(name);
+    return std::string(value != nullptr ? value : "");
+  };
+  if (const std::string own = variable("PARTITA_CACHE"); !own.empty()) return own;
+  if (const std::string xdg = variable("XDG_CACHE_HOME"); !xdg.empty()) return xdg + "/partita";
+  if (const std::string home = variable("HOME"); !home.empty()) return home + "/.cache/partita";
+  return {};
 }
 
 std::int64_t peak_memory_bytes() {

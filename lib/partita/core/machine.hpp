@@ -29,6 +29,10 @@ MachineInfo machine_info();
 /// Hardware threads that the calling thread may use, ascending.
 std::vector<int> cpu_mask();
 
+/// Where what outlives a checkout is kept: $PARTITA_CACHE, else $XDG_CACHE_HOME/partita, else ~/.cache/partita; empty
+/// where none of the variables is set. It need not exist.
+std::string cache_folder();
+
 /// Largest resident set that this process ever had.
 std::int64_t peak_memory_bytes();
 

@@ -26,6 +26,7 @@ enum class Stream : std::uint64_t {
   synthetic_noise = 5,
   dropout = 6,
   synthetic_token = 7,
+  text_offset = 8,
   test = 255
 };
 

@@ -2,7 +2,6 @@
 #include <partita/driver/calibration.hpp>
 
 #include <cmath>
-#include <cstdlib>
 #include <filesystem>
 #include <fstream>
 #include <functional>
@@ -86,17 +85,6 @@ Entries measure(const comm::Communicator& world, const Exec& exec) {
                        "large messages, all ranks to the right at once, the slowest"});
   }
   return entries;
-}
-
-std::filesystem::path cache_folder() {
-  const auto variable = [](const char* name) {
-    const char* value = std::getenv(name);
-    return std::string(value != nullptr ? value : "");
-  };
-  if (const std::string own = variable("PARTITA_CACHE"); !own.empty()) return own;
-  if (const std::string xdg = variable("XDG_CACHE_HOME"); !xdg.empty()) return xdg + "/partita";
-  if (const std::string home = variable("HOME"); !home.empty()) return home + "/.cache/partita";
-  return {};
 }
 
 // What the numbers depend on; the file is named by its hash and holds it, so that a collision is noticed.

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <iterator>
 
 #include <fmt/format.h>
 
@@ -24,6 +25,7 @@ metrics::SummaryRow derived(std::string metric, double value, index_t n, std::st
 std::vector<metrics::SummaryRow> summarise(const metrics::StepSeries& series, const metrics::RunHeader& header,
                                            const metrics::RunResults& results, const Workload& work) {
   std::vector<metrics::SummaryRow> rows = series.summary();
+  if (work.summary) std::ranges::move(work.summary(results), std::back_inserter(rows));
   const metrics::SummaryRow* step = find(rows, "step_s");
   if (step == nullptr || !(step->value > 0)) return rows;
   const index_t n = step->n;

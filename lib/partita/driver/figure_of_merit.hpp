@@ -10,7 +10,7 @@
 
 namespace partita::driver {
 
-/// The rows of /summary: those of the steps, and with counted work and traffic
+/// The rows of /summary: those of the steps, those of the workload, and with counted work and traffic
 ///
 ///   flop_per_s           useful flop of all ranks over the median step
 ///   mfu                  flop_per_s over ranks x calibrated GEMM rate (absent without calibration)

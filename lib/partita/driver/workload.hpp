@@ -67,6 +67,8 @@ struct Workload {
   std::function<metrics::EvaluationRow(const Stop& stop)> evaluate;
   /// What else the record shall hold, also of a run that ended early; null: nothing. Rank 0's counts.
   std::function<std::vector<metrics::Table>()> tables;
+  /// What else /summary shall hold, given the results so far; null: nothing. Called on rank 0.
+  std::function<std::vector<metrics::SummaryRow>(const metrics::RunResults& results)> summary;
   /// After the last step, given the results so far (losses on rank 0 only).
   std::function<Verification(const metrics::RunResults& results, std::span<const double> losses)> verify;
   /// After a verification that passed: what else the run leaves on disk; null: nothing. Calls `alive` now and then.

@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 
 #include <partita/core/extent.hpp>
+#include <partita/data/text.hpp>
 
 namespace partita::training {
 namespace {
@@ -14,7 +15,8 @@ using config::RealRange;
 constexpr Named<Source> sources[] = {{"fashion_mnist", Source::fashion_mnist},
                                      {"idx", Source::idx},
                                      {"synthetic", Source::synthetic},
-                                     {"stream", Source::stream}};
+                                     {"stream", Source::stream},
+                                     {"text", Source::text}};
 constexpr Named<StreamFrom> origins[] = {{"generator", StreamFrom::generator}, {"file", StreamFrom::file}};
 constexpr Named<data::WhenFull> when_full[] = {{"block", data::WhenFull::block}, {"drop", data::WhenFull::drop}};
 
@@ -22,12 +24,17 @@ void read_files(config::Deck& deck, bool language, DataOptions& data) {
   if (language) data.source = Source::synthetic;
   deck.choice(
       "data.source", data.source, sources,
-      "Fashion-MNIST, any folder of IDX files named like MNIST's, seeded numbers (tokens for a language model), or a "
-      "stream without epochs: seeded numbers as they come, or a file that grows");
-  if (language && data.source != Source::synthetic && data.source != Source::stream)
-    deck.reject("data.source", "a language model reads tokens", "\"synthetic\" or \"stream\"");
+      "Fashion-MNIST, any folder of IDX files named like MNIST's, seeded numbers (tokens for a language model), a "
+      "stream without epochs: seeded numbers as they come, or a file that grows; or the bytes of any file, for a "
+      "language model");
+  if (language && data.source != Source::synthetic && !data.streams() && !data.is_text())
+    deck.reject("data.source", "a language model reads tokens", "\"synthetic\", \"stream\" or \"text\"");
+  if (!language && data.is_text())
+    deck.reject("data.source", "text is tokens, and this model reads numbers",
+                "another source, or model.kind = \"gpt\"");
   deck.text("data.path", data.path,
-            "folder of the IDX files, empty: where Debian's package puts Fashion-MNIST; the file of a stream");
+            "folder of the IDX files, empty: where Debian's package puts Fashion-MNIST; the file of a stream; the file "
+            "of a text, empty: the King James Bible, where the set-up puts it");
   if (data.source == Source::idx && data.path.empty())
     deck.reject("data.path", "data.source = \"idx\" without a folder",
                 "one with train-images-idx3-ubyte[.gz] and the other three");
@@ -84,16 +91,18 @@ DataOptions read_data_options(config::Deck& deck, std::uint64_t seed, bool langu
   data.synthetic.seed = seed;
   read_features(deck, data);
   if (language) {
-    data.synthetic.classes = 64;
+    data.synthetic.classes = data.is_text() ? data::byte_vocabulary : 64;
     data.synthetic.noise = 0.1;
     data.tokens = 64;
   }
   if (language)
-    deck.integer("model.vocabulary", data.synthetic.classes, IntRange::extent(2), "gpt: tokens that are told apart");
+    deck.integer("model.vocabulary", data.synthetic.classes, IntRange::extent(2), "gpt: tokens that are told apart; of a text at least 256");
   else
     deck.integer("data.classes", data.synthetic.classes, IntRange::extent(2), "classes of synthetic, idx and stream");
   deck.real("data.noise", data.synthetic.noise, RealRange::at_least(0),
             "synthetic: deviation around the prototypes; share of tokens that are random, for a language model");
+  if (data.is_text() && data.synthetic.classes < data::byte_vocabulary)
+    deck.reject("model.vocabulary", "the tokens of a text are bytes", fmt::format("at least {}", data::byte_vocabulary));
   if (language && data.synthetic.noise > 1)
     deck.reject("data.noise", "more than all tokens would be random", "at most 1 for a language model");
   if (data.streams_file() && data.synthetic.classes > 256)
@@ -101,6 +110,8 @@ DataOptions read_data_options(config::Deck& deck, std::uint64_t seed, bool langu
   deck.integer("data.samples", data.samples, IntRange::count(1), "synthetic: training samples");
   deck.integer("data.held_out", data.held_out, IntRange::extent(),
                "synthetic and stream: held-out samples, the first records of a file");
+  deck.real("data.held_out_share", data.held_out_share, {0, 1, true, true},
+            "text: share of the file, its end, that is held out");
   if (language) deck.integer("model.tokens", data.tokens, IntRange::extent(), {"gpt: of a sequence", "tokens"});
   return data;
 }

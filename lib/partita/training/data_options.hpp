@@ -12,7 +12,7 @@
 
 namespace partita::training {
 
-enum class Source { fashion_mnist, idx, synthetic, stream };
+enum class Source { fashion_mnist, idx, synthetic, stream, text };
 enum class StreamFrom { generator, file };
 
 /// Where the samples of data.source = "stream" come from, and how they wait.
@@ -28,16 +28,19 @@ struct DataOptions {
   std::string path;
   data::Normalisation normalisation = data::fashion_mnist_normalisation;
   data::SyntheticOptions synthetic;
-  std::vector<index_t> image;  ///< rows, columns, channels of a synthetic sample; empty: features without a shape
-  index_t tokens = 0;          ///< of a synthetic sequence; 0: samples are numbers
-  index_t samples = 60000;     ///< synthetic: training ...
-  index_t held_out = 10000;    ///< ... and held-out ones, also of a stream
+  std::vector<index_t> image;   ///< rows, columns, channels of a synthetic sample; empty: features without a shape
+  index_t tokens = 0;           ///< of a synthetic sequence; 0: samples are numbers
+  index_t samples = 60000;      ///< synthetic: training ...
+  index_t held_out = 10000;     ///< ... and held-out ones, also of a stream
+  double held_out_share = 0.1;  ///< text: of the bytes of the file, its end
   StreamOptions stream;
 
+  bool is_text() const { return source == Source::text; }
   bool streams() const { return source == Source::stream; }
   bool streams_file() const { return streams() && stream.from == StreamFrom::file; }
-  /// Samples are made up, and what shape they have is known from here.
   bool made_up() const { return source == Source::synthetic || (streams() && !streams_file()); }
+  /// What shape samples have is known from here, and no file is asked.
+  bool knows_shape() const { return source == Source::synthetic || streams() || is_text(); }
 };
 
 /// Declares and reads them. `language`: the model reads tokens, so that classes are a vocabulary; sequences are as the

@@ -19,13 +19,13 @@ data::ImageSet read(const DataOptions& options, bool train) {
 
 // The leader of each node reads, the others on the node get a copy through memory: a thousand ranks open one file a
 // node.
-data::ImageSet load(const comm::Communicator& world, const DataOptions& options, bool train) {
-  const comm::Communicator node = world.split_by_node();
-  data::ImageSet set;
+template <class Read>
+auto read_once_a_node(const comm::Communicator& world, const comm::Communicator& node, const Read& read) {
+  decltype(read()) what;
   std::string problem;
   if (node.is_root()) {
     try {
-      set = read(options, train);
+      what = read();
     } catch (const UsageError& error) {
       problem = error.what();
     }
@@ -38,11 +38,31 @@ data::ImageSet load(const comm::Communicator& world, const DataOptions& options,
     return std::string();
   });
   if (!first.empty()) throw UsageError("data.path: " + first);
+  return what;
+}
 
+data::ImageSet load(const comm::Communicator& world, const DataOptions& options, bool train) {
+  const comm::Communicator node = world.split_by_node();
+  data::ImageSet set = read_once_a_node(world, node, [&] { return read(options, train); });
   node.broadcast(set.pixels);
   node.broadcast(set.labels);
   for (index_t* extent : {&set.count, &set.height, &set.width, &set.channels, &set.classes}) node.broadcast(*extent);
   return set;
+}
+
+data::Text load_text(const comm::Communicator& world, const DataOptions& options, const TrainOptions& train) {
+  const comm::Communicator node = world.split_by_node();
+  data::Text text = read_once_a_node(world, node, [&] {
+    const std::string path = options.path.empty() ? data::default_text() : options.path;
+    if (path.empty())
+      refuse<UsageError>("empty", "neither PARTITA_CACHE nor HOME says where the set-up's text is", "a file of text");
+    data::Text found = data::read_text(path, options.held_out_share);
+    data::require_text_size(path, found, options.tokens, train.batch);
+    return found;
+  });
+  node.broadcast(text.train);
+  node.broadcast(text.held_out);
+  return text;
 }
 
 }  // namespace
@@ -52,7 +72,7 @@ data::StreamFile stream_file(const DataOptions& options) {
           options.held_out, options.normalisation};
 }
 
-SampleShape synthetic_shape(const DataOptions& options) {
+SampleShape shape_of_keys(const DataOptions& options) {
   SampleShape shape;
   shape.classes = options.synthetic.classes;
   shape.tokens = options.tokens;
@@ -75,9 +95,11 @@ Rows<Scalar> Rows<Scalar>::top(index_t rows) const {
 Dataset::Dataset(const comm::Communicator& world, const DataOptions& options, const TrainOptions& train, index_t ranks)
     : world_(world), options_(options), steps_(train.steps) {
   index_t samples = options.streams() ? too_large : options.samples;
-  if (options.made_up() || options.streams()) shape_ = synthetic_shape(options);
+  if (options.knows_shape()) shape_ = shape_of_keys(options);
   if (options.made_up())
     held_out_samples_ = options.held_out;
+  else if (options.is_text())
+    open_text(train, samples);
   else if (!options.streams())
     read_files(options, samples);
   if (options.streams()) open_stream(ranks);
@@ -122,6 +144,25 @@ void Dataset::open_stream(index_t ranks) {
   test_ = data::upload(set);
 }
 
+void Dataset::open_text(const TrainOptions& train, index_t& samples) {
+  data::Text text = load_text(world_, options_, train);
+  windows_.emplace(train.seed, std::ssize(text.train), shape_.tokens);
+  samples = windows_->count();
+  held_out_samples_ = data::held_out_windows(std::ssize(text.held_out), shape_.tokens);
+  text_ = data::upload(text.train, "partita::training::Dataset::text");
+  text_end_ = data::upload(text.held_out, "partita::training::Dataset::text_end");
+  held_out_text_ = std::move(text.held_out);
+}
+
+index_t Dataset::held_out_labels() const {
+  return options_.is_text() ? data::held_out_labels(std::ssize(held_out_text_)) : held_out_samples_ * shape_.labels();
+}
+
+index_t Dataset::bytes() const {
+  return static_cast<index_t>(train_.pixels.size() + test_.pixels.size() + text_.size() + text_end_.size() +
+                              held_out_text_.size());
+}
+
 template <class Scalar>
 Rows<Scalar> Dataset::allocate(index_t rows) const {
   Rows<Scalar> all;
@@ -135,7 +176,9 @@ Rows<Scalar> Dataset::allocate(index_t rows) const {
 
 template <class Scalar>
 void Dataset::batch(const Exec& exec, index_t step, Slice rows, const Rows<Scalar>& to) const {
-  if (shape_.tokens > 0)
+  if (options_.is_text())
+    data::text_batch(exec, text_, *windows_, *sampler_, step, rows, to.tokens, to.label);
+  else if (shape_.tokens > 0)
     data::synthetic_tokens_batch(exec, language(), *sampler_, step, rows, to.tokens, to.label);
   else if (options_.source == Source::synthetic)
     data::synthetic_batch<Scalar>(exec, options_.synthetic, *sampler_, step, rows, to.x, to.label);
@@ -145,7 +188,9 @@ void Dataset::batch(const Exec& exec, index_t step, Slice rows, const Rows<Scala
 
 template <class Scalar>
 void Dataset::held_out(const Exec& exec, index_t first, const Rows<Scalar>& to) const {
-  if (shape_.tokens > 0)
+  if (options_.is_text())
+    data::text_rows(exec, text_end_, first, to.tokens, to.label);
+  else if (shape_.tokens > 0)
     data::synthetic_tokens_rows(exec, language(), data::Split::held_out, first, to.tokens, to.label);
   else if (options_.made_up())
     data::synthetic_rows<Scalar>(exec, options_.synthetic, data::Split::held_out, first, to.x, to.label);

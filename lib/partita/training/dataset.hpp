@@ -7,6 +7,7 @@
 #include <partita/data/batch.hpp>
 #include <partita/data/sampler.hpp>
 #include <partita/data/stream_source.hpp>
+#include <partita/data/text.hpp>
 #include <partita/nn/batch.hpp>
 #include <partita/nn/units/image.hpp>
 #include <partita/training/data_options.hpp>
@@ -24,8 +25,8 @@ struct SampleShape {
   index_t labels() const { return tokens > 0 ? tokens : 1; }
 };
 
-/// Of synthetic samples and streams.
-SampleShape synthetic_shape(const DataOptions& options);
+/// Of synthetic samples, streams and text.
+SampleShape shape_of_keys(const DataOptions& options);
 
 /// The file of a stream.
 data::StreamFile stream_file(const DataOptions& options);
@@ -44,7 +45,7 @@ struct Rows {
 
 /// Training and held-out samples, whatever their source. Files are read by one rank of each node and passed on there;
 /// synthetic samples are computed where they are needed. Of a stream it holds the held-out samples: the first records
-/// of a file, read by one rank, or made up.
+/// of a file, read by one rank, or made up. Samples of a text are windows of it.
 class Dataset {
  public:
   /// For batches that `ranks` replicas share.
@@ -56,8 +57,12 @@ class Dataset {
   const comm::Communicator& world() const { return world_; }
   const SampleShape& shape() const { return shape_; }
   index_t held_out_samples() const { return held_out_samples_; }
-  /// Of images that were read; synthetic samples take none.
-  index_t bytes() const { return static_cast<index_t>(train_.pixels.size() + test_.pixels.size()); }
+  /// Labels of all held-out samples that count: by these their sums become means.
+  index_t held_out_labels() const;
+  /// The held-out bytes of a text; empty for all else.
+  const std::vector<std::uint8_t>& held_out_text() const { return held_out_text_; }
+  /// Of images and text that were read; synthetic samples take none.
+  index_t bytes() const;
   /// Of a stream, which has no epochs: all of the run.
   index_t steps_per_epoch() const { return sampler_ ? sampler_->steps_per_epoch() : steps_; }
 
@@ -79,6 +84,7 @@ class Dataset {
 
   void read_files(const DataOptions& options, index_t& samples);
   void open_stream(index_t ranks);
+  void open_text(const TrainOptions& train, index_t& samples);
 
   const comm::Communicator& world_;
   DataOptions options_;
@@ -86,6 +92,9 @@ class Dataset {
   SampleShape shape_;
   index_t held_out_samples_ = 0;
   data::DeviceImages train_, test_;
+  ConstVector<std::uint8_t> text_, text_end_;  // for training, held out
+  std::vector<std::uint8_t> held_out_text_;
+  std::optional<data::TextWindows> windows_;
   std::optional<data::Sampler> sampler_;
 };
 

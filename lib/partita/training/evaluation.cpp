@@ -69,7 +69,7 @@ EvaluationResult Evaluation<Scalar>::run(kernels::Context& context, nn::Exchange
     total.loss += sum.loss;
     total.correct += sum.correct;
   }
-  const auto labels = static_cast<double>(samples * data_.shape().labels());
+  const auto labels = static_cast<double>(data_.held_out_labels());
   return {total.loss / labels, static_cast<double>(total.correct) / labels};
 }
 

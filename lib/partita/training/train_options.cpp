@@ -19,6 +19,7 @@ constexpr index_t most_parts = index_t{1} << 20;  // of a batch
 constexpr Named<Mode> modes[] = {{"train", Mode::train}, {"infer", Mode::infer}};
 constexpr Named<nn::LearningRate> schedules[] = {{"constant", nn::LearningRate::constant},
                                                  {"cosine", nn::LearningRate::cosine}};
+constexpr Named<Rival> rivals[] = {{"nothing", Rival::nothing}, {"gzip", Rival::gzip}, {"xz", Rival::xz}};
 
 void read_update(Deck& deck, TrainOptions& train) {
   kernels::OptimizerOptions& rule = train.update.optimizer;
@@ -120,19 +121,25 @@ TrainOptions read_train_options(Deck& deck) {
                {"steps between looks at held-out data; 0 = after every epoch", "steps"});
   deck.real("verify.least_accuracy", train.least_accuracy, {0, 1},
             "held-out accuracy below which a run of all train.epochs fails (exit 3)");
+  deck.choice(
+      "verify.beats", train.beats, rivals,
+      "text: the compressor (gzip -9, xz -9) that needs more bits per held-out byte than the model, or a run of "
+      "all train.epochs fails (exit 3)");
   return train;
 }
 
 void check(const Deck& deck, const DataOptions& data, const TrainOptions& train, const ModelOptions& model,
            index_t ranks) {
   // What files hold is not known yet: Dataset and memory_needs look again.
-  const bool known = data.made_up() || data.streams();
   const auto reject = [&](const std::optional<KeyProblem>& problem) {
     if (problem) deck.reject(problem->key, problem->found, problem->expected);
   };
   if (data.streams()) check_stream(deck, data, train);
+  if (train.beats != Rival::nothing && (!data.is_text() || train.loss != kernels::Loss::cross_entropy))
+    deck.reject("verify.beats", data.is_text() ? "train.loss is no number of bits" : "the data are no text",
+                "\"nothing\"");
   reject(find_batch_problem(train, ranks, data.source == Source::synthetic ? data.samples : too_large));
-  if (known) reject(find_extent_problem(model, synthetic_shape(data), train.batch));
+  if (data.knows_shape()) reject(find_extent_problem(model, shape_of_keys(data), train.batch));
 }
 
 }  // namespace partita::training

@@ -23,6 +23,9 @@ enum class Precision { fp32, bf16, fp16 };
 inline constexpr Named<Precision> precisions[] = {
     {"fp32", Precision::fp32}, {"bf16", Precision::bf16}, {"fp16", Precision::fp16}};
 
+/// What the bits per byte of a text are held against.
+enum class Rival { nothing, gzip, xz };
+
 /// The keys that all training apps share: [train], [evaluate], [verify], run.mode and [kernels].
 struct TrainOptions {
   Mode mode = Mode::train;
@@ -39,6 +42,7 @@ struct TrainOptions {
   nn::LearningRate schedule = nn::LearningRate::constant;
   index_t evaluate_every = 0;  ///< steps; 0: every epoch
   double least_accuracy = 0;
+  Rival beats = Rival::nothing;
   kernels::Options kernels;
 
   index_t total_steps(index_t steps_per_epoch) const {

@@ -6,6 +6,7 @@
 
 #include <fmt/format.h>
 
+#include <partita/data/compression.hpp>
 #include <partita/metrics/statistics.hpp>
 
 namespace partita::training {
@@ -23,6 +24,10 @@ std::string complaint(double first, double late, double chance, std::size_t step
   return {};
 }
 
+double rival(Rival who, const Compression& compression) {
+  return who == Rival::gzip ? compression.gzip : compression.xz;
+}
+
 }  // namespace
 
 double chance_loss(kernels::Loss loss, index_t V) {
@@ -31,7 +36,7 @@ double chance_loss(kernels::Loss loss, index_t V) {
 }
 
 driver::Verification judge(const TrainOptions& train, index_t classes, const metrics::RunResults& results,
-                           std::span<const double> losses) {
+                           std::span<const double> losses, const std::optional<Compression>& compression) {
   if (!std::all_of(losses.begin(), losses.end(), [](double loss) { return std::isfinite(loss); }))
     return {.passed = false, .text = "a loss is not finite"};
   if (losses.empty()) return {.passed = false, .text = "no step was done"};
@@ -48,11 +53,16 @@ driver::Verification judge(const TrainOptions& train, index_t classes, const met
   }
   const double accuracy = results.evaluation.empty() ? 0 : results.evaluation.back().accuracy;
   if (!results.evaluation.empty()) text += fmt::format(", held-out accuracy {:.2f} %", 100 * accuracy);
+  const bool counts_bits = compression && !results.evaluation.empty() && train.loss == kernels::Loss::cross_entropy;
+  if (counts_bits) text += ", " + to_string(*compression, results.evaluation.back().loss);
   // A run that train.steps cut short was never meant to get there.
   const bool whole = train.epochs > 0 && (train.steps == 0 || static_cast<index_t>(losses.size()) < train.steps);
   if (whole && accuracy < train.least_accuracy)
     return {.passed = false,
             .text = fmt::format("{}, less than verify.least_accuracy = {}", text, train.least_accuracy)};
+  if (whole && counts_bits && train.beats != Rival::nothing &&
+      !(data::bits_of_nats(results.evaluation.back().loss) < rival(train.beats, *compression)))
+    return {.passed = false, .text = text + ", not fewer than verify.beats asks for"};
   return {.passed = true, .text = text};
 }
 

@@ -4,6 +4,7 @@
 #include <span>
 
 #include <partita/driver/workload.hpp>
+#include <partita/training/compression.hpp>
 #include <partita/training/train_options.hpp>
 
 namespace partita::training {
@@ -17,8 +18,9 @@ double chance_loss(kernels::Loss loss, index_t V);
 ///
 /// Every loss is finite. In training, the median of the last tenth of the steps, "in the end", stands against the first
 /// step: from 20 steps on it is below that, and not above chance; at any length it is not ten times either. After all
-/// train.epochs the held-out accuracy is at least verify.least_accuracy.
+/// train.epochs the held-out accuracy is at least verify.least_accuracy, and of a text (`compression`) the held-out
+/// loss is fewer bits per byte than the compressor of verify.beats needs.
 driver::Verification judge(const TrainOptions& train, index_t classes, const metrics::RunResults& results,
-                           std::span<const double> losses);
+                           std::span<const double> losses, const std::optional<Compression>& compression = {});
 
 }  // namespace partita::training

@@ -8,6 +8,7 @@
 #include <partita/core/tree.hpp>
 #include <partita/parallel/replicas.hpp>
 #include <partita/parallel/tensor/parts.hpp>
+#include <partita/training/compression.hpp>
 #include <partita/training/evaluation.hpp>
 #include <partita/training/step_observer.hpp>
 #include <partita/training/stream_input.hpp>
@@ -26,6 +27,7 @@ struct State {
         buffers(of.data.template allocate<Scalar>(rows.extent)),
         stream(open_stream<Scalar>(of.data, rows)),
         evaluation(of.model, of.head, of.data),
+        compression(compress_held_out(of.data)),
         steps(of.train.total_steps(of.data.steps_per_epoch())) {
     if (!reports()) unreported = Vector<double>("partita::training::losses", of.pass.division().pieces.size());
     if (of.train.mode == Mode::infer) {
@@ -111,13 +113,14 @@ struct State {
     std::uint64_t weights = parallel::hash_of_nothing;
     parts.exchange.visit_weights(
         parts.context.exec(), [&](ConstVector<Scalar> part) { weights = parallel::bits_hash<Scalar>(part, weights); });
-    const bool agree = parallel::replicas_agree(parts.replicas, weights) &&
-                       parallel::replicas_agree<nn::Sum<Scalar>>(parts.replicas, parts.model.running()) &&
-                       (parts.parts == nullptr || parallel::parts_agree(*parts.parts, parts.model));
-    if (!world.all_of(agree)) return {.passed = false, .text = "ranks hold different parameters"};
+    // Each is collective over an axis of its own: none may be left out where another says no.
+    const bool same_weights = parallel::replicas_agree(parts.replicas, weights);
+    const bool same_running = parallel::replicas_agree<nn::Sum<Scalar>>(parts.replicas, parts.model.running());
+    const bool same_parts = parts.parts == nullptr || parallel::parts_agree(*parts.parts, parts.model);
+    if (!world.all_of(same_weights && same_running && same_parts)) return {.passed = false, .text = "ranks hold different parameters"};
     driver::Verification verdict;
     verdict.text = world.on_root([&] {
-      verdict = judge(parts.train, parts.data.shape().classes, results, losses);
+      verdict = judge(parts.train, parts.data.shape().classes, results, losses, compression);
       return verdict.text;
     });
     world.broadcast(verdict.passed);
@@ -134,6 +137,7 @@ struct State {
   Rows<Scalar> buffers;
   std::unique_ptr<StreamInput<Scalar>> stream;
   Evaluation<Scalar> evaluation;
+  std::optional<Compression> compression;  // of a text
   index_t steps, next = 0, timed_steps = 0;
   nn::OverlapTime overlap;
   std::unique_ptr<nn::GradientPass<Scalar>> infer;
@@ -190,6 +194,10 @@ driver::Workload make_workload(const Parts<Scalar>& parts) {
     if (state->stream) tables.push_back(state->stream->table());
     return tables;
   };
+  if (state->compression && train.loss == kernels::Loss::cross_entropy)
+    work.summary = [state](const metrics::RunResults& results) {
+      return summarise(*state->compression, results.evaluation);
+    };
   const double labels = static_cast<double>(train.batch * parts.data.shape().labels());
   work.loss = [labels](std::span<const double> terms) { return tree_sum(terms) / labels; };
   work.evaluate = [state](const driver::Stop& stop) {

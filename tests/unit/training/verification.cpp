@@ -65,5 +65,57 @@ TEST(verification, inference_needs_finite_losses_alone) {
   EXPECT_TRUE(verdict(falling(0.4, 5, 100), 10, infer).passed);
 }
 
+// Held-out bits of a byte against a compressor's: a loss of ln 2 is one bit.
+class verification_of_text : public ::testing::Test {
+ protected:
+  driver::Verification of_bits(double bits) const {
+    metrics::RunResults results;
+    results.evaluation.push_back({.step = 30, .loss = bits * std::log(2.0), .accuracy = 0.5, .samples = 1});
+    return judge(train, 256, results, falling(5.5, 1.5, 30), Compression{1000, 999, 2.5, 2.1});
+  }
+  TrainOptions train;
+};
+
+TEST_F(verification_of_text, says_the_bits_and_holds_nothing_against_them_unasked) {
+  train.epochs = 1;
+  const driver::Verification verdict = of_bits(3);
+  EXPECT_TRUE(verdict.passed);
+  EXPECT_NE(verdict.text.find(", held-out 3.000 bits per byte (gzip -9 2.500, xz -9 2.100)"), std::string::npos)
+      << verdict.text;
+}
+
+TEST_F(verification_of_text, a_whole_run_needs_fewer_bits_than_the_compressor_that_it_shall_beat) {
+  train.epochs = 1;
+  train.beats = Rival::gzip;
+  EXPECT_TRUE(of_bits(2.49).passed);
+  EXPECT_FALSE(of_bits(2.51).passed);
+  EXPECT_NE(of_bits(2.51).text.find("verify.beats"), std::string::npos);
+  train.beats = Rival::xz;
+  EXPECT_FALSE(of_bits(2.49).passed);
+  EXPECT_TRUE(of_bits(2.09).passed);
+}
+
+TEST_F(verification_of_text, a_run_that_was_cut_short_need_not) {
+  train.epochs = 1;
+  train.steps = 30;
+  train.beats = Rival::xz;
+  EXPECT_TRUE(of_bits(3).passed);
+}
+
+TEST_F(verification_of_text, summary_has_bits_with_what_is_behind_them) {
+  const Compression compression{1000, 999, 2.5, 2.1};
+  const auto rows = summarise(compression, {{.step = 1, .loss = 3}, {.step = 2, .loss = std::log(8.0)}});
+  ASSERT_EQ(std::ssize(rows), 3);
+  EXPECT_EQ(rows[0].metric, "heldout_bits_per_byte");
+  EXPECT_DOUBLE_EQ(rows[0].value, 3);
+  EXPECT_EQ(rows[0].n, 999);
+  EXPECT_EQ(rows[1].metric, "gzip_bits_per_byte");
+  EXPECT_EQ(rows[1].value, 2.5);
+  EXPECT_EQ(rows[2].metric, "xz_bits_per_byte");
+  EXPECT_EQ(rows[2].value, 2.1);
+  EXPECT_EQ(rows[2].n, 1000);
+  EXPECT_EQ(std::ssize(summarise(compression, {})), 2);
+}
+
 }  // namespace
 }  // namespace partita::training::verification_tests
