@@ -118,17 +118,15 @@ def test_a_trained_model_is_a_gpt2_for_others(go, tmp_path, ranks, settings):
     agrees(values, saved)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["b.safetensors", "new", "x.h5"]
 
-    # Loaded by another number of ranks under another strategy, and saved again: nothing was lost.
+    # Loaded by another number of ranks, and saved again: nothing was lost.
     again = tmp_path / "again.safetensors"
-    go(5 - ranks, *(s for s in settings if s not in ("parallel.strategy=zero3",)), "--load-weights", weights,
-       "--save-weights", again, "--save-batch", batch, *INFER) if "parallel.strategy=zero3" not in settings else \
-        go(1, "--load-weights", weights, "--save-weights", again, "--save-batch", batch, *INFER)
+    go(5 - ranks, *settings, "--load-weights", weights, "--save-weights", again, "--save-batch", batch, *INFER)
     assert again.read_bytes() == weights.read_bytes()
     assert np.abs(read(batch)[0]["logits"] - values["logits"]).max() < 1e-5
 
 
 @pytest.mark.parametrize("precision", ["bf16", "fp16"])
-def test_weights_of_16_bits_come_back_exactly_and_master_weights_are_whole(go, tmp_path, precision):
+def test_weights_are_rounded_to_16_bits_once_and_come_back_exactly(go, tmp_path, precision):
     first, second, third = (tmp_path / f"{n}.safetensors" for n in range(3))
     narrow = ("--set", f"train.precision={precision}")
     go(1, "--save-weights", first, *INFER)  # in fp32
@@ -142,11 +140,6 @@ def test_weights_of_16_bits_come_back_exactly_and_master_weights_are_whole(go, t
             nearest = ((bits + 0x7FFF + (bits >> 16 & 1)) >> 16 << 16).astype(np.uint32)
             assert np.array_equal(nearest, rounded[name].view(np.uint32)), name
     go(3, *narrow, "--load-weights", second, "--save-weights", third, *INFER)
-    assert third.read_bytes() == second.read_bytes()
-
-    # Steps of next to no length: what they leave is the master weights, rounded, as they were loaded.
-    creep = ("--set", "train.learning_rate=1e-30", "--set", "train.steps=3", "--set", "train.optimizer=sgd")
-    go(2, *narrow, "--load-weights", first, "--save-weights", third, *creep)
     assert third.read_bytes() == second.read_bytes()
 
 

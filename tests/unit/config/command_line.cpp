@@ -78,6 +78,25 @@ TEST(command_line, mistakes_are_named) {
   EXPECT_EQ(message({"a.toml", "--set"}).find('\n'), std::string::npos) << "one line";
 }
 
+TEST(command_line, an_app_may_have_options_of_its_own) {
+  std::optional<std::string> value;
+  const auto with = [&](std::vector<const char*> arguments) {
+    arguments.insert(arguments.begin(), "mlp_dp");
+    return parse_command_line(static_cast<int>(arguments.size()), arguments.data(), "mlp_dp", "An MLP.", true,
+                              {{"--save-weights", "FILE", "write them there", &value}});
+  };
+  EXPECT_EQ(with({"a.toml"}).deck, "a.toml");
+  EXPECT_FALSE(value);
+  EXPECT_EQ(with({"--save-weights", "w x", "a.toml"}).deck, "a.toml");
+  EXPECT_EQ(value, "w x");
+  EXPECT_NE(with({"--help"}).usage.find("--save-weights FILE"), std::string::npos);
+  EXPECT_NE(caught<UsageError>([&] {
+              with({"a.toml", "--save-weight=w"});
+            }).find("did you mean --save-weights?"),
+            std::string::npos);
+  EXPECT_NE(message({"a.toml", "--save-weights=w"}).find("unknown option"), std::string::npos) << "of others";
+}
+
 TEST(command_line, a_deck_may_be_optional) { EXPECT_EQ(parse({"--set", "a.b=1"}, false).deck, ""); }
 
 }  // namespace

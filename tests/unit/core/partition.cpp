@@ -63,6 +63,20 @@ TEST(partition, large_extents_do_not_overflow) {
   EXPECT_EQ(owner(n, 7, n - 1), 6);
 }
 
+TEST(partition, a_block_lies_in_the_whole_as_counting_says) {
+  const std::vector<Slice> block = {{1, 2, 4}, {0, 3, 3}, {2, 2, 5}};
+  std::vector<index_t> expected;
+  index_t index = 0;
+  for (index_t a = 0; a < 4; ++a)
+    for (index_t b = 0; b < 3; ++b)
+      for (index_t c = 0; c < 5; ++c, ++index)
+        if (block[0].contains(a) && block[1].contains(b) && block[2].contains(c)) expected.push_back(index);
+  EXPECT_EQ(global_indices(block), expected);
+  EXPECT_EQ(global_indices({}), std::vector<index_t>{0});
+  const std::vector<Slice> nothing = {whole(3), {2, 0, 7}};
+  EXPECT_TRUE(global_indices(nothing).empty());
+}
+
 TEST(partition, arguments_out_of_range_are_named) {
   EXPECT_EQ(caught<ShapeError>([] { partition(5, 3, 3); }),
             "partition: part 3 of 3 of an extent of 5: expected an extent >= 0, parts >= 1 and 0 <= part < parts");
