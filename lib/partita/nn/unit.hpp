@@ -12,15 +12,17 @@
 
 namespace partita::nn {
 
-/// Useful floating-point operations of the passes, as kernels/cost counts them.
+/// Useful floating-point operations of the passes, as kernels/cost counts them; beside these, and not useful: those of
+/// forward that backward does again.
 struct PassFlop {
-  double forward = 0, backward_input = 0, backward_weights = 0;
+  double forward = 0, backward_input = 0, backward_weights = 0, again = 0;
 
   double total() const { return forward + backward_input + backward_weights; }
   PassFlop& operator+=(const PassFlop& other) {
     forward += other.forward;
     backward_input += other.backward_input;
     backward_weights += other.backward_weights;
+    again += other.again;
     return *this;
   }
 };
@@ -29,6 +31,12 @@ struct PassFlop {
 /// to the other, and what it needs during a call.
 struct Footprint {
   std::size_t saved = 0, pending = 0, workspace = 0;
+};
+
+/// What Unit::restore does: operations, and whether it writes y.
+struct Restoring {
+  double flop = 0;
+  bool writes_y = false;
 };
 
 /// Which half of backward: both together, or one now and the other any time later.
@@ -66,6 +74,13 @@ class Unit {
   virtual Footprint footprint(index_t /*B*/) const { return {}; }
   /// Whether backward_input leaves dy as it was and reads no y: what a residual asks of the last unit of a branch.
   virtual bool may_end_branch() const { return true; }
+  /// Whether backward reads x: if not, the output of the unit before need not stay for its sake.
+  virtual bool reads_x() const { return true; }
+  /// Whether backward does forward again, for what forward did not keep: its halves then run together.
+  virtual bool recomputes() const { return false; }
+  virtual Restoring restoring(index_t B) const {
+    return footprint(B).saved > 0 ? Restoring{flop(B).forward, true} : Restoring{};
+  }
   /// Calls f for the parts of a composite, then for the unit itself.
   virtual void visit(const std::function<void(Unit&)>& f) { f(*this); }
   /// Lays out the memory of calls with up to B rows.
@@ -73,6 +88,11 @@ class Unit {
 
   /// y = f(x; weights), overwritten.
   virtual void forward(const Call<Scalar>& call, ConstMatrix<Scalar> x, Matrix<Scalar> y) const;
+
+  /// What forward saved, once more, from the same x, in a replay whose y nobody reads: nothing for a unit that saves
+  /// nothing, so that a sum over ranks at the end of a branch is not done again. y: scratch (B, outputs), or anything
+  /// where restoring() says that it is not written.
+  virtual void restore(const Call<Scalar>& call, ConstMatrix<Scalar> x, Matrix<Scalar> y) const;
 
   /// input: dx = dloss/dx from dy = dloss/dy, overwritten; an empty dx is left out; dy may become what the other half
   /// reads. weights: gradients of reads(), stored as the call says. After forward (input) and after input (weights) of

@@ -40,6 +40,13 @@ PassFlop Residual<Scalar>::flop(index_t B) const {
 }
 
 template <class Scalar>
+Restoring Residual<Scalar>::restoring(index_t B) const {
+  Restoring all = branch_.restoring(B);
+  if (shortcut_) all.flop += shortcut_->restoring(B).flop;  // which has a y of its own
+  return all;
+}
+
+template <class Scalar>
 typename Residual<Scalar>::Layout Residual<Scalar>::layout(index_t B) const {
   Layout all{};
   const Footprint branch = branch_.footprint(B);
@@ -109,6 +116,13 @@ void Residual<Scalar>::forward(const Call<Scalar>& call, ConstMatrix<Scalar> x, 
     else
       kernels::add<Scalar>(call.context.exec(), flat(beside), flat(y));
   });
+}
+
+template <class Scalar>
+void Residual<Scalar>::restore(const Call<Scalar>& call, ConstMatrix<Scalar> x, Matrix<Scalar> y) const {
+  branch_.restore(of_branch(call), x, y);
+  if (shortcut_)
+    shortcut_->restore(of_shortcut(call), x, matrix(call.saved, layout_.shortcut_y, y.extent(0), this->outputs()));
 }
 
 template <class Scalar>

@@ -22,10 +22,13 @@ class Residual final : public Unit<Scalar> {
   PassFlop flop(index_t B) const override;
   Footprint footprint(index_t B) const override;
   bool may_end_branch() const override { return !relu_; }
+  Restoring restoring(index_t B) const override;
   void visit(const std::function<void(Unit<Scalar>&)>& f) override;
   void plan(index_t B) override;
 
   void forward(const Call<Scalar>& call, ConstMatrix<Scalar> x, Matrix<Scalar> y) const override;
+  /// Of the two chains; the sum, which is y, is left out.
+  void restore(const Call<Scalar>& call, ConstMatrix<Scalar> x, Matrix<Scalar> y) const override;
   void backward(Half half, const Call<Scalar>& call, ConstMatrix<Scalar> x, ConstMatrix<Scalar> y, Matrix<Scalar> dy,
                 Matrix<Scalar> dx) const override;
 
