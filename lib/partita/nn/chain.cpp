@@ -29,11 +29,8 @@ void Chain<Scalar>::visit(const std::function<void(Unit<Scalar>&)>& f) const {
 template <class Scalar>
 PassFlop Chain<Scalar>::flop(index_t B, bool input_gradient) const {
   PassFlop sum;
-  for (std::size_t u = 0; u < units_.size(); ++u) {
-    PassFlop of_unit = units_[u]->flop(B);
-    if (u == 0 && !input_gradient) of_unit.backward_input = 0;
-    sum += of_unit;
-  }
+  for (std::size_t u = 0; u < units_.size(); ++u)
+    sum += u == 0 && !input_gradient ? units_[u]->flop_without_dx(B) : units_[u]->flop(B);
   return sum;
 }
 

@@ -71,6 +71,12 @@ class Unit {
   /// Ranges of the flat gradients that are complete after its backward_weights: its own tensors, not those of others.
   std::span<const Range> ranges() const { return ranges_; }
   virtual PassFlop flop(index_t B) const = 0;
+  /// Of calls without dx: a composite's parts have gradients between them all the same.
+  virtual PassFlop flop_without_dx(index_t B) const {
+    PassFlop all = flop(B);
+    all.backward_input = 0;
+    return all;
+  }
   virtual Footprint footprint(index_t /*B*/) const { return {}; }
   /// Whether backward_input leaves dy as it was and reads no y: what a residual asks of the last unit of a branch.
   virtual bool may_end_branch() const { return true; }

@@ -11,7 +11,8 @@ namespace partita::training {
 
 enum class ModelKind { mlp, gpt, cnn };
 
-/// The keys of [model], and train.recompute, which is a part of how a model is built. What the data say (features, image, tokens, classes) is filled in by make_model.
+/// The keys of [model], and train.recompute, which is a part of how a model is built. What the data say (features,
+/// image, tokens, classes) is filled in by make_model.
 struct ModelOptions {
   ModelKind kind = ModelKind::mlp;
   nn::MlpShape mlp;

@@ -78,8 +78,8 @@ std::vector<std::string> StepPhases::part_names() {
 }
 
 index_t StepPhases::events(index_t pieces, std::size_t stages, bool gathers) const {
-  // A residual with relu is heard of three times a piece, as other units are, and four times where forward is done again;
-  // weights may be gathered ahead of each forward and backward_input; a stage sends and receives twice.
+  // A residual with relu is heard of three times a piece, as other units are, and four times where forward is done
+  // again; weights may be gathered ahead of each forward and backward_input; a stage sends and receives twice.
   const index_t forwards = recompute_ >= 0 ? 2 : 1;
   const index_t of_unit = forwards + 2 + (gathers ? forwards + 1 : 0);
   const index_t per_piece = of_unit * std::ssize(unit_names_) + 1 + 4 * static_cast<index_t>(stages);

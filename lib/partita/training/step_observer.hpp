@@ -14,8 +14,8 @@ namespace partita::training {
 ///
 ///   input   forward_<tag> ...   loss   backward_<tag> ...   recompute   send  receive  wait   exchange   update
 ///
-/// without _<tag> where all units have the same; recompute (forward that backward does again) for models with units that
-/// recompute, send and receive for models of several stages alone.
+/// without _<tag> where all units have the same; recompute (forward that backward does again) for models that do so,
+/// send and receive for models of several stages alone.
 class StepPhases {
  public:
   template <class Scalar>

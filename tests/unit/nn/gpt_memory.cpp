@@ -5,7 +5,7 @@
 
 #include "counting.hpp"
 
-// Activation bytes of a GPT: the closed form is what stages plan and what Kokkos hands out; published figures beside it.
+// Activation bytes of a GPT: the closed form is what stages plan and what Kokkos hands out, beside published figures.
 
 namespace partita::nn::gpt_memory_tests {
 namespace {

@@ -3,6 +3,7 @@
 
 #include <gtest/gtest.h>
 
+#include <partita/core/error.hpp>
 #include <partita/kernels/elementwise.hpp>
 #include <partita/nn/cnn.hpp>
 #include <partita/nn/gpt.hpp>

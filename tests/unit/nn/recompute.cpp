@@ -5,6 +5,7 @@
 
 #include <gtest/gtest.h>
 
+#include <partita/core/error.hpp>
 #include <partita/nn/cnn.hpp>
 #include <partita/nn/gpt.hpp>
 
@@ -108,7 +109,7 @@ struct Heard final : Observer {
     if (moment.unit < 0) return;
     const Unit<double>* unit = model.units()[static_cast<std::size_t>(moment.unit)];
     if (moment.part == Part::forward) {
-      if (moment.replay) EXPECT_EQ(reads.size(), unit->reads().size());
+      EXPECT_EQ(reads.size(), unit->reads().size());
       (moment.replay ? again : forward).push_back(unit->name());
     }
     all.push_back((moment.part != Part::forward ? "-" : moment.replay ? "again " : "+") + unit->name());

@@ -14,8 +14,8 @@ Recomputed<Scalar>::Recomputed(std::string name, Units<Scalar> units)
 }
 
 template <class Scalar>
-PassFlop Recomputed<Scalar>::flop(index_t B) const {
-  PassFlop sum = chain_.flop(B, true);
+PassFlop Recomputed<Scalar>::flop(index_t B, bool input_gradient) const {
+  PassFlop sum = chain_.flop(B, input_gradient);
   sum.again += chain_.restoring(B).flop;
   return sum;
 }

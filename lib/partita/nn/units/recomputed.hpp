@@ -12,9 +12,9 @@ namespace partita::nn {
 ///     forward     chain.forward, what it saves in the workspace
 ///     backward    chain.restore, the same, as a replay; then chain.backward from there
 ///
-/// Of the last unit only what it saves is computed again: its output is read by nobody, or is the caller's y. So units at
-/// the end of a branch that save nothing, such as a projection with its sum over ranks and the dropout behind it, do not
-/// run again.
+/// Of the last unit only what it saves is computed again: its output is read by nobody, or is the caller's y. So units
+/// at the end of a branch that save nothing, such as a projection with its sum over ranks and the dropout behind it, do
+/// not run again.
 ///
 ///     workspace  | what the chain saves | y, where it is written | workspace of the chain |
 ///
@@ -31,7 +31,8 @@ class Recomputed final : public Unit<Scalar> {
  public:
   Recomputed(std::string name, Units<Scalar> units);
 
-  PassFlop flop(index_t B) const override;
+  PassFlop flop(index_t B) const override { return flop(B, true); }
+  PassFlop flop_without_dx(index_t B) const override { return flop(B, false); }
   Footprint footprint(index_t B) const override;
   bool may_end_branch() const override { return chain_.may_end_branch(); }
   bool recomputes() const override { return true; }
@@ -47,6 +48,7 @@ class Recomputed final : public Unit<Scalar> {
   struct Layout {
     std::size_t y, chain_workspace, bytes;  // of the workspace
   };
+  PassFlop flop(index_t B, bool input_gradient) const;
   Layout layout(index_t B) const;
   Call<Scalar> of_chain(const Call<Scalar>& call) const;
 

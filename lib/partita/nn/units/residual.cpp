@@ -30,12 +30,12 @@ Residual<Scalar>::Residual(std::string name, Units<Scalar> branch, Units<Scalar>
 }
 
 template <class Scalar>
-PassFlop Residual<Scalar>::flop(index_t B) const {
+PassFlop Residual<Scalar>::flop(index_t B, bool input_gradient) const {
   const double y = kernels::cost::add(B * this->outputs(), sizeof(Scalar)).flop;
-  const double dx = kernels::cost::add(B * this->inputs(), sizeof(Scalar)).flop;
+  const double dx = input_gradient ? kernels::cost::add(B * this->inputs(), sizeof(Scalar)).flop : 0;
   PassFlop sum{relu_ ? 2 * y : y, relu_ ? dx + static_cast<double>(B * this->outputs()) : dx};
-  sum += branch_.flop(B, true);
-  if (shortcut_) sum += shortcut_->flop(B, true);
+  sum += branch_.flop(B, input_gradient);
+  if (shortcut_) sum += shortcut_->flop(B, input_gradient);
   return sum;
 }
 

@@ -19,7 +19,8 @@ class Residual final : public Unit<Scalar> {
   ///          branch.
   Residual(std::string name, Units<Scalar> branch, Units<Scalar> shortcut, bool relu);
 
-  PassFlop flop(index_t B) const override;
+  PassFlop flop(index_t B) const override { return flop(B, true); }
+  PassFlop flop_without_dx(index_t B) const override { return flop(B, false); }
   Footprint footprint(index_t B) const override;
   bool may_end_branch() const override { return !relu_; }
   Restoring restoring(index_t B) const override;
@@ -40,6 +41,7 @@ class Residual final : public Unit<Scalar> {
     std::size_t shortcut_dx, chain_workspace;  // in the workspace
     Footprint bytes;
   };
+  PassFlop flop(index_t B, bool input_gradient) const;
   Layout layout(index_t B) const;
   Matrix<Scalar> matrix(std::byte* block, std::size_t at, std::size_t B, index_t columns) const {
     return {reinterpret_cast<Scalar*>(block + at), B, static_cast<std::size_t>(columns)};
