@@ -12,6 +12,7 @@
 //     mpiexec -n 2 mlp_dp inputs/mlp_dp/tiny.toml --set run.mode=infer  # infer
 //     mpiexec -n 2 mlp_dp inputs/mlp_dp/tiny_gpt.toml --set train.micro_batches=2
 //         --set train.precision=bf16  # gpt_bf16
+//     mpiexec -n 2 mlp_dp inputs/mlp_dp/tiny_gpt.toml --set train.recompute=block  # gpt_recompute
 //     mpiexec -n 2 mlp_dp inputs/mlp_dp/tiny_cnn.toml  # cnn
 //     mpiexec -n 3 mlp_dp inputs/mlp_dp/stream.toml  # stream
 //     mpiexec -n 2 mlp_dp inputs/mlp_dp/stream.toml --set data.stream_rate=100000

@@ -23,7 +23,7 @@ struct Call {
 
   ConstMatrix<std::int32_t> tokens = {};  ///< (B, T): the input of a model that begins with an embedding
   bool training = true;                   ///< batch statistics and dropout; else running statistics and no dropout
-  bool replay = false;     ///< a forward pass that was done before, for its outputs: the observer is told
+  bool replay = false;                    ///< a forward that was done before: the observer is told
   std::uint64_t seed = 1;  ///< of dropout, which depends on (seed, unit's name, step, global row, column) alone
   std::uint64_t step = 0;
   Slice rows = {};  ///< of the global batch

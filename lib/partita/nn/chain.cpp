@@ -29,12 +29,25 @@ void Chain<Scalar>::visit(const std::function<void(Unit<Scalar>&)>& f) const {
 template <class Scalar>
 PassFlop Chain<Scalar>::flop(index_t B, bool input_gradient) const {
   PassFlop sum;
-  for (std::size_t u = 0; u < units_.size(); ++u) {
-    PassFlop of_unit = units_[u]->flop(B);
-    if (u == 0 && !input_gradient) of_unit.backward_input = 0;
-    sum += of_unit;
-  }
+  for (std::size_t u = 0; u < units_.size(); ++u)
+    sum += u == 0 && !input_gradient ? units_[u]->flop_without_dx(B) : units_[u]->flop(B);
   return sum;
+}
+
+template <class Scalar>
+std::size_t Chain<Scalar>::last_restored() const {
+  std::size_t u = units_.size() - 1;
+  while (u > 0 && !units_[u]->reads_x() && !units_[u]->restoring(1).writes_y) --u;
+  return u;
+}
+
+template <class Scalar>
+Restoring Chain<Scalar>::restoring(index_t B) const {
+  const std::size_t last = last_restored();
+  Restoring all = units_[last]->restoring(B);
+  all.writes_y = all.writes_y && last + 1 == units_.size();
+  for (std::size_t u = 0; u < last; ++u) all.flop += units_[u]->flop(B).forward;
+  return all;
 }
 
 template <class Scalar>
@@ -49,7 +62,8 @@ typename Chain<Scalar>::Layout Chain<Scalar>::layout(index_t B) const {
     place.pending = pending.skip(bytes.pending);
     if (u + 1 < units_.size()) {
       const std::size_t y = static_cast<std::size_t>(B * units_[u]->outputs()) * sizeof(Scalar);
-      place.y = saved.skip(y);
+      place.y_stays = units_[u + 1]->reads_x() || !units_[u]->may_end_branch();
+      if (place.y_stays) place.y = saved.skip(y);
       place.dy_pending = pending.skip(y);
       between[u % 2] = std::max(between[u % 2], y);
     }
@@ -59,6 +73,7 @@ typename Chain<Scalar>::Layout Chain<Scalar>::layout(index_t B) const {
   Cutter workspace;
   const std::size_t buffer[2] = {workspace.skip(between[0]), workspace.skip(between[1])};
   for (std::size_t u = 0; u < units_.size(); ++u) all.places[u].dy_workspace = buffer[u % 2];
+  all.last_restored = last_restored();
   all.own_workspace = workspace.used();
   all.bytes = {saved.used(), pending.used(), workspace.used() + of_units};
   return all;
@@ -77,8 +92,9 @@ void Chain<Scalar>::plan(index_t B) {
 
 template <class Scalar>
 Matrix<Scalar> Chain<Scalar>::output(const Call<Scalar>& call, std::size_t u, index_t B) const {
-  return {reinterpret_cast<Scalar*>(call.saved + layout_.places[u].y), static_cast<std::size_t>(B),
-          static_cast<std::size_t>(units_[u]->outputs())};
+  const Place& place = layout_.places[u];
+  std::byte* const at = place.y_stays ? call.saved + place.y : call.workspace + place.dy_workspace;
+  return {reinterpret_cast<Scalar*>(at), static_cast<std::size_t>(B), static_cast<std::size_t>(units_[u]->outputs())};
 }
 
 template <class Scalar>
@@ -97,14 +113,31 @@ Call<Scalar> Chain<Scalar>::of_unit(const Call<Scalar>& call, std::size_t u) con
   return inner;
 }
 
+// What unit `end` reads.
 template <class Scalar>
-void Chain<Scalar>::forward(const Call<Scalar>& call, ConstMatrix<Scalar> x, Matrix<Scalar> y) const {
-  const auto B = static_cast<index_t>(y.extent(0));
-  for (std::size_t u = 0; u < units_.size(); ++u) {
-    const Matrix<Scalar> to = u + 1 < units_.size() ? output(call, u, B) : y;
+ConstMatrix<Scalar> Chain<Scalar>::forward_before(std::size_t end, const Call<Scalar>& call, ConstMatrix<Scalar> x,
+                                                  index_t B) const {
+  for (std::size_t u = 0; u < end; ++u) {
+    const Matrix<Scalar> to = output(call, u, B);
     units_[u]->forward(of_unit(call, u), x, to);
     x = to;
   }
+  return x;
+}
+
+template <class Scalar>
+void Chain<Scalar>::forward(const Call<Scalar>& call, ConstMatrix<Scalar> x, Matrix<Scalar> y) const {
+  const std::size_t last = units_.size() - 1;
+  const ConstMatrix<Scalar> from = forward_before(last, call, x, static_cast<index_t>(y.extent(0)));
+  units_[last]->forward(of_unit(call, last), from, y);
+}
+
+template <class Scalar>
+void Chain<Scalar>::restore(const Call<Scalar>& call, ConstMatrix<Scalar> x, Matrix<Scalar> y) const {
+  const auto B = static_cast<index_t>(y.extent(0));
+  const std::size_t last = layout_.last_restored;
+  const ConstMatrix<Scalar> from = forward_before(last, call, x, B);
+  units_[last]->restore(of_unit(call, last), from, last + 1 < units_.size() ? output(call, last, B) : y);
 }
 
 template <class Scalar>

@@ -9,8 +9,9 @@
 namespace partita::nn {
 
 /// Units one after the other: what a stage is, and what stands inside a residual. Activations between them and what
-/// units save live in the slot's block that the call names; in a backward pass whose halves run together the gradients
-/// of these activations alternate between two buffers of the workspace, else each has its own among the pending.
+/// units save live in the slot's block that the call names, but for activations that backward reads in no unit; in a
+/// backward pass whose halves run together the gradients of activations alternate between two buffers of the workspace,
+/// which in forward hold what is not kept; else each has its own among the pending.
 ///
 ///     three units 0 1 2; what a unit saves comes before its output, the last output is the caller's
 ///
@@ -33,12 +34,16 @@ class Chain {
   void visit(const std::function<void(Unit<Scalar>&)>& f) const;
   /// Without the first unit's input gradient unless asked for.
   PassFlop flop(index_t B, bool input_gradient) const;
+  Restoring restoring(index_t B) const;
 
   Footprint footprint(index_t B) const;
   /// Lays out the memory of calls with up to B rows: where a unit's part lies is known from then on.
   void plan(index_t B);
 
   void forward(const Call<Scalar>& call, ConstMatrix<Scalar> x, Matrix<Scalar> y) const;
+  /// As Unit::restore: forward of all units but the last one that saves something or reads its x in backward, of which
+  /// it is asked, and nothing of those behind.
+  void restore(const Call<Scalar>& call, ConstMatrix<Scalar> x, Matrix<Scalar> y) const;
   /// As Unit::backward; dy may be overwritten.
   void backward(Half half, const Call<Scalar>& call, ConstMatrix<Scalar> x, ConstMatrix<Scalar> y, Matrix<Scalar> dy,
                 Matrix<Scalar> dx) const;
@@ -48,15 +53,19 @@ class Chain {
   // output and its gradient the caller holds both.
   struct Place {
     std::size_t saved = 0, y = 0, pending = 0, dy_pending = 0, dy_workspace = 0;
+    bool y_stays = true;  // else it is where dy will be
   };
   struct Layout {
     std::vector<Place> places;
     Footprint bytes;
+    std::size_t last_restored = 0;  // unit
     std::size_t own_workspace = 0;  // the two buffers; what units need lies behind them
   };
   Layout layout(index_t B) const;
   Matrix<Scalar> output(const Call<Scalar>& call, std::size_t u, index_t B) const;
   Matrix<Scalar> output_gradient(const Call<Scalar>& call, std::size_t u, index_t B) const;
+  std::size_t last_restored() const;
+  ConstMatrix<Scalar> forward_before(std::size_t end, const Call<Scalar>& call, ConstMatrix<Scalar> x, index_t B) const;
   Call<Scalar> of_unit(const Call<Scalar>& call, std::size_t u) const;
 
   Units<Scalar> units_;

@@ -68,6 +68,8 @@ void check(const CnnShape& shape) {
                                      shape.columns, shape.channels, shape.depth, shape.classes,
                                      *std::min_element(shape.width.begin(), shape.width.end())),
                          "at least 1 of each");
+  if (shape.recompute == Recompute::attention)
+    refuse<UsageError>("CNN", "attention to be recomputed, and there is none", "whole blocks, or nothing");
   for (const index_t width : shape.width)
     if (shape.groups < 0 || (shape.groups > 0 && width % shape.groups != 0))
       refuse<UsageError>("CNN", fmt::format("{} channels in {} groups of a norm", width, shape.groups),
@@ -93,10 +95,14 @@ LayerList<Scalar> cnn_layers(const CnnShape& shape) {
                          "fewer groups");
     for (index_t d = 0; d < shape.depth; ++d) {
       const std::string name = fmt::format("{}.{}", group, d);
+      Writer<Scalar> block{{}, network.image, network.groups};
       if (resnet)
-        network.basic_block(name, shape.width[g], g > 0 && d == 0 ? 2 : 1);
+        block.basic_block(name, shape.width[g], g > 0 && d == 0 ? 2 : 1);
       else
-        network.convolve(name, shape.width[g], 3, 1, true);
+        block.convolve(name, shape.width[g], 3, 1, true);
+      if (shape.recompute == Recompute::block) block.list = {L::recomputed(name + ".again", std::move(block.list))};
+      network.list.insert(network.list.end(), block.list.begin(), block.list.end());
+      network.image = block.image;
     }
   }
   network.list.push_back(L::global_average_pool("pool", network.image));

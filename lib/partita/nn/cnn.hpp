@@ -19,12 +19,13 @@ struct CnnShape {
   index_t depth = 2;                              ///< blocks (resnet) or convolutions (vgg) of each group
   index_t groups = 0;                             ///< of a group norm in place of each batch norm; 0: batch norm
   index_t classes = 10;
+  Recompute recompute = Recompute::none;  ///< block: of resnet, and each convolution of vgg with its norm
 };
 
 /// A convolutional classifier: images (B, rows columns channels) -> scores (B, classes).
 ///
 /// Throws   UsageError for an extent below 1, no group, a group whose images would have no pixel, or group norms whose
-///          groups do not divide the channels.
+///          groups do not divide the channels, attention to be recomputed.
 template <class Scalar>
 LayerList<Scalar> cnn_layers(const CnnShape& shape);
 

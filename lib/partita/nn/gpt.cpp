@@ -75,8 +75,12 @@ LayerList<Scalar> gpt_layers(const GptShape& shape, index_t chunks, const GptSli
   List layers = {between.embedding("embedding", {V, tokens, C, true, shape.tied}), drop("embedding.dropout")};
   for (index_t b = 0; b < shape.blocks; ++b) {
     const std::string n = fmt::format("block{}", b);
-    layers.push_back(L::tagged("attention", L::residual(n + ".attend", attend(n))));
-    layers.push_back(L::tagged("feed-forward", L::residual(n + ".mlp", feed_forward(n))));
+    List branch = attend(n);
+    if (shape.recompute == Recompute::attention) branch = {L::recomputed(n + ".attend.again", std::move(branch))};
+    List block = {L::tagged("attention", L::residual(n + ".attend", std::move(branch))),
+                  L::tagged("feed-forward", L::residual(n + ".mlp", feed_forward(n)))};
+    if (shape.recompute == Recompute::block) block = {L::recomputed(n + ".again", std::move(block))};
+    layers.insert(layers.end(), block.begin(), block.end());
   }
   layers.push_back(norm("norm"));
   layers.push_back(L::tagged("head", between.into_split("head", {.K = whole(C),

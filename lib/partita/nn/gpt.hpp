@@ -18,6 +18,7 @@ struct GptShape {
   bool rms_norm = false;  ///< RMS norms in place of layer norms
   double dropout = 0;     ///< after the embedding and at the end of each branch
   kernels::AttentionAlgorithm attention = kernels::AttentionAlgorithm::blockwise;
+  Recompute recompute = Recompute::none;
 
   index_t hidden() const { return F > 0 ? F : 4 * C; }
 };

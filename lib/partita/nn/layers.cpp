@@ -8,6 +8,7 @@
 #include <partita/nn/units/batchnorm2d.hpp>
 #include <partita/nn/units/dropout.hpp>
 #include <partita/nn/units/groupnorm.hpp>
+#include <partita/nn/units/recomputed.hpp>
 #include <partita/nn/units/residual.hpp>
 
 namespace partita::nn {
@@ -115,6 +116,13 @@ Layer<Scalar> Layers<Scalar>::residual(std::string name, List branch, List short
     Units<Scalar> first = build(branch, tables);  // before the shortcut: tensors are declared in this order
     return with_tag<Scalar>(std::make_unique<Residual<Scalar>>(name, std::move(first), build(shortcut, tables), relu),
                             "residual");
+  };
+}
+
+template <class Scalar>
+Layer<Scalar> Layers<Scalar>::recomputed(std::string name, List list) {
+  return [=](Tables& tables) -> std::unique_ptr<Unit<Scalar>> {
+    return std::make_unique<Recomputed<Scalar>>(name, build(list, tables));
   };
 }
 

@@ -23,6 +23,10 @@ using Layer = std::function<std::unique_ptr<Unit<Scalar>>(Tables&)>;
 template <class Scalar>
 using LayerList = std::vector<Layer<Scalar>>;
 
+/// What backward computes again instead of keeping it from forward (Chen et al. 2016): nothing, the attention branch of
+/// each block, or all of each block.
+enum class Recompute { none, attention, block };
+
 /// The words that models are written in. Each tags its unit with what its time counts as.
 template <class Scalar>
 struct Layers {
@@ -43,6 +47,8 @@ struct Layers {
   static One global_average_pool(std::string name, const Image& image);
   /// y = s(x) + f(x), relu of it if asked; s the identity for an empty shortcut.
   static One residual(std::string name, List branch, List shortcut = {}, bool relu = false);
+  /// The list as one unit that keeps its input alone.
+  static One recomputed(std::string name, List list);
   /// The same unit, whose time, and that of its parts but for norms, counts as `tag`.
   static One tagged(std::string tag, One layer);
 };

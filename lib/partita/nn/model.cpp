@@ -88,8 +88,10 @@ std::string Model<Scalar>::describe() const {
                         unit->outputs(), parameters, unit->flop(1).forward);
   }
   const PassFlop flop = this->flop(1);
-  return text + fmt::format("{} parameters in {} tensors; forward {:.4g}, backward {:.4g} flop a row\n", table().size(),
-                            table().parameters().size(), flop.forward, flop.backward_input + flop.backward_weights);
+  text += fmt::format("{} parameters in {} tensors; forward {:.4g}, backward {:.4g} flop a row", table().size(),
+                      table().parameters().size(), flop.forward, flop.backward_input + flop.backward_weights);
+  if (flop.again > 0) text += fmt::format("; forward again in backward {:.4g}", flop.again);
+  return text + "\n";
 }
 
 template class Model<float>;

@@ -19,7 +19,7 @@ struct Moment {
   index_t piece = -1;  ///< of the rank's rows, counted over all micro-batches
   int peer = -1;
   index_t bytes = 0;    ///< that are moved
-  bool replay = false;  ///< a forward pass done again for its outputs
+  bool replay = false;  ///< a forward done again, such as in backward for what was not kept
 };
 
 /// What a step tells of its progress: the one place where timing, gradient buckets, parameter gathering and event

@@ -39,6 +39,12 @@ std::size_t Stage<Scalar>::bytes(const StagePlan& plan) const {
 
 template <class Scalar>
 void Stage<Scalar>::plan(const StagePlan& plan) {
+  if (plan.pending > 0)
+    chain_.visit([&](const Unit<Scalar>& unit) {
+      if (unit.recomputes())
+        refuse<UsageError>(unit.name(), "its forward is done again in backward, whose halves shall run apart",
+                           "halves that run together, or no recomputation");
+    });
   slots_ = pending_ = workspace_ = {};  // the old ones go first
   plan_ = plan;
   chain_.plan(plan.rows);

@@ -27,6 +27,7 @@ class Stage {
   index_t outputs() const { return chain_.outputs(); }
 
   /// Allocates, in place of what was planned before.
+  /// Throws   UsageError for pending gradients and a unit that recomputes: what it computes again would have to stay.
   void plan(const StagePlan& plan);
   /// What plan() allocates: slots x pieces x (saved values + output), pending gradients, one workspace and, where the
   /// output is read in backward, its gradient, one a piece. A pure function.

@@ -9,6 +9,11 @@ void Unit<Scalar>::forward(const Call<Scalar>& call, ConstMatrix<Scalar> x, Matr
 }
 
 template <class Scalar>
+void Unit<Scalar>::restore(const Call<Scalar>& call, ConstMatrix<Scalar> x, Matrix<Scalar> y) const {
+  if (footprint(1).saved > 0) forward(call, x, y);
+}
+
+template <class Scalar>
 void Unit<Scalar>::backward(Half half, const Call<Scalar>& call, ConstMatrix<Scalar> x, ConstMatrix<Scalar> y,
                             Matrix<Scalar> dy, Matrix<Scalar> dx) const {
   if (half != Half::weights) observed(call, Part::backward_input, [&] { backward_input(call, x, y, dy, dx); });

@@ -12,15 +12,17 @@
 
 namespace partita::nn {
 
-/// Useful floating-point operations of the passes, as kernels/cost counts them.
+/// Useful floating-point operations of the passes, as kernels/cost counts them; beside these, and not useful: those of
+/// forward that backward does again.
 struct PassFlop {
-  double forward = 0, backward_input = 0, backward_weights = 0;
+  double forward = 0, backward_input = 0, backward_weights = 0, again = 0;
 
   double total() const { return forward + backward_input + backward_weights; }
   PassFlop& operator+=(const PassFlop& other) {
     forward += other.forward;
     backward_input += other.backward_input;
     backward_weights += other.backward_weights;
+    again += other.again;
     return *this;
   }
 };
@@ -29,6 +31,12 @@ struct PassFlop {
 /// to the other, and what it needs during a call.
 struct Footprint {
   std::size_t saved = 0, pending = 0, workspace = 0;
+};
+
+/// What Unit::restore does: operations, and whether it writes y.
+struct Restoring {
+  double flop = 0;
+  bool writes_y = false;
 };
 
 /// Which half of backward: both together, or one now and the other any time later.
@@ -63,6 +71,12 @@ class Unit {
   /// Ranges of the flat gradients that are complete after its backward_weights: its own tensors, not those of others.
   std::span<const Range> ranges() const { return ranges_; }
   virtual PassFlop flop(index_t B) const = 0;
+  /// Of calls without dx: a composite's parts have gradients between them all the same.
+  virtual PassFlop flop_without_dx(index_t B) const {
+    PassFlop all = flop(B);
+    all.backward_input = 0;
+    return all;
+  }
   virtual Footprint footprint(index_t /*B*/) const { return {}; }
   /// Whether its input is call.tokens: what a model that reads tokens begins with.
   virtual bool reads_tokens() const { return false; }
@@ -72,6 +86,13 @@ class Unit {
   virtual index_t moments() const { return 3; }
   /// Whether backward_input leaves dy as it was and reads no y: what a residual asks of the last unit of a branch.
   virtual bool may_end_branch() const { return true; }
+  /// Whether backward reads x: if not, the output of the unit before need not stay for its sake.
+  virtual bool reads_x() const { return true; }
+  /// Whether backward does forward again, for what forward did not keep: its halves then run together.
+  virtual bool recomputes() const { return false; }
+  virtual Restoring restoring(index_t B) const {
+    return footprint(B).saved > 0 ? Restoring{flop(B).forward, true} : Restoring{};
+  }
   /// Calls f for the parts of a composite, then for the unit itself.
   virtual void visit(const std::function<void(Unit&)>& f) { f(*this); }
   /// Lays out the memory of calls with up to B rows.
@@ -79,6 +100,11 @@ class Unit {
 
   /// y = f(x; weights), overwritten.
   virtual void forward(const Call<Scalar>& call, ConstMatrix<Scalar> x, Matrix<Scalar> y) const;
+
+  /// What forward saved, once more, from the same x, in a replay whose y nobody reads: nothing for a unit that saves
+  /// nothing, so that a sum over ranks at the end of a branch is not done again. y: scratch (B, outputs), or anything
+  /// where restoring() says that it is not written.
+  virtual void restore(const Call<Scalar>& call, ConstMatrix<Scalar> x, Matrix<Scalar> y) const;
 
   /// input: dx = dloss/dx from dy = dloss/dy, overwritten; an empty dx is left out; dy may become what the other half
   /// reads. weights: gradients of reads(), stored as the call says. After forward (input) and after input (weights) of

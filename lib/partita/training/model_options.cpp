@@ -16,6 +16,8 @@ using config::IntRange;
 using kernels::Activation;
 
 constexpr Named<ModelKind> kinds[] = {{"mlp", ModelKind::mlp}, {"gpt", ModelKind::gpt}, {"cnn", ModelKind::cnn}};
+constexpr Named<nn::Recompute> recomputes[] = {
+    {"none", nn::Recompute::none}, {"attention", nn::Recompute::attention}, {"block", nn::Recompute::block}};
 constexpr Named<nn::CnnKind> cnn_kinds[] = {{"resnet", nn::CnnKind::resnet}, {"vgg", nn::CnnKind::vgg}};
 
 // Whose hidden layers model.hidden says.
@@ -57,6 +59,24 @@ void read_cnn(config::Deck& deck, nn::CnnShape& shape) {
   deck.integer("model.norm_groups", shape.groups, IntRange::extent(0), "cnn: groups of a group norm; 0 = batch norm");
 }
 
+void read_recompute(config::Deck& deck, ModelOptions& options) {
+  nn::Recompute& what = options.gpt.recompute;
+  deck.choice(
+      "train.recompute", what, recomputes,
+      "what backward computes again instead of keeping it: nothing, attention branches (gpt), or blocks (gpt, cnn)");
+  const std::string found = fmt::format("model.kind = \"{}\" has no ", name_of(kinds, options.kind));
+  if (options.kind == ModelKind::mlp && what != nn::Recompute::none)
+    deck.reject("train.recompute", found + "blocks", "\"none\"");
+  if (options.kind == ModelKind::cnn && what == nn::Recompute::attention)
+    deck.reject("train.recompute", found + "attention", "\"none\" or \"block\"");
+  options.cnn.recompute = what;
+}
+
+// What a model's text says of it.
+std::string recomputed(nn::Recompute what) {
+  return what == nn::Recompute::none ? "" : fmt::format(", {} recomputed", name_of(recomputes, what));
+}
+
 }  // namespace
 
 ModelOptions read_model_options(config::Deck& deck, ModelKind kind) {
@@ -67,6 +87,7 @@ ModelOptions read_model_options(config::Deck& deck, ModelKind kind) {
   read_mlp(deck, options.mlp);
   read_gpt(deck, options.gpt);
   read_cnn(deck, options.cnn);
+  read_recompute(deck, options);
   if (options.kind == ModelKind::gpt && options.gpt.C % options.gpt.H != 0)
     deck.reject("model.heads", fmt::format("{} heads do not divide model.width = {}", options.gpt.H, options.gpt.C),
                 "a divisor");
@@ -143,12 +164,14 @@ std::unique_ptr<nn::LossHead<Scalar>> make_head(kernels::Loss loss, const nn::Mo
 std::string to_string(const ModelOptions& options, const SampleShape& sample) {
   switch (options.kind) {
     case ModelKind::gpt:
-      return fmt::format("gpt of {} blocks, width {}, {} heads, {} tokens, vocabulary {}", options.gpt.blocks,
-                         options.gpt.C, options.gpt.H, sample.tokens, sample.classes);
+      return fmt::format("gpt of {} blocks, width {}, {} heads, {} tokens, vocabulary {}{}", options.gpt.blocks,
+                         options.gpt.C, options.gpt.H, sample.tokens, sample.classes,
+                         recomputed(options.gpt.recompute));
     case ModelKind::cnn:
-      return fmt::format("{} on {}x{}x{}, channels {}, depth {}, {} classes", name_of(cnn_kinds, options.cnn.kind),
+      return fmt::format("{} on {}x{}x{}, channels {}, depth {}, {} classes{}", name_of(cnn_kinds, options.cnn.kind),
                          sample.image.rows, sample.image.columns, sample.image.channels,
-                         fmt::join(options.cnn.width, "-"), options.cnn.depth, sample.classes);
+                         fmt::join(options.cnn.width, "-"), options.cnn.depth, sample.classes,
+                         recomputed(options.cnn.recompute));
     default:
       return options.mlp.hidden.empty()
                  ? fmt::format("mlp {}-{}", sample.features, sample.classes)

@@ -13,7 +13,8 @@ namespace partita::training {
 
 enum class ModelKind { mlp, gpt, cnn };
 
-/// The keys of [model]. What the data say (features, image, tokens, classes) is filled in by make_model.
+/// The keys of [model], and train.recompute, which is a part of how a model is built. What the data say (features,
+/// image, tokens, classes) is filled in by make_model.
 struct ModelOptions {
   ModelKind kind = ModelKind::mlp;
   nn::MlpShape mlp;
@@ -24,6 +25,7 @@ struct ModelOptions {
 };
 
 /// Declares and reads them; `kind` is the default.
+/// Throws   UsageError, as reading a key does, for keys that do not fit each other.
 ModelOptions read_model_options(config::Deck& deck, ModelKind kind);
 
 /// That of a GPT on such samples.

@@ -52,6 +52,8 @@ StepPhases::StepPhases(const nn::Model<Scalar>& model) {
   forward_ = per_unit("forward");
   rest(Part::loss, "loss", PhaseClass::compute);
   backward_ = per_unit("backward");
+  if (std::any_of(model.units().begin(), model.units().end(), [](const auto* unit) { return unit->recomputes(); }))
+    recompute_ = add("recompute", PhaseClass::compute);
   if (model.stages().size() > 1) {
     rest(Part::send, "send", PhaseClass::communication);
     rest(Part::receive, "receive", PhaseClass::communication);
@@ -71,7 +73,8 @@ int StepPhases::of(const nn::Moment& moment) const {
   const auto part = static_cast<std::size_t>(moment.part);
   if (moment.unit < 0) return rest_[part];
   const auto unit = static_cast<std::size_t>(moment.unit);
-  return moment.part == Part::forward ? forward_[unit] : backward_[unit];
+  if (moment.part != Part::forward) return backward_[unit];
+  return moment.replay && recompute_ >= 0 ? recompute_ : forward_[unit];
 }
 
 std::vector<std::string> StepPhases::part_names() {
@@ -79,10 +82,11 @@ std::vector<std::string> StepPhases::part_names() {
 }
 
 index_t StepPhases::events(index_t pieces, std::size_t stages, bool gathers) const {
-  // A residual with relu is heard of three times a piece, as other units are; weights may be gathered ahead of each
-  // forward and backward_input; a stage sends and receives twice.
-  const index_t per_piece =
-      moments_ + (gathers ? 2 : 0) * std::ssize(unit_names_) + 1 + 4 * static_cast<index_t>(stages);
+  // A residual with relu is heard of three times a piece, as other units are, and once more where forward is done again;
+  // weights may be gathered ahead of each forward and backward_input; a stage sends and receives twice.
+  const index_t forwards = recompute_ >= 0 ? 2 : 1, units = std::ssize(unit_names_);
+  const index_t of_units = forwards * moments_ + (gathers ? forwards + 1 : 0) * units;
+  const index_t per_piece = of_units + 1 + 4 * static_cast<index_t>(stages);
   return pieces * per_piece + 4;  // wait, exchange, update, what others must learn of it
 }
 

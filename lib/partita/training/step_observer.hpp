@@ -12,10 +12,10 @@ namespace partita::training {
 
 /// What a step's time is split into, and how its moments are named: from the tags of a model's units.
 ///
-///   input   forward_<tag> ...   loss   backward_<tag> ...   send  receive  wait   exchange   update
+///   input   forward_<tag> ...   loss   backward_<tag> ...   recompute   send  receive  wait   exchange   update
 ///
-/// without _<tag> where all units have the same; send and receive for models of several stages alone. The time of units
-/// that communicate is communication.
+/// without _<tag> where all units have the same; recompute (forward that backward does again) for models that do so,
+/// send and receive for models of several stages alone. The time of units that communicate is communication.
 class StepPhases {
  public:
   template <class Scalar>
@@ -40,7 +40,8 @@ class StepPhases {
   std::vector<metrics::Phase> phases_;
   std::vector<std::string> regions_;
   std::vector<int> forward_, backward_;  // of a unit
-  std::array<int, 9> rest_{};            // of a part that belongs to no unit
+  int recompute_ = -1;
+  std::array<int, 9> rest_{};  // of a part that belongs to no unit
   std::vector<std::string> unit_names_;
   index_t moments_ = 0;  // most of a piece, of all units
 };

@@ -88,6 +88,12 @@ struct State {
     context.set_backend_choices(kernels::backend_table(agreed));
   }
 
+  index_t activation_bytes() const {
+    std::size_t sum = 0;
+    for (const nn::Stage<Scalar>& stage : parts.model.stages()) sum += stage.bytes(stage.planned());
+    return static_cast<index_t>(sum);
+  }
+
   // What each rank keeps by the strategy's closed form, and how its messages overlapped with computation.
   metrics::Table strategy_table() const {
     const comm::Communicator& axis = parts.world;
@@ -102,6 +108,7 @@ struct State {
     return {.group = "/strategy",
             .columns = {integers("weight_bytes", parts.memory.weights, "weights and running statistics, gathered ones"),
                         integers("gradient_bytes", parts.memory.gradients, "sums of gradients and their buckets"),
+                        integers("activation_bytes", activation_bytes(), "slots of micro-batches, and workspace"),
                         integers("optimizer_bytes", parts.memory.optimizer, "state of the update rule, master weights"),
                         seconds("exposed_s", overlap.exposed_s,
                                 "of a step, in which it waits for or serves messages that overlap"),

@@ -19,17 +19,20 @@ namespace partita::parallel::test {
 struct Kind {
   const char* name;
   index_t batch;
+  nn::Recompute recompute = nn::Recompute::none;
 
   template <class Scalar>
   nn::Model<Scalar> model(index_t chunks, bool weights = true) const {
     const nn::ModelOptions options{.seed = 7, .chunks = chunks, .weights = weights};
     const std::string_view kind = name;
     if (kind == "gpt")
-      return nn::make_gpt<Scalar>({.V = 11, .T = 5, .C = 12, .H = 3, .blocks = 2, .tied = true, .dropout = 0.2},
-                                  options);
+      return nn::make_gpt<Scalar>(
+          {.V = 11, .T = 5, .C = 12, .H = 3, .blocks = 2, .tied = true, .dropout = 0.2, .recompute = recompute},
+          options);
     if (kind == "cnn")
-      return nn::make_cnn<Scalar>({.rows = 7, .columns = 6, .channels = 2, .width = {3, 4}, .depth = 1, .classes = 4},
-                                  options);
+      return nn::make_cnn<Scalar>(
+          {.rows = 7, .columns = 6, .channels = 2, .width = {3, 4}, .depth = 1, .classes = 4, .recompute = recompute},
+          options);
     return nn::make_mlp<Scalar>({9, {11, 6}, 4, kernels::Activation::tanh}, options);
   }
 };

@@ -26,6 +26,9 @@ using comm::Allreduce;
 using partita::test::world;
 
 constexpr Kind mlp{"mlp", 48}, gpt{"gpt", 48}, cnn{"cnn", 48};
+// Backward computes parts of forward again, for which weights are read once more.
+constexpr Kind gpt_branches{"gpt", 48, nn::Recompute::attention}, gpt_blocks{"gpt", 48, nn::Recompute::block},
+    cnn_blocks{"cnn", 48, nn::Recompute::block};
 
 /// A strategy in one of its forms.
 struct Form {
@@ -91,6 +94,21 @@ TEST_P(strategies_of, deterministic_mode_gives_the_bits_of_one_rank) {
         EXPECT_ALL(world(), many.norms == one.norms) << kind.name;
         EXPECT_ALL(world(), !world().is_root() || many.losses == one.losses) << kind.name;
       }
+}
+
+TEST_P(strategies_of, recomputation_gives_the_bits_of_one_rank_that_keeps_all) {
+  for (const Kind& kind : {gpt_branches, gpt_blocks, cnn_blocks})
+    for (const index_t micro_batches : {1, 2}) {
+      Options options = GetParam().options();
+      options.chunks = 2 * world().size() + 1;  // unlike numbers of pieces
+      const Trained<float>& one = alone<float>({kind.name, kind.batch}, options, 3);
+      options.micro_batches = micro_batches;
+      const Trained<float> many(kind, world(), options, 3);
+      EXPECT_ALL(world(), many.agree) << kind.name;
+      EXPECT_ALL(world(), many.parameters == one.parameters && many.running == one.running) << kind.name;
+      EXPECT_ALL(world(), many.norms == one.norms) << kind.name;
+      EXPECT_ALL(world(), !world().is_root() || many.losses == one.losses) << kind.name;
+    }
 }
 
 // Ranks have unlike numbers of chunks, and so of pieces.
@@ -232,10 +250,10 @@ TEST(strategies, bytes_a_parameter_are_those_of_the_paper) {
 /// Writes down which weights a step reads, in order.
 struct Reads final : nn::Observer {
   void before(const nn::Moment& moment, std::span<const Range> reads, const Exec&) override {
-    if (!reads.empty()) of.push_back({moment.part, reads.front().offset});
+    if (!reads.empty()) of.push_back({moment.part != nn::Part::forward || moment.replay, reads.front().offset});
   }
   struct Read {
-    nn::Part part;
+    bool backward;  // with what it computes again
     index_t offset;
   };
   std::vector<Read> of;
@@ -258,20 +276,20 @@ index_t gathered_elements(const std::vector<Reads::Read>& reads, const Cuts& gro
     fetch(now);
     current = room[0] == now ? 0 : 1;
     std::size_t next = i + 1;
-    while (next < reads.size() && reads[next].part == reads[i].part && group(next) == now) ++next;
-    if (next < reads.size() && reads[next].part == reads[i].part) fetch(group(next));
+    while (next < reads.size() && reads[next].backward == reads[i].backward && group(next) == now) ++next;
+    if (next < reads.size() && reads[next].backward == reads[i].backward) fetch(group(next));
   }
   return elements;
 }
 
 /// Elements that all ranks together send in a step, from the papers' counts.
-TEST_P(strategies_of, counted_bytes_are_the_closed_form) {
+void expect_counted_bytes(const Kind& kind, const Form& form) {
   comm::Traffic& traffic = partita::test::environment().traffic();
   const index_t P = world().size(), steps = 3;
   for (const index_t micro_batches : {1, 2}) {
-    Options options = GetParam().options();
+    Options options = form.options();
     options.micro_batches = micro_batches;
-    Replica<float> replica(cnn, world(), options);
+    Replica<float> replica(kind, world(), options);
     nn::Observer nobody;
     replica.fill(0);
     replica.run(0, nobody);  // what is next is learnt
@@ -294,7 +312,7 @@ TEST_P(strategies_of, counted_bytes_are_the_closed_form) {
     index_t doubling = 0;  // of the squares: short
     for (int r = 0; r < P; ++r) doubling += comm::closed_forms::doubling_allreduce_bytes(cells, P, r, 8);
     const index_t once = (P - 1) * n * 4, tail = 2 * (P - 1) * statistics * 4;
-    switch (GetParam().strategy) {
+    switch (form.strategy) {
       case Strategy::allreduce:
         EXPECT_EQ(sent["allreduce"], 2 * once + tail);
         break;
@@ -306,18 +324,25 @@ TEST_P(strategies_of, counted_bytes_are_the_closed_form) {
       case Strategy::zero2:
       case Strategy::zero3:
         EXPECT_EQ(sent["allreduce"], tail + doubling);
-        EXPECT_EQ(sent["reduce_scatter"], (GetParam().strategy == Strategy::zero1 ? 1 : micro_batches) * once);
+        EXPECT_EQ(sent["reduce_scatter"], (form.strategy == Strategy::zero1 ? 1 : micro_batches) * once);
         EXPECT_EQ(sent["all_gather"],
-                  GetParam().strategy != Strategy::zero3
+                  form.strategy != Strategy::zero3
                       ? once
                       : (P - 1) * 4 *
                             gathered_elements(reads.of, unit_groups<float>(replica.model.table(), replica.model.units(),
-                                                                           GetParam().bucket_bytes / 4)));
+                                                                           form.bucket_bytes / 4)));
         break;
       case Strategy::local_sgd:
         break;
     }
   }
+}
+
+TEST_P(strategies_of, counted_bytes_are_the_closed_form) { expect_counted_bytes(cnn, GetParam()); }
+
+// Weights that are gathered are gathered for the replays, too; all else is as without.
+TEST_P(strategies_of, counted_bytes_with_recomputation_are_the_closed_form) {
+  for (const Kind& kind : {gpt_branches, gpt_blocks, cnn_blocks}) expect_counted_bytes(kind, GetParam());
 }
 
 INSTANTIATE_TEST_SUITE_P(by, strategies_of, ::testing::ValuesIn(forms), [](const auto& at) { return name(at.param); });

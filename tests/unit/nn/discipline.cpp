@@ -35,7 +35,13 @@ struct Training {
 
   static Model<float> make(const std::string& name, const ModelOptions& options) {
     if (name == "gpt") return make_gpt<float>({.V = 7, .T = 5, .C = 32, .H = 2, .blocks = 2, .dropout = 0.1}, options);
+    if (name == "gpt_recomputed")
+      return make_gpt<float>(
+          {.V = 7, .T = 5, .C = 32, .H = 2, .blocks = 2, .dropout = 0.1, .recompute = Recompute::attention}, options);
     if (name == "resnet") return make_cnn<float>({.rows = 8, .columns = 8, .width = {4, 8}, .depth = 1}, options);
+    if (name == "resnet_recomputed")
+      return make_cnn<float>({.rows = 8, .columns = 8, .width = {4, 8}, .depth = 1, .recompute = Recompute::block},
+                             options);
     if (name == "vgg")
       return make_cnn<float>({.kind = CnnKind::vgg, .rows = 8, .columns = 8, .width = {4, 8}}, options);
     return make_mlp<float>({20, {30, 20}, 7, kernels::Activation::gelu}, options);
@@ -84,8 +90,11 @@ TEST_P(discipline, steps_lower_the_loss) {
 INSTANTIATE_TEST_SUITE_P(
     models, discipline,
     ::testing::Values(Case{"mlp", kernels::Backend::automatic, 0}, Case{"gpt", kernels::Backend::automatic, 0},
-                      Case{"gpt", kernels::Backend::portable, 3}, Case{"resnet", kernels::Backend::automatic, 0},
-                      Case{"resnet", kernels::Backend::portable, 3}, Case{"vgg", kernels::Backend::automatic, 0}),
+                      Case{"gpt", kernels::Backend::portable, 3},
+                      Case{"gpt_recomputed", kernels::Backend::automatic, 0},
+                      Case{"resnet_recomputed", kernels::Backend::portable, 3},
+                      Case{"resnet", kernels::Backend::automatic, 0}, Case{"resnet", kernels::Backend::portable, 3},
+                      Case{"vgg", kernels::Backend::automatic, 0}),
     [](const auto& at) { return std::string(at.param.name) + (at.param.chunks > 0 ? "_deterministic" : ""); });
 
 }  // namespace

@@ -6,6 +6,7 @@
 #include <partita/nn/mlp.hpp>
 #include <partita/nn/norm_cells.hpp>
 
+#include "counting.hpp"
 #include "problem.hpp"
 
 // What a slot and a model cost in bytes is a function; what Kokkos hands out is held to it.
@@ -13,23 +14,7 @@
 namespace partita::nn::memory_tests {
 namespace {
 
-std::size_t allocated = 0;  // between start() and stop(), by Views of ours that begin so
-std::string counted;
-
-struct Counting {
-  explicit Counting(const char* prefix) {
-    allocated = 0;
-    counted = prefix;
-    Kokkos::Tools::Experimental::set_allocate_data_callback(
-        [](Kokkos_Profiling_SpaceHandle, const char* label, const void*, const std::uint64_t bytes) {
-          if (std::string_view(label).starts_with(counted)) allocated += bytes;
-        });
-  }
-  ~Counting() { Kokkos::Tools::Experimental::set_allocate_data_callback(nullptr); }
-};
-
-// A View's allocation has a header of at most this, and at most eight of them are counted at once.
-constexpr std::size_t headers = 8 * 256;
+using test::Counting;
 
 struct Case {
   const char* name;
@@ -45,8 +30,7 @@ TEST_P(memory, of_a_stage_is_the_function) {
     Stage<float>& stage = model.stages()[0];
     const Counting counting("partita::nn::Stage");
     stage.plan(plan);
-    EXPECT_GE(allocated, stage.bytes(plan));
-    EXPECT_LE(allocated, stage.bytes(plan) + headers);
+    EXPECT_TRUE(counting.is(stage.bytes(plan)));
   }
 }
 
@@ -56,16 +40,14 @@ TEST_P(memory, of_a_model_and_an_update_is_the_function) {
     const Counting counting("partita::nn::Model");
     const Model<float> model = GetParam().make();
     model_bytes = model.bytes();
-    EXPECT_GE(allocated, model_bytes);
-    EXPECT_LE(allocated, model_bytes + headers);
+    EXPECT_TRUE(counting.is(model_bytes));
   }
   const Model<float> model = GetParam().make();
   const kernels::OptimizerOptions adam{.kind = kernels::Optimizer::adam};
   const Counting counting("partita::nn::Update");
   const Update<float> update(Exec(), {.optimizer = adam}, model);
   const std::size_t expected = Update<float>::bytes(adam, model.table().size(), std::ssize(norm_cells(model.table())));
-  EXPECT_GE(allocated, expected);
-  EXPECT_LE(allocated, expected + headers);
+  EXPECT_TRUE(counting.is(expected));
 }
 
 // A share of a third: the rule's buffers are its own, squares are kept of all cells.
@@ -80,8 +62,7 @@ TEST(memory, of_an_update_of_a_share_is_the_function) {
     const Update<bfloat16> update(Exec(), {.optimizer = adam}, model, own, model.parameters());
     const auto owned_cells = cells_of(own.ranges, cells)[0].extent;
     const std::size_t expected = Update<bfloat16>::bytes(adam, own.size(), std::ssize(cells), owned_cells);
-    EXPECT_GE(allocated, expected);
-    EXPECT_LE(allocated, expected + headers);
+    EXPECT_TRUE(counting.is(expected));
     EXPECT_LT(expected, Update<bfloat16>::bytes(adam, model.table().size(), std::ssize(cells)) * 2 / 5);
   }
 }

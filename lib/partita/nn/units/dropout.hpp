@@ -21,6 +21,7 @@ class Dropout final : public Unit<Scalar> {
     const auto elements = static_cast<double>(B * columns_.extent);
     return {elements, elements};
   }
+  bool reads_x() const override { return false; }
 
  protected:
   void compute(const Call<Scalar>& call, ConstMatrix<Scalar> x, Matrix<Scalar> y) const override { apply(call, x, y); }

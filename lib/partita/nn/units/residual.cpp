@@ -30,13 +30,20 @@ Residual<Scalar>::Residual(std::string name, Units<Scalar> branch, Units<Scalar>
 }
 
 template <class Scalar>
-PassFlop Residual<Scalar>::flop(index_t B) const {
+PassFlop Residual<Scalar>::flop(index_t B, bool input_gradient) const {
   const double y = kernels::cost::add(B * this->outputs(), sizeof(Scalar)).flop;
-  const double dx = kernels::cost::add(B * this->inputs(), sizeof(Scalar)).flop;
+  const double dx = input_gradient ? kernels::cost::add(B * this->inputs(), sizeof(Scalar)).flop : 0;
   PassFlop sum{relu_ ? 2 * y : y, relu_ ? dx + static_cast<double>(B * this->outputs()) : dx};
-  sum += branch_.flop(B, true);
-  if (shortcut_) sum += shortcut_->flop(B, true);
+  sum += branch_.flop(B, input_gradient);
+  if (shortcut_) sum += shortcut_->flop(B, input_gradient);
   return sum;
+}
+
+template <class Scalar>
+Restoring Residual<Scalar>::restoring(index_t B) const {
+  Restoring all = branch_.restoring(B);
+  if (shortcut_) all.flop += shortcut_->restoring(B).flop;  // which has a y of its own
+  return all;
 }
 
 template <class Scalar>
@@ -109,6 +116,13 @@ void Residual<Scalar>::forward(const Call<Scalar>& call, ConstMatrix<Scalar> x, 
     else
       kernels::add<Scalar>(call.context.exec(), flat(beside), flat(y));
   });
+}
+
+template <class Scalar>
+void Residual<Scalar>::restore(const Call<Scalar>& call, ConstMatrix<Scalar> x, Matrix<Scalar> y) const {
+  branch_.restore(of_branch(call), x, y);
+  if (shortcut_)
+    shortcut_->restore(of_shortcut(call), x, matrix(call.saved, layout_.shortcut_y, y.extent(0), this->outputs()));
 }
 
 template <class Scalar>

@@ -19,13 +19,17 @@ class Residual final : public Unit<Scalar> {
   ///          branch.
   Residual(std::string name, Units<Scalar> branch, Units<Scalar> shortcut, bool relu);
 
-  PassFlop flop(index_t B) const override;
+  PassFlop flop(index_t B) const override { return flop(B, true); }
+  PassFlop flop_without_dx(index_t B) const override { return flop(B, false); }
   Footprint footprint(index_t B) const override;
   bool may_end_branch() const override { return !relu_; }
+  Restoring restoring(index_t B) const override;
   void visit(const std::function<void(Unit<Scalar>&)>& f) override;
   void plan(index_t B) override;
 
   void forward(const Call<Scalar>& call, ConstMatrix<Scalar> x, Matrix<Scalar> y) const override;
+  /// Of the two chains; the sum, which is y, is left out.
+  void restore(const Call<Scalar>& call, ConstMatrix<Scalar> x, Matrix<Scalar> y) const override;
   void backward(Half half, const Call<Scalar>& call, ConstMatrix<Scalar> x, ConstMatrix<Scalar> y, Matrix<Scalar> dy,
                 Matrix<Scalar> dx) const override;
 
@@ -37,6 +41,7 @@ class Residual final : public Unit<Scalar> {
     std::size_t shortcut_dx, chain_workspace;  // in the workspace
     Footprint bytes;
   };
+  PassFlop flop(index_t B, bool input_gradient) const;
   Layout layout(index_t B) const;
   Matrix<Scalar> matrix(std::byte* block, std::size_t at, std::size_t B, index_t columns) const {
     return {reinterpret_cast<Scalar*>(block + at), B, static_cast<std::size_t>(columns)};

@@ -52,7 +52,8 @@ template <class Scalar>
 void GatheredWeights<Scalar>::acquire(const Exec& exec, std::span<const Range> reads, const nn::Moment& moment,
                                       nn::Observer& observer) {
   if (reads.empty()) return;
-  if (const bool backward = moment.part != nn::Part::forward; backward != backward_) {
+  // A forward that backward does again belongs to backward.
+  if (const bool backward = moment.part != nn::Part::forward || moment.replay; backward != backward_) {
     complete_sweeps(exec);
     if (!backward) ++micro_batch_;
     backward_ = backward;
@@ -94,8 +95,11 @@ void GatheredWeights<Scalar>::complete_sweeps(const Exec& exec) {
 template <class Scalar>
 int GatheredWeights<Scalar>::learn(int group, const nn::Moment& moment) {
   Pass& pass = passes_[backward_ ? 1 : 0];
-  if (pass.first_unit < 0) pass.first_unit = moment.unit;
-  if (moment.unit == pass.first_unit) {
+  if (pass.first_unit < 0) {
+    pass.first_unit = moment.unit;
+    pass.first_part = moment.part;
+  }
+  if (moment.unit == pass.first_unit && moment.part == pass.first_part) {
     ++swept_;
     at_ = 0;
     pass.learnt = !pass.order.empty();

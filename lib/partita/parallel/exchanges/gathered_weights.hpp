@@ -70,9 +70,10 @@ class GatheredWeights {
   nn::Window<const Scalar> window_;
   Flights flights_;
 
-  // Groups in the order in which forward and backward ask for them; learnt once.
+  // Groups in the order in which forward and backward ask for them; learnt once. What backward replays is in its order.
   struct Pass {
-    index_t first_unit = -1;
+    index_t first_unit = -1;  // of a replay and of a backward, in a pass that begins with a replay
+    nn::Part first_part = nn::Part::forward;
     std::vector<int> order = {};
     bool learnt = false;
   };
