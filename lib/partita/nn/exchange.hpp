@@ -3,6 +3,7 @@
 
 #include <functional>
 
+#include <partita/kernels/context.hpp>
 #include <partita/nn/gradient_sum.hpp>
 #include <partita/nn/observer.hpp>
 #include <partita/nn/progress.hpp>
@@ -41,6 +42,10 @@ class Exchange : public Progress {
   virtual ConstVector<Sum<Scalar>> statistics() const = 0;
   /// After the update: what others must learn of it.
   virtual void publish(const Exec& /*exec*/, Observer& /*observer*/) {}
+  /// After publish: where the gradient that this rank updated by is not the global batch's, overwrites what the update
+  /// left in `norm` by the norm of that, or by NaN where nobody knows it. gradients() are then of no use any more.
+  virtual void whole_norm(kernels::Context& /*context*/, Observer& /*observer*/,
+                          const Kokkos::View<double, Memory>& /*norm*/) {}
   /// Since the last look; nothing where an exchange does not overlap.
   virtual OverlapTime take_overlap() { return {}; }
 

@@ -58,6 +58,11 @@ class Update {
   void run(kernels::Context& context, ConstVector<Sum<Scalar>> gradients, ConstVector<Sum<Scalar>> statistics,
            Kokkos::View<double, Memory> norm) const;
 
+  /// After run, for a gradient that is added up for its norm alone. unscaled: g *= factor and without this rank's loss
+  /// scale; norm (), overwritten: that of a gradient without scale. Enqueued as run is.
+  void unscale(const Exec& exec, double factor, Vector<Sum<Scalar>> gradients) const;
+  void norm(kernels::Context& context, ConstVector<Sum<Scalar>> gradients, Kokkos::View<double, Memory> norm) const;
+
   /// The rule's buffers and the master weights: owned ranges one after the other; empty where there is none.
   Vector<Sum<Scalar>> m() const { return m_; }
   Vector<Sum<Scalar>> v() const { return v_; }
@@ -89,6 +94,7 @@ class Update {
   void plan_run(const Part& part, std::span<const kernels::NormCell> cells, index_t first, index_t squares);
   void square(kernels::Context& context, ConstVector<Sum<Scalar>> gradients, const Block& block) const;
   void optimize(const Exec& exec, ConstVector<Sum<Scalar>> gradients, const Part& part) const;
+  void total(const Exec& exec) const;
 
   UpdateOptions options_;
   CompleteSquares complete_;

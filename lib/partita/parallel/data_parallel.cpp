@@ -99,7 +99,8 @@ DataParallel<Scalar>::DataParallel(const comm::Communicator& axis, const DataPar
     complete_ = squares_of_root(axis, cells);
   } else if (options.strategy == Strategy::local_sgd) {
     local_ = keep(std::make_unique<LocalSgdExchange<Scalar>>(
-        axis, LocalSgdOptions{options.how, options.local_steps, options.average_state}, model, *flat_, division));
+        axis, LocalSgdOptions{options.how, options.local_steps, options.average_state, options.mean_norm}, model,
+        *flat_, division));
   } else {
     std::vector<index_t> buckets;
     if (options.bucket_bytes > 0) {

@@ -19,14 +19,14 @@ constexpr index_t recursive_bytes = 32 * 1024;
 constexpr bool doubles(index_t bytes, index_t P) { return bytes <= short_bytes || P <= 2; }
 
 template <class S>
-PlanTerms terms(const Communicator& comm, Allreduce how, index_t n) {
+PlanTerms terms(const Communicator& comm, Allreduce how, index_t n, std::string_view operation) {
   constexpr auto size = static_cast<index_t>(sizeof(S));
   const index_t P = comm.size(), rank = comm.rank();
   const auto form = how == Allreduce::ring ? closed_forms::ring_allreduce_bytes
                     : doubles(n * size, P) ? closed_forms::doubling_allreduce_bytes
                                            : closed_forms::halving_allreduce_bytes;
   return {.name = "AllreducePlan",
-          .operation = "allreduce",
+          .operation = std::string(operation),
           .algorithm = std::string(to_string(how)),
           .input = n,
           .output = n,
@@ -70,8 +70,9 @@ Allreduce resolved(Allreduce how, index_t bytes) {
 }
 
 template <class S>
-AllreducePlan<S>::AllreducePlan(const Communicator& comm, Allreduce how, index_t elements, RingOptions options)
-    : Plan<S>(comm, terms<S>(comm, resolved(how, elements * static_cast<index_t>(sizeof(S))), elements),
+AllreducePlan<S>::AllreducePlan(const Communicator& comm, Allreduce how, index_t elements, RingOptions options,
+                                std::string_view operation)
+    : Plan<S>(comm, terms<S>(comm, resolved(how, elements * static_cast<index_t>(sizeof(S))), elements, operation),
               transport<S>(comm, resolved(how, elements * static_cast<index_t>(sizeof(S))), elements, options)) {}
 
 template class AllreducePlan<float>;
