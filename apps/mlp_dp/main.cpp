@@ -74,7 +74,7 @@ int main(int argc, char** argv) {
       // 6. Calibrate, warm up, run, verify; one HDF5 file; the figure of merit.
       const auto work = training::make_workload<Scalar>(
           {config.train, data, model, context, replicas, head, pass, strategy.exchange(), step, update.get(),
-           strategy.bytes(config.train.update.optimizer), config.parallel.text(),
+           strategy.allocated(*update), strategy.bytes(config.train.update.optimizer), config.parallel.text(),
            training::to_string(config.model, data.shape())});
       return driver::run_experiment(session, mesh, config.run, context.exec(), work);
     });

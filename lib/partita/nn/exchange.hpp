@@ -22,6 +22,12 @@ struct OverlapTime {
   double hidden_s = 0;
 };
 
+/// Bytes that an exchange has allocated for weights and for gradients, beside the model and messages on their way.
+struct ExchangeBytes {
+  index_t weights = 0;
+  index_t gradients = 0;
+};
+
 /// Whose weights a step reads, what becomes of a gradient that is complete here, and which ranges this rank updates.
 template <class Scalar>
 class Exchange : public Progress {
@@ -36,6 +42,7 @@ class Exchange : public Progress {
   virtual void finish(const Exec& exec, Observer& observer) = 0;
   /// Bytes that finish() hands in: what its moment says.
   virtual index_t bytes() const { return 0; }
+  virtual ExchangeBytes allocated() const { return {}; }
   /// Summed gradients, complete after finish on the owned ranges and laid out as Ownership::gradients says.
   virtual ConstVector<Sum<Scalar>> gradients() const = 0;
   /// The batch's statistics, all of them, complete after finish.

@@ -6,6 +6,7 @@
 #include <partita/kernels/loss_scale.hpp>
 #include <partita/kernels/norm.hpp>
 #include <partita/kernels/optimizer.hpp>
+#include <partita/nn/memory.hpp>
 #include <partita/nn/model.hpp>
 #include <partita/nn/ownership.hpp>
 
@@ -68,7 +69,9 @@ class Update {
   Vector<Sum<Scalar>> v() const { return v_; }
   Vector<Sum<Scalar>> master() const { return master_; }
 
-  /// Bytes that an update of `owned` weights, in `owned_cells` of the model's `cells`, allocates.
+  /// Bytes of what it has allocated.
+  index_t allocated() const { return bytes_of(m_, v_, master_, cells_, squares_, state_, loss_scale_, sum_); }
+  /// The same in advance: bytes that an update of `owned` weights, in `owned_cells` of the model's `cells`, allocates.
   static std::size_t bytes(const kernels::OptimizerOptions& optimizer, index_t owned, index_t cells,
                            index_t owned_cells);
   /// Of all weights.

@@ -122,6 +122,14 @@ std::unique_ptr<nn::Update<Scalar>> DataParallel<Scalar>::make_update(const Exec
 }
 
 template <class Scalar>
+StrategyBytes DataParallel<Scalar>::allocated(const nn::Update<Scalar>& update) const {
+  const nn::ExchangeBytes more = exchange_->allocated();
+  return {.weights = nn::bytes_of(model_.parameters(), model_.running()) + more.weights,
+          .gradients = (flat_ ? flat_->allocated() : 0) + more.gradients,
+          .optimizer = update.allocated()};
+}
+
+template <class Scalar>
 StrategyBytes strategy_bytes(const DataParallelOptions& options, const nn::Tables& tables,
                              const std::vector<const nn::Unit<Scalar>*>& units, int ranks, int rank,
                              const nn::Division& division, const kernels::OptimizerOptions& rule) {

@@ -69,7 +69,8 @@ class DataParallel {
   nn::Exchange<Scalar>& exchange() { return *exchange_; }
   /// To be called once.
   std::unique_ptr<nn::Update<Scalar>> make_update(const Exec& exec, const nn::UpdateOptions& options);
-  /// By the closed form, of this rank.
+  /// Of this rank: what is allocated, and by the closed form.
+  StrategyBytes allocated(const nn::Update<Scalar>& update) const;
   StrategyBytes bytes(const kernels::OptimizerOptions& rule) const {
     return strategy_bytes<Scalar>(options_, model_.tables(), model_.units(), axis_.size(), axis_.rank(), division_,
                                   rule);

@@ -81,7 +81,7 @@ struct State {
     context.set_backend_choices(kernels::backend_table(agreed));
   }
 
-  // What each rank keeps by the strategy's closed form, and how its messages overlapped with computation.
+  // What each rank keeps, beside the strategy's closed form, and how its messages overlapped with computation.
   metrics::Table strategy_table() const {
     const comm::Communicator& axis = parts.replicas;
     const auto integers = [&](const char* name, index_t mine, const char* long_name) {
@@ -96,6 +96,9 @@ struct State {
             .columns = {integers("weight_bytes", parts.memory.weights, "weights and running statistics, gathered ones"),
                         integers("gradient_bytes", parts.memory.gradients, "sums of gradients and their buckets"),
                         integers("optimizer_bytes", parts.memory.optimizer, "state of the update rule, master weights"),
+                        integers("expected_weight_bytes", parts.expected.weights, "weight_bytes, closed form"),
+                        integers("expected_gradient_bytes", parts.expected.gradients, "gradient_bytes, closed form"),
+                        integers("expected_optimizer_bytes", parts.expected.optimizer, "optimizer_bytes, closed form"),
                         seconds("exposed_s", overlap.exposed_s,
                                 "of a step, in which it waits for or serves messages that overlap"),
                         seconds("hidden_s", overlap.hidden_s, "of a step, in which messages travel and it computes")}};

@@ -107,6 +107,20 @@ def test_memory_of_shards_and_of_the_central_rank(run):
     assert (three["exposed_s"] > 0).all() and (three["hidden_s"] >= 0).all()
 
 
+@pytest.mark.parametrize("name", [*STRATEGIES, "local_sgd"])
+def test_what_is_counted_and_allocated_stands_beside_its_closed_form(run, name):
+    """At four ranks here; a run's own verdict holds messages and bytes to the closed forms at any number."""
+    settings = [*STRATEGIES.get(name, LOCAL), "parallel.allreduce=automatic"]
+    path = run(4, *SHORT, *settings)
+    with h5py.File(path) as file:
+        traffic = {column: file["traffic"][column][:] for column in file["traffic"] if column != "rank"}
+    assert traffic["messages"].sum() > 0 and (traffic["messages"] == traffic["expected_messages"]).all()
+    assert (traffic["sent_bytes"] == traffic["expected_bytes"]).all()
+    memory = strategy_table(path)
+    for what in ("weight_bytes", "gradient_bytes", "optimizer_bytes"):
+        assert (memory[what] > 0).all() and (memory[what] == memory[f"expected_{what}"]).all(), what
+
+
 def test_the_shipped_study_is_accepted(tmp_path):
     sys.path.insert(0, str(ROOT / "scripts" / "partita"))
     from partita.study import points, read_study

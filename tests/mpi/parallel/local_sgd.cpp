@@ -123,6 +123,7 @@ TEST(local_sgd, averages_master_weights_running_statistics_and_state) {
   for (const comm::TrafficEntry& entry : traffic.entries()) {
     sent[entry.operation] += entry.sent_bytes;
     EXPECT_EQ(static_cast<double>(entry.sent_bytes), entry.expected_bytes) << entry.operation;
+    EXPECT_EQ(static_cast<double>(entry.messages), entry.expected_messages) << entry.operation;
   }
   const auto n = std::ssize(trained.parameters), statistics = std::ssize(trained.running);
   // Twice in four steps: weights, both moments, running statistics; and gradients, for their norm alone.
