@@ -152,10 +152,11 @@ driver::Verification Report::verify(const std::vector<Series>& all) const {
                                  series.algorithm, series.bytes, series.wrong)};
   }
   for (const comm::TrafficEntry& entry : env_.traffic().entries()) {
-    const bool equal = static_cast<double>(entry.sent_bytes) == entry.expected_bytes;
+    const bool equal = static_cast<double>(entry.sent_bytes) == entry.expected_bytes &&
+                       static_cast<double>(entry.messages) == entry.expected_messages;
     if (!env_.world().all_of(equal))
-      return {false,
-              fmt::format("{} {}: the bytes sent are not those of the closed form", entry.operation, entry.algorithm)};
+      return {false, fmt::format("{} {}: bytes and messages are not those of the closed form", entry.operation,
+                                 entry.algorithm)};
   }
   const double least = least_ring_speed(all, large_bytes);
   if (least < config_.least_speed)

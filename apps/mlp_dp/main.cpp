@@ -27,10 +27,10 @@
 //         # zero3_bf16
 //     mpiexec -n 2 mlp_dp inputs/mlp_dp/tiny.toml --set parallel.strategy=local_sgd --set parallel.local_steps=5
 //         --set evaluate.every=10  # local_sgd
-//     mpiexec -n 2 mlp_dp inputs/mlp_dp/text.toml --set train.steps=3 --set data.path=README.md
+//     mpiexec -n 2 mlp_dp inputs/transformer_tp/text.toml --set train.steps=3 --set data.path=README.md
 //         --set run.calibration=off  # text
 //   * mpiexec -n 2 mlp_dp inputs/mlp_dp/fashion.toml
-//   * mpiexec -n 2 mlp_dp inputs/mlp_dp/text.toml
+//   * mpiexec -n 2 mlp_dp inputs/transformer_tp/text.toml
 #include <fmt/format.h>
 
 #include <partita/driver/experiment.hpp>
@@ -93,6 +93,7 @@ int main(int argc, char** argv) {
                                              strategy.exchange(),
                                              step,
                                              update.get(),
+                                             strategy.allocated(*update),
                                              strategy.bytes(config.train.update.optimizer),
                                              config.parallel.text(),
                                              training::to_string(config.model, data.shape())};

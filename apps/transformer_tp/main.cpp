@@ -83,6 +83,7 @@ int main(int argc, char** argv) {
                                              strategy.exchange(),
                                              step,
                                              update.get(),
+                                             strategy.allocated(*update),
                                              strategy.bytes(config.train.update.optimizer),
                                              config.mesh.text(config.replicas),
                                              training::to_string(config.model, data.shape())};

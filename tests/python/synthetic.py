@@ -67,7 +67,7 @@ class Synthetic:
             f.attrs.update(
                 {
                     "Conventions": "Partita-1",
-                    "schema_version": 2,
+                    "schema_version": 3,
                     "app": self.app,
                     "strategy": f"data-parallel {self.allreduce}",
                     "study": self.study,
@@ -168,6 +168,7 @@ class Synthetic:
             messages=np.full((1, self.ranks), 2 * (self.ranks - 1) * len(counted)),
             sent_bytes=np.full((1, self.ranks), round(moved)),
             seconds=np.full((1, self.ranks), 0.1),
+            expected_messages=np.full((1, self.ranks), 2.0 * (self.ranks - 1) * len(counted)),
             expected_bytes=np.full((1, self.ranks), moved),
             predicted_s=[0.09],
         )

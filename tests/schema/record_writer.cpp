@@ -96,13 +96,14 @@ std::vector<metrics::EventRow> make_events(index_t first, index_t count, index_t
 
 metrics::RunResults make_results(const metrics::StepSeries& series, std::size_t ranks) {
   metrics::RunResults record;
-  record.traffic = {{.operation = "allreduce",
+  record.traffic = {{.kind = "allreduce",
                      .algorithm = "ring",
                      .axis = "data",
                      .calls = std::vector<std::int64_t>(ranks, 1),
                      .messages = std::vector<std::int64_t>(ranks, 2),
                      .sent_bytes = std::vector<std::int64_t>(ranks, 64),
                      .seconds = std::vector<double>(ranks, 0.5),
+                     .expected_messages = std::vector<double>(ranks, 2.0),
                      .expected_bytes = std::vector<double>(ranks, 64.0),
                      .predicted_s = 0.25}};
   record.evaluation = {{.step = 1, .loss = 2.0, .accuracy = 0.1, .samples = 10},

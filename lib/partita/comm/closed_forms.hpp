@@ -23,6 +23,18 @@ struct Messages {
   constexpr index_t operator()(index_t part) const { return (part + longest - 1) / longest; }
 };
 
+/// What a rank sends in one call.
+struct Sent {
+  index_t bytes = 0;
+  index_t messages = 0;
+};
+
+/// By one closed form, form(count), counted in both ways: elements of so many bytes, at most `longest` in a message.
+template <class Form>
+Sent sent(index_t of_element, index_t longest, const Form& form) {
+  return {form(Bytes{of_element}), form(Messages{longest})};
+}
+
 template <class Count>
 index_t all_segments_but(const Segments& segments, index_t rank, const Count& count) {
   index_t sum = 0;

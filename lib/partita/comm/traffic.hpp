@@ -23,10 +23,11 @@ struct TrafficEntry {
   index_t calls = 0;
   index_t messages = 0;
   index_t sent_bytes = 0;
-  double seconds = 0.0;         ///< inside the calls, waiting included; not what passes between start and finish
-  double expected_bytes = 0.0;  ///< closed form of sent_bytes
-  double predicted_s = 0.0;     ///< model of seconds; 0 where nobody made one
-  Work work = {};               ///< that the algorithm has in these calls: a prediction of seconds, with MachineRates
+  double seconds = 0.0;            ///< inside the calls, waiting included; not what passes between start and finish
+  double expected_messages = 0.0;  ///< closed form of messages
+  double expected_bytes = 0.0;     ///< closed form of sent_bytes
+  double predicted_s = 0.0;        ///< model of seconds; 0 where nobody made one
+  Work work = {};  ///< that the algorithm has in these calls: a prediction of seconds, with MachineRates
 };
 
 /// The table of them, owned by Environment; communicators made from its world point at it. Control messages (host

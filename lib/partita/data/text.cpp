@@ -124,7 +124,7 @@ void require_text_size(const std::string& path, const Text& text, index_t T, ind
     refuse<UsageError>(path,
                        std::to_string(train + held_out) + " bytes, " + std::to_string(train) + " of them for training",
                        "at least " + std::to_string(least) + " of these, for train.batch = " + std::to_string(B) +
-                           " windows of data.tokens = " + std::to_string(T));
+                           " windows of model.tokens = " + std::to_string(T));
   if (held_out < 2)
     refuse<UsageError>(path,
                        std::to_string(train + held_out) + " bytes, " + std::to_string(held_out) + " of them held out",

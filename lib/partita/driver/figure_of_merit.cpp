@@ -41,9 +41,10 @@ std::vector<metrics::SummaryRow> summarise(const metrics::StepSeries& series, co
     const auto bytes = static_cast<double>(*std::max_element(row.sent_bytes.begin(), row.sent_bytes.end()));
     // For MPI's own collectives the payload is counted: the ring's 2 (P-1) / P of it is what crosses the busiest link.
     const auto P = static_cast<double>(header.ranks.size());
-    const double factor = row.algorithm == "mpi" && row.operation == "allreduce" ? 2 * (P - 1) / P : 1;
+    const double factor =
+        row.algorithm == "mpi" && (row.kind == "allreduce" || row.kind == "norm_allreduce") ? 2 * (P - 1) / P : 1;
     const index_t calls = *std::max_element(row.calls.begin(), row.calls.end());  // some ranks may have none
-    rows.push_back(derived(row.operation + "_busbw", factor * bytes / slowest_s, calls, "rate", "byte/s"));
+    rows.push_back(derived(row.kind + "_busbw", factor * bytes / slowest_s, calls, "rate", "byte/s"));
   }
   return rows;
 }

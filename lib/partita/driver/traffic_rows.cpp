@@ -13,7 +13,7 @@ namespace {
 // The numbers of an entry, as they travel.
 struct Counts {
   index_t calls, messages, sent_bytes;
-  double seconds, expected_bytes, predicted_s;
+  double seconds, expected_messages, expected_bytes, predicted_s;
   comm::Work work;
 };
 
@@ -27,13 +27,14 @@ metrics::TrafficRow empty_row(const std::string& key, std::size_t ranks) {
   const auto first = key.find(separator);
   const auto second = key.find(separator, first + 1);
   metrics::TrafficRow row;
-  row.operation = key.substr(0, first);
+  row.kind = key.substr(0, first);
   row.algorithm = key.substr(first + 1, second - first - 1);
   row.axis = key.substr(second + 1);
   row.calls.assign(ranks, 0);
   row.messages.assign(ranks, 0);
   row.sent_bytes.assign(ranks, 0);
   row.seconds.assign(ranks, 0);
+  row.expected_messages.assign(ranks, 0);
   row.expected_bytes.assign(ranks, 0);
   row.predicted_s = 0;
   return row;
@@ -63,8 +64,8 @@ std::vector<metrics::TrafficRow> collect_traffic(const comm::Communicator& world
   std::vector<Counts> mine;
   for (const comm::TrafficEntry& entry : traffic.entries()) {
     keys.push_back(key_of(entry));
-    mine.push_back({entry.calls, entry.messages, entry.sent_bytes, entry.seconds, entry.expected_bytes,
-                    entry.predicted_s, entry.work});
+    mine.push_back({entry.calls, entry.messages, entry.sent_bytes, entry.seconds, entry.expected_messages,
+                    entry.expected_bytes, entry.predicted_s, entry.work});
   }
   const NameUnion all = gather_names(world, keys);
   const std::vector<Counts> counts = world.gather(std::span<const Counts>(mine));
@@ -85,6 +86,7 @@ std::vector<metrics::TrafficRow> collect_traffic(const comm::Communicator& world
       row.messages[r] = next->messages;
       row.sent_bytes[r] = next->sent_bytes;
       row.seconds[r] = next->seconds;
+      row.expected_messages[r] = next->expected_messages;
       row.expected_bytes[r] = next->expected_bytes;
       row.predicted_s = std::fmax(row.predicted_s, predict(*next, ranks, rates));
       ++next;

@@ -14,7 +14,7 @@ namespace partita::io {
 namespace {
 
 constexpr const char* convention = "Partita-1";
-constexpr std::int64_t schema_version = 2;  // 2: /steps/grad_norm, /events
+constexpr std::int64_t schema_version = 3;  // 2: /steps/grad_norm, /events; 3: closed forms of messages and memory
 
 metrics::Attributes root_attributes(const metrics::RunHeader& header, const metrics::RunResults& results, bool complete,
                                     const std::string& exit_reason) {

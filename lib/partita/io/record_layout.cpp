@@ -42,8 +42,7 @@ std::vector<T> collect_ranks(const std::vector<Row>& rows, std::size_t ranks, st
   for (const Row& row : rows) {
     const std::vector<T>& part = row.*member;
     if (part.size() != ranks) {
-      refuse<ShapeError>("Record",
-                         fmt::format("{} of {} {} has {} values", name, row.operation, row.algorithm, part.size()),
+      refuse<ShapeError>("Record", fmt::format("{} of {} {} has {} values", name, row.kind, row.algorithm, part.size()),
                          fmt::format("one for each of {} ranks", ranks));
     }
     values.insert(values.end(), part.begin(), part.end());
@@ -143,21 +142,23 @@ Table traffic(const RunResults& results, std::size_t ranks) {
   const auto per_rank = [&](const char* name, auto member, Attributes attributes) {
     return Column{name, {"operation", "rank"}, collect_ranks(rows, ranks, member, name), std::move(attributes)};
   };
-  Names labels = collect(rows, [](const Row& row) { return row.operation + "/" + row.axis + "/" + row.algorithm; });
-  return {.group = "/traffic",
-          .scales = {metrics::name_scale("operation", std::move(labels), "kind/axis/algorithm")},
-          .columns = {text("kind", &Row::operation, "operation"),
-                      text("algorithm", &Row::algorithm, "how it was done"),
-                      text("axis", &Row::axis, "mesh axis it ran over"),
-                      per_rank("calls", &Row::calls, describe("calls", "1")),
-                      per_rank("messages", &Row::messages, describe("messages sent", "1")),
-                      per_rank("sent_bytes", &Row::sent_bytes, describe("bytes sent, counted", "byte")),
-                      per_rank("seconds", &Row::seconds, describe("time inside the operation", "s")),
-                      per_rank("expected_bytes", &Row::expected_bytes, describe("bytes sent, closed form", "byte")),
-                      {"predicted_s",
-                       {"operation"},
-                       collect(rows, [](const Row& row) { return row.predicted_s; }),
-                       describe("time predicted from the calibration, all calls", "s")}}};
+  Names labels = collect(rows, [](const Row& row) { return row.kind + "/" + row.axis + "/" + row.algorithm; });
+  return {
+      .group = "/traffic",
+      .scales = {metrics::name_scale("operation", std::move(labels), "kind/axis/algorithm")},
+      .columns = {text("kind", &Row::kind, "kind of operation"),
+                  text("algorithm", &Row::algorithm, "how it was done"),
+                  text("axis", &Row::axis, "mesh axis it ran over"),
+                  per_rank("calls", &Row::calls, describe("calls", "1")),
+                  per_rank("messages", &Row::messages, describe("messages sent", "1")),
+                  per_rank("sent_bytes", &Row::sent_bytes, describe("bytes sent, counted", "byte")),
+                  per_rank("seconds", &Row::seconds, describe("time inside the operation", "s")),
+                  per_rank("expected_messages", &Row::expected_messages, describe("messages sent, closed form", "1")),
+                  per_rank("expected_bytes", &Row::expected_bytes, describe("bytes sent, closed form", "byte")),
+                  {"predicted_s",
+                   {"operation"},
+                   collect(rows, [](const Row& row) { return row.predicted_s; }),
+                   describe("time predicted from the calibration, all calls", "s")}}};
 }
 
 Table summary(const RunResults& results) {

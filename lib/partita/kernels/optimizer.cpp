@@ -135,6 +135,21 @@ void update(const Exec& exec, const OptimizerOptions& options, const OptimizerSt
   }
 }
 
+template <class Real>
+struct Unscale {
+  const OptimizerState* state;
+  double factor;
+  Real* g;
+  Real by = 1;
+
+  KOKKOS_FUNCTION Unscale prepare() const {
+    Unscale now = *this;
+    now.by = Real(factor * state->unscale);
+    return now;
+  }
+  KOKKOS_FUNCTION void operator()(index_t i) const { g[i] *= by; }
+};
+
 }  // namespace
 
 std::string_view name(Optimizer kind) {
@@ -189,7 +204,15 @@ void gradient_norm(const Exec& exec, Kokkos::View<const double, Memory> sum,
   const double* const squares = sum.data();
   double* const to = norm.data();
   Kokkos::parallel_for(
-      label, backend::range_policy(exec, 1), KOKKOS_LAMBDA(index_t) { *to = at->unscale * Kokkos::sqrt(*squares); });
+      label, backend::range_policy(exec, 1),
+      KOKKOS_LAMBDA(index_t) { *to = (at == nullptr ? 1 : at->unscale) * Kokkos::sqrt(*squares); });
+}
+
+template <class Real>
+void unscale_gradient(const Exec& exec, double factor, Kokkos::View<const OptimizerState, Memory> state,
+                      Vector<Real> g) {
+  static const std::string label = "partita::kernels::unscale_gradient";
+  backend::for_range(exec, label, index_t(g.extent(0)), Unscale<Real>{state.data(), factor, g.data()});
 }
 
 template <class Scalar>
@@ -206,6 +229,8 @@ void optimizer_update(const Exec& exec, const OptimizerOptions& options, Optimiz
   update<float, Storage>(exec, options, state, g, p, m, v, copy);
 }
 
+template void unscale_gradient(const Exec&, double, Kokkos::View<const OptimizerState, Memory>, Vector<float>);
+template void unscale_gradient(const Exec&, double, Kokkos::View<const OptimizerState, Memory>, Vector<double>);
 template void optimizer_update<float>(const Exec&, const OptimizerOptions&, OptimizerStateView, ConstVector<float>,
                                       Vector<float>, Vector<float>, Vector<float>);
 template void optimizer_update<double>(const Exec&, const OptimizerOptions&, OptimizerStateView, ConstVector<double>,

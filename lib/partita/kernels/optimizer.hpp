@@ -70,10 +70,19 @@ void optimizer_clip(const Exec& exec, double max_norm, Kokkos::View<const double
 /// norm = state.unscale sqrt(sum): the gradient's length without loss scale, before clipping, for the record. What is
 /// not finite shows, in a step that is skipped too. After loss_scale_update.
 ///
-/// Shapes   sum () = norm_total of all gradients, as they are in memory.
+/// Shapes   sum () = norm_total of all gradients, as they are in memory; state empty: these have no scale.
 /// Runs     enqueued on exec; no fence, no allocation.
 void gradient_norm(const Exec& exec, Kokkos::View<const double, Memory> sum,
                    Kokkos::View<const OptimizerState, Memory> state, Kokkos::View<double, Memory> norm);
+
+/// g *= factor state.unscale: a gradient without its loss scale, to be added to those of others. After
+/// loss_scale_update.
+///
+/// Shapes   state ()   ->   g (n), updated in place. Real is float or double.
+/// Runs     enqueued on exec; no fence, no allocation.
+template <class Real>
+void unscale_gradient(const Exec& exec, double factor, Kokkos::View<const OptimizerState, Memory> state,
+                      Vector<Real> g);
 
 /// One step of the rule over a range, in one pass over memory. The gradient is g state.unscale state.clip.
 ///

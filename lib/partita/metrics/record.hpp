@@ -37,15 +37,16 @@ struct RankInfo {
 
 /// What one kind of operation moved in the timed steps: /traffic. The vectors hold one value for each rank.
 struct TrafficRow {
-  std::string operation = {};  ///< "allreduce"
+  std::string kind = {};       ///< of operation: "allreduce"
   std::string algorithm = {};  ///< "ring"
   std::string axis = {};       ///< mesh axis: "data"
   std::vector<std::int64_t> calls = {};
   std::vector<std::int64_t> messages = {};
   std::vector<std::int64_t> sent_bytes = {};
   std::vector<double> seconds = {};
-  std::vector<double> expected_bytes = {};  ///< closed form; NaN where there is none
-  double predicted_s = not_a_number;        ///< all calls together, from the calibration
+  std::vector<double> expected_messages = {};  ///< closed form; NaN where there is none
+  std::vector<double> expected_bytes = {};     ///< closed form; NaN where there is none
+  double predicted_s = not_a_number;           ///< all calls together, from the calibration
 };
 
 /// One look at held-out data: /evaluation. `step` = steps done before it.

@@ -3,6 +3,7 @@
 
 #include <functional>
 
+#include <partita/kernels/context.hpp>
 #include <partita/nn/gradient_sum.hpp>
 #include <partita/nn/observer.hpp>
 #include <partita/nn/progress.hpp>
@@ -21,6 +22,12 @@ struct OverlapTime {
   double hidden_s = 0;
 };
 
+/// Bytes that an exchange has allocated for weights and for gradients, beside the model and messages on their way.
+struct ExchangeBytes {
+  index_t weights = 0;
+  index_t gradients = 0;
+};
+
 /// Whose weights a step reads, what becomes of a gradient that is complete here, and which ranges this rank updates.
 template <class Scalar>
 class Exchange : public Progress {
@@ -35,12 +42,17 @@ class Exchange : public Progress {
   virtual void finish(const Exec& exec, Observer& observer) = 0;
   /// Bytes that finish() hands in: what its moment says.
   virtual index_t bytes() const { return 0; }
+  virtual ExchangeBytes allocated() const { return {}; }
   /// Summed gradients, complete after finish on the owned ranges and laid out as Ownership::gradients says.
   virtual ConstVector<Sum<Scalar>> gradients() const = 0;
   /// The batch's statistics, all of them, complete after finish.
   virtual ConstVector<Sum<Scalar>> statistics() const = 0;
   /// After the update: what others must learn of it.
   virtual void publish(const Exec& /*exec*/, Observer& /*observer*/) {}
+  /// After publish: where the gradient that this rank updated by is not the global batch's, overwrites what the update
+  /// left in `norm` by the norm of that, or by NaN where nobody knows it. gradients() are then of no use any more.
+  virtual void whole_norm(kernels::Context& /*context*/, Observer& /*observer*/,
+                          const Kokkos::View<double, Memory>& /*norm*/) {}
   /// Since the last look; nothing where an exchange does not overlap.
   virtual OverlapTime take_overlap() { return {}; }
 

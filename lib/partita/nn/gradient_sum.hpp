@@ -6,6 +6,7 @@
 #include <partita/core/tree.hpp>
 #include <partita/nn/destination.hpp>
 #include <partita/nn/division.hpp>
+#include <partita/nn/memory.hpp>
 
 namespace partita::nn {
 
@@ -44,7 +45,8 @@ class FlatGradientSum final : public GradientSum<Real> {
   Destination<Real> statistics(index_t piece) override;
   bool fold(const Exec& exec, index_t piece, Range range) override;
 
-  /// What it allocates, in bytes.
+  /// Bytes of what it has allocated, and the same in advance.
+  index_t allocated() const { return bytes_of(buffers_); }
   static index_t bytes(index_t weights, index_t statistics, const Division& division);
 
   /// Fast mode: 1. Deterministic mode: nodes that my chunks fill, ascending.

@@ -7,6 +7,12 @@
 
 namespace partita::nn {
 
+/// Of the elements of views.
+template <class... Views>
+index_t bytes_of(const Views&... views) {
+  return (index_t{0} + ... + static_cast<index_t>(views.size() * sizeof(typename Views::value_type)));
+}
+
 /// Cuts a block of device memory into aligned pieces, in order. Without a block it only counts: the code that uses a
 /// layout is the code that sizes it.
 class Cutter {

@@ -23,6 +23,7 @@ void TrainStep<Scalar>::run(const Batch<Scalar>& batch, index_t step, Vector<dou
     observed({.part = Part::update},
              [&] { update_->run(context_, exchange_.gradients(), exchange_.statistics(), norm); });
   exchange_.publish(exec, observer);
+  if (update_ != nullptr) exchange_.whole_norm(context_, observer, norm);
 }
 
 template class TrainStep<float>;

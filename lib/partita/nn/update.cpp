@@ -177,7 +177,7 @@ void Update<Scalar>::run(kernels::Context& context, ConstVector<Sum<Scalar>> gra
     square(context, gradients, block);
     if (!waits && block.part.extent > 0) optimize(exec, gradients, block.part);
   }
-  kernels::norm_total(exec, complete_ ? complete_(exec, squares_) : ConstVector<double>(squares_), sum_);
+  total(exec);
   if constexpr (scales_loss) kernels::loss_scale_update(exec, options_.loss_scale, sum_, loss_scale_, state_);
   if (options_.clip_norm > 0) kernels::optimizer_clip(exec, options_.clip_norm, sum_, state_);
   kernels::gradient_norm(exec, sum_, state_, norm);
@@ -188,6 +188,27 @@ void Update<Scalar>::run(kernels::Context& context, ConstVector<Sum<Scalar>> gra
   }
   if (running_.extent(0) > 0)
     kernels::statistics_update<Sum<Scalar>>(exec, options_.momentum, state_, statistics, running_);
+}
+
+// Of squares that are known here, on all ranks.
+template <class Scalar>
+void Update<Scalar>::total(const Exec& exec) const {
+  kernels::norm_total(exec, complete_ ? complete_(exec, squares_) : ConstVector<double>(squares_), sum_);
+}
+
+template <class Scalar>
+void Update<Scalar>::unscale(const Exec& exec, double factor, Vector<Sum<Scalar>> gradients) const {
+  kernels::unscale_gradient<Sum<Scalar>>(exec, factor, state_, gradients);
+}
+
+template <class Scalar>
+void Update<Scalar>::norm(kernels::Context& context, ConstVector<Sum<Scalar>> gradients,
+                          Kokkos::View<double, Memory> norm) const {
+  const Exec& exec = context.exec();
+  if (cells_.extent(0) < squares_.extent(0)) kernels::fill<double>(exec, 0, squares_);
+  for (const Block& block : blocks_) square(context, gradients, block);
+  total(exec);
+  kernels::gradient_norm(exec, sum_, {}, norm);
 }
 
 template <class Scalar>

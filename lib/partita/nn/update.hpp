@@ -6,6 +6,7 @@
 #include <partita/kernels/loss_scale.hpp>
 #include <partita/kernels/norm.hpp>
 #include <partita/kernels/optimizer.hpp>
+#include <partita/nn/memory.hpp>
 #include <partita/nn/model.hpp>
 #include <partita/nn/ownership.hpp>
 
@@ -67,12 +68,19 @@ class Update {
   void run(kernels::Context& context, ConstVector<Sum<Scalar>> gradients, ConstVector<Sum<Scalar>> statistics,
            Kokkos::View<double, Memory> norm) const;
 
+  /// After run, for a gradient that is added up for its norm alone. unscaled: g *= factor and without this rank's loss
+  /// scale; norm (), overwritten: that of a gradient without scale. Enqueued as run is.
+  void unscale(const Exec& exec, double factor, Vector<Sum<Scalar>> gradients) const;
+  void norm(kernels::Context& context, ConstVector<Sum<Scalar>> gradients, Kokkos::View<double, Memory> norm) const;
+
   /// The rule's buffers and the master weights: owned ranges one after the other; empty where there is none.
   Vector<Sum<Scalar>> m() const { return m_; }
   Vector<Sum<Scalar>> v() const { return v_; }
   Vector<Sum<Scalar>> master() const { return master_; }
 
-  /// Bytes that an update of `owned` weights, in `owned_cells` of the model's `cells`, allocates.
+  /// Bytes of what it has allocated.
+  index_t allocated() const { return bytes_of(m_, v_, master_, cells_, squares_, state_, loss_scale_, sum_); }
+  /// The same in advance: bytes that an update of `owned` weights, in `owned_cells` of the model's `cells`, allocates.
   static std::size_t bytes(const kernels::OptimizerOptions& optimizer, index_t owned, index_t cells,
                            index_t owned_cells);
   /// Of all weights.
@@ -98,6 +106,7 @@ class Update {
   void plan_run(const Part& part, std::span<const kernels::NormCell> cells, index_t first, index_t squares);
   void square(kernels::Context& context, ConstVector<Sum<Scalar>> gradients, const Block& block) const;
   void optimize(const Exec& exec, ConstVector<Sum<Scalar>> gradients, const Part& part) const;
+  void total(const Exec& exec) const;
 
   UpdateOptions options_;
   CompleteSquares complete_;

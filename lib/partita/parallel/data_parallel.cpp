@@ -99,7 +99,8 @@ DataParallel<Scalar>::DataParallel(const comm::Communicator& axis, const DataPar
     complete_ = squares_of_root(axis, cells);
   } else if (options.strategy == Strategy::local_sgd) {
     local_ = keep(std::make_unique<LocalSgdExchange<Scalar>>(
-        axis, LocalSgdOptions{options.how, options.local_steps, options.average_state}, model, *flat_, division));
+        axis, LocalSgdOptions{options.how, options.local_steps, options.average_state, options.mean_norm}, model,
+        *flat_, division));
   } else {
     std::vector<index_t> buckets;
     if (options.bucket_bytes > 0) {
@@ -118,6 +119,14 @@ std::unique_ptr<nn::Update<Scalar>> DataParallel<Scalar>::make_update(const Exec
   auto update = std::make_unique<nn::Update<Scalar>>(exec, options, model_, owned_, updated_, complete_);
   if (local_ != nullptr) local_->attach(*update);
   return update;
+}
+
+template <class Scalar>
+StrategyBytes DataParallel<Scalar>::allocated(const nn::Update<Scalar>& update) const {
+  const nn::ExchangeBytes more = exchange_->allocated();
+  return {.weights = nn::bytes_of(model_.parameters(), model_.running()) + more.weights,
+          .gradients = (flat_ ? flat_->allocated() : 0) + more.gradients,
+          .optimizer = update.allocated()};
 }
 
 template <class Scalar>

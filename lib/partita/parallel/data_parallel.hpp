@@ -19,6 +19,8 @@ inline constexpr Named<Strategy> strategies[] = {
     {"allreduce", Strategy::allreduce}, {"gather_broadcast", Strategy::gather_broadcast},
     {"zero1", Strategy::zero1},         {"zero2", Strategy::zero2},
     {"zero3", Strategy::zero3},         {"local_sgd", Strategy::local_sgd}};
+inline constexpr Named<MeanNorm> mean_norms[] = {
+    {"never", MeanNorm::never}, {"average", MeanNorm::average}, {"always", MeanNorm::always}};
 inline constexpr Named<ProgressMode> progress_modes[] = {{"none", ProgressMode::none}, {"test", ProgressMode::test}};
 
 struct DataParallelOptions {
@@ -28,9 +30,10 @@ struct DataParallelOptions {
   /// its own (zero2, zero3).
   index_t bucket_bytes = 0;
   ProgressMode progress = ProgressMode::test;
-  bool separate_wait = true;   ///< without buckets: a barrier first
-  index_t local_steps = 1;     ///< local_sgd: H
-  bool average_state = false;  ///< local_sgd
+  bool separate_wait = true;               ///< without buckets: a barrier first
+  index_t local_steps = 1;                 ///< local_sgd: H
+  bool average_state = false;              ///< local_sgd
+  MeanNorm mean_norm = MeanNorm::average;  ///< local_sgd
 
   /// Whether the model keeps its weights: ModelOptions::weights.
   bool whole_weights() const { return strategy != Strategy::zero3; }
@@ -72,7 +75,8 @@ class DataParallel {
   Vector<nn::Sum<Scalar>> flat_gradient() const { return flat_->node(0); }
   /// To be called once.
   std::unique_ptr<nn::Update<Scalar>> make_update(const Exec& exec, const nn::UpdateOptions& options);
-  /// By the closed form, of this rank.
+  /// Of this rank: what is allocated, and by the closed form.
+  StrategyBytes allocated(const nn::Update<Scalar>& update) const;
   StrategyBytes bytes(const kernels::OptimizerOptions& rule) const {
     return strategy_bytes<Scalar>(options_, model_.tables(), model_.units(), axis_.size(), axis_.rank(), division_,
                                   rule);

@@ -96,13 +96,15 @@ DataOptions read_data_options(config::Deck& deck, std::uint64_t seed, bool langu
     data.tokens = 64;
   }
   if (language)
-    deck.integer("model.vocabulary", data.synthetic.classes, IntRange::extent(2), "gpt: tokens that are told apart; of a text at least 256");
+    deck.integer("model.vocabulary", data.synthetic.classes, IntRange::extent(2),
+                 "gpt: tokens that are told apart; of a text at least 256");
   else
     deck.integer("data.classes", data.synthetic.classes, IntRange::extent(2), "classes of synthetic, idx and stream");
   deck.real("data.noise", data.synthetic.noise, RealRange::at_least(0),
             "synthetic: deviation around the prototypes; share of tokens that are random, for a language model");
   if (data.is_text() && data.synthetic.classes < data::byte_vocabulary)
-    deck.reject("model.vocabulary", "the tokens of a text are bytes", fmt::format("at least {}", data::byte_vocabulary));
+    deck.reject("model.vocabulary", "the tokens of a text are bytes",
+                fmt::format("at least {}", data::byte_vocabulary));
   if (language && data.synthetic.noise > 1)
     deck.reject("data.noise", "more than all tokens would be random", "at most 1 for a language model");
   if (data.streams_file() && data.synthetic.classes > 256)

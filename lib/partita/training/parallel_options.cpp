@@ -53,11 +53,17 @@ parallel::DataParallelOptions read_parallel_options(config::Deck& deck) {
   deck.integer("parallel.local_steps", options.local_steps, {1, index_t{1} << 40},
                {"local_sgd: from one average of the weights to the next", "steps"});
   deck.boolean("parallel.average_state", options.average_state, "local_sgd: averages the optimizer's state, too");
+  deck.choice(
+      "parallel.mean_norm", options.mean_norm, parallel::mean_norms,
+      "local_sgd: at which steps the ranks' gradients are all-reduced for the norm of their mean: where weights "
+      "are averaged, at none or at all; the norm of other steps is NaN");
   const bool local = options.strategy == parallel::Strategy::local_sgd;
   if (!local && options.local_steps > 1)
     deck.reject("parallel.local_steps", "it belongs to parallel.strategy = \"local_sgd\"", "1");
   if (!local && options.average_state)
     deck.reject("parallel.average_state", "it belongs to parallel.strategy = \"local_sgd\"", "false");
+  if (!local && options.mean_norm != parallel::MeanNorm::average)
+    deck.reject("parallel.mean_norm", "it belongs to parallel.strategy = \"local_sgd\"", "average");
   const bool whole = local || options.strategy == parallel::Strategy::gather_broadcast;
   if (whole && options.bucket_bytes > 0)
     deck.reject("parallel.bucket_mib", "this strategy has no buckets", "0, or another parallel.strategy");

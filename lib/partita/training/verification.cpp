@@ -28,6 +28,19 @@ double rival(Rival who, const Compression& compression) {
   return who == Rival::gzip ? compression.gzip : compression.xz;
 }
 
+// What was counted against the closed forms, where there is one; empty: nothing.
+std::string complaint(const std::vector<metrics::TrafficRow>& traffic) {
+  const auto differ = [](const std::vector<std::int64_t>& counted, const std::vector<double>& expected) {
+    for (std::size_t r = 0; r < counted.size(); ++r)
+      if (!std::isnan(expected.at(r)) && static_cast<double>(counted[r]) != expected[r]) return true;
+    return false;
+  };
+  for (const metrics::TrafficRow& row : traffic)
+    if (differ(row.messages, row.expected_messages) || differ(row.sent_bytes, row.expected_bytes))
+      return fmt::format("{} {}: messages or bytes are not those of the closed form", row.kind, row.algorithm);
+  return {};
+}
+
 }  // namespace
 
 double chance_loss(kernels::Loss loss, index_t V) {
@@ -40,6 +53,8 @@ driver::Verification judge(const TrainOptions& train, index_t classes, const met
   if (!std::all_of(losses.begin(), losses.end(), [](double loss) { return std::isfinite(loss); }))
     return {.passed = false, .text = "a loss is not finite"};
   if (losses.empty()) return {.passed = false, .text = "no step was done"};
+  if (const std::string against = complaint(results.traffic); !against.empty())
+    return {.passed = false, .text = against};
   std::string text;
   if (train.mode == Mode::train) {
     const std::span<const double> last = losses.last(std::max<std::size_t>(losses.size() / 10, 1));

@@ -94,7 +94,7 @@ struct State {
     return static_cast<index_t>(sum);
   }
 
-  // What each rank keeps by the strategy's closed form, and how its messages overlapped with computation.
+  // What each rank keeps, beside the strategy's closed form, and how its messages overlapped with computation.
   metrics::Table strategy_table() const {
     const comm::Communicator& axis = parts.world;
     const auto integers = [&](const char* name, index_t mine, const char* long_name) {
@@ -110,6 +110,9 @@ struct State {
                         integers("gradient_bytes", parts.memory.gradients, "sums of gradients and their buckets"),
                         integers("activation_bytes", activation_bytes(), "slots of micro-batches, and workspace"),
                         integers("optimizer_bytes", parts.memory.optimizer, "state of the update rule, master weights"),
+                        integers("expected_weight_bytes", parts.expected.weights, "weight_bytes, closed form"),
+                        integers("expected_gradient_bytes", parts.expected.gradients, "gradient_bytes, closed form"),
+                        integers("expected_optimizer_bytes", parts.expected.optimizer, "optimizer_bytes, closed form"),
                         seconds("exposed_s", overlap.exposed_s,
                                 "of a step, in which it waits for or serves messages that overlap"),
                         seconds("hidden_s", overlap.hidden_s, "of a step, in which messages travel and it computes")}};
@@ -124,7 +127,8 @@ struct State {
     const bool same_weights = parallel::replicas_agree(parts.replicas, weights);
     const bool same_running = parallel::replicas_agree<nn::Sum<Scalar>>(parts.replicas, parts.model.running());
     const bool same_parts = parts.parts == nullptr || parallel::parts_agree(*parts.parts, parts.model);
-    if (!world.all_of(same_weights && same_running && same_parts)) return {.passed = false, .text = "ranks hold different parameters"};
+    if (!world.all_of(same_weights && same_running && same_parts))
+      return {.passed = false, .text = "ranks hold different parameters"};
     driver::Verification verdict;
     verdict.text = world.on_root([&] {
       verdict = judge(parts.train, parts.data.shape().classes, results, losses, compression);

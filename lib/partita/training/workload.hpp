@@ -26,10 +26,11 @@ struct Parts {
   const nn::GradientPass<Scalar>& pass;
   nn::Exchange<Scalar>& exchange;  ///< that of `step`: evaluation, inference and the verdict ask it for weights
   nn::TrainStep<Scalar>& step;
-  nn::Update<Scalar>* update = nullptr;  ///< whose learning rate moves; null: a server's
-  parallel::StrategyBytes memory = {};   ///< of this rank, by the strategy's closed form
-  std::string strategy;                  ///< "allreduce/ring"
-  std::string model_text;                ///< "mlp 784-512-256-10"
+  nn::Update<Scalar>* update = nullptr;   ///< whose learning rate moves; null: a server's
+  parallel::StrategyBytes memory = {};    ///< of this rank, as allocated ...
+  parallel::StrategyBytes expected = {};  ///< ... and by the strategy's closed form
+  std::string strategy;                   ///< "allreduce/ring"
+  std::string model_text;                 ///< "mlp 784-512-256-10"
 };
 
 /// The loop of the driver over a training step, an evaluation and a verdict. Everything that `parts` refers to must

@@ -171,6 +171,7 @@ def _traffic(record: Record, console: Console) -> None:
             if not known
             else "equal"
             if np.array_equal(columns["sent_bytes"][i], columns["expected_bytes"][i])
+            and np.array_equal(columns["messages"][i], columns.get("expected_messages", columns["messages"])[i])
             else "DIFFERS"
         )
         table.add_row(

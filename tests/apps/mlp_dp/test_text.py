@@ -15,7 +15,7 @@ DECK = "inputs/mlp_dp/tiny_gpt.toml"
 @pytest.fixture
 def settings(tmp_path):
     (tmp_path / "text").write_bytes(TEXT)
-    return ["data.source=text", f"data.path={tmp_path / 'text'}", "data.classes=256", "data.tokens=24", "train.batch=13",
+    return ["data.source=text", f"data.path={tmp_path / 'text'}", "model.vocabulary=256", "model.tokens=24", "train.batch=13",
             "train.steps=40", "evaluate.every=20", "model.dropout=0"]
 
 
@@ -67,7 +67,7 @@ def test_deterministic_runs_are_the_same_bits(run, settings):
 
 
 def test_a_vocabulary_may_be_larger_than_a_byte(run, settings):
-    assert read(run(2, *settings, "data.classes=259", deck=DECK))["summary"]["heldout_bits_per_byte"] > 0
+    assert read(run(2, *settings, "model.vocabulary=259", deck=DECK))["summary"]["heldout_bits_per_byte"] > 0
 
 
 @pytest.mark.parametrize("ranks", [1, 2])

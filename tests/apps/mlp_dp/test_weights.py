@@ -94,7 +94,7 @@ def go(tmp_path):
 
 UNTIED = ("--set", "model.tied=false")
 INFER = ("--set", "run.mode=infer", "--set", "train.steps=2", "--set", "run.warmup=1")
-UNEVEN = ("--set", "model.mlp_width=61")
+UNEVEN = ("--set", "model.hidden=61")
 
 
 def agrees(batch, weights):

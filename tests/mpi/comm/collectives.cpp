@@ -44,6 +44,7 @@ void expect_right(const Case<S>& c, bool gpu_aware) {
   EXPECT_EQ(entry.sent_bytes, 2 * c.sent_bytes) << c.name << " " << c.output;
   EXPECT_EQ(entry.messages, 2 * c.messages) << c.name << " " << c.output;
   EXPECT_EQ(entry.expected_bytes, static_cast<double>(2 * c.sent_bytes)) << c.name;
+  EXPECT_EQ(entry.expected_messages, static_cast<double>(2 * c.messages)) << c.name << " " << c.output;
 }
 
 template <class S>

@@ -109,6 +109,7 @@ TEST_P(tree_allreduce, sends_exactly_the_closed_form) {
       const index_t expected = form(n, C, comm.size(), comm.rank(), sizeof(float));
       EXPECT_EQ(entry.sent_bytes, expected) << "n=" << n << " C=" << C;
       EXPECT_EQ(entry.expected_bytes, static_cast<double>(expected));
+      EXPECT_EQ(entry.expected_messages, static_cast<double>(entry.messages));
       EXPECT_EQ(entry.calls, 1);
     }
 }

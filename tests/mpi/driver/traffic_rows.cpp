@@ -34,12 +34,12 @@ comm::Traffic unlike_traffic() {
   comm::Traffic traffic;
   const int rank = world().rank();
   if (rank == 0) {
-    traffic.entry("answer", "mpi", "server") = {"answer", "mpi", "server", 4, 8, 800, 0.5, 800, 0.25};
-    traffic.entry("allreduce", "ring", "data") = {"allreduce", "ring", "data", 1, 2, 3, 0.125, 3, 0};
+    traffic.entry("answer", "mpi", "server") = {"answer", "mpi", "server", 4, 8, 800, 0.5, 8, 800, 0.25};
+    traffic.entry("allreduce", "ring", "data") = {"allreduce", "ring", "data", 1, 2, 3, 0.125, 2, 3, 0};
   } else if (rank == 1) {
-    traffic.entry("allreduce", "ring", "data") = {"allreduce", "ring", "data", 10, 20, 30, 1.5, 31, 0};
-    traffic.entry("allreduce", "ring", "workers") = {"allreduce", "ring", "workers", 5, 5, 50, 2.5, 50, 0};
-    traffic.entry("push", "mpi", "server") = {"push", "mpi", "server", 7, 7, 70, 3.5, 71, 0};
+    traffic.entry("allreduce", "ring", "data") = {"allreduce", "ring", "data", 10, 20, 30, 1.5, 21, 31, 0};
+    traffic.entry("allreduce", "ring", "workers") = {"allreduce", "ring", "workers", 5, 5, 50, 2.5, 5, 50, 0};
+    traffic.entry("push", "mpi", "server") = {"push", "mpi", "server", 7, 7, 70, 3.5, 7, 71, 0};
   }
   return traffic;
 }
@@ -56,7 +56,7 @@ TEST(traffic_rows, unlike_ranks_are_collected_by_name) {
     values.resize(ranks);
     return values;
   };
-  EXPECT_EQ(rows[0].operation, "answer");
+  EXPECT_EQ(rows[0].kind, "answer");
   EXPECT_EQ(rows[0].algorithm, "mpi");
   EXPECT_EQ(rows[0].axis, "server");
   EXPECT_EQ(rows[0].calls, padded({4}));
@@ -69,17 +69,19 @@ TEST(traffic_rows, unlike_ranks_are_collected_by_name) {
     ASSERT_EQ(row.seconds.size(), ranks);
     ASSERT_EQ(row.expected_bytes.size(), ranks);
     if (ranks == 3) {
-      EXPECT_EQ(row.seconds[2], 0) << row.operation;
-      EXPECT_EQ(row.expected_bytes[2], 0) << row.operation;
+      EXPECT_EQ(row.seconds[2], 0) << row.kind;
+      EXPECT_EQ(row.expected_bytes[2], 0) << row.kind;
+      EXPECT_EQ(row.expected_messages.at(2), 0) << row.kind;
     }
   }
   EXPECT_TRUE(std::isnan(rows[1].predicted_s));  // nobody predicted, and there is no calibration
   if (ranks == 1) return;
   EXPECT_EQ(rows[1].seconds[1], 1.5);
   EXPECT_EQ(rows[1].expected_bytes[1], 31);
+  EXPECT_EQ(rows[1].expected_messages[1], 21);
   EXPECT_EQ(rows[2].axis, "workers");
   EXPECT_EQ(rows[2].sent_bytes, padded({0, 50}));
-  EXPECT_EQ(rows[3].operation, "push");
+  EXPECT_EQ(rows[3].kind, "push");
   EXPECT_EQ(rows[3].calls, padded({0, 7}));
   EXPECT_EQ(rows[3].expected_bytes[0], 0);
 }
@@ -89,7 +91,7 @@ TEST(traffic_rows, no_traffic_is_no_row) { EXPECT_TRUE(collect_traffic(world(), 
 TEST(traffic_rows, the_busiest_rank_predicts_the_time) {
   comm::Traffic traffic;
   const int rank = world().rank();
-  traffic.entry("push", "mpi", "server") = {"push", "mpi", "server", 1, 10 + rank, 1000 + rank, 0, 0, 0};
+  traffic.entry("push", "mpi", "server") = {"push", "mpi", "server", 1, 10 + rank, 1000 + rank, 0, 10 + rank, 0, 0};
   const auto rows = collect_traffic(world(), traffic,
                                     {{"ping_pong_latency_s", 1e-3, "s", ""}, {"ping_pong_byte_per_s", 1e4, "", ""}});
   if (!world().is_root()) return;
@@ -104,7 +106,7 @@ TEST(traffic_rows, the_busiest_rank_predicts_the_time) {
 TEST(traffic_rows, the_work_of_the_algorithm_predicts_the_time) {
   comm::Traffic traffic;
   comm::TrafficEntry& entry = traffic.entry("allreduce", "mpi", "data");
-  entry = {"allreduce", "mpi", "data", 1, 1, 1000, 0, 0, 0};
+  entry = {"allreduce", "mpi", "data", 1, 1, 1000, 0, 1, 0, 0};
   entry.work = {6, 1500.0 + world().rank(), 2000};
   const auto rows = collect_traffic(world(), traffic,
                                     {{"ping_pong_latency_s", 1e-3, "s", ""},

@@ -44,6 +44,7 @@ struct Options {
   ProgressMode progress = ProgressMode::test;
   index_t local_steps = 1;
   bool average_state = false;
+  MeanNorm mean_norm = MeanNorm::average;
   index_t micro_batches = 1;
   index_t chunks = 0;  ///< 0: fast mode
   nn::UpdateOptions update = {.optimizer = {.kind = kernels::Optimizer::adam}, .learning_rate = 0.01, .clip_norm = 2};
@@ -54,7 +55,8 @@ struct Options {
             .bucket_bytes = bucket_bytes,
             .progress = progress,
             .local_steps = local_steps,
-            .average_state = average_state};
+            .average_state = average_state,
+            .mean_norm = mean_norm};
   }
 };
 

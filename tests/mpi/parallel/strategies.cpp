@@ -190,6 +190,7 @@ void expect_closed_form(const Kind& kind, const Options& options) {
   const StrategyBytes form =
       strategy_bytes<Scalar>(options.parallel(), replica.model.tables(), replica.model.units(), world().size(),
                              world().rank(), replica.division, options.update.optimizer);
+  EXPECT_EQ(replica.strategy.allocated(*replica.update), form) << kind.name;
   EXPECT_TRUE(allocated.are(form.weights + form.gradients + form.optimizer)) << kind.name;
   EXPECT_FALSE(allocated.are(form.weights + form.gradients + form.optimizer + 2048)) << kind.name;
 }
@@ -305,6 +306,7 @@ void expect_counted_bytes(const Kind& kind, const Form& form) {
     std::map<std::string, index_t> sent;
     for (const comm::TrafficEntry& entry : traffic.entries()) {
       EXPECT_EQ(static_cast<double>(entry.sent_bytes), entry.expected_bytes) << entry.operation;
+      EXPECT_EQ(static_cast<double>(entry.messages), entry.expected_messages) << entry.operation;
       sent[entry.operation] += entry.sent_bytes;
     }
     for (const char* operation : {"allreduce", "reduce", "reduce_scatter", "all_gather", "broadcast"})

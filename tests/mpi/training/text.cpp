@@ -134,7 +134,7 @@ TEST_F(text, ranks_agree_on_what_is_wrong) {
   train.batch = 100;
   EXPECT_EQ(problem(), "data.path: " + options.path +
                            ": 700 bytes, 630 of them for training: expected at least 707 of these, for train.batch = "
-                           "100 windows of data.tokens = 7");
+                           "100 windows of model.tokens = 7");
   train.batch = B;
   options.held_out_share = 0.001;
   EXPECT_NE(problem().find("0 of them held out: expected at least 2"), std::string::npos) << problem();

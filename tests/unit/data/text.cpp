@@ -261,7 +261,7 @@ TEST(text, too_few_bytes_are_refused_with_what_is_needed) {
   EXPECT_EQ(TextWindows(1, 17 * 8, 8).count(), 16);
   EXPECT_EQ(problem_of(17 * 8 - 1, 2, 8, 16),
             "x: 137 bytes, 135 of them for training: expected at least 136 of these, for train.batch = 16 windows of "
-            "data.tokens = 8");
+            "model.tokens = 8");
   EXPECT_EQ(problem_of(17 * 8, 1, 8, 16),
             "x: 137 bytes, 1 of them held out: expected at least 2 of these, so that one has a next: a larger file or "
             "data.held_out_share");

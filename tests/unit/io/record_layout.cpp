@@ -174,13 +174,14 @@ TEST(record_layout, traffic_has_one_value_for_each_rank) {
   metrics::RunHeader record = make_record(metrics::Detail::full);
   const Integers three(3, 5);
   metrics::RunResults results;
-  results.traffic = {{.operation = "allreduce",
+  results.traffic = {{.kind = "allreduce",
                       .algorithm = "ring",
                       .axis = "data",
                       .calls = three,
                       .messages = three,
                       .sent_bytes = {1, 2, 3},
                       .seconds = Reals(3),
+                      .expected_messages = Reals(3),
                       .expected_bytes = Reals(3)}};
   const auto tables = io::record_tables(record, results, 10);
   const auto traffic = std::find_if(tables.begin(), tables.end(), [](const auto& t) { return t.group == "/traffic"; });

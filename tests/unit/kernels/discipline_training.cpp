@@ -67,6 +67,7 @@ struct Step {
     clip_by_norm<float>(exec, 1e-3, sum, g);
     loss_scale_update(exec, {}, sum, scaling, state);
     gradient_norm(exec, sum, state, norm);
+    unscale_gradient<float>(exec, 0.5, state, g);
     optimizer_clip(exec, 1.0, sum, state);
     optimizer_set_learning_rate(exec, 1e-3, state);
     for (Optimizer kind : {Optimizer::sgd, Optimizer::adagrad, Optimizer::adam, Optimizer::adamw}) {

@@ -223,5 +223,19 @@ TEST(mixed_norm, is_the_gradients_length_without_the_scale_and_shows_what_is_not
     }
 }
 
+TEST(mixed_norm, is_that_of_an_unscaled_gradient_without_a_state) {
+  const LossScaleView scaling("scaling");
+  const OptimizerStateView state("state");
+  const Kokkos::View<double, Memory> norm("norm");
+  const auto g = to_device(std::vector<float>{3 * 1024, 4 * 1024, 12 * 1024});
+  loss_scale_start(Exec(), {.initial = 1024}, scaling);
+  loss_scale_update(Exec(), {}, squared_norm(g), scaling, state);
+  unscale_gradient<float>(Exec(), 0.5, state, g);
+  gradient_norm(Exec(), squared_norm(g), {}, norm);
+  Kokkos::fence();
+  EXPECT_TRUE(same_bits(to_host(g), {1.5F, 2.0F, 6.0F}));
+  EXPECT_TRUE(same_bits(to_host(norm), {6.5}));
+}
+
 }  // namespace
 }  // namespace partita::kernels::test::mixed_tests

@@ -117,5 +117,26 @@ TEST_F(verification_of_text, summary_has_bits_with_what_is_behind_them) {
   EXPECT_EQ(std::ssize(summarise(compression, {})), 2);
 }
 
+TEST(verification, what_was_counted_must_be_the_closed_form) {
+  const auto verdict_on = [](metrics::TrafficRow row) {
+    metrics::RunResults results;
+    row.kind = "allreduce";
+    row.algorithm = "ring";
+    results.traffic = {row};
+    return judge(TrainOptions(), 10, results, falling(2.5, 0.5, 100));
+  };
+  const metrics::TrafficRow right{
+      .messages = {4, 2}, .sent_bytes = {64, 32}, .expected_messages = {4, 2}, .expected_bytes = {64, 32}};
+  EXPECT_TRUE(verdict_on(right).passed);
+  metrics::TrafficRow wrong = right;
+  wrong.messages[1] = 3;
+  EXPECT_EQ(verdict_on(wrong).text, "allreduce ring: messages or bytes are not those of the closed form");
+  wrong.expected_messages[1] = std::numeric_limits<double>::quiet_NaN();  // nobody knows
+  EXPECT_TRUE(verdict_on(wrong).passed);
+  wrong = right;
+  wrong.sent_bytes[0] = 60;
+  EXPECT_FALSE(verdict_on(wrong).passed);
+}
+
 }  // namespace
 }  // namespace partita::training::verification_tests

@@ -19,19 +19,23 @@ constexpr index_t recursive_bytes = 32 * 1024;
 constexpr bool doubles(index_t bytes, index_t P) { return bytes <= short_bytes || P <= 2; }
 
 template <class S>
-PlanTerms terms(const Communicator& comm, Allreduce how, index_t n) {
+PlanTerms terms(const Communicator& comm, Allreduce how, index_t n, RingOptions options, std::string_view operation) {
   constexpr auto size = static_cast<index_t>(sizeof(S));
   const index_t P = comm.size(), rank = comm.rank();
-  const auto form = how == Allreduce::ring ? closed_forms::ring_allreduce_bytes
-                    : doubles(n * size, P) ? closed_forms::doubling_allreduce_bytes
-                                           : closed_forms::halving_allreduce_bytes;
+  const auto form = [&](const auto& count) {
+    return how == Allreduce::ring ? closed_forms::ring_allreduce(n, P, rank, count)
+           : doubles(n * size, P) ? closed_forms::doubling_allreduce(n, P, rank, count)
+                                  : closed_forms::halving_allreduce(n, P, rank, count);
+  };
+  const index_t longest = how == Allreduce::ring ? Segments(n, comm.size()).longest() : n;
   return {.name = "AllreducePlan",
-          .operation = "allreduce",
+          .operation = std::string(operation),
           .algorithm = std::string(to_string(how)),
           .input = n,
           .output = n,
           .in_place = true,
-          .sent_bytes = how == Allreduce::mpi ? n * size : form(n, P, rank, size)};
+          .sent = how == Allreduce::mpi ? PlanTerms::mpi(n * size)
+                                        : closed_forms::sent(size, options.chunk(longest, size), form)};
 }
 
 template <class S>
@@ -71,8 +75,10 @@ Allreduce resolved(Allreduce how, index_t bytes) {
 }
 
 template <class S>
-AllreducePlan<S>::AllreducePlan(const Communicator& comm, Allreduce how, index_t elements, RingOptions options, Op op)
-    : Plan<S>(comm, terms<S>(comm, resolved(how, elements * static_cast<index_t>(sizeof(S))), elements),
+AllreducePlan<S>::AllreducePlan(const Communicator& comm, Allreduce how, index_t elements, RingOptions options, Op op,
+                                std::string_view operation)
+    : Plan<S>(comm,
+              terms<S>(comm, resolved(how, elements * static_cast<index_t>(sizeof(S))), elements, options, operation),
               transport<S>(comm, resolved(how, elements * static_cast<index_t>(sizeof(S))), elements, options, op)) {}
 
 template class AllreducePlan<float>;

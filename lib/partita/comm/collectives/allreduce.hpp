@@ -32,7 +32,9 @@ Allreduce resolved(Allreduce how, index_t bytes);
 template <class S>
 class AllreducePlan : public Plan<S> {
  public:
-  AllreducePlan(const Communicator& comm, Allreduce how, index_t elements, RingOptions options = {}, Op op = Op::sum);
+  /// operation   what its traffic and its region are called
+  AllreducePlan(const Communicator& comm, Allreduce how, index_t elements, RingOptions options = {}, Op op = Op::sum,
+                std::string_view operation = "allreduce");
 };
 
 /// The same for a sum that is needed once: plans, runs, forgets.

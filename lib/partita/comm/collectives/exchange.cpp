@@ -11,9 +11,16 @@
 namespace partita::comm {
 namespace {
 
+template <class S, class Form>
+closed_forms::Sent sent(const Form& form) {
+  return closed_forms::sent(sizeof(S), closed_forms::Messages{}.longest, form);
+}
+
 template <class S>
-constexpr index_t bytes(index_t n) {
-  return n * static_cast<index_t>(sizeof(S));
+closed_forms::Sent shuffled(const Communicator& comm, Via how, const Segments& segments) {
+  const closed_forms::Sent all =
+      sent<S>([&](const auto& count) { return closed_forms::all_segments_but(segments, comm.rank(), count); });
+  return how == Via::mpi ? PlanTerms::mpi(all.bytes) : all;
 }
 
 index_t checked_halo(index_t interior, index_t halo) {
@@ -37,7 +44,7 @@ AllToAllPlan<S>::AllToAllPlan(const Communicator& comm, Via how, const Segments&
                .algorithm = how == Via::mpi ? "mpi" : "pairwise",
                .input = segments.elements(),
                .output = comm.size() * segments[comm.rank()].extent,
-               .sent_bytes = bytes<S>(segments.elements() - segments[comm.rank()].extent)},
+               .sent = shuffled<S>(comm, how, segments)},
               how == Via::mpi ? mpi_all_to_all<S>(comm, segments)
                               : make_flow<S>(comm, all_to_all_schedule(segments, comm.rank()))) {}
 
@@ -50,20 +57,23 @@ HaloPlan<S>::HaloPlan(const Communicator& comm, index_t interior, index_t halo, 
                .input = interior + 2 * checked_halo(interior, halo),
                .output = interior + 2 * halo,
                .in_place = true,
-               .sent_bytes = closed_forms::halo_bytes(halo, comm.size(), comm.rank(), periodic, sizeof(S))},
+               .sent = sent<S>([&](const auto& count) {
+                 return closed_forms::halo(halo, comm.size(), comm.rank(), periodic, count);
+               })},
               make_flow<S>(comm, halo_schedule(interior, halo, comm.size(), comm.rank(), periodic))) {}
 
 template <class S>
 TransferPlan<S>::TransferPlan(const Communicator& comm, index_t elements, int from, int to)
-    : Plan<S>(comm,
-              {.name = "TransferPlan",
-               .operation = "transfer",
-               .algorithm = "direct",
-               .input = takes_part(comm, elements, from, to),
-               .output = takes_part(comm, elements, from, to),
-               .in_place = true,
-               .sent_bytes = comm.rank() == from && from != to ? bytes<S>(elements) : 0},
-              make_flow<S>(comm, transfer_schedule(elements, comm.rank(), from, to))) {}
+    : Plan<S>(
+          comm,
+          {.name = "TransferPlan",
+           .operation = "transfer",
+           .algorithm = "direct",
+           .input = takes_part(comm, elements, from, to),
+           .output = takes_part(comm, elements, from, to),
+           .in_place = true,
+           .sent = sent<S>([&](const auto& count) { return comm.rank() == from && from != to ? count(elements) : 0; })},
+          make_flow<S>(comm, transfer_schedule(elements, comm.rank(), from, to))) {}
 
 #define PARTITA_COMM_EXCHANGE(S)  \
   template class AllToAllPlan<S>; \

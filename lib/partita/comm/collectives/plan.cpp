@@ -56,7 +56,8 @@ template <class Go>
 void Plan<S>::begin(const Exec& exec, ConstVector<S> input, Vector<S> output, const Go& go) {
   if (entry_ != nullptr) {
     ++entry_->calls;
-    entry_->expected_bytes += static_cast<double>(terms_.sent_bytes);
+    entry_->expected_bytes += static_cast<double>(terms_.sent.bytes);
+    entry_->expected_messages += static_cast<double>(terms_.sent.messages);
     entry_->work += work_;
   }
   exec_ = exec;

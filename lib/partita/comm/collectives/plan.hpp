@@ -4,6 +4,7 @@
 #include <memory>
 #include <string>
 
+#include <partita/comm/closed_forms.hpp>
 #include <partita/comm/collectives/schedule.hpp>
 #include <partita/comm/collectives/staging.hpp>
 #include <partita/comm/collectives/transport.hpp>
@@ -30,13 +31,16 @@ enum class Via { mpi, own };
 
 /// What a plan is called, and what it must have sent.
 struct PlanTerms {
-  std::string name;        ///< of the class, in errors
-  std::string operation;   ///< of TrafficEntry
-  std::string algorithm;   ///< of TrafficEntry
-  index_t input = 0;       ///< elements
-  index_t output = 0;      ///< elements
-  bool in_place = false;   ///< one buffer of `output` elements is both
-  index_t sent_bytes = 0;  ///< of this rank in one call, by the closed form
+  /// A call of MPI's own, whose messages nobody sees: one, with the payload.
+  static constexpr closed_forms::Sent mpi(index_t payload_bytes) { return {payload_bytes, 1}; }
+
+  std::string name;              ///< of the class, in errors
+  std::string operation;         ///< of TrafficEntry
+  std::string algorithm;         ///< of TrafficEntry
+  index_t input = 0;             ///< elements
+  index_t output = 0;            ///< elements
+  bool in_place = false;         ///< one buffer of `output` elements is both
+  closed_forms::Sent sent = {};  ///< by this rank
 };
 
 /// A collective planned once for buffers of given extents: started, helped on, finished, any number of times, with
@@ -75,7 +79,7 @@ class Plan : public Pending {
   /// By which of its algorithms: "ring", "mpi", ...
   const std::string& algorithm() const { return terms_.algorithm; }
   /// Of one call.
-  index_t sent_bytes() const { return terms_.sent_bytes; }
+  index_t sent_bytes() const { return terms_.sent.bytes; }
   const Work& work() const { return work_; }
 
  protected:

@@ -9,6 +9,17 @@ namespace partita::comm {
 namespace {
 
 template <class S>
+constexpr index_t payload_bytes(index_t n) {
+  return n * static_cast<index_t>(sizeof(S));
+}
+
+// By a closed form of segments and a rank.
+template <class S, class Form>
+closed_forms::Sent sent(const Segments& segments, RingOptions options, const Form& form) {
+  return closed_forms::sent(sizeof(S), options.chunk(segments.longest(), sizeof(S)), form);
+}
+
+template <class S>
 std::unique_ptr<Transport<S>> ring(const Communicator& comm, const Segments& segments, RingPart part,
                                    RingOptions options) {
   const index_t chunk = options.chunk(segments.longest(), sizeof(S));
@@ -20,18 +31,21 @@ std::unique_ptr<Transport<S>> ring(const Communicator& comm, const Segments& seg
 template <class S>
 ReduceScatterPlan<S>::ReduceScatterPlan(const Communicator& comm, Via how, const Segments& segments,
                                         RingOptions options)
-    : Plan<S>(
-          comm,
-          {.name = "ReduceScatterPlan",
-           .operation = "reduce_scatter",
-           .algorithm = how == Via::mpi ? "mpi" : "ring",
-           .input = segments.elements(),
-           .output = segments.elements(),
-           .in_place = true,
-           .sent_bytes = how == Via::mpi ? segments.elements() * static_cast<index_t>(sizeof(S))
-                                         : closed_forms::ring_reduce_scatter_bytes(segments, comm.rank(), sizeof(S))},
-          how == Via::mpi ? mpi_reduce_scatter<S>(comm, segments)
-                          : ring<S>(comm, segments, RingPart::reduce_scatter, options)) {}
+    : Plan<S>(comm,
+              {.name = "ReduceScatterPlan",
+               .operation = "reduce_scatter",
+               .algorithm = how == Via::mpi ? "mpi" : "ring",
+               .input = segments.elements(),
+               .output = segments.elements(),
+               .in_place = true,
+               .sent = how == Via::mpi ? PlanTerms::mpi(payload_bytes<S>(segments.elements()))
+                                       : sent<S>(segments, options,
+                                                 [&](const auto& count) {
+                                                   return closed_forms::ring_reduce_scatter(segments, comm.rank(),
+                                                                                            count);
+                                                 })},
+              how == Via::mpi ? mpi_reduce_scatter<S>(comm, segments)
+                              : ring<S>(comm, segments, RingPart::reduce_scatter, options)) {}
 
 template <class S>
 AllGatherPlan<S>::AllGatherPlan(const Communicator& comm, Via how, const Segments& segments, RingOptions options)
@@ -41,9 +55,12 @@ AllGatherPlan<S>::AllGatherPlan(const Communicator& comm, Via how, const Segment
                .algorithm = how == Via::mpi ? "mpi" : "ring",
                .input = segments[comm.rank()].extent,
                .output = segments.elements(),
-               .sent_bytes = how == Via::mpi ? (comm.size() > 1 ? segments[comm.rank()].extent : 0) *
-                                                   static_cast<index_t>(sizeof(S))
-                                             : closed_forms::ring_all_gather_bytes(segments, comm.rank(), sizeof(S))},
+               .sent = how == Via::mpi
+                           ? PlanTerms::mpi(payload_bytes<S>(comm.size() > 1 ? segments[comm.rank()].extent : 0))
+                           : sent<S>(segments, options,
+                                     [&](const auto& count) {
+                                       return closed_forms::ring_all_gather(segments, comm.rank(), count);
+                                     })},
               how == Via::mpi ? mpi_all_gather<S>(comm, segments)
                               : ring<S>(comm, segments, RingPart::all_gather, options)) {}
 

@@ -18,8 +18,23 @@ constexpr index_t bytes(index_t n) {
   return n * static_cast<index_t>(sizeof(S));
 }
 
+// One message, if there is anything in it: longer ones MPI could not count.
 template <class S>
-PlanTerms broadcast_terms(const Communicator& comm, Via how, index_t n, int root) {
+closed_forms::Sent whole(Via how, index_t n) {
+  return how == Via::mpi ? PlanTerms::mpi(bytes<S>(n)) : closed_forms::Sent{bytes<S>(n), closed_forms::Messages{}(n)};
+}
+
+template <class S>
+closed_forms::Sent scattered(const Communicator& comm, Via how, const Segments& segments, int root) {
+  const auto form = [&](const auto& count) {
+    return comm.is_root(root) ? closed_forms::all_segments_but(segments, root, count) : 0;
+  };
+  const closed_forms::Sent all = closed_forms::sent(sizeof(S), closed_forms::Messages{}.longest, form);
+  return how == Via::mpi ? PlanTerms::mpi(all.bytes) : all;
+}
+
+template <class S>
+PlanTerms broadcast_terms(const Communicator& comm, Via how, index_t n, int root, RingOptions options) {
   const Tree tree = tree_for(bytes<S>(n));
   return {.name = "BroadcastPlan",
           .operation = "broadcast",
@@ -27,9 +42,10 @@ PlanTerms broadcast_terms(const Communicator& comm, Via how, index_t n, int root
           .input = n,
           .output = n,
           .in_place = true,
-          .sent_bytes = how == Via::mpi
-                            ? root_payload(comm.is_root(root), comm.size(), bytes<S>(n))
-                            : closed_forms::broadcast_bytes(n, comm.size(), comm.rank(), root, tree, sizeof(S))};
+          .sent = how == Via::mpi ? PlanTerms::mpi(root_payload(comm.is_root(root), comm.size(), bytes<S>(n)))
+                                  : closed_forms::sent(sizeof(S), options.chunk(n, sizeof(S)), [&](const auto& count) {
+                                      return closed_forms::broadcast(n, comm.size(), comm.rank(), root, tree, count);
+                                    })};
 }
 
 template <class S>
@@ -41,7 +57,8 @@ std::unique_ptr<Transport<S>> broadcast_transport(const Communicator& comm, Via 
 }
 
 template <class S>
-PlanTerms reduce_terms(const Communicator& comm, Reduction how, index_t n, int root) {
+PlanTerms reduce_terms(const Communicator& comm, Reduction how, index_t n, int root, RingOptions options) {
+  const index_t mine = comm.is_root(root) ? 0 : n;
   return {.name = "ReducePlan",
           .operation = "reduce",
           .algorithm = how == Reduction::mpi       ? "mpi"
@@ -50,7 +67,9 @@ PlanTerms reduce_terms(const Communicator& comm, Reduction how, index_t n, int r
           .input = n,
           .output = n,
           .in_place = true,
-          .sent_bytes = comm.is_root(root) ? 0 : bytes<S>(n)};
+          .sent = how == Reduction::mpi ? PlanTerms::mpi(bytes<S>(mine))
+                                        : closed_forms::sent(sizeof(S), options.chunk(n, sizeof(S)),
+                                                             [&](const auto& count) { return count(mine); })};
 }
 
 template <class S>
@@ -67,12 +86,12 @@ std::unique_ptr<Transport<S>> reduce_transport(const Communicator& comm, Reducti
 
 template <class S>
 BroadcastPlan<S>::BroadcastPlan(const Communicator& comm, Via how, index_t elements, int root, RingOptions options)
-    : Plan<S>(comm, broadcast_terms<S>(comm, how, elements, root),
+    : Plan<S>(comm, broadcast_terms<S>(comm, how, elements, root, options),
               broadcast_transport<S>(comm, how, elements, root, options)) {}
 
 template <class S>
 ReducePlan<S>::ReducePlan(const Communicator& comm, Reduction how, index_t elements, int root, RingOptions options)
-    : Plan<S>(comm, reduce_terms<S>(comm, how, elements, root),
+    : Plan<S>(comm, reduce_terms<S>(comm, how, elements, root, options),
               reduce_transport<S>(comm, how, elements, root, options)) {}
 
 template <class S>
@@ -83,7 +102,7 @@ GatherPlan<S>::GatherPlan(const Communicator& comm, Via how, const Segments& seg
                .algorithm = how == Via::mpi ? "mpi" : "direct",
                .input = segments[comm.rank()].extent,
                .output = comm.is_root(root) ? segments.elements() : 0,
-               .sent_bytes = comm.is_root(root) ? 0 : bytes<S>(segments[comm.rank()].extent)},
+               .sent = whole<S>(how, comm.is_root(root) ? 0 : segments[comm.rank()].extent)},
               how == Via::mpi ? mpi_gather<S>(comm, segments, root)
                               : make_flow<S>(comm, gather_schedule(segments, comm.rank(), root))) {}
 
@@ -95,7 +114,7 @@ ScatterPlan<S>::ScatterPlan(const Communicator& comm, Via how, const Segments& s
                .algorithm = how == Via::mpi ? "mpi" : "direct",
                .input = comm.is_root(root) ? segments.elements() : 0,
                .output = segments[comm.rank()].extent,
-               .sent_bytes = comm.is_root(root) ? bytes<S>(segments.elements() - segments[root].extent) : 0},
+               .sent = scattered<S>(comm, how, segments, root)},
               how == Via::mpi ? mpi_scatter<S>(comm, segments, root)
                               : make_flow<S>(comm, scatter_schedule(segments, comm.rank(), root))) {}
 

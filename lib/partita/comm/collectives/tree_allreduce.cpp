@@ -21,16 +21,37 @@ index_t nodes_extent(const Communicator& comm, const TreeNodes& nodes) {
   return count == 0 ? 0 : (count - 1) * stride + nodes.elements;
 }
 
+// Nodes to the owners of their segments; one rank alone sends nothing and makes no call.
 template <class S>
-PlanTerms allreduce_terms(const Communicator& comm, Allreduce how, const TreeNodes& nodes) {
-  const auto form =
-      how == Allreduce::mpi ? closed_forms::tree_allreduce_mpi_bytes : closed_forms::tree_allreduce_ring_bytes;
+closed_forms::Sent moved(const Communicator& comm, Allreduce how, index_t chunks, const Segments& segments) {
+  constexpr auto size = static_cast<index_t>(sizeof(S));
+  if (how == Allreduce::mpi)
+    return {closed_forms::tree_reduce_scatter_mpi_bytes(segments, chunks, comm.rank(), size), comm.size() > 1 ? 1 : 0};
+  return closed_forms::sent(size, closed_forms::Messages{}.longest, [&](const auto& count) {
+    return closed_forms::tree_reduce_scatter_ring(segments, chunks, comm.rank(), count);
+  });
+}
+
+template <class S>
+PlanTerms allreduce_terms(const Communicator& comm, Allreduce how, const TreeNodes& nodes, RingOptions options) {
+  constexpr auto size = static_cast<index_t>(sizeof(S));
+  const Segments segments(nodes.elements, comm.size());
+  closed_forms::Sent sent = moved<S>(comm, how, nodes.chunks, segments);
+  if (how == Allreduce::mpi) {  // the gather, too
+    sent = {closed_forms::tree_allreduce_mpi_bytes(nodes.elements, nodes.chunks, comm.size(), comm.rank(), size),
+            2 * sent.messages};
+  } else {
+    const closed_forms::Sent gathered = closed_forms::sent(
+        size, options.chunk(segments.longest(), size),
+        [&](const auto& count) { return closed_forms::ring_all_gather(segments, comm.rank(), count); });
+    sent = {sent.bytes + gathered.bytes, sent.messages + gathered.messages};
+  }
   return {.name = "TreeAllreducePlan",
           .operation = "tree_allreduce",
           .algorithm = word(how),
           .input = nodes_extent(comm, nodes),
           .output = nodes.elements,
-          .sent_bytes = form(nodes.elements, nodes.chunks, comm.size(), comm.rank(), sizeof(S))};
+          .sent = sent};
 }
 
 template <class S>
@@ -40,14 +61,12 @@ PlanTerms reduce_scatter_terms(const Communicator& comm, Allreduce how, const Tr
     refuse<ShapeError>("TreeReduceScatterPlan",
                        fmt::format("segments of {} elements, nodes of {}", segments.elements(), nodes.elements),
                        "the same");
-  const auto form = how == Allreduce::mpi ? closed_forms::tree_reduce_scatter_mpi_bytes
-                                          : closed_forms::tree_reduce_scatter_ring_bytes;
   return {.name = "TreeReduceScatterPlan",
           .operation = "tree_reduce_scatter",
           .algorithm = word(how),
           .input = nodes_extent(comm, nodes),
           .output = segments[comm.rank()].extent,
-          .sent_bytes = form(segments, nodes.chunks, comm.rank(), sizeof(S))};
+          .sent = moved<S>(comm, how, nodes.chunks, segments)};
 }
 
 template <class S>
@@ -67,7 +86,7 @@ std::vector<Node> my_nodes(const Communicator& comm, index_t chunks) {
 template <class S>
 TreeAllreducePlan<S>::TreeAllreducePlan(const Communicator& comm, Allreduce how, const TreeNodes& nodes,
                                         RingOptions options)
-    : Plan<S>(comm, allreduce_terms<S>(comm, how, nodes),
+    : Plan<S>(comm, allreduce_terms<S>(comm, how, nodes, options),
               transport<S>(comm, how, nodes, Segments(nodes.elements, comm.size()), true, options)) {}
 
 template <class S>

@@ -51,6 +51,7 @@ class AllreduceExchange final : public nn::Exchange<Scalar> {
   index_t bytes() const override {
     return (deterministic_ ? sum_.nodes() : 1) * sum_.size() * static_cast<index_t>(sizeof(Real));
   }
+  nn::ExchangeBytes allocated() const override { return {.gradients = nn::bytes_of(tree_sum_)}; }
   ConstVector<nn::Sum<Scalar>> gradients() const override { return sum_.weights_of(summed()); }
   ConstVector<nn::Sum<Scalar>> statistics() const override { return sum_.statistics_of(summed()); }
   nn::OverlapTime take_overlap() override { return flights_.take_time(); }

@@ -36,6 +36,7 @@ class GatherBroadcastExchange final : public nn::Exchange<Scalar> {
   }
   void finish(const Exec& exec, nn::Observer& observer) override;
   index_t bytes() const override { return sum_.nodes() * sum_.size() * static_cast<index_t>(sizeof(Real)); }
+  nn::ExchangeBytes allocated() const override { return {.gradients = nn::bytes_of(tree_sum_)}; }
   ConstVector<Real> gradients() const override { return sum_.weights_of(summed()); }
   ConstVector<Real> statistics() const override { return sum_.statistics_of(summed()); }
   void publish(const Exec& exec, nn::Observer& observer) override;

@@ -47,7 +47,8 @@ class GatheredWeights {
   void visit(const Exec& exec, const std::function<void(ConstVector<Scalar>)>& visit);
   nn::OverlapTime take_overlap() { return flights_.take_time(); }
 
-  /// Bytes of shard and buffers.
+  /// Bytes of shard and buffers: what is allocated, and the same in advance.
+  index_t allocated() const { return nn::bytes_of(shard_, buffers_); }
   static index_t bytes(const Shards& shards) {
     return (shards.size() + 2 * shards.groups().longest()) * static_cast<index_t>(sizeof(Scalar));
   }

@@ -153,6 +153,13 @@ index_t ShardedExchange<Scalar>::bytes() const {
 }
 
 template <class Scalar>
+nn::ExchangeBytes ShardedExchange<Scalar>::allocated() const {
+  return {.weights = gathered_ ? gathered_->allocated() : 0,
+          .gradients =
+              (in_buckets() ? buckets_->allocated() : flat_->allocated()) + nn::bytes_of(shard_, tree_statistics_)};
+}
+
+template <class Scalar>
 ConstVector<typename ShardedExchange<Scalar>::Real> ShardedExchange<Scalar>::gradients() const {
   if (in_buckets()) return buckets_->shard();
   if (deterministic_) return shard_;

@@ -72,6 +72,7 @@ class ShardedExchange final : public nn::Exchange<Scalar> {
   void progress() override;
   void finish(const Exec& exec, nn::Observer& observer) override;
   index_t bytes() const override;
+  nn::ExchangeBytes allocated() const override;
   ConstVector<Real> gradients() const override;
   ConstVector<Real> statistics() const override;
   void publish(const Exec& exec, nn::Observer& observer) override;

@@ -44,7 +44,8 @@ class ShardedGradients final : public nn::GradientSum<nn::Sum<Scalar>> {
   using Units = std::vector<const nn::Unit<Scalar>*>;
   /// How many buckets a model of these units needs.
   static int buckets(const Units& units, const Shards& shards);
-  /// Bytes of shard, statistics and buckets.
+  /// Bytes of shard, statistics and buckets: what is allocated, and the same in advance.
+  index_t allocated() const { return nn::bytes_of(shard_, statistics_, buckets_); }
   static index_t bytes(const Units& units, const Shards& shards, index_t statistics);
 
  private:

@@ -50,6 +50,7 @@ class TensorExchange final : public nn::Exchange<Scalar> {
   ConstVector<nn::Sum<Scalar>> statistics() const override { return inner_.statistics(); }
   void publish(const Exec& exec, nn::Observer& observer) override { inner_.publish(exec, observer); }
   nn::OverlapTime take_overlap() override;
+  nn::ExchangeBytes allocated() const override { return inner_.allocated(); }
   void visit_weights(const Exec& exec, const std::function<void(ConstVector<Scalar>)>& visit) override {
     inner_.visit_weights(exec, visit);
   }

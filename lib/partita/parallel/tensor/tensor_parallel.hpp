@@ -28,6 +28,8 @@ class TensorParallel {
   std::unique_ptr<nn::Update<Scalar>> make_update(const Exec& exec, const nn::UpdateOptions& options) {
     return replicas_.make_update(exec, options);
   }
+  /// Of this rank: what is allocated, and by the closed form.
+  StrategyBytes allocated(const nn::Update<Scalar>& update) const { return replicas_.allocated(update); }
   StrategyBytes bytes(const kernels::OptimizerOptions& rule) const { return replicas_.bytes(rule); }
 
  private:
