@@ -131,7 +131,7 @@ TYPED_TEST(split_loss, gradient_may_overwrite_the_logits) {
 }
 
 /// The leaves of a node are cut again as a sum of their own: the same columns as in the whole.
-TEST(loss_nodes, leaves_are_those_of_the_whole) {
+TEST(split_loss_nodes, leaves_are_those_of_the_whole) {
   for (index_t V = 1; V <= 40; ++V)
     for (index_t blocks = 2; blocks <= V; ++blocks)
       for (index_t count = 1; count <= 5; ++count)
@@ -151,7 +151,7 @@ TEST(loss_nodes, leaves_are_those_of_the_whole) {
         }
 }
 
-TEST(loss_nodes, errors_name_the_classes) {
+TEST(split_loss_nodes, errors_name_the_classes) {
   EXPECT_EQ(loss_nodes({3, 4, 9}, whole(1)), (std::vector<LossNode>{{{0, 4}, 1}}));
   EXPECT_EQ(caught<ShapeError>([] {
               loss_nodes({0, 4, 9}, {0, 2, 3});
