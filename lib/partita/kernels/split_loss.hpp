@@ -10,8 +10,8 @@
 #include <partita/kernels/context.hpp>
 #include <partita/kernels/loss.hpp>
 
-// The cross-entropy of rows of V scores whose columns are shared out in slices, in parts: what a slice finds of a row is
-// a number, and between the parts somebody makes one number of those of all slices.
+// The cross-entropy of rows of V scores whose columns are shared out in slices, in parts: what a slice finds of a row is a
+// number, and between the parts somebody makes one number of those of all slices.
 //
 //     loss_max        top(b)    = max_v z(b, v)                      largest over the slices
 //                     target(b) = z(b, label(b))                     sum over the slices: one of them has it
@@ -44,8 +44,8 @@ struct LossNode {
 /// Throws   ShapeError unless the slice is those blocks.
 std::vector<LossNode> loss_nodes(const Slice& vocabulary, const Slice& blocks);
 
-/// top(b) = the largest score of the slice's columns, -infinity of none (NaN is left out); target(b) = that of the label
-/// where it is one of them, else 0. Both 0 for a label that is ignored.
+/// top(b) = the largest score of the slice's columns, -infinity of none (NaN is left out); target(b) = that of the
+/// label where it is one of them, else 0. Both 0 for a label that is ignored.
 ///
 /// Shapes   logits, label   ->   top, target; both overwritten. vocabulary: which of V classes the columns are.
 /// Runs     enqueued on exec; no fence.

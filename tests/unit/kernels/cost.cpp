@@ -68,8 +68,8 @@ TEST(cost, activation_and_loss_move_their_operands) {
   EXPECT_EQ(cost::add(10, 4), (Cost{10, 120}));
 }
 
-/// Slices of 3 and 7 of 10 columns: the flop of whole rows but for what every slice does of a row, log and its kin; each
-/// part reads the logits, and the first two hand numbers of 8 bytes a row to the next.
+/// Slices of 3 and 7 of 10 columns: the flop of whole rows but for what every slice does of a row, log and its kin;
+/// each part reads the logits, and the first two hand numbers of 8 bytes a row to the next.
 TEST(cost, parts_of_a_split_loss_do_the_work_of_the_whole) {
   Cost all;
   for (const index_t columns : {3, 7})

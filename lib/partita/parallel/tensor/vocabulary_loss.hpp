@@ -25,18 +25,18 @@ namespace partita::parallel {
 ///          the t ranks of a ring 2 (t-1) 24 n bytes, 2 (t-1)/t 24 of a label and rank), operation "allreduce". In
 ///          deterministic mode the third is one of tree nodes (closed_forms::tree_allreduce_{mpi,ring}_bytes),
 ///          "tree_allreduce". evaluate: one all-reduce more. One rank sends nothing.
-/// Bits     deterministic mode: those of nn::WholeRows with as many blocks, on any number of ranks. Maxima, target scores
-///          and hits are exact in any order.
+/// Bits     deterministic mode: those of nn::WholeRows with as many blocks, on any number of ranks. Maxima, target
+///          scores and hits are exact in any order.
 /// Source   Shoeybi et al., "Megatron-LM" (2019), section 3.
 template <class Scalar>
 class VocabularyParallelLoss final : public nn::LossHead<Scalar> {
  public:
-  /// output       Classes are those of all ranks, V.
-  /// vocabulary   This rank's part of V. Ranks have adjacent ones, in their order.
-  /// blocks       Leaves of the sums over V; 1: fast mode. Else the slice is blocks partition(blocks, ranks, rank).
-  /// axis must outlive this. Not collective.
-  /// Throws       UsageError for another loss than cross_entropy; ShapeError for a slice that is none of V, or not those
-  ///              blocks.
+  /// `output` has the classes of all ranks, V; `vocabulary` is this rank's part of them: ranks have adjacent ones, in
+  /// their order. `blocks` are leaves of the sums over V; one: fast mode; else the part is those of
+  /// partition(blocks, ranks, rank). axis must outlive this.
+  ///
+  /// Throws   UsageError for another loss than cross_entropy; ShapeError for a slice that is none of V, or not those
+  ///          blocks.
   VocabularyParallelLoss(const comm::Communicator& axis, comm::Allreduce how, kernels::Loss loss,
                          nn::OutputShape output, const Slice& vocabulary, index_t blocks = 1);
 
