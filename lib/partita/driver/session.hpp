@@ -38,8 +38,8 @@ class Session {
 
   /// Reports keys that nobody read, and answers questions that need no run: true when there is nothing more to do.
   /// --validate tries the output, too. --describe needs no run but a model: with Describes::model this answers false,
-  /// and the app asks describe() when it has one; without, UsageError. `check` looks at what else was given, where a run
-  /// is meant or --validate. Collective.
+  /// and the app asks describe() when it has one; without, UsageError. `check` looks at what else was given, where a
+  /// run is meant or --validate. Collective.
   bool settled(const RunOptions& run, Describes what = Describes::nothing,
                const std::function<void()>& check = {}) const;
 

@@ -17,7 +17,8 @@ namespace partita::parallel {
 /// block    For each dimension what is here, the first one slowest.
 /// Shapes   values: the block, row-major.
 /// Runs     on the host; collective, blocking; not for a timed step.
-/// Throws   on all ranks alike: ShapeError unless the blocks are as long as given and, together, the whole.
+/// Throws   on all ranks alike, an Error that on root is a ShapeError: unless the blocks are as long as given and,
+///          together, the whole.
 /// Memory   on root the whole and the block of one other rank.
 std::vector<float> whole_tensor(const comm::Communicator& axis, std::string_view name, std::span<const Slice> block,
                                 std::vector<float> values, int root = 0);

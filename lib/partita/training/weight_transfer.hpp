@@ -13,8 +13,8 @@
 
 namespace partita::training {
 
-/// Who holds a model: `tensor`, the ranks whose parts are one replica; `replicas`, those that hold the same part. Rank 0
-/// of the world is the first of both; it alone opens files.
+/// Who holds a model: `tensor`, the ranks whose parts are one replica; `replicas`, those that hold the same part. Rank
+/// 0 of the world is the first of both; it alone opens files.
 struct WeightAxes {
   const comm::Communicator& world;
   const comm::Communicator& replicas;

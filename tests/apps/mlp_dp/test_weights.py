@@ -225,7 +225,7 @@ def test_options_that_cannot_be_are_refused_before_the_run(go, tmp_path):
             go(2, "--save-weights", weights, "--save-batch", weights, *extra, code=2))
         assert "is what output.path writes, too" in go(2, "--save-weights", tmp_path / "x.h5", *extra, code=2)
         assert "No such file" in go(1, "--load-weights", weights, *extra, code=2)
-    assert "--save-weight: unknown option; did you mean --save-weights?" in go(1, "--save-weight=x", code=2)
+    assert "--save-weight=x: unknown option; did you mean --save-weights?" in go(1, "--save-weight=x", code=2)
     assert not list(tmp_path.glob("*.safetensors*"))
     go(2, "--save-weights", weights, "--validate")
     assert not list(tmp_path.iterdir())

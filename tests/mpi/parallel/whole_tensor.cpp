@@ -72,7 +72,7 @@ TEST(whole_tensor, comes_from_blocks_along_two_dimensions_and_from_twins) {
 TEST(whole_tensor, refuses_blocks_that_are_not_the_whole_on_all_ranks) {
   const int P = world().size(), r = world().rank();
   const auto complaint = [&](std::vector<Slice> block, std::size_t n) {
-    const std::string text = caught<ShapeError>([&] { whole_tensor(world(), "t", block, std::vector<float>(n)); });
+    const std::string text = caught<Error>([&] { whole_tensor(world(), "t", block, std::vector<float>(n)); });
     EXPECT_ALL(world(), text.starts_with("t: "));
     return text;
   };

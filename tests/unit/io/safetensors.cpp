@@ -105,14 +105,15 @@ TEST(safetensors, comes_back_bit_for_bit) {
   EXPECT_THROW(file.read<std::int64_t>(*file.find("a")), UsageError);
 }
 
-// 1.0, the largest number and the least of each type, written by hand; a double is rounded once, to nearest even.
+// 1.0, the largest number and the least, written by hand; a double is rounded once, to nearest even.
 TEST(safetensors, reads_every_type_as_float) {
   const TemporaryFolder folder;
   const std::string path = folder / "t.safetensors";
   const std::string header =
       R"({"b":{"dtype":"BF16","shape":[3],"data_offsets":[0,6]},"h":{"dtype":"F16","shape":[3],"data_offsets":[6,12]},)"
       R"("i":{"dtype":"I32","shape":[1],"data_offsets":[12,16]},"x":{"dtype":"F4","shape":[5],"data_offsets":[16,19]},)"
-      R"("u":{"dtype":"U8","shape":[1],"data_offsets":[19,20]},"d":{"dtype":"F64","shape":[2],"data_offsets":[20,36]}}  )";
+      R"("u":{"dtype":"U8","shape":[1],"data_offsets":[19,20]},)"
+      R"("d":{"dtype":"F64","shape":[2],"data_offsets":[20,36]}}  )";
   put(path,
       file_of(header, raw<std::uint16_t>({0x3f80, 0x7f7f, 0x0001}) + raw<std::uint16_t>({0x3c00, 0x7bff, 0x0001}) +
                           raw<std::int32_t>({-9}) + "abc" + "u" + raw<double>({0.1, 1 + std::ldexp(3.0, -24)})));

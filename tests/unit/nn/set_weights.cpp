@@ -16,7 +16,7 @@ std::vector<float> on_host(const Vector<T>& values) {
   return {host.data(), host.data() + host.extent(0)};
 }
 
-// Norm cells are tensors: weight (12), bias (3), weight (6), bias (2). Owned: the first bias, and all of the second layer.
+// Norm cells are tensors: weight (12), bias (3), weight (6), bias (2). Owned: the first bias, and the second layer.
 TEST(set_weights, reaches_what_is_owned_wherever_it_lies) {
   const Exec exec;
   const Model<bfloat16> model = make_mlp<bfloat16>({4, {3}, 2, kernels::Activation::relu});
