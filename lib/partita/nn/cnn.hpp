@@ -24,8 +24,8 @@ struct CnnShape {
 
 /// A convolutional classifier: images (B, rows columns channels) -> scores (B, classes).
 ///
-/// Throws   UsageError for an extent below 1, no group, a group whose images would have no pixel, or group norms whose
-///          groups do not divide the channels, attention to be recomputed.
+/// Throws   UsageError for an extent below 1, no group, a group whose images would have no pixel, group norms whose
+///          groups do not divide the channels, or attention to be recomputed.
 template <class Scalar>
 LayerList<Scalar> cnn_layers(const CnnShape& shape);
 
