@@ -42,8 +42,7 @@ std::vector<T> collect_ranks(const std::vector<Row>& rows, std::size_t ranks, st
   for (const Row& row : rows) {
     const std::vector<T>& part = row.*member;
     if (part.size() != ranks) {
-      refuse<ShapeError>("Record",
-                         fmt::format("{} of {} {} has {} values", name, row.kind, row.algorithm, part.size()),
+      refuse<ShapeError>("Record", fmt::format("{} of {} {} has {} values", name, row.kind, row.algorithm, part.size()),
                          fmt::format("one for each of {} ranks", ranks));
     }
     values.insert(values.end(), part.begin(), part.end());
