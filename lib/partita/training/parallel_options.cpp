@@ -16,11 +16,11 @@ namespace {
 void read_exchange(config::Deck& deck, parallel::DataParallelOptions& options) {
   using comm::Allreduce;
   constexpr double mib = 1024.0 * 1024.0;
-  const Named<Allreduce> kinds[] = {{"mpi", Allreduce::mpi},
-                                    {"ring", Allreduce::ring},
-                                    {"recursive", Allreduce::recursive},
-                                    {"automatic", Allreduce::automatic}};
-  deck.choice("parallel.allreduce", options.how, kinds,
+  const Named<Allreduce> algorithms[] = {{"mpi", Allreduce::mpi},
+                                         {"ring", Allreduce::ring},
+                                         {"recursive", Allreduce::recursive},
+                                         {"automatic", Allreduce::automatic}};
+  deck.choice("parallel.allreduce", options.how, algorithms,
               "whose collectives: MPI's own, or Partita's: ring, recursive halving and doubling, or (automatic) the "
               "latter for short vectors alone; strategies without an all-reduce have one of ours for each need");
   double bucket_mib = 0;

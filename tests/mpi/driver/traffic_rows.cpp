@@ -91,7 +91,7 @@ TEST(traffic_rows, no_traffic_is_no_row) { EXPECT_TRUE(collect_traffic(world(), 
 TEST(traffic_rows, the_busiest_rank_predicts_the_time) {
   comm::Traffic traffic;
   const int rank = world().rank();
-  traffic.entry("push", "mpi", "server") = {"push", "mpi", "server", 1, 10 + rank, 1000 + rank, 0, 10 + rank, 0, 0};
+  traffic.entry("push", "mpi", "server") = {"push", "mpi", "server", 1, 10 + rank, 1000 + rank, 0, 10.0 + rank, 0, 0};
   const auto rows = collect_traffic(world(), traffic,
                                     {{"ping_pong_latency_s", 1e-3, "s", ""}, {"ping_pong_byte_per_s", 1e4, "", ""}});
   if (!world().is_root()) return;

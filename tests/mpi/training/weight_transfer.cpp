@@ -28,7 +28,10 @@ const nn::GptShape uneven{.V = 53, .T = 7, .C = 60, .H = 5, .blocks = 2, .F = 24
 const nn::GptShape wide{.V = 11, .T = 3, .C = 510, .H = 3, .blocks = 1, .F = 2101};
 
 nn::GptSlices slices(const nn::GptShape& shape, int parts, int part) {
-  return {partition(shape.H, parts, part), partition(shape.hidden(), parts, part)};
+  nn::GptSlices mine;
+  mine.heads = partition(shape.H, parts, part);
+  mine.hidden = partition(shape.hidden(), parts, part);
+  return mine;
 }
 
 template <class Scalar>
@@ -40,7 +43,7 @@ nn::Model<Scalar> gpt(const nn::GptShape& shape, std::uint64_t seed, int parts =
 nn::Model<float> ends_of_a_gpt(const nn::GptShape& shape, std::uint64_t seed, int parts, int part) {
   using L = nn::Layers<float>;
   const Slice V = partition(shape.V, parts, part), T = partition(shape.T, parts, part);
-  return {{L::embedding("embedding", V, T, shape.C, false), L::token_norm("norm", nn::Norm::layer, T, shape.C),
+  return {{L::embedding("embedding", {V, T, shape.C, true, false}), L::token_norm("norm", nn::Norm::layer, T, shape.C),
            L::linear("head", {.K = whole(shape.C), .N = {V}, .tokens = T, .bias = false})},
           {T.extent, V.extent},
           {.seed = seed}};
