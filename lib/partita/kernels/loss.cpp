@@ -4,18 +4,13 @@
 #include <string>
 
 #include <partita/kernels/backend/check.hpp>
-#include <partita/kernels/backend/range.hpp>
+#include <partita/kernels/backend/cross_entropy.hpp>
 #include <partita/kernels/backend/rows.hpp>
-#include <partita/kernels/math.hpp>
 
 namespace partita::kernels {
 namespace {
 
-/// What a row leaves behind for the sum over rows.
-struct RowResult {
-  double loss;
-  index_t correct;
-};
+using backend::RowResult;
 
 /// All rows. What a row reads of itself outside its own elements is read before the first reduction: `dlogits` may be
 /// `logits`.
@@ -68,27 +63,9 @@ struct LossRows {
   KOKKOS_FORCEINLINE_FUNCTION static double cross_entropy(const Row& row, const Scalar* z, index_t V, index_t leaves,
                                                           index_t target, double at_target, Number top, double scale,
                                                           Scalar* gradient) {
-    constexpr bool keeps = std::is_same_v<Number, Scalar>;  // the exponentials, until their sum is known
-    double sum;
-    if (keeps && gradient != nullptr)
-      sum = backend::sum_of_leaves<double>(row, V, leaves, [=](index_t v) {
-        const Number e = math::exp(Number(z[v]) - top);
-        gradient[v] = Scalar(e);
-        return double(e);
-      });
-    else
-      sum = backend::sum_of_leaves<double>(row, V, leaves,
-                                           [=](index_t v) { return double(math::exp(Number(z[v]) - top)); });
-    if (gradient != nullptr) {
-      const double share = scale / sum;
-      const auto narrow = Number(share);
-      const auto corrected = Scalar(Number(double(math::exp(Number(at_target) - top)) * share - scale));
-      row.each(V, [=](index_t v) {
-        const Number e = keeps ? Number(gradient[v]) : math::exp(Number(z[v]) - top);
-        gradient[v] = v == target ? corrected : Scalar(e * narrow);
-      });
-    }
-    return Kokkos::log(sum) + (double(top) - at_target);
+    const double sum = backend::sum_of_exponentials(row, z, V, leaves, top, gradient);
+    if (gradient != nullptr) backend::softmax_gradient(row, z, V, target, at_target, top, sum, scale, gradient);
+    return backend::cross_entropy_of(sum, double(top), at_target);
   }
 
   template <class Row>
@@ -103,25 +80,6 @@ struct LossRows {
       row.each(V,
                [=](index_t v) { gradient[v] = Scalar(Number(factor * (double(z[v]) - (v == target ? 1.0 : 0.0)))); });
     return target < 0 ? Kokkos::Experimental::quiet_NaN_v<double> : sum / double(V);
-  }
-};
-
-/// One thread adds the rows in ascending order: the sum must not depend on how many threads there are.
-struct SumRows {
-  index_t B;
-  const RowResult* row;
-  double* loss_sum;
-  index_t* correct;  // null: not asked for
-
-  KOKKOS_FUNCTION void operator()(index_t) const {
-    double loss = 0;
-    index_t hits = 0;
-    for (index_t b = 0; b < B; ++b) {
-      loss += row[b].loss;
-      hits += row[b].correct;
-    }
-    *loss_sum = loss;
-    if (correct != nullptr) *correct = hits;
   }
 };
 
@@ -149,7 +107,7 @@ void run_loss(Context& context, const std::string& rows_label, const std::string
     rows.template operator()<Loss::cross_entropy>();
   else
     rows.template operator()<Loss::mse>();
-  Kokkos::parallel_for(sum_label, backend::range_policy(context.exec(), 1), SumRows{B, row, loss_sum, correct});
+  backend::sum_rows(context.exec(), sum_label, B, row, loss_sum, correct);
 }
 
 }  // namespace

@@ -15,7 +15,7 @@ class LossHead {
   /// sum () = sum of the loss over the labels;   dy = scale factor dsum/dy, `factor` () in device memory or empty.
   ///
   /// Shapes   y (B, outputs)   label (B labels)   ->   dy (B, outputs), may be y;   sum (); both overwritten.
-  /// Runs     enqueued; no fence, no allocation.
+  /// Runs     enqueued; no allocation, and no fence unless a head says that it talks to other ranks.
   /// Throws   ShapeError when there are not `labels` labels for every row.
   virtual void run(kernels::Context& context, ConstMatrix<Scalar> y, ConstVector<std::int32_t> label, double scale,
                    Kokkos::View<const double, Memory> factor, Matrix<Scalar> dy,

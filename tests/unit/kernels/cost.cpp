@@ -68,6 +68,20 @@ TEST(cost, activation_and_loss_move_their_operands) {
   EXPECT_EQ(cost::add(10, 4), (Cost{10, 120}));
 }
 
+/// Slices of 3 and 7 of 10 columns: the flop of whole rows but for what every slice does of a row, log and its kin;
+/// each part reads the logits, and the first two hand numbers of 8 bytes a row to the next.
+TEST(cost, parts_of_a_split_loss_do_the_work_of_the_whole) {
+  Cost all;
+  for (const index_t columns : {3, 7})
+    all = all + cost::loss_max(6, columns, 4) + cost::loss_sums(6, columns, 1, 4, true) +
+          cost::loss_finish(6, columns, 4);
+  const Cost whole = cost::loss_forward_backward(Loss::cross_entropy, 6, 10, 4);
+  EXPECT_EQ(all.flop, whole.flop + 4 * 6);
+  EXPECT_EQ(all.byte, 5 * 60 * 4 + 2 * 6 * (3 * 4 + 7 * 8));
+  EXPECT_EQ(cost::loss_sums(6, 10, 3, 2, true), cost::loss_sums(6, 10, 3, 2, false));
+  EXPECT_EQ(cost::loss_sums(6, 10, 3, 8, false), (Cost{180, 480 + 6 * (4 + 8 + 3 * 8)}));
+}
+
 TEST(cost, elementwise_kernels_move_each_operand_once) {
   EXPECT_EQ(cost::activation_forward(Activation::gelu, 10, 4), (Cost{50, 80}));
   EXPECT_EQ(cost::activation_forward(Activation::gelu_tanh, 10, 4), (Cost{100, 80}));

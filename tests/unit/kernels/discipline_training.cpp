@@ -7,6 +7,7 @@
 #include <partita/kernels/loss_scale.hpp>
 #include <partita/kernels/norm.hpp>
 #include <partita/kernels/optimizer.hpp>
+#include <partita/kernels/split_loss.hpp>
 #include <partita/kernels/statistics.hpp>
 
 #include <support/discipline.hpp>
@@ -27,6 +28,10 @@ struct Step {
   Vector<NormCell> cells = to_device(norm_cells({0, n}));
   Vector<double> sums{"sums", cells.extent(0)};
   Vector<std::int32_t> label{"label", B};
+  static constexpr Slice part{0, V, 8 * V / 5};  // 5 of 8 blocks: two nodes
+  std::vector<LossNode> nodes = loss_nodes(part, {0, 5, 8});
+  Vector<double> top{"top", B}, target{"target", B}, ahead{"ahead", B}, exponentials{"exponentials", B};
+  Matrix<double> of_nodes{"of_nodes", nodes.size(), B};
   Kokkos::View<double, Memory> loss{"loss"}, sum{"sum"}, norm{"norm"};
   Kokkos::View<index_t, Memory> correct{"correct"};
   OptimizerStateView state{"state"};
@@ -34,7 +39,7 @@ struct Step {
 
   explicit Step(const Exec& exec) : context(exec) {}
 
-  static constexpr int kernels = 30;
+  static constexpr int kernels = 38;
   void run() {
     const Exec& exec = context.exec();
     const Vector<Storage> z_flat(z.data(), n), dz_flat(dz.data(), n), a_flat(a.data(), n);
@@ -48,6 +53,12 @@ struct Step {
     loss_forward(context, {}, z, label, loss, correct);
     loss_forward_backward(context, {}, z, label, 1.0 / B, dz, loss, loss_scale_value(scaling));
     loss_forward_backward(context, {.kind = Loss::mse}, z, label, 1.0 / B, dz, loss, loss_scale_value(scaling));
+    loss_max<Storage>(exec, part, z, label, top, target);
+    loss_sums<Storage>(exec, nodes, z, label, top, of_nodes, dz);
+    loss_ahead<Storage>(exec, part, z, label, top, ahead);
+    loss_finish<Storage>(context, part, z, label, top, target, exponentials, 1.0 / B, dz, loss,
+                         loss_scale_value(scaling));
+    loss_finish(context, part.global, label, top, target, exponentials, ahead, loss, correct);
     activation_backward_from_input<Storage>(exec, Activation::gelu, z, dz, dz);
     activation_backward<Storage>(exec, Activation::relu, z, dz);
     cast<float, Storage>(exec, dz_flat, g);

@@ -11,8 +11,8 @@
 namespace partita::comm {
 
 /// Executes a schedule: posts receives ahead, sends what may leave, takes in what has arrived, in order. Messages have
-/// a tag of their own, so that several flows are in flight on one communicator. What is added is combined by `op`, as its
-/// parts arrive.
+/// a tag of their own, so that several flows are in flight on one communicator. What is added is
+/// combined by `op`, as its parts arrive.
 ///
 /// Nobody waits in a circle where the schedules of all ranks fit together: of all messages that are not yet taken in
 /// the first is always posted on both sides, or held back by a send that is.

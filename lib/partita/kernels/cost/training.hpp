@@ -15,6 +15,27 @@ constexpr Cost loss_forward_backward(Loss loss, index_t B, index_t V, index_t el
   return {flop, 2 * numbers * double(element) + 4 * rows};
 }
 
+/// Of a slice of `columns`; the three together do what loss_forward_backward does. Reads logits and labels, writes two
+/// numbers a row. A comparison a number.
+constexpr Cost loss_max(index_t B, index_t columns, index_t element) {
+  const double rows = double(B), numbers = rows * double(columns);
+  return {numbers, numbers * double(element) + (4 + 2 * 8) * rows};
+}
+
+/// Reads logits, labels and the maximum, writes a number a row and node; with a gradient also the exponentials where
+/// their type keeps them. Subtract, exp, add a number.
+constexpr Cost loss_sums(index_t B, index_t columns, index_t nodes, index_t element, bool gradient) {
+  const double rows = double(B), numbers = rows * double(columns), times = gradient && element >= 4 ? 2 : 1;
+  return {3 * numbers, times * numbers * double(element) + (4 + 8 + 8 * double(nodes)) * rows};
+}
+
+/// Reads exponentials, or logits, and four numbers a row, writes dlogits. Scale a number; a row as
+/// loss_forward_backward. Exponentials that are found again are not counted.
+constexpr Cost loss_finish(index_t B, index_t columns, index_t element) {
+  const double rows = double(B), numbers = rows * double(columns);
+  return {numbers + 4 * rows, 2 * numbers * double(element) + (4 + 3 * 8) * rows};
+}
+
 namespace detail {
 
 /// Work of the rule an element, and how many streams of the parameters' type it moves beside g: p read and written, and

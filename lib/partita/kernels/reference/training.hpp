@@ -3,6 +3,7 @@
 
 #include <cmath>
 #include <cstdint>
+#include <limits>
 #include <vector>
 
 #include <partita/core/float16.hpp>
@@ -37,6 +38,28 @@ std::vector<double> loss_gradient_row(Loss loss, const Scalar* z, index_t V, ind
     const double target = v == label ? 1 : 0;
     d[v] = loss == Loss::mse ? 2 * (double(z[v]) - target) / double(V) : std::exp(double(z[v]) - top) / sum - target;
   }
+  return d;
+}
+
+/// Of n scores of a row, those of one slice: the largest, -infinity of none; the sum of exponentials below `top`.
+template <class Scalar>
+double loss_max_row(const Scalar* z, index_t n) {
+  double top = -std::numeric_limits<double>::infinity();
+  for (index_t v = 0; v < n; ++v) top = std::fmax(top, double(z[v]));
+  return top;
+}
+template <class Scalar>
+double loss_sum_row(const Scalar* z, index_t n, double top) {
+  double sum = 0;
+  for (index_t v = 0; v < n; ++v) sum += std::exp(double(z[v]) - top);
+  return sum;
+}
+
+/// dloss / dz of them, from the maximum and the sum of all slices; label: its place among them, or none.
+template <class Scalar>
+std::vector<double> loss_finish_row(const Scalar* z, index_t n, index_t label, double top, double sum) {
+  std::vector<double> d(n);
+  for (index_t v = 0; v < n; ++v) d[v] = std::exp(double(z[v]) - top) / sum - (v == label ? 1 : 0);
   return d;
 }
 
