@@ -10,8 +10,8 @@
 #include <partita/kernels/context.hpp>
 #include <partita/kernels/loss.hpp>
 
-// The cross-entropy of rows of V scores whose columns are shared out in slices, in parts: what a slice finds of a row is a
-// number, and between the parts somebody makes one number of those of all slices.
+// The cross-entropy of rows of V scores whose columns are shared out in slices, in parts: what a slice finds of a row
+// is a number, and between the parts somebody makes one number of those of all slices.
 //
 //     loss_max        top(b)    = max_v z(b, v)                      largest over the slices
 //                     target(b) = z(b, label(b))                     sum over the slices: one of them has it

@@ -140,13 +140,15 @@ void expect_the_bits_of_one(const Case& of) {
   // The second rank runs while the first one waits for its squares; the sum is what both have then.
   Vector<double> of_first;
   std::function<void()> second_runs;
-  Rank<Scalar> first(of, options, 0, context, [&](const Exec&, Vector<double> squares) {
+  Rank<Scalar> first(of, options, 0, context, [&](const Exec&, Vector<double> squares) -> ConstVector<double> {
     of_first = squares;
     second_runs();
+    return squares;
   });
-  Rank<Scalar> second(of, options, 1, context, [&](const Exec& exec, Vector<double> squares) {
+  Rank<Scalar> second(of, options, 1, context, [&](const Exec& exec, Vector<double> squares) -> ConstVector<double> {
     kernels::add<double>(exec, of_first, squares);
     kernels::copy<double>(exec, squares, of_first);
+    return squares;
   });
   second_runs = [&] { second.run(context, g, statistics); };
 

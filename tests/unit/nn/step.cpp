@@ -195,7 +195,7 @@ TEST(step, a_label_out_of_range_shows_in_loss_and_gradient) {
 // one that ends a branch has its bias on one half alone.
 TEST(step, slices_of_a_gpt_hold_the_weights_of_the_whole) {
   const GptShape shape{.V = 5, .T = 3, .C = 8, .H = 4, .blocks = 1};
-  const Model<float> all = make_gpt<float>(shape), part = make_gpt<float>(shape, {}, {{1, 2, 4}, {8, 16, 32}});
+  const Model<float> all = make_gpt<float>(shape), part = make_gpt<float>(shape, {}, {{1, 2, 4}, {8, 16, 32}, {}, {}});
   const std::vector<float> w = test::on_host(all.parameters()), p = test::on_host(part.parameters());
   const auto at = [](const Model<float>& model, const char* name) { return model.table().at(name).range.offset; };
   for (index_t j = 0; j < 3; ++j)       // q, k, v
