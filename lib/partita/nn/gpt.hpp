@@ -26,8 +26,8 @@ struct GptShape {
 /// The part of the model that is here: a tensor-parallel strategy gives each rank some heads, hidden columns and words;
 /// its Between adds up what the parts give. Extent 0: all.
 struct GptSlices {
-  Slice heads, hidden, vocabulary;
-  Slice tokens;  ///< on which norms, residuals and dropout work
+  Slice heads = {}, hidden = {}, vocabulary = {};
+  Slice tokens = {};  ///< on which norms, residuals and dropout work
 
   /// Leaves of the sums over each, which slices do not cut, when sums over hidden columns and words are cut into
   /// `chunks` leaves at most (deterministic mode); 1 each where they are not.
