@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // transformer_tp: a language model whose blocks are split over ranks: heads, hidden columns, vocabulary.
 //
-//     block:   x <- x + sum over ranks of proj(attention(qkv(norm(x))));   x <- x + sum over ranks of down(gelu(up(norm(x))))
+//     block:   x <- x + sum over ranks of proj(attention(qkv(norm(x))))
+//              x <- x + sum over ranks of down(gelu(up(norm(x))))
 //
 // A rank computes the heads and hidden columns that it has; two sums over ranks forward and two backward put a block
 // together. Replicas of the split model share the rows of each batch: README.md.

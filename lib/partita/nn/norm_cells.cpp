@@ -13,8 +13,8 @@
 namespace partita::nn {
 namespace {
 
-// rows x columns elements, rows `stride` apart, in row-major order; adjacent rows are one long one, unless a split along
-// columns would part them: cells must not depend on it.
+// rows x columns elements, rows `stride` apart, in row-major order; adjacent rows are one long one, unless a split
+// along columns would part them: cells must not depend on it.
 void cut(index_t offset, index_t rows, index_t columns, index_t stride, bool joins,
          std::vector<kernels::NormCell>& cells) {
   if (rows <= 0 || columns <= 0) return;

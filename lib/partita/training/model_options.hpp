@@ -42,8 +42,9 @@ struct ModelPlan {
   nn::Model<Scalar> make(const nn::ModelOptions& how) const { return nn::Model<Scalar>(layers, output, how); }
 };
 
-/// axis     the ranks that hold the model between them: the part of this one, whose units refer to the axis. Null: whole.
-/// Throws   UsageError where a model cannot be built for such samples, its own shapes do not fit, or it cannot be split.
+/// With an axis, the ranks that hold the model between them, it is this rank's part, whose units refer to the axis.
+///
+/// Throws   UsageError where a model cannot be built for such samples, its shapes do not fit, or it cannot be split.
 template <class Scalar>
 ModelPlan<Scalar> plan_model(const ModelOptions& options, const SampleShape& sample, const nn::ModelOptions& how,
                              parallel::TensorAxis<Scalar>* axis = nullptr);

@@ -82,7 +82,7 @@ std::vector<std::string> StepPhases::part_names() {
 }
 
 index_t StepPhases::events(index_t pieces, std::size_t stages, bool gathers) const {
-  // A residual with relu is heard of three times a piece, as other units are, and once more where forward is done again;
+  // A residual with relu is heard of three times a piece, as other units are, and more where forward is done again;
   // weights may be gathered ahead of each forward and backward_input; a stage sends and receives twice.
   const index_t forwards = recompute_ >= 0 ? 2 : 1, units = std::ssize(unit_names_);
   const index_t of_units = forwards * moments_ + (gathers ? forwards + 1 : 0) * units;

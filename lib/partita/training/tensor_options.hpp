@@ -22,7 +22,7 @@ struct TensorMesh {
 /// Declares and reads them; all `ranks` are used.
 TensorMesh read_tensor_mesh(config::Deck& deck, comm::Allreduce how, bool deterministic, int ranks);
 
-/// What depends on the model, too. Throws UsageError, as reading a key does.
+/// What depends on the model, too. A key that does not fit is refused, as in reading.
 void check(const config::Deck& deck, const TensorMesh& mesh, const ModelOptions& model, const DataOptions& data);
 
 /// The ranks that hold a model between them.

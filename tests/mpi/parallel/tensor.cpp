@@ -224,7 +224,7 @@ TEST(tensor, ranks_without_work_are_refused) {
             "tensor parallelism: 5 heads over 6 ranks: the last would have nothing to do: expected at most 5 ranks");
 }
 
-// 2 (t-1)/t b s h e for each all-reduce: two forward and two backward in a block, one of the embedding, one of the head.
+// 2 (t-1)/t b s h e for each all-reduce: two forward and two backward in a block, the embedding's and the head's.
 TEST(tensor, bytes_are_the_published_ones) {
   using comm::closed_forms::ring_allreduce_bytes;
   for (const bool sequence : {false, true})

@@ -40,9 +40,12 @@ class Linear final : public Unit<Scalar> {
   index_t N() const { return N_; }
   Range bias() const { return bias_; }
 
-  /// y for some rows of tokens. Shapes   x (rows, K)   ->   y (rows, N), overwritten.
+  /// y for some rows of tokens.
+  ///
+  /// Shapes   x (rows, K)   ->   y (rows, N), overwritten.
   void forward_rows(const Call<Scalar>& call, ConstMatrix<Scalar> x, Matrix<Scalar> y) const;
   /// Nodes of the trees over the blocks of K or of N that are here, counted from my first one, without bias.
+  ///
   /// Shapes   x (B, inputs)   ->   y (nodes, tokens N);   y, dy (B, outputs)   ->   dx (nodes, tokens K); overwritten.
   void forward_nodes(const Call<Scalar>& call, std::span<const Node> nodes, ConstMatrix<Scalar> x,
                      Vector<Sum<Scalar>> y) const;

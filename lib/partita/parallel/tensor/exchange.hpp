@@ -12,10 +12,11 @@ bool is_replicated(const nn::Parameter& parameter);
 
 /// The norm of a model that is split over the ranks of an axis: what all of them hold counts once, as the first rank's.
 ///
-/// whole    table of the whole model: deterministic mode, where cells are put at their places among the whole's and the
-///          sum has its bits; null: each rank adds up its own.
+/// `whole` is the table of the whole model in deterministic mode, where cells are put at their places among the whole's
+/// and the sum has its bits; null: each rank adds up its own. Both tables are read here alone; the axis must outlive
+/// what is returned.
+///
 /// Traffic  an all-reduce of one double, or of the whole model's cells.
-/// part and whole are read here alone; the axis must outlive what is returned.
 nn::CompleteSquares split_squares(const comm::Communicator& axis, const nn::ParameterTable& part,
                                   const nn::ParameterTable* whole);
 
@@ -27,7 +28,7 @@ nn::CompleteSquares split_squares(const comm::Communicator& axis, const nn::Para
 template <class Scalar>
 class TensorExchange final : public nn::Exchange<Scalar> {
  public:
-  /// gradient   that of `inner`, where it can be written. All that is referred to must outlive this.
+  /// `gradient` is that of `inner`, where it can be written. All that is referred to must outlive this.
   TensorExchange(nn::Exchange<Scalar>& inner, TensorAxis<Scalar>& axis, Vector<nn::Sum<Scalar>> gradient,
                  std::vector<Range> partial);
 

@@ -15,8 +15,8 @@ namespace partita::parallel {
 template <class Scalar>
 bool parts_agree(const comm::Communicator& axis, const nn::Model<Scalar>& part);
 
-/// bits_hash of the whole model's weights in the order of its table: the same for any number of parts. One tensor is put
-/// together at a time.
+/// bits_hash of the whole model's weights in the order of its table: the same for any number of parts. One tensor is
+/// put together at a time.
 template <class Scalar>
 std::uint64_t hash_of_whole(const comm::Communicator& axis, const nn::Model<Scalar>& part,
                             const nn::ParameterTable& whole);

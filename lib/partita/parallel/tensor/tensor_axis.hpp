@@ -25,8 +25,8 @@ struct TensorOptions {
   index_t overlap_chunks = 1;  ///< parts of a product that are added up while the next one is computed
 };
 
-/// The ranks that hold one replica of a model between them, and their collectives: plans are made at the first call of a
-/// size and kept, shared by all units, since one after the other is under way.
+/// The ranks that hold one replica of a model between them, and their collectives: plans are made at the first call of
+/// a size and kept, shared by all units, since one after the other is under way.
 ///
 /// Traffic  of the plans, on the axis.
 template <class Scalar>

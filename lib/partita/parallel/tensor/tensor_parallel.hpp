@@ -10,12 +10,12 @@
 namespace partita::parallel {
 
 /// The parts of a training step of a model that is split over the ranks of an axis, replicas of which share the rows of
-/// each batch: a data-parallel all-reduce of what this rank holds, sums of the partial gradients of sequence mode, and a
-/// norm in which all of the model counts once.
+/// each batch: a data-parallel all-reduce of what this rank holds, sums of the partial gradients of sequence mode, and
+/// a norm in which all of the model counts once.
 template <class Scalar>
 class TensorParallel {
  public:
-  /// model    units made with TensorBetween(axis); whole: table of the unsplit model, read here alone.
+  /// The units of `model` were made with TensorBetween(axis); `whole` is the table of the unsplit model.
   /// All but `whole` that is referred to must outlive this. Not collective, but in order.
   /// Throws   UsageError for another strategy than all-reduce where the model is split.
   TensorParallel(const comm::Communicator& replicas, TensorAxis<Scalar>& axis, const DataParallelOptions& options,
