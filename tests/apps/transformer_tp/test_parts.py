@@ -55,26 +55,33 @@ def test_fast_parts_stay_within_the_bound(run, ranks):
         assert np.allclose(split_norm[0], norm[0], rtol=1e-5, atol=0), way
 
 
-def traffic(path):
+def sent(path, axis, *kinds):
+    """Bytes of these kinds of collectives on an axis, over all ranks."""
     with h5py.File(path) as file:
         group = file["traffic"]
-        names = [name.decode() for name in group["operation"][:]]
-        axes = [name.decode() for name in group["axis"][:]]
-        return {(name, axis): {column: group[column][k] for column in group if group[column].ndim and len(group[column]) == len(names)}
-                for k, (name, axis) in enumerate(zip(names, axes))}
+        rows = zip(group["kind"][:], group["axis"][:], group["sent_bytes"][:])
+        return sum(int(row.sum()) for kind, of, row in rows if of.decode() == axis and kind.decode() in kinds)
 
 
 @pytest.mark.parametrize("ranks", [2, 3, 4])
-def test_bytes_of_sequence_parallelism_are_the_published_ones(run, ranks):
+def test_bytes_are_the_published_ones(run, ranks):
     """8 (t-1)/t b s h e a block and rank, 10 with regathered inputs; embedding and head beside it."""
-    tokens, width, blocks, batch, steps, warm_up = 11, 20, 2, 48, 5, 1
-    once = (ranks - 1) * batch * tokens * width * 4  # of a gather or a scatter, over all ranks
+    tokens, width, blocks, batch, held_out, steps, warm_up = 11, 20, 2, 48, 40, 5, 1
+
+    def once(rows):  # a gather or a scatter of fp32, over all ranks; an all-reduce is two
+        return (ranks - 1) * rows * tokens * width * 4
+
+    settings = ["parallel.allreduce=ring", f"train.steps={steps}", f"run.warmup={warm_up}", "evaluate.every=1000"]
     for regather in (False, True):
-        path = run(ranks, "parallel.allreduce=ring", "parallel.sequence=true", f"parallel.regather={str(regather).lower()}",
-                   f"train.steps={steps}", f"run.warmup={warm_up}", "evaluate.every=1000")
-        table = traffic(path)
-        sent = sum(int(np.sum(row["sent_bytes"])) for (name, axis), row in table.items()
-                   if axis == "tensor" and name in ("all_gather", "reduce_scatter"))
-        of_blocks, of_ends = (10 if regather else 8) * blocks, 5 if regather else 4
-        trained = (of_blocks + of_ends) * once * (steps - warm_up)
-        assert trained <= sent  # held-out data come on top, forward alone
+        path = run(ranks, *settings, "parallel.sequence=true", f"parallel.regather={str(regather).lower()}")
+        step = ((10 if regather else 8) * blocks + (5 if regather else 4)) * once(batch)
+        forward = (4 * blocks + 2) * once(held_out)  # of the evaluation at the end
+        assert sent(path, "tensor", "all_gather", "reduce_scatter") == (steps - warm_up) * step + forward
+
+    path = run(ranks, *settings)
+    # Of the loss three numbers of 8 bytes a label, of an evaluation four; of the norm one a step, by doubling.
+    labels = 2 * (ranks - 1) * 8 * tokens
+    step = 2 * (4 * blocks + 2) * once(batch) + 3 * labels * batch
+    forward = 2 * (2 * blocks + 1) * once(held_out) + 4 * labels * held_out
+    norms = {2: 2, 3: 4, 4: 8}[ranks] * 8 * (steps - warm_up)
+    assert sent(path, "tensor", "allreduce") == (steps - warm_up) * step + forward + norms
