@@ -20,6 +20,17 @@ metrics::SummaryRow derived(std::string metric, double value, index_t n, std::st
           std::move(kind),   "within run", std::move(unit)};
 }
 
+// Of a mesh axis; of what is none (the world's name) all.
+index_t ranks_of(const metrics::RunHeader& header, const std::string& axis) {
+  const auto at = std::find(header.mesh_axes.begin(), header.mesh_axes.end(), axis) - header.mesh_axes.begin();
+  if (at == std::ssize(header.mesh_axes)) return std::ssize(header.ranks);
+  index_t extent = 1;
+  for (const metrics::RankInfo& rank : header.ranks)
+    if (at < std::ssize(rank.coordinates))
+      extent = std::max(extent, rank.coordinates[static_cast<std::size_t>(at)] + 1);
+  return extent;
+}
+
 }  // namespace
 
 std::vector<metrics::SummaryRow> summarise(const metrics::StepSeries& series, const metrics::RunHeader& header,
@@ -29,7 +40,10 @@ std::vector<metrics::SummaryRow> summarise(const metrics::StepSeries& series, co
   const metrics::SummaryRow* step = find(rows, "step_s");
   if (step == nullptr || !(step->value > 0)) return rows;
   const index_t n = step->n;
-  const double flop_per_s = work.flop_per_step / step->value;
+  const double flop_per_s = work.flop_per_step / step->value;  // rows move as they grow
+  if (const metrics::SummaryRow* rate = find(rows, "samples_per_s"); work.tokens_per_sample > 0 && rate != nullptr)
+    rows.push_back(
+        derived("tokens_per_s", rate->value * static_cast<double>(work.tokens_per_sample), n, "rate", "1/s"));
   rows.push_back(derived("flop_per_s", flop_per_s, n, "rate", "1/s"));
   for (const metrics::CalibrationEntry& entry : header.calibration)
     if (entry.name == "gemm_flop_per_s")
@@ -37,14 +51,16 @@ std::vector<metrics::SummaryRow> summarise(const metrics::StepSeries& series, co
           derived("mfu", flop_per_s / (entry.value * static_cast<double>(header.ranks.size())), n, "ratio", "1"));
   for (const metrics::TrafficRow& row : results.traffic) {
     const double slowest_s = row.seconds.empty() ? 0 : *std::max_element(row.seconds.begin(), row.seconds.end());
-    if (header.ranks.size() < 2 || !(slowest_s > 0)) continue;
+    const auto P = static_cast<double>(ranks_of(header, row.axis));
+    if (P < 2 || !(slowest_s > 0)) continue;
     const auto bytes = static_cast<double>(*std::max_element(row.sent_bytes.begin(), row.sent_bytes.end()));
     // For MPI's own collectives the payload is counted: the ring's 2 (P-1) / P of it is what crosses the busiest link.
-    const auto P = static_cast<double>(header.ranks.size());
     const double factor =
         row.algorithm == "mpi" && (row.kind == "allreduce" || row.kind == "norm_allreduce") ? 2 * (P - 1) / P : 1;
     const index_t calls = *std::max_element(row.calls.begin(), row.calls.end());  // some ranks may have none
-    rows.push_back(derived(row.kind + "_busbw", factor * bytes / slowest_s, calls, "rate", "byte/s"));
+    std::string name = (header.mesh_axes.size() > 1 ? row.axis + "_" : std::string()) + row.kind + "_busbw";
+    if (find(rows, name) != nullptr) name += "_" + row.algorithm;
+    rows.push_back(derived(std::move(name), factor * bytes / slowest_s, calls, "rate", "byte/s"));
   }
   return rows;
 }

@@ -42,11 +42,12 @@ struct Workload {
   std::string description;  ///< head of the run's log, at most three lines: model, parameters, ranks x threads, rows a
                             ///< rank, strategy, backend
   std::vector<metrics::Phase> phases;
-  index_t steps = 0;             ///< warm-up included
-  index_t samples_per_step = 0;  ///< of all ranks
-  double flop_per_step = 0;      ///< useful floating-point operations of all ranks, from kernels/cost.hpp
-  index_t loss_terms = 0;        ///< partial losses that a step leaves on this rank
-  index_t evaluate_every = 0;    ///< steps; 0: never
+  index_t steps = 0;              ///< warm-up included
+  index_t samples_per_step = 0;   ///< of all ranks
+  index_t tokens_per_sample = 0;  ///< of sequences; 0: samples are none
+  double flop_per_step = 0;       ///< useful floating-point operations of all ranks, from kernels/cost.hpp
+  index_t loss_terms = 0;         ///< partial losses that a step leaves on this rank
+  index_t evaluate_every = 0;     ///< steps; 0: never
 
   /// The timeline of chosen steps. Ranks may do different things: what Event::part and Event::unit number on this rank
   /// is matched by name.

@@ -185,6 +185,7 @@ driver::Workload make_workload(const Parts<Scalar>& parts) {
   work.phases = state->phases.phases();
   work.steps = state->steps;
   work.samples_per_step = train.batch;
+  work.tokens_per_sample = parts.data.shape().tokens;
   work.flop_per_step = train.mode == Mode::train ? flop.total() : flop.forward;
   work.loss_terms = state->reports() ? pieces : 0;  // all parts of a model have the same loss
   work.evaluate_every = train.evaluate_every > 0 ? train.evaluate_every : parts.data.steps_per_epoch();

@@ -49,6 +49,13 @@ TEST(figure_of_merit, flop_rate_and_its_share_of_the_calibrated_peak) {
   EXPECT_DOUBLE_EQ(run.value("mfu"), 4e6 / 2e-3 / (2 * 1e10));
 }
 
+TEST(figure_of_merit, tokens_are_counted_where_samples_have_some) {
+  Example run;
+  EXPECT_EQ(run.value("tokens_per_s"), -1);
+  run.work.tokens_per_sample = 128;
+  EXPECT_DOUBLE_EQ(run.value("tokens_per_s"), 128 * run.value("samples_per_s"));
+}
+
 TEST(figure_of_merit, bus_bandwidth_takes_the_slowest_rank) {
   Example run;
   run.results.traffic.push_back(
@@ -57,6 +64,24 @@ TEST(figure_of_merit, bus_bandwidth_takes_the_slowest_rank) {
   // The payload of MPI's own: 2 (P-1)/P = 1 at two ranks.
   run.results.traffic[0].algorithm = "mpi";
   EXPECT_DOUBLE_EQ(run.value("allreduce_busbw"), 4000 / 2e-3);
+}
+
+// Six ranks, 2 x 3: MPI's sum over three ranks sends 4/3 of its payload, and one rank alone sends nothing.
+TEST(figure_of_merit, bus_bandwidth_is_that_of_the_axis) {
+  Example run;
+  run.header.mesh_axes = {"data", "tensor", "pipeline"};
+  run.header.ranks.resize(6);
+  for (index_t r = 0; r < 6; ++r) run.header.ranks[static_cast<std::size_t>(r)].coordinates = {r / 3, r % 3, 0};
+  const auto row = [](const char* algorithm, const char* axis) {
+    return metrics::TrafficRow{"allreduce",  algorithm,    axis,   {1, 1},      {1, 1},
+                               {3000, 3000}, {1e-3, 1e-3}, {1, 1}, {3000, 3000}};
+  };
+  run.results.traffic = {row("mpi", "data"), row("mpi", "tensor"), row("ring", "tensor"), row("mpi", "pipeline")};
+  EXPECT_DOUBLE_EQ(run.value("data_allreduce_busbw"), 3e6);
+  EXPECT_DOUBLE_EQ(run.value("tensor_allreduce_busbw"), 4e6);
+  EXPECT_DOUBLE_EQ(run.value("tensor_allreduce_busbw_ring"), 3e6);
+  EXPECT_EQ(run.value("pipeline_allreduce_busbw"), -1);
+  EXPECT_EQ(run.value("allreduce_busbw"), -1);
 }
 
 TEST(figure_of_merit, line_names_rate_verdict_and_record) {
