@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""Draws the pictures of README.md: python draw.py [--check] [--png FOLDER], with the Python of build/venv.
+"""Draws the pictures of pages: python draw.py [--check] [--png FOLDER], with the Python of build/venv.
 
     floors.svg   the modules of the library and who includes whom, from INCLUDES of tests/style/check_tree.py
     step.svg     one training step with its phases, on two ranks
     run.svg      deck -> run -> record -> report
+    split.svg    one block of a GPT split over two ranks (apps/transformer_tp)
 
 --check: the stored pictures are those that this would draw. --png: also as PNG, to look at.
 """
@@ -113,7 +114,7 @@ def floors() -> Figure:
             arrow(axes, (leave, y), (arrive, top + high))
     top = 2.5 + step * (1 + max(map(floor, INCLUDES)))
     box(axes, 2, top, 76, high, fill="white")
-    label(axes, 40, top + 2.3, "apps: mlp_dp, comm_bench, kernel_bench", 11)
+    label(axes, 40, top + 2.3, "apps: mlp_dp, transformer_tp, comm_bench, kernel_bench", 11)
     arrow(axes, (40, top), (40, places["training"][1] + high))
     return figure
 
@@ -211,6 +212,37 @@ def run() -> Figure:
     return figure
 
 
+def split() -> Figure:
+    """One block of a GPT on two ranks: what each computes, and where they add up."""
+    figure, axes = canvas(8, 4.1)
+    total = "all-reduce: x + sum"
+    rows = [
+        ("norm(x)", "norm(x)", "all tokens; in sequence mode half of them each"),
+        ("qkv, heads 0 1 2", "qkv, heads 3 4", "columns of the weights: the heads that a rank has"),
+        ("attention", "attention", "head by head"),
+        ("proj, rows 0 1 2", "proj, rows 3 4", "rows of the weights: a part of a sum"),
+        (total, None, "2 (t-1)/t b s h e byte a rank"),
+        ("norm(x)", "norm(x)", ""),
+        ("up, columns 0..22", "up, columns 23..44", "hidden columns that a rank has"),
+        ("gelu", "gelu", "column by column"),
+        ("down, rows 0..22", "down, rows 23..44", "a part of a sum"),
+        (total, None, "the same again; backward two more, before each norm"),
+    ]
+    width, high, pitch, top = 18, 2.7, 3.6, 35.0
+    for rank, x in enumerate((2, 21)):
+        label(axes, x + width / 2, 39.4, f"rank {rank}", 10.5, weight="bold")
+    for index, (first, second, note) in enumerate(rows):
+        y = top - pitch * index
+        for x, words in ((2, first), (21, second)):
+            if words is None:
+                continue
+            across = width if second is not None else 37
+            box(axes, x, y, across, high, **({} if second is not None else {"fill": CLASS["communication"]}))
+            label(axes, x + across / 2, y + high / 2, words, 9, color=INK if second is not None else "white")
+        label(axes, 41, y + high / 2, note, 8.6, ha="left", color=GREY)
+    return figure
+
+
 def main() -> int:
     """Draw, or compare."""
     check, png = "--check" in sys.argv, sys.argv[sys.argv.index("--png") + 1] if "--png" in sys.argv else None
@@ -220,7 +252,7 @@ def main() -> int:
         return SKIPPED
     wrong = [] if set(MODULES) == set(INCLUDES) else ["MODULES and INCLUDES do not name the same modules"]
     with mpl.rc_context(LOOK), tempfile.TemporaryDirectory() as scratch:
-        for draw in (floors, step, run):
+        for draw in (floors, step, run, split):
             figure, stored = draw(), HERE / f"{draw.__name__}.svg"
             made = Path(scratch) / stored.name if check else stored
             figure.savefig(made, metadata={"Date": None, "Creator": "scripts/figures/draw.py"})
