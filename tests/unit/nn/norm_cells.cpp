@@ -3,6 +3,7 @@
 
 #include <gtest/gtest.h>
 
+#include <partita/core/error.hpp>
 #include <partita/core/partition.hpp>
 #include <partita/nn/norm_cells.hpp>
 
@@ -58,6 +59,47 @@ TEST(norm_cells, of_parts_are_those_of_the_whole) {
     EXPECT_EQ(by_rows, all);
     EXPECT_EQ(by_columns, all);
   }
+}
+
+// A part that is one block of columns has them side by side, and more than a cell has: its cells are whole rows, as in
+// the whole, where they are apart.
+TEST(norm_cells, places_of_parts_are_those_of_the_same_elements) {
+  constexpr index_t rows = 300, K = 120, blocks = 2;
+  const auto table = [&](const Slice& columns) {
+    ParameterTable made;
+    made.add("norm", {40}, Initial::constant(0));
+    made.add("down", {rows, Dimension(columns, blocks)}, Initial::constant(0));
+    made.add("qkv", {3, Dimension(Slice{columns.offset / 60, columns.extent / 60, blocks}, blocks), 5},
+             Initial::constant(0));
+    return made;
+  };
+  const ParameterTable all = table(whole(K));
+  const std::vector<kernels::NormCell> cells = norm_cells(all);
+  std::vector<int> times(cells.size());
+  for (index_t block = 0; block < blocks; ++block) {
+    const ParameterTable part = table(partition(K, blocks, block));
+    const std::vector<kernels::NormCell> mine = norm_cells(part);
+    const std::vector<index_t> places = cell_places(part, all);
+    ASSERT_EQ(places.size(), mine.size());
+    for (std::size_t k = 0; k < mine.size(); ++k) {
+      ++times.at(static_cast<std::size_t>(places[k]));
+      const kernels::NormCell& same = cells.at(static_cast<std::size_t>(places[k]));
+      EXPECT_EQ(mine[k].rows * mine[k].columns, same.rows * same.columns);
+      if (mine[k].offset < 40 || mine[k].offset >= 40 + rows * 60) continue;
+      // Of "down" element by element.
+      std::vector<index_t> here = elements(mine[k]);
+      for (index_t& i : here) i = 40 + (i - 40) / 60 * K + block * 60 + (i - 40) % 60;
+      EXPECT_EQ(here, elements(same));
+    }
+  }
+  for (std::size_t k = 0; k < cells.size(); ++k) EXPECT_EQ(times[k], cells[k].offset < 40 ? 2 : 1);  // both have "norm"
+}
+
+TEST(norm_cells, places_need_a_split_along_blocks) {
+  ParameterTable all, part;
+  all.add("W", {Dimension(10, 2)}, Initial::constant(0));
+  part.add("other", {10}, Initial::constant(0));
+  EXPECT_THROW(cell_places(part, all), UsageError);
 }
 
 }  // namespace
