@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include <partita/training/model_options.hpp>
 
+#include <optional>
+
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
@@ -111,20 +113,17 @@ template <class Scalar>
 ModelPlan<Scalar> plan_model(const ModelOptions& options, const SampleShape& sample, const nn::ModelOptions& how,
                              parallel::TensorAxis<Scalar>* axis) {
   const int parts = axis == nullptr ? 1 : axis->ranks().size(), mine = axis == nullptr ? 0 : axis->ranks().rank();
-  const auto between = [&](const auto& layers_of) {
-    return parts == 1 ? layers_of(nn::Between<Scalar>()) : layers_of(parallel::TensorBetween<Scalar>(*axis));
-  };
+  const nn::Between<Scalar> nothing;
+  std::optional<parallel::TensorBetween<Scalar>> units_of_axis;
+  if (axis != nullptr) units_of_axis.emplace(*axis);
+  const nn::Between<Scalar>& between = units_of_axis ? *units_of_axis : nothing;
   switch (options.kind) {
     case ModelKind::gpt: {
       const nn::GptShape shape = gpt_shape(options, sample);
-      nn::GptSlices slices;
-      if (parts > 1) slices = parallel::gpt_slices(shape, how.chunks, axis->options().sequence, parts, mine);
+      const nn::GptSlices slices =
+          parallel::gpt_slices(shape, how.chunks, axis != nullptr && axis->options().sequence, parts, mine);
       const Slice words = parts > 1 ? slices.vocabulary : whole(shape.V);
-      return {between([&](const auto& how_between) {
-                return nn::gpt_layers<Scalar>(shape, how.chunks, slices, how_between);
-              }),
-              {shape.T, words.extent},
-              words};
+      return {nn::gpt_layers<Scalar>(shape, how.chunks, slices, between), {shape.T, words.extent}, words};
     }
     case ModelKind::cnn: {
       nn::CnnShape shape = options.cnn;
@@ -143,11 +142,7 @@ ModelPlan<Scalar> plan_model(const ModelOptions& options, const SampleShape& sam
       shape.features = sample.features;
       shape.classes = sample.classes;
       const nn::MlpSlices slices = parallel::mlp_slices(shape, how.chunks, parts, mine);
-      return {between([&](const auto& how_between) {
-                return nn::mlp_layers<Scalar>(shape, how.chunks, slices, how_between);
-              }),
-              {1, shape.classes},
-              whole(shape.classes)};
+      return {nn::mlp_layers<Scalar>(shape, how.chunks, slices, between), {1, shape.classes}, whole(shape.classes)};
     }
   }
 }

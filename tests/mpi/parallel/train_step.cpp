@@ -8,6 +8,7 @@
 #include <support/kokkos_observer.hpp>
 #include <support/mpi.hpp>
 #include "problem.hpp"
+#include "tensor_problem.hpp"
 
 // A whole training step, as an app makes it: after warm-up it allocates nothing, fences only around the all-reduce, and
 // every kernel has a label of ours.
@@ -26,17 +27,22 @@ Options options(const std::tuple<Allreduce, bool>& of) {
   return options;
 }
 
+template <class Run>
+void expect_no_allocation_by(const Run& run) {
+  run(0);
+  run(1);
+  partita::test::start_counting_allocations();
+  run(2);
+  const auto count = partita::test::stop_counting_allocations();
+  EXPECT_ALL(partita::test::world(), count.ours() == 0)
+      << count.ours() << " of ours, the last by " << count.last_of_ours;
+}
+
 void expect_no_allocation(const Options& of) {
   Replica<float> replica(mlp, partita::test::world(), of);
   nn::Observer nobody;
   replica.fill(0);
-  replica.run(0, nobody);
-  replica.run(1, nobody);
-  partita::test::start_counting_allocations();
-  replica.run(2, nobody);
-  const auto count = partita::test::stop_counting_allocations();
-  EXPECT_ALL(partita::test::world(), count.ours() == 0)
-      << count.ours() << " of ours, the last by " << count.last_of_ours;
+  expect_no_allocation_by([&](index_t s) { replica.run(s, nobody); });
 }
 
 class train_step : public ::testing::TestWithParam<std::tuple<Allreduce, bool>> {};
@@ -74,6 +80,57 @@ TEST_P(train_step_of, a_strategy_allocates_nothing) {
     expect_no_allocation(of);
   }
 }
+
+class train_step_of_parts : public ::testing::TestWithParam<std::tuple<bool, bool, bool>> {
+ protected:
+  static Way way() {
+    const auto [sequence, regather, deterministic] = GetParam();
+    return {.tensor = {.how = Allreduce::ring,
+                       .sequence = sequence,
+                       .regather = sequence && regather,
+                       .overlap_chunks = sequence || deterministic || !regather ? 1 : 3},
+            .micro_batches = 2};
+  }
+  static index_t chunks() { return std::get<2>(GetParam()) ? 12 : 0; }
+};
+
+TEST_P(train_step_of_parts, allocate_nothing) {
+  if (!partita::test::allocation_counter_works()) GTEST_SKIP() << "a sanitizer holds malloc";
+  const comm::Communicator alone = partita::test::world().split(partita::test::world().rank(), 0, "alone");
+  Split<float> split(decoder, alone, partita::test::world(), way(), chunks());
+  nn::Observer nobody;
+  split.inputs.fill(0);
+  expect_no_allocation_by(
+      [&](index_t s) { split.step.run(split.inputs.batch(), s, split.losses, split.norm, nobody); });
+}
+
+TEST_P(train_step_of_parts, label_every_kernel) {
+  const comm::Communicator alone = partita::test::world().split(partita::test::world().rank(), 0, "alone");
+  Split<float> split(decoder, alone, partita::test::world(), way(), chunks());
+  nn::Observer nobody;
+  split.inputs.fill(0);
+  split.step.run(split.inputs.batch(), 0, split.losses, split.norm, nobody);
+  partita::test::Observed seen;
+  {
+    partita::test::KokkosObserver observer(seen, split.context.exec());
+    split.step.run(split.inputs.batch(), 1, split.losses, split.norm, nobody);
+  }
+  EXPECT_GE(seen.kernels, 50);
+  EXPECT_EQ(seen.foreign_labels, 0) << seen.foreign;
+  EXPECT_EQ(seen.allocations, 0);
+}
+
+std::string form_of_parts(const ::testing::TestParamInfo<std::tuple<bool, bool, bool>>& at) {
+  const auto [sequence, second, deterministic] = at.param;
+  return std::string(sequence ? "sequence" : "tensor") +
+         (!second    ? ""
+          : sequence ? "_regathered"
+                     : "_in_chunks") +
+         (deterministic ? "_deterministic" : "_fast");
+}
+
+INSTANTIATE_TEST_SUITE_P(by, train_step_of_parts,
+                         ::testing::Combine(::testing::Bool(), ::testing::Bool(), ::testing::Bool()), form_of_parts);
 
 INSTANTIATE_TEST_SUITE_P(by, train_step_of,
                          ::testing::Combine(::testing::Values(Strategy::allreduce, Strategy::gather_broadcast,
