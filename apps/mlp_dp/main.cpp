@@ -67,7 +67,8 @@ int main(int argc, char** argv) {
                                        config.parallel);
       nn::ModelOptions options = config.train.model();
       options.weights = config.parallel.whole_weights();
-      auto model = training::plan_model<Scalar>(config.model, data.shape(), options).make(options);
+      const auto plan = training::plan_model<Scalar>(config.model, data.shape(), options);
+      auto model = plan.make(options);
       if (session.describe(model.describe())) return ExitCode::done;
       kernels::Context context(Exec(), config.train.kernels);
 
@@ -96,7 +97,8 @@ int main(int argc, char** argv) {
                                              strategy.allocated(*update),
                                              strategy.bytes(config.train.update.optimizer),
                                              config.parallel.text(),
-                                             training::to_string(config.model, data.shape())};
+                                             training::to_string(config.model, data.shape()),
+                                             plan.activations};
       auto work = training::make_workload<Scalar>(parts);
       training::attach<Scalar>(files, config.model, parts, nullptr, work);
       return driver::run_experiment(session, mesh, config.run, context.exec(), work);

@@ -87,7 +87,8 @@ int main(int argc, char** argv) {
                                              strategy.allocated(*update),
                                              strategy.bytes(config.train.update.optimizer),
                                              config.mesh.text(config.replicas),
-                                             training::to_string(config.model, data.shape())};
+                                             training::to_string(config.model, data.shape()),
+                                             plan.activations};
       auto work = training::make_workload<Scalar>(parts);
       training::attach<Scalar>(files, config.model, parts, &mesh["tensor"], work);
       return driver::run_experiment(session, mesh, config.run, context.exec(), work);

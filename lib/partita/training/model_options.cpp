@@ -8,6 +8,7 @@
 
 #include <partita/core/error.hpp>
 #include <partita/parallel/tensor/between.hpp>
+#include <partita/parallel/tensor/memory.hpp>
 #include <partita/parallel/tensor/slices.hpp>
 #include <partita/parallel/tensor/vocabulary_loss.hpp>
 
@@ -123,7 +124,14 @@ ModelPlan<Scalar> plan_model(const ModelOptions& options, const SampleShape& sam
       const nn::GptSlices slices =
           parallel::gpt_slices(shape, how.chunks, axis != nullptr && axis->options().sequence, parts, mine);
       const Slice words = parts > 1 ? slices.vocabulary : whole(shape.V);
-      return {nn::gpt_layers<Scalar>(shape, how.chunks, slices, between), {shape.T, words.extent}, words};
+      const parallel::TensorOptions mode = axis != nullptr ? axis->options() : parallel::TensorOptions{};
+      const auto activations = [=, chunks = how.chunks](const nn::StagePlan& plan) {
+        constexpr std::size_t element = sizeof(Scalar), statistic = sizeof(nn::Sum<Scalar>);
+        const nn::BetweenMemory units =
+            parallel::between_memory(shape, plan.rows, element, statistic, mode, chunks, parts, mine);
+        return nn::gpt_memory(shape, plan.rows, element, statistic, slices, units).stage(plan, shape.blocks);
+      };
+      return {nn::gpt_layers<Scalar>(shape, how.chunks, slices, between), {shape.T, words.extent}, words, activations};
     }
     case ModelKind::cnn: {
       nn::CnnShape shape = options.cnn;

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #pragma once
 
+#include <functional>
+
 #include <partita/config/deck.hpp>
 #include <partita/nn/cnn.hpp>
 #include <partita/nn/gpt.hpp>
@@ -38,6 +40,7 @@ struct ModelPlan {
   nn::LayerList<Scalar> layers;
   nn::OutputShape output;
   Slice classes;
+  std::function<std::size_t(const nn::StagePlan&)> activations = {};  ///< bytes, closed form; empty: there is none
 
   nn::Model<Scalar> make(const nn::ModelOptions& how) const { return nn::Model<Scalar>(layers, output, how); }
 };

@@ -105,17 +105,24 @@ struct State {
       const double mine = timed_steps > 0 ? all / static_cast<double>(timed_steps) : 0;
       return metrics::Column{name, {"rank"}, axis.gather(mine), {{"long_name", long_name}, {"units", "s"}}};
     };
-    return {.group = "/strategy",
-            .columns = {integers("weight_bytes", parts.memory.weights, "weights and running statistics, gathered ones"),
-                        integers("gradient_bytes", parts.memory.gradients, "sums of gradients and their buckets"),
-                        integers("activation_bytes", activation_bytes(), "slots of micro-batches, and workspace"),
-                        integers("optimizer_bytes", parts.memory.optimizer, "state of the update rule, master weights"),
-                        integers("expected_weight_bytes", parts.expected.weights, "weight_bytes, closed form"),
-                        integers("expected_gradient_bytes", parts.expected.gradients, "gradient_bytes, closed form"),
-                        integers("expected_optimizer_bytes", parts.expected.optimizer, "optimizer_bytes, closed form"),
-                        seconds("exposed_s", overlap.exposed_s,
-                                "of a step, in which it waits for or serves messages that overlap"),
-                        seconds("hidden_s", overlap.hidden_s, "of a step, in which messages travel and it computes")}};
+    metrics::Table table{
+        .group = "/strategy",
+        .columns = {
+            integers("weight_bytes", parts.memory.weights, "weights and running statistics, gathered ones"),
+            integers("gradient_bytes", parts.memory.gradients, "sums of gradients and their buckets"),
+            integers("activation_bytes", activation_bytes(), "slots of micro-batches, and workspace"),
+            integers("optimizer_bytes", parts.memory.optimizer, "state of the update rule, master weights"),
+            integers("expected_weight_bytes", parts.expected.weights, "weight_bytes, closed form"),
+            integers("expected_gradient_bytes", parts.expected.gradients, "gradient_bytes, closed form"),
+            integers("expected_optimizer_bytes", parts.expected.optimizer, "optimizer_bytes, closed form"),
+            seconds("exposed_s", overlap.exposed_s, "of a step, in which it waits for or serves messages that overlap"),
+            seconds("hidden_s", overlap.hidden_s, "of a step, in which messages travel and it computes")}};
+    if (parts.activations) {
+      const std::size_t bytes = parts.activations(parts.model.stages().front().planned());
+      table.columns.push_back(integers("expected_activation_bytes", static_cast<index_t>(bytes),
+                                       "activation_bytes, closed form, of a model that has one"));
+    }
+    return table;
   }
 
   driver::Verification verify(const metrics::RunResults& results, std::span<const double> losses) const {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #pragma once
 
+#include <functional>
 #include <string>
 
 #include <partita/driver/workload.hpp>
@@ -31,6 +32,8 @@ struct Parts {
   parallel::StrategyBytes expected = {};  ///< ... and by the strategy's closed form
   std::string strategy;                   ///< "allreduce/ring"
   std::string model_text;                 ///< "mlp 784-512-256-10"
+  /// Activations of the model's stage by a closed form (ModelPlan); empty: there is none.
+  std::function<std::size_t(const nn::StagePlan&)> activations = {};
 };
 
 /// The loop of the driver over a training step, an evaluation and a verdict. Everything that `parts` refers to must
