@@ -81,6 +81,7 @@ int main(int argc, char** argv) {
 
       // 6. Calibrate, warm up, run, verify; one HDF5 file; the figure of merit. Weights come and go as files.
       const training::Parts<Scalar> parts = {config.train,
+                                             config.model,
                                              data,
                                              model,
                                              context,
@@ -95,10 +96,9 @@ int main(int argc, char** argv) {
                                              update.get(),
                                              strategy.allocated(*update),
                                              strategy.bytes(config.train.update.optimizer),
-                                             config.parallel.text(),
-                                             training::to_string(config.model, data.shape())};
+                                             config.parallel.text()};
       auto work = training::make_workload<Scalar>(parts);
-      training::attach<Scalar>(files, config.model, parts, nullptr, work);
+      training::attach<Scalar>(files, parts, work);
       return driver::run_experiment(session, mesh, config.run, context.exec(), work);
     });
   });
