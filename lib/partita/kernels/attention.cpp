@@ -34,10 +34,10 @@ backend::Attention<Scalar> extents(const char* function, const AttentionOptions&
                                    const ConstMatrix<Scalar>& q, std::size_t lse, const char* shape) {
   const index_t rows = index_t(q.extent(0)), columns = index_t(q.extent(1)), n = tokens_of_q.extent, H = options.H;
   if (n < 1 || rows % n != 0)
-    refuse<ShapeError>(function,
-                       "q has " + std::to_string(rows) + " rows, " + (n == options.T ? "T" : "Q") + " is " +
-                           std::to_string(n),
-                       std::string("q ") + shape);
+    refuse<ShapeError>(
+        function,
+        "q has " + std::to_string(rows) + " rows, " + (n == options.T ? "T" : "Q") + " is " + std::to_string(n),
+        std::string("q ") + shape);
   if (H < 1 || columns % H != 0)
     refuse<ShapeError>(function, "q has " + std::to_string(columns) + " columns, H is " + std::to_string(H),
                        std::string("q ") + shape);
@@ -121,8 +121,8 @@ void attention_cached(Context& context, const AttentionOptions& options, std::ty
   const index_t rows = index_t(k.extent(0)), S = rows / in.B;
   if (rows % in.B != 0 || S < options.T)
     refuse<ShapeError>("attention_cached",
-                       "k has " + std::to_string(rows) + " rows for " + std::to_string(in.B) + " samples of T = " +
-                           std::to_string(options.T) + " tokens",
+                       "k has " + std::to_string(rows) + " rows for " + std::to_string(in.B) +
+                           " samples of T = " + std::to_string(options.T) + " tokens",
                        "k (B S, H D) with S >= T");
   in.k = heads(k, whole(S));
   in.v = heads(v, whole(S));
@@ -146,8 +146,8 @@ void attention_backward(Context& context, const AttentionOptions& options, std::
   backend::require_shape("attention_backward", "dv", dv, "q", q, of_tokens);
   if (in.B == 0) return;
   const Slice all = whole(options.T), queries = queries_of(options);
-  const backend::AttentionGradient<Scalar> out{
-      heads(y, queries), heads(dy, queries), lse.data(), heads(dq, all), heads(dk, all), heads(dv, all)};
+  const backend::AttentionGradient<Scalar> out{heads(y, queries), heads(dy, queries), lse.data(),
+                                               heads(dq, all),    heads(dk, all),     heads(dv, all)};
   if (by_rows(options))
     return backend::rows::attention_backward(context, query_label, key_label, in, out,
                                              options.algorithm == AttentionAlgorithm::plain);

@@ -29,8 +29,7 @@ class CachedBetween final : public Between<Scalar> {
   Layer<Scalar> token_norm(const std::string& name, Norm norm, Slice tokens, index_t C) const override {
     return inner_.token_norm(name, norm, tokens, C);
   }
-  Layer<Scalar> attention(const std::string& name, const kernels::AttentionOptions& options,
-                          index_t D) const override {
+  Layer<Scalar> attention(const std::string& name, const kernels::AttentionOptions& options, index_t D) const override {
     return Layers<Scalar>::cached_attention(name, options, D, cache_);
   }
 

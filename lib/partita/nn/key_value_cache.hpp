@@ -31,8 +31,8 @@ class KeyValueCache {
                             static_cast<std::size_t>(columns));
     };
     return all_
-        .emplace(unit, Tokens{numbers("partita::nn::KeyValueCache::keys"),
-                              numbers("partita::nn::KeyValueCache::values")})
+        .emplace(unit,
+                 Tokens{numbers("partita::nn::KeyValueCache::keys"), numbers("partita::nn::KeyValueCache::values")})
         .first->second;
   }
   /// 2 B S H D numbers of each unit.

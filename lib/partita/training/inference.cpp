@@ -132,8 +132,8 @@ std::vector<metrics::SummaryRow> Inference<Scalar>::summary() const {
   const double decode_s = parts_.world.allreduce(decode_s_, comm::Op::max);
   const auto rate = [&](const char* metric, index_t tokens, double s) {
     const auto all = static_cast<double>(steps_ * parts_.train.batch * tokens);
-    return metrics::SummaryRow{
-        metric, all / s, metrics::not_a_number, metrics::not_a_number, steps_, "rate", "within run", "1/s"};
+    return metrics::SummaryRow{metric, all / s, metrics::not_a_number, metrics::not_a_number,
+                               steps_, "rate",  "within run",          "1/s"};
   };
   if (steps_ == 0) return {};
   return {rate("prefill_tokens_per_s", prompt_, prefill_s), rate("decode_tokens_per_s", T_ - prompt_, decode_s)};

@@ -145,7 +145,8 @@ ModelPlan<Scalar> plan_model(const ModelOptions& options, const SampleShape& sam
       return plan_gpt(gpt_shape(options, sample), how, here, here.between());
     case ModelKind::cnn: {
       nn::CnnShape shape = options.cnn;
-      if (here.parts > 1) refuse<UsageError>("model.kind", "\"cnn\" is not split over ranks here", "\"gpt\" or \"mlp\"");
+      if (here.parts > 1)
+        refuse<UsageError>("model.kind", "\"cnn\" is not split over ranks here", "\"gpt\" or \"mlp\"");
       if (sample.image.size() == 0)
         refuse<UsageError>("model.kind", "\"cnn\" reads images, and samples are numbers without a shape",
                            "data.image = [rows, columns, channels], or files of images");
@@ -160,7 +161,8 @@ ModelPlan<Scalar> plan_model(const ModelOptions& options, const SampleShape& sam
       shape.features = sample.features;
       shape.classes = sample.classes;
       const nn::MlpSlices slices = parallel::mlp_slices(shape, how.chunks, here.parts, here.mine);
-      return {nn::mlp_layers<Scalar>(shape, how.chunks, slices, here.between()), {1, shape.classes}, whole(shape.classes)};
+      return {
+          nn::mlp_layers<Scalar>(shape, how.chunks, slices, here.between()), {1, shape.classes}, whole(shape.classes)};
     }
   }
 }

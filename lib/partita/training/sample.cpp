@@ -69,7 +69,8 @@ class Writer {
     exec.fence("partita::training::sample: this rank's best word is on the host");
     if (parts_.axis != nullptr)
       for (const Candidate& other : parts_.axis->ranks().allgather(best))
-        if (best.word < 0 || (other.word >= 0 && (other.key > best.key || (other.key == best.key && other.word < best.word))))
+        if (best.word < 0 ||
+            (other.word >= 0 && (other.key > best.key || (other.key == best.key && other.word < best.word))))
           best = other;
     if (best.word < 0) throw CheckError("--sample: the scores of a token are not numbers");
     return static_cast<std::uint8_t>(best.word);
@@ -160,8 +161,8 @@ void attach(const std::optional<SampleRequest>& request, const Parts<Scalar>& pa
   };
 }
 
-#define PARTITA_SAMPLE(S)                                                                                 \
-  template std::string sample(const SampleRequest&, const Parts<S>&, const std::function<void()>&);       \
+#define PARTITA_SAMPLE(S)                                                                           \
+  template std::string sample(const SampleRequest&, const Parts<S>&, const std::function<void()>&); \
   template void attach(const std::optional<SampleRequest>&, const Parts<S>&, driver::Workload&);
 PARTITA_SAMPLE(float)
 PARTITA_SAMPLE(bfloat16)

@@ -288,11 +288,11 @@ void attach(const WeightFiles& files, const Parts<Scalar>& parts, driver::Worklo
   };
 }
 
-#define PARTITA_WEIGHT_TRANSFER(Scalar)                                                                          \
-  template void load_weights(const std::string&, const nn::GptShape&, const comm::Communicator&, const Exec&,    \
-                             const nn::Model<Scalar>&, const nn::Update<Scalar>*);                               \
-  template void save_weights(const std::string&, const nn::GptShape&, const WeightAxes&, const Exec&,            \
-                             const nn::Model<Scalar>&, nn::Exchange<Scalar>&, const std::function<void()>&);     \
+#define PARTITA_WEIGHT_TRANSFER(Scalar)                                                                       \
+  template void load_weights(const std::string&, const nn::GptShape&, const comm::Communicator&, const Exec&, \
+                             const nn::Model<Scalar>&, const nn::Update<Scalar>*);                            \
+  template void save_weights(const std::string&, const nn::GptShape&, const WeightAxes&, const Exec&,         \
+                             const nn::Model<Scalar>&, nn::Exchange<Scalar>&, const std::function<void()>&);  \
   template void attach(const WeightFiles&, const Parts<Scalar>&, driver::Workload&);
 PARTITA_WEIGHT_TRANSFER(float)
 PARTITA_WEIGHT_TRANSFER(bfloat16)

@@ -128,8 +128,7 @@ struct State {
       return verdict.text;
     });
     world.broadcast(verdict.passed);
-    if (parts.axis != nullptr)
-      weights = parallel::hash_of_whole(parts.axis->ranks(), parts.model, parts.whole.table());
+    if (parts.axis != nullptr) weights = parallel::hash_of_whole(parts.axis->ranks(), parts.model, parts.whole.table());
     verdict.attributes["parameters_fnv1a"] = fmt::format("{:016x}", weights);
     if (const kernels::BackendTable& choices = parts.context.backend_choices(); !choices.empty())
       verdict.attributes["kernel_choices"] = kernels::to_text(choices);
@@ -147,7 +146,7 @@ struct State {
   index_t steps, next = 0, timed_steps = 0;
   nn::OverlapTime overlap;
   std::vector<metrics::SummaryRow> inference;  // its summary, once the run is over
-  Vector<double> unreported;  // losses of a rank whose replica's first rank reports them
+  Vector<double> unreported;                   // losses of a rank whose replica's first rank reports them
 };
 
 template <class Scalar>
@@ -157,9 +156,9 @@ std::string describe(const State<Scalar>& state) {
   const nn::Division& division = parts.pass.division();
   return fmt::format(
       "{}: {} parameters in {}\n{} ranks x {} threads, {}, batch {}: {} rows a rank in {} micro-batch{}\nkernels: {}",
-      to_string(parts.model_options, parts.data.shape()), parts.whole.table().size(), name_of(precisions, train.precision), parts.world.size(),
-      Exec().concurrency(), parts.strategy, train.batch, division.rows.extent, division.micro_batches.size(),
-      division.micro_batches.size() == 1 ? "" : "es",
+      to_string(parts.model_options, parts.data.shape()), parts.whole.table().size(),
+      name_of(precisions, train.precision), parts.world.size(), Exec().concurrency(), parts.strategy, train.batch,
+      division.rows.extent, division.micro_batches.size(), division.micro_batches.size() == 1 ? "" : "es",
       train.deterministic ? fmt::format("portable, deterministic in {} chunks", division.leaves)
                           : kernels::math_backend_name());
 }
@@ -206,7 +205,8 @@ driver::Workload make_workload(const Parts<Scalar>& parts) {
   work.summary = [state](const metrics::RunResults& results) {
     std::vector<metrics::SummaryRow> rows = state->inference;
     if (state->compression && state->parts.train.loss == kernels::Loss::cross_entropy)
-      for (metrics::SummaryRow& row : summarise(*state->compression, results.evaluation)) rows.push_back(std::move(row));
+      for (metrics::SummaryRow& row : summarise(*state->compression, results.evaluation))
+        rows.push_back(std::move(row));
     return rows;
   };
   const double labels = static_cast<double>(train.batch * parts.data.shape().labels());

@@ -13,8 +13,8 @@ template <class Scalar>
 struct Case {
   static constexpr index_t B = 3, T = 131, H = 2, D = 5, C = H * D;
   Context context;
-  std::vector<Scalar> q = random_values<Scalar>(1, B * T * C), k = random_values<Scalar>(2, B * T * C),
-                      v = random_values<Scalar>(3, B * T * C);
+  std::vector<Scalar> q = random_values<Scalar>(1, B*T*C), k = random_values<Scalar>(2, B*T*C),
+                      v = random_values<Scalar>(3, B*T*C);
 
   static AttentionOptions options(AttentionAlgorithm algorithm, index_t tokens) {
     return {.T = tokens, .H = H, .causal = true, .algorithm = algorithm, .queries = {}};
@@ -37,8 +37,7 @@ struct Case {
   // The first `tokens` rows of each sample; behind them what must not be read.
   static std::vector<Scalar> cache(const std::vector<Scalar>& of, index_t tokens, index_t S) {
     std::vector<Scalar> rows(B * S * C, Scalar(std::numeric_limits<float>::quiet_NaN()));
-    for (index_t b = 0; b < B; ++b)
-      std::copy_n(of.begin() + b * T * C, tokens * C, rows.begin() + b * S * C);
+    for (index_t b = 0; b < B; ++b) std::copy_n(of.begin() + b * T * C, tokens * C, rows.begin() + b * S * C);
     return rows;
   }
   std::vector<Scalar> after(AttentionAlgorithm algorithm, index_t past, index_t n, index_t S, Placement p) {
@@ -60,8 +59,8 @@ void expect_bits_of_the_whole() {
   Case<Scalar> of;
   for (const AttentionAlgorithm algorithm : {AttentionAlgorithm::blockwise, AttentionAlgorithm::plain}) {
     const std::vector<Scalar> whole = of.at_once(algorithm);
-    for (const auto& [past, n] : {std::pair<index_t, index_t>(0, 131), {0, 1}, {0, 64}, {1, 1}, {63, 1}, {64, 1},
-                                  {65, 17}, {129, 2}, {130, 1}})
+    for (const auto& [past, n] :
+         {std::pair<index_t, index_t>(0, 131), {0, 1}, {0, 64}, {1, 1}, {63, 1}, {64, 1}, {65, 17}, {129, 2}, {130, 1}})
       for (const Placement& p : placements)
         for (const index_t S : {past + n, index_t(140)})
           EXPECT_TRUE(same_bits(of.after(algorithm, past, n, S, p), Case<Scalar>::some(whole, past, n)))
@@ -94,7 +93,7 @@ TEST(cached_attention, errors_name_operand_and_extents) {
   EXPECT_EQ(complaint(odd_k, odd_k, last),
             "attention_cached: k has 7 rows for 2 samples of T = 4 tokens: expected k (B S, H D) with S >= T");
   EXPECT_NE(complaint(narrow, narrow, last).find("k has 4 columns, q has 6 columns"), std::string::npos);
-  EXPECT_NE(complaint(k, narrow, last).find("attention_cached: v has"), std::string::npos);
+  EXPECT_EQ(complaint(k, narrow, last).substr(0, 19), "attention_cached: v");
   EXPECT_EQ(complaint(k, k, {.T = 4, .H = 2, .queries = {1, 3, 4}}),
             "attention_cached: q has 2 rows, Q is 3: expected q (B Q, H D)");
 }

@@ -106,11 +106,13 @@ TEST(sample, errors_name_operand_and_extents) {
   const Matrix<float> z("z", 2, 5);
   const Vector<double> best("best", 2), few("few", 1);
   const Vector<index_t> which("which", 2);
-  EXPECT_NE(caught<ShapeError>([&] { sample<float>(Exec(), {}, whole(4), 4, z, best, which); })
-                .find("sample: logits has 5 columns, the slice of the vocabulary has 4 classes"),
+  EXPECT_NE(caught<ShapeError>([&] {
+              sample<float>(Exec(), {}, whole(4), 4, z, best, which);
+            }).find("sample: logits has 5 columns, the slice of the vocabulary has 4 classes"),
             std::string::npos);
-  EXPECT_NE(caught<ShapeError>([&] { sample<float>(Exec(), {}, whole(5), 5, z, few, which); }).find("sample: best has 1"),
-            std::string::npos);
+  EXPECT_NE(
+      caught<ShapeError>([&] { sample<float>(Exec(), {}, whole(5), 5, z, few, which); }).find("sample: best has 1"),
+      std::string::npos);
 }
 
 }  // namespace

@@ -31,11 +31,11 @@ Model<Scalar> in_parts(const GptShape& of, index_t tokens, KeyValueCache<Scalar>
 template <class Scalar>
 struct Fixture {
   static constexpr index_t B = 3;
-  explicit Fixture(index_t chunks = 1)
-      : context(Exec(), {.backend = kernels::Backend::automatic, .deterministic = chunks > 1, .per_kernel = {}}),
-        model(make_gpt<Scalar>(shape, {.seed = 3, .chunks = chunks})),
+  explicit Fixture(index_t leaves = 1)
+      : context(Exec(), {.backend = kernels::Backend::automatic, .deterministic = leaves > 1, .per_kernel = {}}),
+        model(make_gpt<Scalar>(shape, {.seed = 3, .chunks = leaves})),
         data(model, B),
-        chunks(chunks) {}
+        chunks(leaves) {}
 
   // Scores of tokens [first, first + n) of the data's rows `rows`.
   std::vector<Scalar> scores(Model<Scalar>& of, index_t first, index_t n, Slice rows) {
@@ -109,9 +109,13 @@ TEST(cached, tokens_and_rows_beyond_the_cache_are_refused) {
   Fixture<double> of;
   KeyValueCache<double> cache({1, 1, 3}, shape.T);
   Model<double> two = in_parts(shape, 2, cache, 1);
-  EXPECT_EQ(caught<ShapeError>([&] { of.scores(two, 8, 2, {1, 1, 3}); }),
+  EXPECT_EQ(caught<ShapeError>([&] {
+              of.scores(two, 8, 2, {1, 1, 3});
+            }),
             "embedding: tokens [8, 10): expected 9 tokens at most");
-  EXPECT_EQ(caught<ShapeError>([&] { of.scores(two, 0, 2, {2, 1, 3}); }),
+  EXPECT_EQ(caught<ShapeError>([&] {
+              of.scores(two, 0, 2, {2, 1, 3});
+            }),
             "block0.attention: tokens [0, 2) of rows [2, 3): expected 9 tokens of rows [1, 2)");
 }
 

@@ -68,10 +68,10 @@ void CachedAttention<Scalar>::compute(const Call<Scalar>& call, ConstMatrix<Scal
   const index_t n = options_.H * D_, T = options_.T, total = call.past + T;
   const auto B = static_cast<index_t>(y.extent(0)), row = call.rows.offset - rows_.offset;
   if (total > context_ || row < 0 || row + B > rows_.extent)
-    refuse<ShapeError>(this->name(),
-                       fmt::format("tokens [{}, {}) of rows [{}, {})", call.past, total, call.rows.offset,
-                                   call.rows.offset + B),
-                       fmt::format("{} tokens of rows [{}, {})", context_, rows_.offset, rows_.end()));
+    refuse<ShapeError>(
+        this->name(),
+        fmt::format("tokens [{}, {}) of rows [{}, {})", call.past, total, call.rows.offset, call.rows.offset + B),
+        fmt::format("{} tokens of rows [{}, {})", context_, rows_.offset, rows_.end()));
   const ConstMatrix<Scalar> qkv = split_rows(x, 3 * n);
   keep(exec, B, row, call.past, columns(qkv, n, n), cache_.keys);
   keep(exec, B, row, call.past, columns(qkv, 2 * n, n), cache_.values);

@@ -36,8 +36,8 @@ Embedding<Scalar>::Embedding(Tables& tables, std::string name, const EmbeddingSh
   const Initial initial = Initial::normal(0.02);
   token_ = this->own(tables.parameters.add(this->name() + ".token", {shape.V, shape.C}, initial));
   if (positions_)
-    position_ = this->own(tables.parameters.add(this->name() + ".position",
-                                                {shape.position_rows(tables), shape.C}, initial));
+    position_ =
+        this->own(tables.parameters.add(this->name() + ".position", {shape.position_rows(tables), shape.C}, initial));
 }
 
 template <class Scalar>
@@ -50,10 +50,10 @@ PassFlop Embedding<Scalar>::flop(index_t B) const {
 template <class Scalar>
 void Embedding<Scalar>::compute(const Call<Scalar>& call, ConstMatrix<Scalar>, Matrix<Scalar> y) const {
   const ConstVector<std::int32_t> tokens(call.tokens.data(), call.tokens.size());
-  kernels::embedding_forward<Scalar>(call.context.exec(), T_, tokens, call.weights.matrix(token_, V_, C_),
-                                     positions_ ? positions_of(call, position_, context_, T_, C_)
-                                                : call.weights.matrix(position_, 0, C_),
-                                     split_rows(y, C_), words_);
+  kernels::embedding_forward<Scalar>(
+      call.context.exec(), T_, tokens, call.weights.matrix(token_, V_, C_),
+      positions_ ? positions_of(call, position_, context_, T_, C_) : call.weights.matrix(position_, 0, C_),
+      split_rows(y, C_), words_);
 }
 
 template <class Scalar>

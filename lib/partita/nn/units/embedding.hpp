@@ -11,8 +11,8 @@ struct EmbeddingShape {
   Slice tokens = whole(256);  ///< of a sequence: the ones that are here
   index_t C = 256;            ///< width
   bool positions = true;      ///< learned positions are added
-  index_t context = 0;        ///< positions that there are, of which call.past says the first; 0: those of the tokens
   bool tied = false;          ///< a head reads the token table and stores its gradient first: this unit adds its own
+  index_t context = 0;        ///< positions that there are, of which call.past says the first; 0: those of the tokens
 
   /// The rows of the table of positions.
   Dimension position_rows(const Tables& tables) const {

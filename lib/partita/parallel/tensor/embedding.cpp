@@ -24,8 +24,8 @@ VocabularyParallelEmbedding<Scalar>::VocabularyParallelEmbedding(nn::Tables& tab
   words.positions = false;
   words_ = std::make_unique<nn::Embedding<Scalar>>(tables, name, words);
   if (shape.positions)
-    position_ = this->own(tables.parameters.add(
-        name + ".position", {shape.position_rows(tables), C_}, nn::Initial::normal(0.02)));
+    position_ = this->own(
+        tables.parameters.add(name + ".position", {shape.position_rows(tables), C_}, nn::Initial::normal(0.02)));
   this->set_extents(words_->inputs(), tokens_.extent * C_);
 }
 
