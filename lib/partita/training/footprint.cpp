@@ -4,7 +4,9 @@
 #include <algorithm>
 
 #include <partita/core/error.hpp>
+#include <partita/core/extent.hpp>
 #include <partita/core/float16.hpp>
+#include <partita/parallel/tensor/slices.hpp>
 #include <partita/training/evaluation.hpp>
 #include <partita/training/stream_input.hpp>
 
@@ -19,6 +21,24 @@ double row_bytes(const SampleShape& shape) {
   const double sample = shape.tokens > 0 ? static_cast<double>(shape.tokens) * sizeof(std::int32_t)
                                          : static_cast<double>(shape.features) * sizeof(Scalar);
   return sample + static_cast<double>(shape.labels()) * sizeof(std::int32_t);
+}
+
+// Keys and values that inference in two parts keeps, and what its first part has room for: the share of whole rows that
+// its tokens are.
+template <class Scalar>
+double decoding_bytes(const TrainOptions& train, const ModelOptions& model, const SampleShape& sample,
+                      const nn::Division& division, const nn::Stage<Scalar>& stage,
+                      const parallel::TensorAxis<Scalar>* axis) {
+  if (train.mode != Mode::infer || !model.language() || train.decode == 0) return 0;
+  const int parts = axis == nullptr ? 1 : axis->ranks().size(), mine = axis == nullptr ? 0 : axis->ranks().rank();
+  const nn::GptShape shape = gpt_shape(model, sample);
+  const index_t heads =
+      parts > 1 ? parallel::gpt_slices(shape, train.model().chunks, false, parts, mine).heads.extent : shape.H;
+  const index_t numbers =
+      checked_product(checked_product(2 * shape.blocks, division.rows.extent * shape.T), heads * (shape.C / shape.H));
+  const nn::StagePlan slots{.rows = division.largest_piece(), .pieces = division.most_pieces()};
+  const double prompt = static_cast<double>(shape.T - train.decode) / static_cast<double>(shape.T);
+  return static_cast<double>(numbers) * sizeof(Scalar) + prompt * static_cast<double>(stage.bytes(slots));
 }
 
 }  // namespace
@@ -51,6 +71,7 @@ std::vector<driver::MemoryNeed> memory_needs(const TrainOptions& train, const Mo
       {"optimizer state", trains ? of(kept.optimizer, 1) : 0.0},
       {"gradients", of(kept.gradients, 1)},
       {"activations", of(1, stage.bytes(slots))},
+      {"prefill and decode", decoding_bytes<Scalar>(train, model, data.shape(), division, stage, axis)},
       {"batches", of(checked_sum(waiting_rows(data, division.rows), checked_sum(division.rows.extent, evaluated)), 1) *
                       row_bytes<Scalar>(data.shape())},
       {"data set", static_cast<double>(data.bytes()), true},
