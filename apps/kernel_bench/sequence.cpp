@@ -90,6 +90,18 @@ void add_attention(Suite& suite, index_t B, index_t D, const kernels::AttentionO
             });
 }
 
+// One token of each sample after T - 1 others.
+void add_decoding(Suite& suite, index_t B, index_t T, index_t H, index_t D) {
+  const index_t C = H * D;
+  const Slice last{T - 1, 1, T};
+  suite.add(fmt::format("attention_cached/B{}_T{}_H{}_D{}", B, T, H, D),
+            kernels::cost::attention_forward(B, last, H, D, true, 4, 4), [=](Context& context) -> Call {
+              return [=, &context, options = kernels::AttentionOptions{.T = T, .H = H, .queries = last},
+                      q = matrix(B, C), k = matrix(B * T, C), v = matrix(B * T, C), y = matrix(B, C),
+                      lse = vector(B * H)] { kernels::attention_cached<float>(context, options, q, k, v, y, lse); };
+            });
+}
+
 void add_embedding(Suite& suite, index_t B, index_t T, index_t V, index_t C) {
   const std::string size = fmt::format("B{}_T{}_V{}_C{}", B, T, V, C);
   suite.add("embedding_forward/" + size, kernels::cost::embedding_forward(B * T, C, true, 4),
@@ -119,6 +131,7 @@ void add_sequence(Suite& suite) {
     add_attention(suite, 8, 64, {.T = 256, .H = 4, .causal = true, .algorithm = algorithm});
   add_attention(suite, 8, 64, {.T = 256, .H = 4, .causal = false});
   add_attention(suite, 1, 64, {.T = 1024, .H = 4, .causal = true});
+  add_decoding(suite, 8, 1024, 4, 64);
   add_embedding(suite, 8, 256, 256, 256);
 }
 

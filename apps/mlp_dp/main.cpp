@@ -67,8 +67,7 @@ int main(int argc, char** argv) {
                                        config.parallel);
       nn::ModelOptions options = config.train.model();
       options.weights = config.parallel.whole_weights();
-      const auto plan = training::plan_model<Scalar>(config.model, data.shape(), options);
-      auto model = plan.make(options);
+      auto model = training::plan_model<Scalar>(config.model, data.shape(), options).make(options);
       if (session.describe(model.describe())) return ExitCode::done;
       kernels::Context context(Exec(), config.train.kernels);
 
@@ -82,6 +81,7 @@ int main(int argc, char** argv) {
 
       // 6. Calibrate, warm up, run, verify; one HDF5 file; the figure of merit. Weights come and go as files.
       const training::Parts<Scalar> parts = {config.train,
+                                             config.model,
                                              data,
                                              model,
                                              context,
@@ -96,11 +96,9 @@ int main(int argc, char** argv) {
                                              update.get(),
                                              strategy.allocated(*update),
                                              strategy.bytes(config.train.update.optimizer),
-                                             config.parallel.text(),
-                                             training::to_string(config.model, data.shape()),
-                                             plan.activations};
+                                             config.parallel.text()};
       auto work = training::make_workload<Scalar>(parts);
-      training::attach<Scalar>(files, config.model, parts, nullptr, work);
+      training::attach<Scalar>(files, parts, work);
       return driver::run_experiment(session, mesh, config.run, context.exec(), work);
     });
   });

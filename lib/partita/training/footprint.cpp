@@ -4,7 +4,10 @@
 #include <algorithm>
 
 #include <partita/core/error.hpp>
+#include <partita/core/extent.hpp>
 #include <partita/core/float16.hpp>
+#include <partita/parallel/tensor/memory.hpp>
+#include <partita/parallel/tensor/slices.hpp>
 #include <partita/training/evaluation.hpp>
 #include <partita/training/stream_input.hpp>
 
@@ -19,6 +22,24 @@ double row_bytes(const SampleShape& shape) {
   const double sample = shape.tokens > 0 ? static_cast<double>(shape.tokens) * sizeof(std::int32_t)
                                          : static_cast<double>(shape.features) * sizeof(Scalar);
   return sample + static_cast<double>(shape.labels()) * sizeof(std::int32_t);
+}
+
+// Keys and values that inference in two parts keeps, and what its first part has room for: the share of whole rows that
+// its tokens are.
+template <class Scalar>
+double decoding_bytes(const TrainOptions& train, const ModelOptions& model, const SampleShape& sample,
+                      const nn::Division& division, const nn::Stage<Scalar>& stage,
+                      const parallel::TensorAxis<Scalar>* axis) {
+  if (train.mode != Mode::infer || !model.language() || train.decode == 0) return 0;
+  const int parts = axis == nullptr ? 1 : axis->ranks().size(), mine = axis == nullptr ? 0 : axis->ranks().rank();
+  const nn::GptShape shape = gpt_shape(model, sample);
+  const index_t heads =
+      parts > 1 ? parallel::gpt_slices(shape, train.model().chunks, false, parts, mine).heads.extent : shape.H;
+  const index_t numbers =
+      checked_product(checked_product(2 * shape.blocks, division.rows.extent * shape.T), heads * (shape.C / shape.H));
+  const nn::StagePlan slots{.rows = division.largest_piece(), .pieces = division.most_pieces()};
+  const double prompt = static_cast<double>(shape.T - train.decode) / static_cast<double>(shape.T);
+  return static_cast<double>(numbers) * sizeof(Scalar) + prompt * static_cast<double>(stage.bytes(slots));
 }
 
 }  // namespace
@@ -51,6 +72,7 @@ std::vector<driver::MemoryNeed> memory_needs(const TrainOptions& train, const Mo
       {"optimizer state", trains ? of(kept.optimizer, 1) : 0.0},
       {"gradients", of(kept.gradients, 1)},
       {"activations", of(1, stage.bytes(slots))},
+      {"prefill and decode", decoding_bytes<Scalar>(train, model, data.shape(), division, stage, axis)},
       {"batches", of(checked_sum(waiting_rows(data, division.rows), checked_sum(division.rows.extent, evaluated)), 1) *
                       row_bytes<Scalar>(data.shape())},
       {"data set", static_cast<double>(data.bytes()), true},
@@ -58,10 +80,25 @@ std::vector<driver::MemoryNeed> memory_needs(const TrainOptions& train, const Mo
        keeps_record ? of(std::min(train.total_steps(data.steps_per_epoch()), most_steps), 2 * sizeof(double)) : 0.0}};
 }
 
+template <class Scalar>
+std::size_t gpt_activation_bytes(const TrainOptions& train, const nn::GptShape& shape, const nn::StagePlan& plan,
+                                 const parallel::TensorAxis<Scalar>* axis) {
+  constexpr std::size_t element = sizeof(Scalar), statistic = sizeof(nn::Sum<Scalar>);
+  if (axis == nullptr) return nn::gpt_memory(shape, plan.rows, element, statistic).stage(plan, shape.blocks);
+  const int parts = axis->ranks().size(), mine = axis->ranks().rank();
+  const index_t chunks = train.model().chunks;
+  const nn::GptSlices slices = parallel::gpt_slices(shape, chunks, axis->options().sequence, parts, mine);
+  const nn::BetweenMemory between =
+      parallel::between_memory(shape, plan.rows, element, statistic, axis->options(), chunks, parts, mine);
+  return nn::gpt_memory(shape, plan.rows, element, statistic, slices, between).stage(plan, shape.blocks);
+}
+
 #define PARTITA_MEMORY(S)                                                                                             \
   template std::vector<driver::MemoryNeed> memory_needs<S>(const TrainOptions&, const ModelOptions&, const Dataset&,  \
                                                            const nn::Division&, const parallel::DataParallelOptions&, \
-                                                           int, int, bool, parallel::TensorAxis<S>*);
+                                                           int, int, bool, parallel::TensorAxis<S>*);                 \
+  template std::size_t gpt_activation_bytes(const TrainOptions&, const nn::GptShape&, const nn::StagePlan&,           \
+                                            const parallel::TensorAxis<S>*);
 PARTITA_MEMORY(float)
 PARTITA_MEMORY(bfloat16)
 PARTITA_MEMORY(float16)

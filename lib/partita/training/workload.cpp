@@ -10,6 +10,8 @@
 #include <partita/parallel/tensor/parts.hpp>
 #include <partita/training/compression.hpp>
 #include <partita/training/evaluation.hpp>
+#include <partita/training/footprint.hpp>
+#include <partita/training/inference.hpp>
 #include <partita/training/step_observer.hpp>
 #include <partita/training/stream_input.hpp>
 #include <partita/training/verification.hpp>
@@ -22,7 +24,8 @@ template <class Scalar>
 struct State {
   explicit State(const Parts<Scalar>& of)
       : parts(of),
-        phases(of.model),
+        infer(of.train.mode == Mode::infer ? std::make_unique<Inference<Scalar>>(of) : nullptr),
+        phases(infer ? infer->phases() : StepPhases(of.model)),
         rows(of.pass.division().rows),
         buffers(of.data.template allocate<Scalar>(rows.extent)),
         stream(open_stream<Scalar>(of.data, rows)),
@@ -30,14 +33,6 @@ struct State {
         compression(compress_held_out(of.data)),
         steps(of.train.total_steps(of.data.steps_per_epoch())) {
     if (!reports()) unreported = Vector<double>("partita::training::losses", of.pass.division().pieces.size());
-    if (of.train.mode == Mode::infer) {
-      const nn::Division& division = of.pass.division();
-      infer = std::make_unique<nn::GradientPass<Scalar>>(
-          of.model, division,
-          nn::forward_only(std::ssize(division.micro_batches), static_cast<int>(of.model.stages().size())), of.head,
-          nullptr);
-      correct = Vector<index_t>("partita::training::correct", division.pieces.size());
-    }
   }
 
   void step(index_t s, const driver::StepOutput& out, driver::Instruments& instruments) {
@@ -45,17 +40,15 @@ struct State {
     const Exec& exec = parts.context.exec();
     const bool measures = s == 0 && instruments.warm_up;
     if (measures) parts.context.measure_backends(true);
-    StepObserver observer(phases, instruments, s);
     instruments.timer.mark(StepPhases::input, exec);
     if (stream)
       stream->batch(exec, buffers);
     else
       parts.data.template batch<Scalar>(exec, s, rows, buffers);
     if (infer) {
-      nn::Call<Scalar> call = parts.model.call(parts.context, observer, parts.exchange.weights(exec, s));
-      call.training = false;
-      infer->run(call, buffers.batch(), parts.exchange, {reports() ? out.losses : unreported, correct});
+      infer->run(s, buffers, reports() ? out.losses : unreported, instruments);
     } else {
+      StepObserver observer(phases, instruments, s);
       const TrainOptions& train = parts.train;
       if (train.schedule != nn::LearningRate::constant && parts.update != nullptr)
         parts.update->set_learning_rate(
@@ -73,7 +66,7 @@ struct State {
   }
 
   /// Whether this rank's losses are the replica's.
-  bool reports() const { return parts.parts == nullptr || parts.parts->is_root(); }
+  bool reports() const { return parts.axis == nullptr || parts.axis->ranks().is_root(); }
 
   /// Each rank measured the calls that it made: all choose by the sums, so that they go on alike.
   void agree_on_backends() {
@@ -90,6 +83,7 @@ struct State {
 
   index_t activation_bytes() const {
     std::size_t sum = 0;
+    if (infer) sum += static_cast<std::size_t>(infer->bytes());
     for (const nn::Stage<Scalar>& stage : parts.model.stages()) sum += stage.bytes(stage.planned());
     return static_cast<index_t>(sum);
   }
@@ -117,10 +111,12 @@ struct State {
             integers("expected_optimizer_bytes", parts.expected.optimizer, "optimizer_bytes, closed form"),
             seconds("exposed_s", overlap.exposed_s, "of a step, in which it waits for or serves messages that overlap"),
             seconds("hidden_s", overlap.hidden_s, "of a step, in which messages travel and it computes")}};
-    if (parts.activations) {
-      const std::size_t bytes = parts.activations(parts.model.stages().front().planned());
-      table.columns.push_back(integers("expected_activation_bytes", static_cast<index_t>(bytes),
-                                       "activation_bytes, closed form, of a model that has one"));
+    if (parts.train.mode == Mode::train && parts.model_options.language()) {
+      const std::size_t bytes =
+          gpt_activation_bytes<Scalar>(parts.train, gpt_shape(parts.model_options, parts.data.shape()),
+                                       parts.model.stages().front().planned(), parts.axis);
+      table.columns.push_back(
+          integers("expected_activation_bytes", static_cast<index_t>(bytes), "activation_bytes of a GPT, closed form"));
     }
     return table;
   }
@@ -133,7 +129,7 @@ struct State {
     // Each is collective over an axis of its own: none may be left out where another says no.
     const bool same_weights = parallel::replicas_agree(parts.replicas, weights);
     const bool same_running = parallel::replicas_agree<nn::Sum<Scalar>>(parts.replicas, parts.model.running());
-    const bool same_parts = parts.parts == nullptr || parallel::parts_agree(*parts.parts, parts.model);
+    const bool same_parts = parts.axis == nullptr || parallel::parts_agree(parts.axis->ranks(), parts.model);
     if (!world.all_of(same_weights && same_running && same_parts))
       return {.passed = false, .text = "ranks hold different parameters"};
     driver::Verification verdict;
@@ -142,7 +138,7 @@ struct State {
       return verdict.text;
     });
     world.broadcast(verdict.passed);
-    if (parts.parts != nullptr) weights = parallel::hash_of_whole(*parts.parts, parts.model, parts.whole.table());
+    if (parts.axis != nullptr) weights = parallel::hash_of_whole(parts.axis->ranks(), parts.model, parts.whole.table());
     verdict.attributes["parameters_fnv1a"] = fmt::format("{:016x}", weights);
     if (const kernels::BackendTable& choices = parts.context.backend_choices(); !choices.empty())
       verdict.attributes["kernel_choices"] = kernels::to_text(choices);
@@ -150,6 +146,7 @@ struct State {
   }
 
   Parts<Scalar> parts;
+  std::unique_ptr<Inference<Scalar>> infer;
   StepPhases phases;
   Slice rows;
   Rows<Scalar> buffers;
@@ -158,9 +155,8 @@ struct State {
   std::optional<Compression> compression;  // of a text
   index_t steps, next = 0, timed_steps = 0;
   nn::OverlapTime overlap;
-  std::unique_ptr<nn::GradientPass<Scalar>> infer;
-  Vector<index_t> correct;
-  Vector<double> unreported;  // losses of a rank whose replica's first rank reports them
+  std::vector<metrics::SummaryRow> inference;  // its summary, once the run is over
+  Vector<double> unreported;                   // losses of a rank whose replica's first rank reports them
 };
 
 template <class Scalar>
@@ -170,9 +166,9 @@ std::string describe(const State<Scalar>& state) {
   const nn::Division& division = parts.pass.division();
   return fmt::format(
       "{}: {} parameters in {}\n{} ranks x {} threads, {}, batch {}: {} rows a rank in {} micro-batch{}\nkernels: {}",
-      parts.model_text, parts.whole.table().size(), name_of(precisions, train.precision), parts.world.size(),
-      Exec().concurrency(), parts.strategy, train.batch, division.rows.extent, division.micro_batches.size(),
-      division.micro_batches.size() == 1 ? "" : "es",
+      to_string(parts.model_options, parts.data.shape()), parts.whole.table().size(),
+      name_of(precisions, train.precision), parts.world.size(), Exec().concurrency(), parts.strategy, train.batch,
+      division.rows.extent, division.micro_batches.size(), division.micro_batches.size() == 1 ? "" : "es",
       train.deterministic ? fmt::format("portable, deterministic in {} chunks", division.leaves)
                           : kernels::math_backend_name());
 }
@@ -196,7 +192,9 @@ driver::Workload make_workload(const Parts<Scalar>& parts) {
   work.flop_per_step = train.mode == Mode::train ? flop.total() : flop.forward;
   work.loss_terms = state->reports() ? pieces : 0;  // all parts of a model have the same loss
   work.evaluate_every = train.evaluate_every > 0 ? train.evaluate_every : parts.data.steps_per_epoch();
-  work.events_per_step = state->phases.events(pieces, parts.model.stages().size(), parts.exchange.reads_together());
+  work.events_per_step =
+      state->infer ? state->infer->events()
+                   : state->phases.events(pieces, parts.model.stages().size(), parts.exchange.reads_together());
   work.event_parts = StepPhases::part_names();
   work.event_units = state->phases.unit_names();
   work.step = [state](index_t s, const driver::StepOutput& out, driver::Instruments& instruments) {
@@ -211,12 +209,16 @@ driver::Workload make_workload(const Parts<Scalar>& parts) {
   work.tables = [state] {
     std::vector<metrics::Table> tables = {state->strategy_table()};
     if (state->stream) tables.push_back(state->stream->table());
+    if (state->infer) state->inference = state->infer->summary();
     return tables;
   };
-  if (state->compression && train.loss == kernels::Loss::cross_entropy)
-    work.summary = [state](const metrics::RunResults& results) {
-      return summarise(*state->compression, results.evaluation);
-    };
+  work.summary = [state](const metrics::RunResults& results) {
+    std::vector<metrics::SummaryRow> rows = state->inference;
+    if (state->compression && state->parts.train.loss == kernels::Loss::cross_entropy)
+      for (metrics::SummaryRow& row : summarise(*state->compression, results.evaluation))
+        rows.push_back(std::move(row));
+    return rows;
+  };
   const double labels = static_cast<double>(train.batch * parts.data.shape().labels());
   work.loss = [labels](std::span<const double> terms) { return tree_sum(terms) / labels; };
   work.evaluate = [state](const driver::Stop& stop) {

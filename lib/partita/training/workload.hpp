@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #pragma once
 
-#include <functional>
 #include <string>
 
 #include <partita/driver/workload.hpp>
@@ -16,12 +15,13 @@ namespace partita::training {
 template <class Scalar>
 struct Parts {
   const TrainOptions& train;
+  const ModelOptions& model_options;
   const Dataset& data;
   nn::Model<Scalar>& model;
   kernels::Context& context;
   const comm::Communicator& world;     ///< all ranks of the run
   const comm::Communicator& replicas;  ///< ranks that train the same weights and share the batch
-  const comm::Communicator* parts;     ///< ranks that hold one replica of the model between them; null: each has all
+  parallel::TensorAxis<Scalar>* axis;  ///< ranks that hold one replica of the model between them; null: each has all
   const nn::Model<Scalar>& whole;      ///< what is counted of the model: itself, or the shapes of the unsplit one
   const nn::LossHead<Scalar>& head;
   const nn::GradientPass<Scalar>& pass;
@@ -31,9 +31,6 @@ struct Parts {
   parallel::StrategyBytes memory = {};    ///< of this rank, as allocated ...
   parallel::StrategyBytes expected = {};  ///< ... and by the strategy's closed form
   std::string strategy;                   ///< "allreduce/ring"
-  std::string model_text;                 ///< "mlp 784-512-256-10"
-  /// Activations of the model's stage by a closed form (ModelPlan); empty: there is none.
-  std::function<std::size_t(const nn::StagePlan&)> activations = {};
 };
 
 /// The loop of the driver over a training step, an evaluation and a verdict. Everything that `parts` refers to must

@@ -4,6 +4,7 @@
 #include <partita/kernels/gemm.hpp>
 #include <partita/kernels/layernorm.hpp>
 #include <partita/kernels/linear.hpp>
+#include <partita/kernels/sample.hpp>
 #include <partita/kernels/softmax.hpp>
 
 #include <support/discipline.hpp>
@@ -26,6 +27,10 @@ struct Step {
   Vector<Scalar> gamma{"gamma", C}, beta{"beta", C};
   Vector<A> dgamma{"dgamma", C}, dbeta{"dbeta", C}, mean{"mean", rows}, rstd{"rstd", rows}, lse{"lse", B*H*T};
   Vector<std::int32_t> tokens{"tokens", rows};
+  Matrix<Scalar> new_q{"q", B, C}, new_y{"y", B, C};
+  Vector<A> new_lse{"lse", B* H};
+  Vector<double> best{"best", rows};
+  Vector<index_t> which{"which", rows};
 
   Step(const Exec& exec, Backend backend)
       : context(exec, {.backend = backend, .deterministic = false, .per_kernel = {}}) {}
@@ -42,7 +47,10 @@ struct Step {
       attention_forward<Scalar>(context, options, third(qkv, 0), third(qkv, 1), third(qkv, 2), y, lse);
       attention_backward<Scalar>(context, options, third(qkv, 0), third(qkv, 1), third(qkv, 2), y, lse, y,
                                  third(dqkv, 0), third(dqkv, 1), third(dqkv, 2));
+      const AttentionOptions last{.T = T, .H = H, .causal = true, .algorithm = algorithm, .queries = {T - 1, 1, T}};
+      attention_cached<Scalar>(context, last, new_q, third(qkv, 1), third(qkv, 2), new_y, new_lse);
     }
+    sample<Scalar>(exec, {}, whole(V), V, scores, best, which);
     gemm<Scalar>(context, {.transpose_b = true, .alpha = 0.5, .beta = 1}, x, W, scores);
     gemm_batched<Scalar>(context, {.transpose_b = true}, {x.data(), B, T, C, C, T * C}, {W.data(), B, V, C, C, 0},
                          MatrixBatch<Scalar>{scores.data(), B, T, V, V, T * V});
