@@ -44,7 +44,8 @@ struct ModelPlan {
 };
 
 /// With an axis, the ranks that hold the model between them, it is this rank's part, whose units refer to the axis.
-/// With a cache, whose context are the tokens of a sample, it is a GPT that goes on for `tokens` more of them at a time.
+/// With a cache, which has room for the tokens of a sample, it is a GPT that goes on for `tokens` more of them at a
+/// time.
 ///
 /// Throws   UsageError where a model cannot be built for such samples, its shapes do not fit, or it cannot be split.
 template <class Scalar>

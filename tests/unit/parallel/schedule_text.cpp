@@ -1,9 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
-#include <partita/parallel/pipeline/schedule_text.hpp>
-
 #include <gtest/gtest.h>
 
 #include <partita/core/error.hpp>
+#include <partita/parallel/pipeline/schedule_text.hpp>
 #include <partita/parallel/pipeline/schedules.hpp>
 
 #include <support/caught.hpp>

@@ -86,7 +86,7 @@ struct AttentionPanel {
   }
   /// No infinity and no NaN among `rows` of `columns` numbers.
   static bool finite(const A* from, index_t leading, index_t rows, index_t columns) {
-    // Without its sign a number's bits grow with it: a sum of comparisons is added up in vectors, a compared float is not.
+    // Without its sign a number's bits grow with it, and integers are compared and counted in vectors.
     using Bits = std::conditional_t<sizeof(A) == 4, std::uint32_t, std::uint64_t>;
     constexpr Bits size = ~Bits(0) >> 1, first_infinite = std::bit_cast<Bits>(infinity);
     Bits infinite = 0;

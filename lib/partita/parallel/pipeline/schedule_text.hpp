@@ -7,7 +7,7 @@
 
 #include <partita/parallel/pipeline/replay.hpp>
 
-// Schedules as text: that of torch.distributed.pipelining, a row a rank, cells "<stage><F|B|I|W><micro-batch>"; and as a
+// Schedules as text: that of torch.distributed.pipelining, a row a rank, cells "<stage><F|B|I|W><micro-batch>"; and a
 // picture for a terminal.
 
 namespace partita::parallel {
