@@ -48,6 +48,7 @@ class Synthetic:
     model: str = "hidden = [32, 32]"
     app: str = "mlp_dp"
     parallel: str = ""  # More keys of [parallel].
+    strategy: str = ""
     memory: Sequence[int] | None = (
         None  # /strategy: bytes of weights, gradients, optimizer; rank r has 1/(r + 1) of it.
     )
@@ -69,7 +70,7 @@ class Synthetic:
                     "Conventions": "Partita-1",
                     "schema_version": 3,
                     "app": self.app,
-                    "strategy": f"data-parallel {self.allreduce}",
+                    "strategy": self.strategy or f"data-parallel {self.allreduce}",
                     "study": self.study,
                     "point": self.point,
                     "created_utc": "2026-01-01T00:00:00Z",

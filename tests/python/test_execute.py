@@ -212,3 +212,21 @@ def test_a_deck_that_the_app_refuses_ends_the_study_before_the_first_point(
 def test_an_app_that_cannot_validate_is_an_unfit_environment(checkout: Checkout, partita: Command) -> None:
     code, _, err = partita("run", checkout.study(("train.steps = 12", 'fake.do = "unfit"')))
     assert code == 4 and "refused by mlp_dp (exit code 4)" in err and not checkout.calls()
+
+
+@pytest.mark.parametrize("batches, code", [([64, 127], 0), ([64, 120], 3), ([64, 64], 3)])
+def test_weak_scaling_that_is_none_fails(checkout: Checkout, partita: Command, batches: list[int], code: int) -> None:
+    weak = ('"strong"', '"weak"'), ("[grid]", f"[at_ranks]\ntrain.batch = {batches}\n[grid]")
+    path = checkout.study(("repeats = 2", "repeats = 1"), *weak)
+    found, out, err = partita("run", path)
+    assert found == code and "3 points run" in out
+    if code:
+        assert err.startswith(f"error: {path}: scaling: ") and err.count("\n") == 1
+        assert ": expected a rank's work to be the same at every number of ranks" in err
+    assert partita("run", path)[0] == code  # Finished or not, what was counted is looked at.
+
+
+def test_strong_scaling_that_is_none_fails(checkout: Checkout, partita: Command) -> None:
+    grown = ("[grid]", "[at_ranks]\ntrain.batch = [64, 65]\n[grid]"), ("repeats = 2", "repeats = 1")
+    code, _, err = partita("run", checkout.study(*grown))
+    assert code == 3 and ": expected a step's work to be the same at every number of ranks" in err

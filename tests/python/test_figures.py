@@ -150,6 +150,13 @@ def test_loss_shows_all_points_and_their_difference(tmp_path: Path) -> None:
     assert legend(picture.figure) == ["1 rank", "2 ranks, mpi", "2 ranks, ring"]
 
 
+def test_losses_of_unlike_models_are_not_compared(tmp_path: Path) -> None:
+    runs = [Synthetic(ranks=p, model=f"width = {32 * p}", loss=lambda s, p=p: 2 / (p + s)) for p in (1, 2)]
+    picture = curves.loss_picture(study_of(tmp_path, *runs))
+    assert len(picture.figure.axes) == 1 and "relative" not in texts(picture.figure)
+    assert all(row["relative_difference"] is None for row in picture.table)
+
+
 def test_identical_losses_say_so(tmp_path: Path) -> None:
     figure = curves.loss_picture(usual(tmp_path)).figure
     assert len(figure.axes) == 1 and "all losses are bit-identical at every step" in texts(figure)

@@ -54,6 +54,14 @@ def test_batch_that_grows_with_ranks_makes_no_series(tmp_path: Path) -> None:
     assert [s.label for s in study.series] == ["data-parallel mpi"]
 
 
+def test_a_strategy_that_names_its_ranks_is_one_series(tmp_path: Path) -> None:
+    runs = [Synthetic(ranks=p, strategy=f"data {p} x tensor 2/ring") for p in (1, 2, 4)]
+    assert ranks_of(write(tmp_path, *runs)) == {"data x tensor/ring": [1, 2, 4]}
+    for path in tmp_path.glob("*.h5"):
+        path.unlink()
+    assert ranks_of(write(tmp_path, *runs[:1])) == {"data 1 x tensor 2/ring": [1]}
+
+
 def test_models_of_two_sizes_are_two_series(tmp_path: Path) -> None:
     runs = [Synthetic(ranks=p, model=f"hidden = [{h}]") for p in (1, 2) for h in (64, 128)]
     assert ranks_of(write(tmp_path, *runs)) == {"hidden [64]": [1, 2], "hidden [128]": [1, 2]}

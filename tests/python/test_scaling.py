@@ -130,6 +130,22 @@ def test_counted_flops_decide(tmp_path: Path) -> None:
     assert scaling_of(tmp_path, *runs).kind == "weak"
 
 
+def test_weak_scaling_allows_two_percent_of_a_ranks_flops(tmp_path: Path) -> None:
+    def grown(folder: str, apart: float) -> Scaling:
+        (place := tmp_path / folder).mkdir()
+        runs = [
+            Synthetic(ranks=p, model=f"width = {32 * p}", flop_per_step=1e6 * p * (1 if p == 1 else 1 - apart))
+            for p in (1, 2, 4)
+        ]
+        return scaling_of(place, *runs)
+
+    near, far = grown("near", 0.0199), grown("far", 0.0201)
+    assert near.kind == "weak" and near.notes == ("flops per step and rank are the same within 2 %",)
+    assert line_of(near, "data-parallel mpi")[4].efficiency.value == pytest.approx(1, rel=1e-9)
+    assert far.kind is None and "nor the same per rank (2.01 % apart, allowed are 2 %)" in far.notes[0]
+    assert grown("same", 0).notes == ()
+
+
 def test_a_study_that_says_weak_but_is_strong_is_caught(tmp_path: Path) -> None:
     (tmp_path / "study.toml").write_text('name = "synthetic"\nscaling = "weak"\n')
     result = scaling_of(tmp_path, Synthetic(ranks=1), Synthetic(ranks=2))

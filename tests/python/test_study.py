@@ -2,13 +2,14 @@
 """Study files: expansion, order, hashes, messages."""
 
 import re
+import tomllib
 from pathlib import Path
 
 import pytest
 
 from conftest import HERE, Checkout
 from partita.errors import UsageError
-from partita.study import in_random_order, points, read_study, toml_value, with_digests
+from partita.study import flatten, in_random_order, points, read_study, toml_value, with_digests
 
 
 def names(checkout: Checkout, *replacements: tuple[str, str]) -> list[str]:
@@ -79,6 +80,16 @@ def test_weak_scaling_multiplies_by_ranks(checkout: Checkout) -> None:
         assert dict(point.overrides)["train.batch"] == str(96 * point.ranks)
 
 
+def test_values_for_each_number_of_ranks(checkout: Checkout) -> None:
+    table = "[at_ranks]\nmodel.width = [96, 64]\nmodel.hidden = [[8], [8, 16]]\n[grid]"
+    for scaling in ("strong", "weak"):
+        path = checkout.study(("[1, 2]", "[2, 1]"), ('"strong"', f'"{scaling}"'), ("[grid]", table))
+        for point in points(read_study(path)):
+            chosen = dict(point.overrides)
+            expected = {1: ("64", "[8, 16]"), 2: ("96", "[8]")}[point.ranks]  # In the order of `ranks`.
+            assert (chosen["model.width"], chosen["model.hidden"]) == expected
+
+
 def test_order_is_random_seeded_and_in_blocks_of_repeats(checkout: Checkout) -> None:
     study = read_study(checkout.study(("repeats = 2", "repeats = 20")))
     ordered = in_random_order(study, points(study))
@@ -125,7 +136,27 @@ def test_digest_changes_with_all_that_decides_a_result(checkout: Checkout) -> No
         ("ranks = [1, 2]", "ranks = [1, 1]", ":6: ranks: [1, 1]: expected a list of different integers"),
         ("ranks = [1, 2]", "ranks = []", ":6: ranks: []: expected a list of different integers"),
         ('"strong"', '"linear"', ':5: scaling: "linear": expected "strong" or "weak"'),
-        ('"strong"', '"weak"', ':5: scaling: "weak" without [per_rank]: expected [per_rank]'),
+        ('"strong"', '"weak"', ':5: scaling: "weak" without [per_rank] or [at_ranks]: expected one of them'),
+        (
+            "[grid]",
+            "[at_ranks]\nmodel.width = [64, 96, 128]\n[grid]",
+            ":15: at_ranks.model.width: [64, 96, 128]: expected a list of 2 values: at 1, 2 ranks",
+        ),
+        (
+            "[grid]",
+            "[at_ranks]\nmodel.width = 64\n[grid]",
+            ":15: at_ranks.model.width: 64: expected a list of 2 values",
+        ),
+        (
+            "[grid]",
+            "[at_ranks]\ntrain.steps = [1, 2]\n[grid]",
+            ":15: at_ranks.train.steps: also in [set]: expected it in one of them",
+        ),
+        (
+            "[grid]",
+            "[at_ranks]\noutput.path = [1, 2]\n[grid]",
+            ":15: at_ranks.output.path: given: expected no such key",
+        ),
         ("[grid]", "[per_rank]\ntrain.batch = 2\n[grid]", ':5: scaling: "strong" with [per_rank]: expected no key'),
         ("deck.toml", "dock.toml", ":4: deck: no file"),
         ('["mpi", "ring"]', '"mpi"', ':15: grid.parallel.allreduce: "mpi": expected a list of values'),
@@ -193,6 +224,36 @@ def test_shipped_studies_are_valid(path: Path) -> None:
     study = read_study(path)
     assert study.name == path.stem and points(study)
     assert int(study.fixed["train.steps"]) - int(study.fixed["run.warmup"]) >= 30  # Timed steps a point.
+
+
+def gpt_flop(width: int, heads: int, hidden: int, *, words: int, tokens: int, blocks: int, sequences: int) -> float:
+    """Operations of a training step of a GPT, in products alone: three times those of forward, two a multiply-add.
+
+    Scores are of the tokens up to one's own, and drawn again in backward: two products forward, five backward.
+    """
+    products = blocks * (4 * width**2 + 2 * width * hidden) + width * words
+    scores = blocks * heads * (tokens + 1) / 2 * 7 * width / heads
+    return sequences * tokens * (6 * products + 2 * scores)
+
+
+def test_the_shipped_weak_study_keeps_the_flops_of_a_rank() -> None:
+    root = HERE.parents[1]
+    study = read_study(root / "inputs" / "studies" / "tensor_weak.toml")
+    deck = flatten(tomllib.loads(study.deck.read_text(encoding="utf-8")))
+    per_rank = []
+    for point in (p for p in points(study) if p.repeat == 1):
+        keys = {**deck, **dict(point.overrides)}
+        width, heads, hidden, words, tokens, blocks, sequences = (
+            int(keys[key])
+            for key in (
+                "model.width", "model.heads", "model.hidden", "model.vocabulary", "model.tokens", "model.blocks",
+                "train.batch",
+            )
+        )  # fmt: skip
+        assert width % heads == 0 and heads % point.ranks == 0 and hidden % point.ranks == 0
+        flop = gpt_flop(width, heads, hidden, words=words, tokens=tokens, blocks=blocks, sequences=sequences)
+        per_rank.append(flop / point.ranks)
+    assert len(per_rank) == 3 and max(per_rank) <= 1.02 * min(per_rank)
 
 
 def test_the_shipped_comparison_has_every_strategy() -> None:

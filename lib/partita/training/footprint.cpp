@@ -6,6 +6,7 @@
 #include <partita/core/error.hpp>
 #include <partita/core/extent.hpp>
 #include <partita/core/float16.hpp>
+#include <partita/parallel/tensor/memory.hpp>
 #include <partita/parallel/tensor/slices.hpp>
 #include <partita/training/evaluation.hpp>
 #include <partita/training/stream_input.hpp>
@@ -79,10 +80,25 @@ std::vector<driver::MemoryNeed> memory_needs(const TrainOptions& train, const Mo
        keeps_record ? of(std::min(train.total_steps(data.steps_per_epoch()), most_steps), 2 * sizeof(double)) : 0.0}};
 }
 
+template <class Scalar>
+std::size_t gpt_activation_bytes(const TrainOptions& train, const nn::GptShape& shape, const nn::StagePlan& plan,
+                                 const parallel::TensorAxis<Scalar>* axis) {
+  constexpr std::size_t element = sizeof(Scalar), statistic = sizeof(nn::Sum<Scalar>);
+  if (axis == nullptr) return nn::gpt_memory(shape, plan.rows, element, statistic).stage(plan, shape.blocks);
+  const int parts = axis->ranks().size(), mine = axis->ranks().rank();
+  const index_t chunks = train.model().chunks;
+  const nn::GptSlices slices = parallel::gpt_slices(shape, chunks, axis->options().sequence, parts, mine);
+  const nn::BetweenMemory between =
+      parallel::between_memory(shape, plan.rows, element, statistic, axis->options(), chunks, parts, mine);
+  return nn::gpt_memory(shape, plan.rows, element, statistic, slices, between).stage(plan, shape.blocks);
+}
+
 #define PARTITA_MEMORY(S)                                                                                             \
   template std::vector<driver::MemoryNeed> memory_needs<S>(const TrainOptions&, const ModelOptions&, const Dataset&,  \
                                                            const nn::Division&, const parallel::DataParallelOptions&, \
-                                                           int, int, bool, parallel::TensorAxis<S>*);
+                                                           int, int, bool, parallel::TensorAxis<S>*);                 \
+  template std::size_t gpt_activation_bytes(const TrainOptions&, const nn::GptShape&, const nn::StagePlan&,           \
+                                            const parallel::TensorAxis<S>*);
 PARTITA_MEMORY(float)
 PARTITA_MEMORY(bfloat16)
 PARTITA_MEMORY(float16)

@@ -30,4 +30,10 @@ void require_memory(const comm::Communicator& world, const comm::Communicator& r
                                                      replicas.rank(), world.is_root(), axis));
 }
 
+/// Activations of a GPT, or of a rank's part of it, in bytes: the closed form of what a stage so planned allocates
+/// (nn/gpt_memory.hpp, parallel/tensor/memory.hpp). axis: as in plan_model.
+template <class Scalar>
+std::size_t gpt_activation_bytes(const TrainOptions& train, const nn::GptShape& shape, const nn::StagePlan& plan,
+                                 const parallel::TensorAxis<Scalar>* axis);
+
 }  // namespace partita::training

@@ -10,6 +10,7 @@
 #include <partita/parallel/tensor/parts.hpp>
 #include <partita/training/compression.hpp>
 #include <partita/training/evaluation.hpp>
+#include <partita/training/footprint.hpp>
 #include <partita/training/inference.hpp>
 #include <partita/training/step_observer.hpp>
 #include <partita/training/stream_input.hpp>
@@ -98,17 +99,26 @@ struct State {
       const double mine = timed_steps > 0 ? all / static_cast<double>(timed_steps) : 0;
       return metrics::Column{name, {"rank"}, axis.gather(mine), {{"long_name", long_name}, {"units", "s"}}};
     };
-    return {.group = "/strategy",
-            .columns = {integers("weight_bytes", parts.memory.weights, "weights and running statistics, gathered ones"),
-                        integers("gradient_bytes", parts.memory.gradients, "sums of gradients and their buckets"),
-                        integers("activation_bytes", activation_bytes(), "slots of micro-batches, and workspace"),
-                        integers("optimizer_bytes", parts.memory.optimizer, "state of the update rule, master weights"),
-                        integers("expected_weight_bytes", parts.expected.weights, "weight_bytes, closed form"),
-                        integers("expected_gradient_bytes", parts.expected.gradients, "gradient_bytes, closed form"),
-                        integers("expected_optimizer_bytes", parts.expected.optimizer, "optimizer_bytes, closed form"),
-                        seconds("exposed_s", overlap.exposed_s,
-                                "of a step, in which it waits for or serves messages that overlap"),
-                        seconds("hidden_s", overlap.hidden_s, "of a step, in which messages travel and it computes")}};
+    metrics::Table table{
+        .group = "/strategy",
+        .columns = {
+            integers("weight_bytes", parts.memory.weights, "weights and running statistics, gathered ones"),
+            integers("gradient_bytes", parts.memory.gradients, "sums of gradients and their buckets"),
+            integers("activation_bytes", activation_bytes(), "slots of micro-batches, and workspace"),
+            integers("optimizer_bytes", parts.memory.optimizer, "state of the update rule, master weights"),
+            integers("expected_weight_bytes", parts.expected.weights, "weight_bytes, closed form"),
+            integers("expected_gradient_bytes", parts.expected.gradients, "gradient_bytes, closed form"),
+            integers("expected_optimizer_bytes", parts.expected.optimizer, "optimizer_bytes, closed form"),
+            seconds("exposed_s", overlap.exposed_s, "of a step, in which it waits for or serves messages that overlap"),
+            seconds("hidden_s", overlap.hidden_s, "of a step, in which messages travel and it computes")}};
+    if (parts.train.mode == Mode::train && parts.model_options.language()) {
+      const std::size_t bytes =
+          gpt_activation_bytes<Scalar>(parts.train, gpt_shape(parts.model_options, parts.data.shape()),
+                                       parts.model.stages().front().planned(), parts.axis);
+      table.columns.push_back(
+          integers("expected_activation_bytes", static_cast<index_t>(bytes), "activation_bytes of a GPT, closed form"));
+    }
+    return table;
   }
 
   driver::Verification verify(const metrics::RunResults& results, std::span<const double> losses) const {

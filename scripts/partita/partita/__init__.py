@@ -13,10 +13,10 @@ Modules, lowest first; each uses only those above it:
     launch      one process group: start, wait, time out, stop
     progress    what `partita run` says while it runs
     validate    each deck, read by the app before the first point
-    execute     Points -> records
     folder      a folder of records -> series that differ in one strategy
     replay      times of a step's units -> what overlap could reach
     scaling     series -> time per step, speed-up, efficiency
+    execute     Points -> records
     style       colours, fonts and sizes of every picture
     figures     pictures of scaling and phases
     strategies  picture of strategies side by side

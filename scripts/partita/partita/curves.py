@@ -20,10 +20,12 @@ DASHES = ("-", (0, (5, 1.6)), (0, (2.2, 1.4)), (0, (5, 1.4, 1.2, 1.4)))
 
 
 def loss_picture(study: RecordedStudy) -> Picture:
-    """Training loss of every point; where all train on the same batches, also how far each is from the first."""
+    """Training loss of every point; where all train one model on one set of batches, how far each is from the first."""
     cells = study.distinct_cells()
     losses = [_loss(cell) for _, cell in cells]
-    comparable = len(cells) > 1 and len({cell.records[0].samples_per_step for _, cell in cells}) == 1
+    models = any(key.startswith(("model.", "data.")) for key in (*study.series_keys, *study.rank_keys))
+    batches = len({cell.records[0].samples_per_step for _, cell in cells}) > 1
+    comparable = len(cells) > 1 and not models and not batches
     identical = comparable and all(np.array_equal(loss, losses[0], equal_nan=True) for loss in losses)
     compared = comparable and not identical
     page = style.Page(7.6, 5.0 if compared else 3.6, nrows=2 if compared else 1, ncols=1, sharex=True,

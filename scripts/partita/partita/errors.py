@@ -39,6 +39,12 @@ class EnvironmentUnfitError(PartitaError):
     code = ExitCode.UNFIT
 
 
+class CheckFailedError(PartitaError):
+    """Results are there, and are not what they should be."""
+
+    code = ExitCode.CHECK_FAILED
+
+
 class IncompleteError(PartitaError):
     """Stopped before the end; running the same command again goes on."""
 

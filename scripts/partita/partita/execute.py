@@ -13,10 +13,12 @@ from types import FrameType
 from rich.console import Console
 
 from partita import family, launch
-from partita.errors import EnvironmentUnfitError, ExitCode, IncompleteError, UsageError, reason
+from partita.errors import CheckFailedError, EnvironmentUnfitError, ExitCode, IncompleteError, UsageError, reason
+from partita.folder import read_folder
 from partita.plan import Plan
 from partita.progress import Outcome, Reporter, duration, reporter
 from partita.record import is_finished, read_record
+from partita.scaling import scaling_kind
 from partita.study import STUDY_COPY, Point
 from partita.validate import validate
 
@@ -194,4 +196,21 @@ def _closing_lines(plan: Plan, outcomes: list[Outcome], console: Console) -> Exi
         parts.append(f"{len(failed)} FAILED: " + ", ".join(o.point.name for o in failed))
     wall = duration(sum(o.wall_s for o in outcomes))
     console.print(f"{plan.study.name}: {', '.join(parts)}, in {wall} -> {plan.folder}", highlight=False, soft_wrap=True)
+    if not failed:
+        _check_work(plan)
     return ExitCode.RUN_FAILED if failed else ExitCode.DONE
+
+
+def _check_work(plan: Plan) -> None:
+    """Hold the work that the records counted to what the study says of it: CheckFailedError."""
+    with suppress(UsageError):  # Records of another kind than training.
+        studies, _, _ = read_folder(plan.folder)
+        for study in studies:
+            counts = {r.ranks for r in study.records}
+            kind, said = scaling_kind(study)
+            if study.name != plan.study.name or len(counts) == 1 or kind == plan.study.scaling:
+                continue
+            what = "a rank's" if plan.study.scaling == "weak" else "a step's"
+            raise CheckFailedError(
+                f"{plan.study.path}: scaling", said, f"{what} work to be the same at every number of ranks"
+            )

@@ -216,8 +216,10 @@ def _labels(groups: dict[Value, list[Record]]) -> dict[Value, str]:
 def _label(value: Value, records: list[Record]) -> str:
     """`ring`, or `ring, bucket_mib 4`: texts speak for themselves, numbers need their key."""
     if not value:
-        strategy = records[0].attributes.get("strategy")
-        return str(strategy).replace("_", " ") if strategy else "measured"
+        strategies = {str(r.attributes.get("strategy") or "measured") for r in records}
+        if len(strategies) > 1:  # "tensor 2/ring", "tensor 4/ring": what follows the number of ranks tells nothing.
+            strategies = {re.sub(r" \d+\b", "", s) for s in strategies}
+        return strategies.pop().replace("_", " ") if len(strategies) == 1 else "measured"
     shown = []
     for key, text in value:
         number = text in ("true", "false") or not text[:1].isalpha()

@@ -13,6 +13,7 @@ from partita.statistics import MIN_SAMPLES, Interval, median_interval, ratio_int
 from partita.table import Table
 
 OVER_RUNS, WITHIN_RUNS = "over runs", "within runs"
+SAME, SAME_PER_RANK = 1e-9, 0.02  # How far work may spread and still count as constant: a step's, a rank's.
 NONE = Interval(math.nan, math.nan, math.nan, 0)
 
 
@@ -77,7 +78,8 @@ def step_time(cell: Cell) -> tuple[Interval, str]:
 
 def analyse(study: RecordedStudy) -> Scaling:
     """Times of all points; speed-up and efficiency of those that may be compared."""
-    kind, notes = scaling_kind(study)
+    kind, said = scaling_kind(study)
+    notes = [said if kind else f"no speed-up or efficiency: {said}"] if said else []
     lines = []
     for series in study.series:
         plain = [_entry(cell) for cell in series.cells]
@@ -118,14 +120,16 @@ def _compared(line: list[Entry], kind: str | None) -> list[Entry]:
     return result
 
 
-def scaling_kind(study: RecordedStudy) -> tuple[str | None, list[str]]:
+def scaling_kind(study: RecordedStudy) -> tuple[str | None, str]:
     """`strong`: the same work a step at every number of ranks; `weak`: the same work a rank; None: neither, and why.
 
-    Work is the counted flop of a step where all records have it, else samples, provided that the model is the same.
+    Work is the counted flop of a step where all records have it, else samples, provided that the model is the same. A
+    model that grows with ranks in whole heads cannot keep a rank's work to the last operation: 2 % are allowed.
     """
     name, work_of = _work(study.records)
-    strong = all(_constant(s, work_of) for s in study.series)
-    weak = all(_constant(s, lambda r: work_of(r) / r.ranks) for s in study.series)
+    apart = max((_spread(s, lambda r: work_of(r) / r.ranks) for s in study.series), default=0.0)
+    strong = all(_spread(s, work_of) <= SAME for s in study.series)
+    weak = apart <= SAME_PER_RANK
     model_grows = [key for key in study.rank_keys if key.startswith(("model.", "data."))] if name == "samples" else []
     several = len({r.ranks for r in study.records}) > 1
     found = None
@@ -136,11 +140,16 @@ def scaling_kind(study: RecordedStudy) -> tuple[str | None, list[str]]:
     elif weak:
         found, reason = "weak", ""
     else:
-        reason = f"{name} per step are neither the same at every number of ranks nor the same per rank"
+        reason = (
+            f"{name} per step are neither the same at every number of ranks nor the same per rank "
+            f"({100 * apart:.3g} % apart, allowed are {100 * SAME_PER_RANK:g} %)"
+        )
     if study.intended_scaling and found and several and found != study.intended_scaling:
         reason = f"the study says {study.intended_scaling} scaling, but {name} per step say {found}"
         found = None
-    return found, [] if found else [f"no speed-up or efficiency: {reason}"]
+    if found == "weak" and apart > SAME:
+        reason = f"{name} per step and rank are the same within {100 * apart:.2g} %"
+    return found, reason
 
 
 def _work(records: tuple[Record, ...]) -> tuple[str, Callable[[Record], float]]:
@@ -149,9 +158,10 @@ def _work(records: tuple[Record, ...]) -> tuple[str, Callable[[Record], float]]:
     return "samples", lambda r: r.samples_per_step
 
 
-def _constant(series: Series, value: Callable[[Record], float]) -> bool:
+def _spread(series: Series, value: Callable[[Record], float]) -> float:
+    """(largest - smallest) / largest of all records of a line."""
     values = [value(r) for cell in series.cells for r in cell.records]
-    return bool(np.ptp(values) <= 1e-9 * max(values))
+    return float(np.ptp(values) / max(values))
 
 
 def interval_note(scaling: Scaling) -> str:

@@ -44,6 +44,7 @@ class Study:
     equal_at_one_rank: tuple[str, ...] = ()
     fixed: dict[str, Any] = field(default_factory=dict)
     per_rank: dict[str, int] = field(default_factory=dict)
+    at_ranks: dict[str, list[Any]] = field(default_factory=dict)  # A value for each of `ranks`, in their order.
     grid: dict[str, list[Any]] = field(default_factory=dict)
     together: tuple[dict[str, Any], ...] = ()  # Each a line of the plots, with all of the grid.
 
@@ -215,6 +216,7 @@ def read_study(path: Path) -> Study:
         equal_at_one_rank=tuple(read.get("equal_at_one_rank", list, [], "a list of keys of [grid] and [[together]]")),
         fixed=read.table("set"),
         per_rank=read.table("per_rank"),
+        at_ranks=read.table("at_ranks"),
         grid=read.table("grid"),
         together=read.tables("together"),
     )
@@ -257,16 +259,27 @@ def _check(study: Study, read: _Reader) -> None:
     for index, line in enumerate(study.together):
         if line in study.together[:index]:
             raise read.fail("together", _shown(line), "each table once")
-    if study.scaling == "weak" and not study.per_rank:
-        raise read.fail("scaling", '"weak" without [per_rank]', "[per_rank] with the keys that grow with ranks")
+    if study.scaling == "weak" and not study.per_rank and not study.at_ranks:
+        raise read.fail(
+            "scaling", '"weak" without [per_rank] or [at_ranks]', "one of them with the keys that grow with ranks"
+        )
     if study.scaling == "strong" and study.per_rank:
         raise read.fail("scaling", '"strong" with [per_rank]', "no key that grows with ranks")
     for key, value in study.per_rank.items():
         if not isinstance(value, int) or isinstance(value, bool) or value < 1:
             raise read.fail(f"per_rank.{key}", _shown(value), "an integer from 1 on: the value per rank")
+    for key, values in study.at_ranks.items():
+        if not isinstance(values, list) or len(values) != len(study.ranks):
+            counts = ", ".join(map(str, study.ranks))
+            raise read.fail(
+                f"at_ranks.{key}", _shown(values), f"a list of {len(study.ranks)} values: at {counts} ranks"
+            )
     seen: dict[str, str] = {}
     together = [key for key in study.varied if any(key in line for line in study.together)]
-    tables = (("set", study.fixed), ("per_rank", study.per_rank), ("together", together), ("grid", study.grid))
+    tables = (
+        ("set", study.fixed), ("per_rank", study.per_rank), ("at_ranks", study.at_ranks), ("together", together),
+        ("grid", study.grid),
+    )  # fmt: skip
     for table, keys in tables:
         for key in keys:
             if key in RESERVED:
@@ -302,7 +315,10 @@ def _choices(study: Study, ranks: int) -> Iterator[dict[str, Any]]:
 
 def _overrides(study: Study, ranks: int, choice: dict[str, Any]) -> Overrides:
     grown = {key: value * ranks for key, value in study.per_rank.items()}
-    return tuple((key, toml_value(value)) for key, value in sorted({**study.fixed, **grown, **choice}.items()))
+    chosen = {key: values[study.ranks.index(ranks)] for key, values in study.at_ranks.items()}
+    return tuple(
+        (key, toml_value(value)) for key, value in sorted({**study.fixed, **grown, **chosen, **choice}.items())
+    )
 
 
 def _name(ranks: int, choice: dict[str, Any], repeat: int) -> str:

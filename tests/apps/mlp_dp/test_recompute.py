@@ -50,7 +50,9 @@ def test_bytes_are_the_closed_form(run, precision, element):
             settings = [*SHORT, "data.held_out=4", f"train.precision={precision}", f"train.recompute={what}",
                         f"train.micro_batches={micro_batches}"]
             with h5py.File(run(3, *settings, deck=GPT)) as file:
-                assert file["strategy/activation_bytes"][:].tolist() == 3 * [gpt_bytes(what, rows, element)], (what, rows)
+                for column in ("activation_bytes", "expected_activation_bytes"):
+                    found = file[f"strategy/{column}"][:].tolist()
+                    assert found == 3 * [gpt_bytes(what, rows, element)], (column, what, rows)
 
 
 def test_a_phase_of_its_own_and_no_useful_operations(run):

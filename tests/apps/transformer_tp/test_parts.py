@@ -85,3 +85,46 @@ def test_bytes_are_the_published_ones(run, ranks):
     forward = 2 * (2 * blocks + 1) * once(held_out) + 4 * labels * held_out
     norms = {2: 2, 3: 4, 4: 8}[ranks] * 8 * (steps - warm_up)
     assert sent(path, "tensor", "allreduce") == (steps - warm_up) * step + forward + norms
+
+
+def activation_bytes(path):
+    """Of each rank; what was allocated is what the closed form says."""
+    with h5py.File(path) as file:
+        found = file["strategy/activation_bytes"][:].tolist()
+        assert found == file["strategy/expected_activation_bytes"][:].tolist()
+        return np.array(found)
+
+
+@pytest.mark.parametrize("precision", ["fp32", "bf16"])
+def test_activation_bytes_are_the_closed_form(run, precision):
+    """Uneven shares, also of replicas; with one row a piece, too, where nothing is packed for messages."""
+    short = ["train.steps=2", "run.warmup=1", "data.held_out=5", f"train.precision={precision}"]
+    for ranks in (1, 2, 3):
+        for way in ([], *WAYS.values(), ["train.deterministic=true"]):
+            activation_bytes(run(ranks, *short, "train.recompute=attention", *way))
+    for what in ("none", "block"):
+        for way in WAYS.values():
+            activation_bytes(run(3, *short, f"train.recompute={what}", *way))
+    activation_bytes(run(4, *short, "parallel.tensor=2", "train.deterministic=true", *WAYS["sequence"]))
+    activation_bytes(run(2, *short, "train.batch=2", "train.micro_batches=2", "data.held_out=1", *WAYS["sequence"]))
+
+
+def test_a_block_more_takes_what_the_page_says(run):
+    """README.md, "Activations": in 16 bits, of s tokens, b rows, width h, a heads, t ranks, F = 4 h."""
+    s, b, h, a, t = 16, 8, 64, 8, 2
+    settings = [f"model.tokens={s}", f"train.batch={b}", f"model.width={h}", f"model.heads={a}", "model.hidden=0",
+                "train.precision=bf16", "train.steps=2", "run.warmup=1", "data.held_out=4"]
+    n = s * b * h
+    block = {
+        ("ring", "none"): n * (8 + 24 / t) + s * b * (16 + 4 * a / t),
+        ("ring", "attention"): n * (6 + 16 / t) + s * b * 8,
+        ("sequence", "none"): n * (4 + 28 / t) + s * b * (16 + 4 * a) / t,
+        ("sequence", "attention"): n * (2 + 20 / t) + s * b * 8 / t,
+        ("sequence", "block"): n * 2 / t,
+        ("again", "none"): (n * 32 + s * b * (16 + 4 * a)) / t,
+    }
+    ways = {**WAYS, "again": ["parallel.sequence=true", "parallel.regather=true"]}
+    for (way, what), expected in block.items():
+        of = [activation_bytes(run(t, *settings, f"model.blocks={blocks}", f"train.recompute={what}", *ways[way]))
+              for blocks in (2, 3)]
+        assert (of[1] - of[0]).tolist() == t * [expected], (way, what)

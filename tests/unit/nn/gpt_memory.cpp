@@ -25,8 +25,7 @@ void expect_closed_form(const GptShape& shape, const GptSlices& slices = {}) {
   Stage<Scalar>& stage = model.stages()[0];
   for (const StagePlan& plan : {StagePlan{.rows = 6}, StagePlan{.rows = 3, .pieces = 2, .slots = 4}}) {
     const GptMemory form = gpt_memory(shape, plan.rows, sizeof(Scalar), sizeof(Sum<Scalar>), slices);
-    const std::size_t expected =
-        static_cast<std::size_t>(plan.pieces * plan.slots) * form.piece(shape.blocks) + form.workspace;
+    const std::size_t expected = form.stage(plan, shape.blocks);
     EXPECT_EQ(stage.bytes(plan), expected) << shape.C << " " << shape.dropout << " " << int(shape.recompute);
     const Counting counting("partita::nn::Stage");
     stage.plan(plan);

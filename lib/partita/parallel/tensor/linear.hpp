@@ -31,6 +31,7 @@ class ColumnParallelLinear final : public nn::Unit<Scalar> {
   nn::PassFlop flop(index_t B) const override { return linear_->flop(B); }
   nn::Footprint footprint(index_t B) const override;
   bool may_end_branch() const override { return linear_->may_end_branch(); }
+  bool reads_x() const override { return !keeps(); }
   bool communicates() const override { return true; }
   void visit(const std::function<void(nn::Unit<Scalar>&)>& f) override;
 
