@@ -16,6 +16,7 @@
 //     mpiexec -n 4 transformer_tp inputs/transformer_tp/tiny.toml --set parallel.data=2
 //         --set parallel.bucket_mib=0.01 --set train.micro_batches=2  # hybrid
 //     mpiexec -n 2 transformer_tp inputs/transformer_tp/tiny.toml --set parallel.overlap_chunks=3  # chunks
+//     mpiexec -n 2 transformer_tp inputs/transformer_tp/tiny.toml --set parallel.overlap_chunks=0  # chosen_chunks
 //     mpiexec -n 3 transformer_tp inputs/transformer_tp/tiny.toml --set train.deterministic=true  # deterministic
 //     mpiexec -n 2 transformer_tp inputs/transformer_tp/tiny.toml --set run.mode=infer  # infer
 //     mpiexec -n 2 transformer_tp inputs/transformer_tp/tiny_mlp.toml  # mlp
@@ -71,23 +72,26 @@ int main(int argc, char** argv) {
       nn::TrainStep<Scalar> step(context, pass, strategy.exchange(), update.get(), config.train.seed);
 
       // 6. Calibrate, warm up, run, verify; one HDF5 file; the figure of merit. Weights come and go as files.
-      const training::Parts<Scalar> parts = {config.train,
-                                             data,
-                                             model,
-                                             context,
-                                             env.world(),
-                                             replicas,
-                                             &mesh["tensor"],
-                                             whole,
-                                             *head,
-                                             pass,
-                                             strategy.exchange(),
-                                             step,
-                                             update.get(),
-                                             strategy.allocated(*update),
-                                             strategy.bytes(config.train.update.optimizer),
-                                             config.mesh.text(config.replicas),
-                                             training::to_string(config.model, data.shape())};
+      const training::Parts<Scalar> parts = {
+          config.train,
+          data,
+          model,
+          context,
+          env.world(),
+          replicas,
+          &mesh["tensor"],
+          whole,
+          *head,
+          pass,
+          strategy.exchange(),
+          step,
+          update.get(),
+          strategy.allocated(*update),
+          strategy.bytes(config.train.update.optimizer),
+          config.mesh.text(config.replicas),
+          training::to_string(config.model, data.shape()),
+          training::published_flop(config.model, whole.table(), config.train.batch, data.shape().tokens),
+          &axis.overlap()};
       auto work = training::make_workload<Scalar>(parts);
       training::attach<Scalar>(files, config.model, parts, &mesh["tensor"], work);
       return driver::run_experiment(session, mesh, config.run, context.exec(), work);

@@ -6,6 +6,7 @@
 #include <partita/driver/workload.hpp>
 #include <partita/nn/train_step.hpp>
 #include <partita/parallel/data_parallel.hpp>
+#include <partita/parallel/tensor/overlap.hpp>
 #include <partita/training/dataset.hpp>
 #include <partita/training/train_options.hpp>
 
@@ -26,11 +27,13 @@ struct Parts {
   const nn::GradientPass<Scalar>& pass;
   nn::Exchange<Scalar>& exchange;  ///< that of `step`: evaluation, inference and the verdict ask it for weights
   nn::TrainStep<Scalar>& step;
-  nn::Update<Scalar>* update = nullptr;   ///< whose learning rate moves; null: a server's
-  parallel::StrategyBytes memory = {};    ///< of this rank, as allocated ...
-  parallel::StrategyBytes expected = {};  ///< ... and by the strategy's closed form
-  std::string strategy;                   ///< "allreduce/ring"
-  std::string model_text;                 ///< "mlp 784-512-256-10"
+  nn::Update<Scalar>* update = nullptr;                 ///< whose learning rate moves; null: a server's
+  parallel::StrategyBytes memory = {};                  ///< of this rank, as allocated ...
+  parallel::StrategyBytes expected = {};                ///< ... and by the strategy's closed form
+  std::string strategy;                                 ///< "allreduce/ring"
+  std::string model_text;                               ///< "mlp 784-512-256-10"
+  std::vector<driver::FlopFormula> flop_formulas = {};  ///< of a training step: published_flop
+  parallel::OverlapChoices* overlap = nullptr;          ///< which are measured in the first step of warm-up
 };
 
 /// The loop of the driver over a training step, an evaluation and a verdict. Everything that `parts` refers to must
