@@ -80,27 +80,25 @@ int main(int argc, char** argv) {
       nn::TrainStep<Scalar> step(context, pass, strategy.exchange(), update.get(), config.train.seed);
 
       // 6. Calibrate, warm up, run, verify; one HDF5 file; the figure of merit. Weights come and go as files.
-      const training::Parts<Scalar> parts = {
-          config.train,
-          data,
-          model,
-          context,
-          env.world(),
-          replicas,
-          nullptr,
-          model,
-          head,
-          pass,
-          strategy.exchange(),
-          step,
-          update.get(),
-          strategy.allocated(*update),
-          strategy.bytes(config.train.update.optimizer),
-          config.parallel.text(),
-          training::to_string(config.model, data.shape()),
-          training::published_flop(config.model, model.table(), config.train.batch, data.shape().tokens)};
+      const training::Parts<Scalar> parts = {config.train,
+                                             config.model,
+                                             data,
+                                             model,
+                                             context,
+                                             env.world(),
+                                             replicas,
+                                             nullptr,
+                                             model,
+                                             head,
+                                             pass,
+                                             strategy.exchange(),
+                                             step,
+                                             update.get(),
+                                             strategy.allocated(*update),
+                                             strategy.bytes(config.train.update.optimizer),
+                                             config.parallel.text()};
       auto work = training::make_workload<Scalar>(parts);
-      training::attach<Scalar>(files, config.model, parts, nullptr, work);
+      training::attach<Scalar>(files, parts, work);
       return driver::run_experiment(session, mesh, config.run, context.exec(), work);
     });
   });

@@ -9,6 +9,7 @@ Config read_config(config::Deck& deck, int ranks) {
   config.train = training::read_train_options(deck);
   config.model = training::read_model_options(deck, training::ModelKind::gpt);
   config.data = training::read_data_options(deck, config.train.seed, config.model.language());
+  if (config.model.language()) training::read_inference_options(deck, config.data.tokens, config.train);
   config.replicas = training::read_allreduce_options(deck);
   config.mesh = training::read_tensor_mesh(deck, config.replicas.how, config.train.deterministic, ranks);
   training::check(deck, config.data, config.train, config.model, config.mesh.replicas);

@@ -19,6 +19,7 @@
 //     mpiexec -n 2 transformer_tp inputs/transformer_tp/tiny.toml --set parallel.overlap_chunks=0  # chosen_chunks
 //     mpiexec -n 3 transformer_tp inputs/transformer_tp/tiny.toml --set train.deterministic=true  # deterministic
 //     mpiexec -n 2 transformer_tp inputs/transformer_tp/tiny.toml --set run.mode=infer  # infer
+//     mpiexec -n 3 transformer_tp inputs/transformer_tp/tiny.toml --sample 30 --temperature 0.5  # sample
 //     mpiexec -n 2 transformer_tp inputs/transformer_tp/tiny_mlp.toml  # mlp
 //   * mpiexec -n 2 transformer_tp inputs/transformer_tp/text.toml
 #include <fmt/format.h>
@@ -26,6 +27,7 @@
 #include <partita/driver/experiment.hpp>
 #include <partita/parallel/tensor/tensor_parallel.hpp>
 #include <partita/training/footprint.hpp>
+#include <partita/training/sample.hpp>
 #include <partita/training/weight_transfer.hpp>
 
 #include "config.hpp"
@@ -37,11 +39,17 @@ int main(int argc, char** argv) {
   return env.guard([&] {              //    one exit code, agreed by all ranks
     // 2. Deck and overrides, checked, the same on all ranks.
     training::WeightFiles files;
+    training::SampleFlags flags;
     driver::Session session(env, argc, argv, "transformer_tp",
-                            "A language model split over ranks by tensor parallelism", true, files.options());
+                            "A language model split over ranks by tensor parallelism", true,
+                            config::joined(files.options(), flags.options()));
     transformer_tp::Config config = transformer_tp::read_config(session.deck(), env.size());
-    const auto check_files = [&] { training::check(files, env.world(), config.model, config.run.output); };
-    if (session.settled(config.run, driver::Describes::model, check_files)) return ExitCode::done;
+    std::optional<training::SampleRequest> sample;
+    const auto check_options = [&] {
+      training::check(files, env.world(), config.model, config.run.output);
+      sample = flags.request(config.model, config.data.synthetic.classes);
+    };
+    if (session.settled(config.run, driver::Describes::model, check_options)) return ExitCode::done;
     session.start(config.run);
 
     // 3. Who talks to whom, and my share of the data.
@@ -72,28 +80,26 @@ int main(int argc, char** argv) {
       nn::TrainStep<Scalar> step(context, pass, strategy.exchange(), update.get(), config.train.seed);
 
       // 6. Calibrate, warm up, run, verify; one HDF5 file; the figure of merit. Weights come and go as files.
-      const training::Parts<Scalar> parts = {
-          config.train,
-          data,
-          model,
-          context,
-          env.world(),
-          replicas,
-          &mesh["tensor"],
-          whole,
-          *head,
-          pass,
-          strategy.exchange(),
-          step,
-          update.get(),
-          strategy.allocated(*update),
-          strategy.bytes(config.train.update.optimizer),
-          config.mesh.text(config.replicas),
-          training::to_string(config.model, data.shape()),
-          training::published_flop(config.model, whole.table(), config.train.batch, data.shape().tokens),
-          &axis.overlap()};
+      const training::Parts<Scalar> parts = {config.train,
+                                             config.model,
+                                             data,
+                                             model,
+                                             context,
+                                             env.world(),
+                                             replicas,
+                                             &axis,
+                                             whole,
+                                             *head,
+                                             pass,
+                                             strategy.exchange(),
+                                             step,
+                                             update.get(),
+                                             strategy.allocated(*update),
+                                             strategy.bytes(config.train.update.optimizer),
+                                             config.mesh.text(config.replicas)};
       auto work = training::make_workload<Scalar>(parts);
-      training::attach<Scalar>(files, config.model, parts, &mesh["tensor"], work);
+      training::attach<Scalar>(files, parts, work);
+      training::attach<Scalar>(sample, parts, work);
       return driver::run_experiment(session, mesh, config.run, context.exec(), work);
     });
   });

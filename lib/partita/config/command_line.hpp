@@ -19,6 +19,11 @@ struct Option {
   std::optional<std::string>* value;  ///< where it goes
 };
 
+inline std::vector<Option> joined(std::vector<Option> some, const std::vector<Option>& more) {
+  some.insert(some.end(), more.begin(), more.end());
+  return some;
+}
+
 /// What stands on the command line of an app: `app DECK.toml [--set key=value ...] [--output FILE] [--validate |
 /// --print-config | --describe]`.
 struct CommandLine {

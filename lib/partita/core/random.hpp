@@ -27,6 +27,7 @@ enum class Stream : std::uint64_t {
   dropout = 6,
   synthetic_token = 7,
   text_offset = 8,
+  sampled_token = 9,
   test = 255
 };
 

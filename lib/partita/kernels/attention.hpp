@@ -51,6 +51,17 @@ void attention_forward(Context& context, const AttentionOptions& options, std::t
                        std::type_identity_t<ConstMatrix<Scalar>> k, std::type_identity_t<ConstMatrix<Scalar>> v,
                        Matrix<Scalar> y, Vector<accumulate_t<Scalar>> lse);
 
+/// The same for the last Q of T tokens, options.queries, whose keys and values were put behind those of earlier tokens.
+///
+/// Shapes   q (B Q, H D)   k, v (B S, H D), S >= T: of each sample the first T rows count and no others are read
+///          ->   y (B Q, H D)   lse (B H Q); both overwritten. B may be 0.
+/// Runs, Throws, Bits   as attention_forward: y(t) is what that gives of all T tokens, bit by bit.
+/// Cost     cost::attention_forward.
+template <class Scalar>
+void attention_cached(Context& context, const AttentionOptions& options, std::type_identity_t<ConstMatrix<Scalar>> q,
+                      std::type_identity_t<ConstMatrix<Scalar>> k, std::type_identity_t<ConstMatrix<Scalar>> v,
+                      Matrix<Scalar> y, Vector<accumulate_t<Scalar>> lse);
+
 /// Gradients with respect to q, k and v, from y and lse of the forward pass; p is computed anew.
 ///
 ///   dv(s) = sum_t p(t, s) dy(t)   dz(t, s) = p(t, s) (dy(t) . v(s) - dy(t) . y(t))

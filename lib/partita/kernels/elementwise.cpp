@@ -214,6 +214,7 @@ PARTITA_INSTANTIATE(double)
 PARTITA_INSTANTIATE(bfloat16)
 PARTITA_INSTANTIATE(float16)
 #undef PARTITA_INSTANTIATE
+template void copy<std::int32_t>(const Exec&, ConstMatrix<std::int32_t>, Matrix<std::int32_t>);
 template void scatter<double>(const Exec&, ConstVector<index_t>, ConstVector<double>, Vector<double>);
 template void scale<float>(const Exec&, Store, double, ConstVector<float>, Vector<float>);
 template void scale<double>(const Exec&, Store, double, ConstVector<double>, Vector<double>);

@@ -44,7 +44,7 @@ void scale(const Exec& exec, Store store, double factor, std::type_identity_t<Co
 template <class Scalar>
 void copy(const Exec& exec, std::type_identity_t<ConstVector<Scalar>> a, Vector<Scalar> b);
 
-/// The same for matrices (rows, columns), whose rows may be padded.
+/// The same for matrices (rows, columns), whose rows may be padded; also of tokens, std::int32_t.
 template <class Scalar>
 void copy(const Exec& exec, std::type_identity_t<ConstMatrix<Scalar>> a, Matrix<Scalar> b);
 

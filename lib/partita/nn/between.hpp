@@ -6,8 +6,9 @@
 namespace partita::nn {
 
 /// What a builder asks for where a strategy may have to communicate: around a product whose outputs or inputs are split
-/// over ranks, an embedding of some of the words, a norm of some of the tokens. Nothing, in a model that is whole: each
-/// word then means the plain unit, and the list of layers is the same.
+/// over ranks, an embedding of some of the words, a norm of some of the tokens; and where tokens may follow others that
+/// went through before, attention. Nothing, in a model that is whole: each word then means the plain unit, and the list
+/// of layers is the same.
 template <class Scalar>
 struct Between {
   virtual ~Between() = default;
@@ -27,6 +28,9 @@ struct Between {
   /// The tokens that are here, of whole rows.
   virtual Layer<Scalar> token_norm(const std::string& name, Norm norm, Slice tokens, index_t C) const {
     return Layers<Scalar>::token_norm(name, norm, tokens, C);
+  }
+  virtual Layer<Scalar> attention(const std::string& name, const kernels::AttentionOptions& options, index_t D) const {
+    return Layers<Scalar>::attention(name, options, D);
   }
 };
 

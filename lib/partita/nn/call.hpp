@@ -22,8 +22,9 @@ struct Call {
   Observer& observer;
 
   ConstMatrix<std::int32_t> tokens = {};  ///< (B, T): the input of a model that begins with an embedding
-  bool training = true;                   ///< batch statistics and dropout; else running statistics and no dropout
-  bool replay = false;                    ///< a forward that was done before: the observer is told
+  index_t past = 0;  ///< tokens that went through the model before these: its units of tokens are at [past, past + T)
+  bool training = true;    ///< batch statistics and dropout; else running statistics and no dropout
+  bool replay = false;     ///< a forward that was done before: the observer is told
   std::uint64_t seed = 1;  ///< of dropout, which depends on (seed, unit's name, step, global row, column) alone
   std::uint64_t step = 0;
   Slice rows = {};  ///< of the global batch

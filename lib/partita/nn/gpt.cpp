@@ -63,7 +63,7 @@ LayerList<Scalar> gpt_layers(const GptShape& shape, index_t chunks, const GptSli
   };
   const auto attend = [&](const std::string& n) -> List {
     return {norm(n + ".norm1"), into(n + ".qkv", {3, Dimension(heads, leaves.heads), D}),
-            L::attention(n + ".attention", {T, heads.extent, true, shape.attention}, D),
+            between.attention(n + ".attention", {T, heads.extent, true, shape.attention}, D),
             out_of(n + ".proj", columns_of_heads, leaves.heads), drop(n + ".dropout1")};
   };
   const std::string act =

@@ -194,6 +194,7 @@ void GradientPass<Scalar>::run(const Call<Scalar>& call, const Batch<Scalar>& ba
                              .weights = call.weights,
                              .running = call.running,
                              .observer = folding,
+                             .past = call.past,
                              .training = call.training,
                              .replay = call.replay,
                              .seed = call.seed,

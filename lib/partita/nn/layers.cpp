@@ -6,6 +6,7 @@
 #include <partita/nn/units/activation.hpp>
 #include <partita/nn/units/attention.hpp>
 #include <partita/nn/units/batchnorm2d.hpp>
+#include <partita/nn/units/cached_attention.hpp>
 #include <partita/nn/units/dropout.hpp>
 #include <partita/nn/units/groupnorm.hpp>
 #include <partita/nn/units/recomputed.hpp>
@@ -72,6 +73,14 @@ template <class Scalar>
 Layer<Scalar> Layers<Scalar>::attention(std::string name, const kernels::AttentionOptions& options, index_t D) {
   return [=](Tables&) -> std::unique_ptr<Unit<Scalar>> {
     return with_tag<Scalar>(std::make_unique<Attention<Scalar>>(name, options, D), "attention");
+  };
+}
+
+template <class Scalar>
+Layer<Scalar> Layers<Scalar>::cached_attention(std::string name, const kernels::AttentionOptions& options, index_t D,
+                                               KeyValueCache<Scalar>& cache) {
+  return [=, &cache](Tables&) -> std::unique_ptr<Unit<Scalar>> {
+    return with_tag<Scalar>(std::make_unique<CachedAttention<Scalar>>(name, options, D, cache), "attention");
   };
 }
 

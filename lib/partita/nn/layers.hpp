@@ -7,6 +7,7 @@
 #include <vector>
 
 #include <partita/kernels/attention.hpp>
+#include <partita/nn/key_value_cache.hpp>
 #include <partita/nn/units/conv2d.hpp>
 #include <partita/nn/units/embedding.hpp>
 #include <partita/nn/units/image.hpp>
@@ -40,6 +41,8 @@ struct Layers {
   static One embedding(std::string name, const EmbeddingShape& shape);
   static One token_norm(std::string name, Norm norm, Slice tokens, index_t C);
   static One attention(std::string name, const kernels::AttentionOptions& options, index_t D);
+  static One cached_attention(std::string name, const kernels::AttentionOptions& options, index_t D,
+                              KeyValueCache<Scalar>& cache);
   static One conv2d(std::string name, const kernels::Conv2dShape& shape, bool bias = false);
   static One batchnorm2d(std::string name, const Image& image, bool relu);
   static One groupnorm(std::string name, const Image& image, index_t groups);

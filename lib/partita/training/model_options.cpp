@@ -9,6 +9,7 @@
 
 #include <partita/core/error.hpp>
 #include <partita/metrics/efficiency.hpp>
+#include <partita/nn/cached.hpp>
 #include <partita/parallel/tensor/between.hpp>
 #include <partita/parallel/tensor/slices.hpp>
 #include <partita/parallel/tensor/vocabulary_loss.hpp>
@@ -100,6 +101,32 @@ std::string recomputed(nn::Recompute what) {
   return what == nn::Recompute::none ? "" : fmt::format(", {} recomputed", name_of(recomputes, what));
 }
 
+// Which part of a model is here, and what stands between its units.
+template <class Scalar>
+struct Here {
+  explicit Here(parallel::TensorAxis<Scalar>* axis) {
+    if (axis == nullptr) return;
+    parts = axis->ranks().size();
+    mine = axis->ranks().rank();
+    sequence = axis->options().sequence;
+    units_of_axis.emplace(*axis);
+  }
+  const nn::Between<Scalar>& between() const { return units_of_axis ? *units_of_axis : nothing; }
+
+  int parts = 1, mine = 0;
+  bool sequence = false;
+  nn::Between<Scalar> nothing;
+  std::optional<parallel::TensorBetween<Scalar>> units_of_axis;
+};
+
+template <class Scalar>
+ModelPlan<Scalar> plan_gpt(const nn::GptShape& shape, const nn::ModelOptions& how, const Here<Scalar>& here,
+                           const nn::Between<Scalar>& between) {
+  const nn::GptSlices slices = parallel::gpt_slices(shape, how.chunks, here.sequence, here.parts, here.mine);
+  const Slice words = here.parts > 1 ? slices.vocabulary : whole(shape.V);
+  return {nn::gpt_layers<Scalar>(shape, how.chunks, slices, between), {shape.T, words.extent}, words};
+}
+
 }  // namespace
 
 ModelOptions read_model_options(config::Deck& deck, ModelKind kind) {
@@ -134,22 +161,14 @@ nn::GptShape gpt_shape(const ModelOptions& options, const SampleShape& sample) {
 template <class Scalar>
 ModelPlan<Scalar> plan_model(const ModelOptions& options, const SampleShape& sample, const nn::ModelOptions& how,
                              parallel::TensorAxis<Scalar>* axis) {
-  const int parts = axis == nullptr ? 1 : axis->ranks().size(), mine = axis == nullptr ? 0 : axis->ranks().rank();
-  const nn::Between<Scalar> nothing;
-  std::optional<parallel::TensorBetween<Scalar>> units_of_axis;
-  if (axis != nullptr) units_of_axis.emplace(*axis);
-  const nn::Between<Scalar>& between = units_of_axis ? *units_of_axis : nothing;
+  const Here<Scalar> here(axis);
   switch (options.kind) {
-    case ModelKind::gpt: {
-      const nn::GptShape shape = gpt_shape(options, sample);
-      const nn::GptSlices slices =
-          parallel::gpt_slices(shape, how.chunks, axis != nullptr && axis->options().sequence, parts, mine);
-      const Slice words = parts > 1 ? slices.vocabulary : whole(shape.V);
-      return {nn::gpt_layers<Scalar>(shape, how.chunks, slices, between), {shape.T, words.extent}, words};
-    }
+    case ModelKind::gpt:
+      return plan_gpt(gpt_shape(options, sample), how, here, here.between());
     case ModelKind::cnn: {
       nn::CnnShape shape = options.cnn;
-      if (parts > 1) refuse<UsageError>("model.kind", "\"cnn\" is not split over ranks here", "\"gpt\" or \"mlp\"");
+      if (here.parts > 1)
+        refuse<UsageError>("model.kind", "\"cnn\" is not split over ranks here", "\"gpt\" or \"mlp\"");
       if (sample.image.size() == 0)
         refuse<UsageError>("model.kind", "\"cnn\" reads images, and samples are numbers without a shape",
                            "data.image = [rows, columns, channels], or files of images");
@@ -163,10 +182,22 @@ ModelPlan<Scalar> plan_model(const ModelOptions& options, const SampleShape& sam
       nn::MlpShape shape = options.mlp;
       shape.features = sample.features;
       shape.classes = sample.classes;
-      const nn::MlpSlices slices = parallel::mlp_slices(shape, how.chunks, parts, mine);
-      return {nn::mlp_layers<Scalar>(shape, how.chunks, slices, between), {1, shape.classes}, whole(shape.classes)};
+      const nn::MlpSlices slices = parallel::mlp_slices(shape, how.chunks, here.parts, here.mine);
+      return {
+          nn::mlp_layers<Scalar>(shape, how.chunks, slices, here.between()), {1, shape.classes}, whole(shape.classes)};
     }
   }
+}
+
+template <class Scalar>
+ModelPlan<Scalar> plan_cached_model(const ModelOptions& options, const SampleShape& sample, const nn::ModelOptions& how,
+                                    parallel::TensorAxis<Scalar>* axis, nn::KeyValueCache<Scalar>& cache,
+                                    index_t tokens) {
+  const Here<Scalar> here(axis);
+  nn::GptShape shape = gpt_shape(options, sample);
+  shape.T = tokens;
+  shape.recompute = nn::Recompute::none;  // there is no backward
+  return plan_gpt(shape, how, here, nn::CachedBetween<Scalar>(here.between(), cache));
 }
 
 template <class Scalar>
@@ -209,6 +240,8 @@ std::string to_string(const ModelOptions& options, const SampleShape& sample) {
 #define PARTITA_MODEL(S)                                                                                       \
   template ModelPlan<S> plan_model(const ModelOptions&, const SampleShape&, const nn::ModelOptions&,           \
                                    parallel::TensorAxis<S>*);                                                  \
+  template ModelPlan<S> plan_cached_model(const ModelOptions&, const SampleShape&, const nn::ModelOptions&,    \
+                                          parallel::TensorAxis<S>*, nn::KeyValueCache<S>&, index_t);           \
   template std::unique_ptr<nn::LossHead<S>> make_head(kernels::Loss, const nn::Model<S>&, const ModelPlan<S>&, \
                                                       parallel::TensorAxis<S>*);
 PARTITA_MODEL(float)

@@ -5,6 +5,7 @@
 #include <partita/driver/workload.hpp>
 #include <partita/nn/cnn.hpp>
 #include <partita/nn/gpt.hpp>
+#include <partita/nn/key_value_cache.hpp>
 #include <partita/nn/loss_head.hpp>
 #include <partita/nn/mlp.hpp>
 #include <partita/parallel/tensor/tensor_axis.hpp>
@@ -44,11 +45,16 @@ struct ModelPlan {
 };
 
 /// With an axis, the ranks that hold the model between them, it is this rank's part, whose units refer to the axis.
+/// With a cache, whose context are the tokens of a sample, it is a GPT that goes on for `tokens` more of them at a time.
 ///
 /// Throws   UsageError where a model cannot be built for such samples, its shapes do not fit, or it cannot be split.
 template <class Scalar>
 ModelPlan<Scalar> plan_model(const ModelOptions& options, const SampleShape& sample, const nn::ModelOptions& how,
                              parallel::TensorAxis<Scalar>* axis = nullptr);
+template <class Scalar>
+ModelPlan<Scalar> plan_cached_model(const ModelOptions& options, const SampleShape& sample, const nn::ModelOptions& how,
+                                    parallel::TensorAxis<Scalar>* axis, nn::KeyValueCache<Scalar>& cache,
+                                    index_t tokens);
 
 template <class Scalar>
 nn::Model<Scalar> make_model(const ModelOptions& options, const SampleShape& sample, const nn::ModelOptions& how) {

@@ -24,7 +24,7 @@ std::int64_t instant(const Exec& exec) {
 }  // namespace
 
 template <class Scalar>
-StepPhases::StepPhases(const nn::Model<Scalar>& model) {
+StepPhases::StepPhases(const nn::Model<Scalar>& model, const char* first, const char* second) {
   std::vector<std::string> tags;
   std::vector<PhaseClass> classes;
   for (const nn::Unit<Scalar>* unit : model.units()) {
@@ -49,9 +49,9 @@ StepPhases::StepPhases(const nn::Model<Scalar>& model) {
     rest_[static_cast<std::size_t>(part)] = add(name, cls);
   };
   add("input", PhaseClass::input);
-  forward_ = per_unit("forward");
+  forward_ = per_unit(first);
   rest(Part::loss, "loss", PhaseClass::compute);
-  backward_ = per_unit("backward");
+  backward_ = per_unit(second);
   if (std::any_of(model.units().begin(), model.units().end(), [](const auto* unit) { return unit->recomputes(); }))
     recompute_ = add("recompute", PhaseClass::compute);
   if (model.stages().size() > 1) {
@@ -69,11 +69,11 @@ int StepPhases::add(const std::string& name, PhaseClass cls) {
   return static_cast<int>(phases_.size()) - 1;
 }
 
-int StepPhases::of(const nn::Moment& moment) const {
+int StepPhases::of(const nn::Moment& moment, bool second) const {
   const auto part = static_cast<std::size_t>(moment.part);
   if (moment.unit < 0) return rest_[part];
   const auto unit = static_cast<std::size_t>(moment.unit);
-  if (moment.part != Part::forward) return backward_[unit];
+  if (moment.part != Part::forward || second) return backward_[unit];
   return moment.replay && recompute_ >= 0 ? recompute_ : forward_[unit];
 }
 
@@ -91,7 +91,7 @@ index_t StepPhases::events(index_t pieces, std::size_t stages, bool gathers) con
 }
 
 void StepObserver::before(const nn::Moment& moment, std::span<const Range>, const Exec& exec) {
-  const int phase = phases_.of(moment);
+  const int phase = phases_.of(moment, second_);
   if (phase >= 0) Kokkos::Profiling::pushRegion(phases_.region(phase));
   if (phase != current_) instruments_.timer.mark(current_ = phase, exec);
   if (depth_ < deepest) {
@@ -117,11 +117,11 @@ void StepObserver::after(const nn::Moment& moment, std::span<const Range>, const
   // What is around this moment goes on.
   if (depth_ > 0 && depth_ <= deepest && open_[static_cast<std::size_t>(depth_ - 1)] != current_)
     instruments_.timer.mark(current_ = open_[static_cast<std::size_t>(depth_ - 1)], exec);
-  if (phases_.of(moment) >= 0) Kokkos::Profiling::popRegion();
+  if (phases_.of(moment, second_) >= 0) Kokkos::Profiling::popRegion();
 }
 
-template StepPhases::StepPhases(const nn::Model<float>&);
-template StepPhases::StepPhases(const nn::Model<bfloat16>&);
-template StepPhases::StepPhases(const nn::Model<float16>&);
+template StepPhases::StepPhases(const nn::Model<float>&, const char*, const char*);
+template StepPhases::StepPhases(const nn::Model<bfloat16>&, const char*, const char*);
+template StepPhases::StepPhases(const nn::Model<float16>&, const char*, const char*);
 
 }  // namespace partita::training

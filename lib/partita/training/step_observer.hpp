@@ -14,16 +14,17 @@ namespace partita::training {
 ///
 ///   input   forward_<tag> ...   loss   backward_<tag> ...   recompute   send  receive  wait   exchange   update
 ///
+/// or, of a step that goes through a model twice and never back, <first>_<tag> and <second>_<tag>;
 /// without _<tag> where all units have the same; recompute (forward that backward does again) for models that do so,
 /// send and receive for models of several stages alone. The time of units that communicate is communication.
 class StepPhases {
  public:
   template <class Scalar>
-  explicit StepPhases(const nn::Model<Scalar>& model);
+  explicit StepPhases(const nn::Model<Scalar>& model, const char* first = "forward", const char* second = "backward");
 
   const std::vector<metrics::Phase>& phases() const { return phases_; }
-  /// -1: none.
-  int of(const nn::Moment& moment) const;
+  /// -1: none. `second`: a forward moment is one of the second pass.
+  int of(const nn::Moment& moment, bool second = false) const;
   /// What Kokkos Tools call a phase: partita::training::<name>.
   const std::string& region(int phase) const { return regions_[static_cast<std::size_t>(phase)]; }
   static constexpr int input = 0;
@@ -52,8 +53,12 @@ class StepPhases {
 /// moment stands a region of Kokkos Tools with the name of its phase.
 class StepObserver final : public nn::Observer {
  public:
-  StepObserver(const StepPhases& phases, driver::Instruments& instruments, index_t step)
-      : phases_(phases), instruments_(instruments), step_(step), keeps_(instruments.events.wants(step)) {}
+  StepObserver(const StepPhases& phases, driver::Instruments& instruments, index_t step, bool second = false)
+      : phases_(phases),
+        instruments_(instruments),
+        step_(step),
+        second_(second),
+        keeps_(instruments.events.wants(step)) {}
 
   void before(const nn::Moment& moment, std::span<const Range> reads, const Exec& exec) override;
   void after(const nn::Moment& moment, std::span<const Range> wrote, const Exec& exec) override;
@@ -64,7 +69,7 @@ class StepObserver final : public nn::Observer {
   const StepPhases& phases_;
   driver::Instruments& instruments_;
   index_t step_;
-  bool keeps_;
+  bool second_, keeps_;
   int depth_ = 0, current_ = -1;
   std::array<int, deepest> open_{};
   std::array<std::int64_t, deepest> start_ns_{};

@@ -128,6 +128,15 @@ TrainOptions read_train_options(Deck& deck) {
   return train;
 }
 
+void read_inference_options(Deck& deck, index_t tokens, TrainOptions& train) {
+  train.decode = tokens / 4;
+  deck.integer(
+      "infer.decode", train.decode, {0, std::max<index_t>(tokens - 1, 0)},
+      {"run.mode = \"infer\", gpt: last tokens of each row that go through one at a time, after the cached keys "
+       "and values of those before, which go first together; 0 = all together",
+       "tokens"});
+}
+
 void check(const Deck& deck, const DataOptions& data, const TrainOptions& train, const ModelOptions& model,
            index_t ranks) {
   // What files hold is not known yet: Dataset and memory_needs look again.

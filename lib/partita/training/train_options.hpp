@@ -40,6 +40,7 @@ struct TrainOptions {
   kernels::Loss loss = kernels::Loss::cross_entropy;
   nn::UpdateOptions update;
   nn::LearningRate schedule = nn::LearningRate::constant;
+  index_t decode = 0;          ///< infer, gpt: last tokens of a row that go through one at a time
   index_t evaluate_every = 0;  ///< steps; 0: every epoch
   double least_accuracy = 0;
   Rival beats = Rival::nothing;
@@ -60,6 +61,9 @@ struct TrainOptions {
 
 /// Declares and reads them.
 TrainOptions read_train_options(config::Deck& deck);
+
+/// infer.decode, of apps that split inference into prefill and decode; a quarter of model.tokens by default.
+void read_inference_options(config::Deck& deck, index_t tokens, TrainOptions& train);
 
 /// The one judge of a batch: whether it can be drawn from so many samples, and `ranks` replicas can share it.
 std::optional<KeyProblem> find_batch_problem(const TrainOptions& train, index_t ranks, index_t samples);

@@ -262,10 +262,9 @@ void save_weights(const std::string& path, const nn::GptShape& shape, const Weig
 }
 
 template <class Scalar>
-void attach(const WeightFiles& files, const ModelOptions& model, const Parts<Scalar>& parts,
-            const comm::Communicator* tensor, driver::Workload& work) {
+void attach(const WeightFiles& files, const Parts<Scalar>& parts, driver::Workload& work) {
   if (!files.load && !files.saves()) return;
-  const nn::GptShape shape = gpt_shape(model, parts.data.shape());
+  const nn::GptShape shape = gpt_shape(parts.model_options, parts.data.shape());
   const comm::Communicator& world = parts.data.world();
   if (files.load) {
     try {
@@ -276,6 +275,7 @@ void attach(const WeightFiles& files, const ModelOptions& model, const Parts<Sca
   }
   if (!files.saves()) return;
   std::shared_ptr<comm::Communicator> alone;
+  const comm::Communicator* tensor = parts.axis == nullptr ? nullptr : &parts.axis->ranks();
   if (tensor == nullptr) {
     alone = std::make_shared<comm::Communicator>(world.split(world.rank(), 0, "one replica"));
     tensor = alone.get();
@@ -288,13 +288,12 @@ void attach(const WeightFiles& files, const ModelOptions& model, const Parts<Sca
   };
 }
 
-#define PARTITA_WEIGHT_TRANSFER(Scalar)                                                                          \
-  template void load_weights(const std::string&, const nn::GptShape&, const comm::Communicator&, const Exec&,    \
-                             const nn::Model<Scalar>&, const nn::Update<Scalar>*);                               \
-  template void save_weights(const std::string&, const nn::GptShape&, const WeightAxes&, const Exec&,            \
-                             const nn::Model<Scalar>&, nn::Exchange<Scalar>&, const std::function<void()>&);     \
-  template void attach(const WeightFiles&, const ModelOptions&, const Parts<Scalar>&, const comm::Communicator*, \
-                       driver::Workload&);
+#define PARTITA_WEIGHT_TRANSFER(Scalar)                                                                       \
+  template void load_weights(const std::string&, const nn::GptShape&, const comm::Communicator&, const Exec&, \
+                             const nn::Model<Scalar>&, const nn::Update<Scalar>*);                            \
+  template void save_weights(const std::string&, const nn::GptShape&, const WeightAxes&, const Exec&,         \
+                             const nn::Model<Scalar>&, nn::Exchange<Scalar>&, const std::function<void()>&);  \
+  template void attach(const WeightFiles&, const Parts<Scalar>&, driver::Workload&);
 PARTITA_WEIGHT_TRANSFER(float)
 PARTITA_WEIGHT_TRANSFER(bfloat16)
 PARTITA_WEIGHT_TRANSFER(float16)

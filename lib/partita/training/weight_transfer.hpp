@@ -58,10 +58,9 @@ void save_weights(const std::string& path, const nn::GptShape& shape, const Weig
 template <class Scalar>
 void save_batch(const std::string& path, const Parts<Scalar>& parts, const WeightAxes& axes);
 
-/// Loads now, and makes `work` save at the end. `tensor` is null where every rank holds the whole model. All that is
-/// referred to must outlive the workload. Collective over the world.
+/// Loads now, and makes `work` save at the end. All that is referred to must outlive the workload. Collective over the
+/// world.
 template <class Scalar>
-void attach(const WeightFiles& files, const ModelOptions& model, const Parts<Scalar>& parts,
-            const comm::Communicator* tensor, driver::Workload& work);
+void attach(const WeightFiles& files, const Parts<Scalar>& parts, driver::Workload& work);
 
 }  // namespace partita::training

@@ -10,6 +10,7 @@
 #include <partita/parallel/tensor/parts.hpp>
 #include <partita/training/compression.hpp>
 #include <partita/training/evaluation.hpp>
+#include <partita/training/inference.hpp>
 #include <partita/training/step_observer.hpp>
 #include <partita/training/stream_input.hpp>
 #include <partita/training/verification.hpp>
@@ -22,7 +23,8 @@ template <class Scalar>
 struct State {
   explicit State(const Parts<Scalar>& of)
       : parts(of),
-        phases(of.model),
+        infer(of.train.mode == Mode::infer ? std::make_unique<Inference<Scalar>>(of) : nullptr),
+        phases(infer ? infer->phases() : StepPhases(of.model)),
         rows(of.pass.division().rows),
         buffers(of.data.template allocate<Scalar>(rows.extent)),
         stream(open_stream<Scalar>(of.data, rows)),
@@ -30,14 +32,6 @@ struct State {
         compression(compress_held_out(of.data)),
         steps(of.train.total_steps(of.data.steps_per_epoch())) {
     if (!reports()) unreported = Vector<double>("partita::training::losses", of.pass.division().pieces.size());
-    if (of.train.mode == Mode::infer) {
-      const nn::Division& division = of.pass.division();
-      infer = std::make_unique<nn::GradientPass<Scalar>>(
-          of.model, division,
-          nn::forward_only(std::ssize(division.micro_batches), static_cast<int>(of.model.stages().size())), of.head,
-          nullptr);
-      correct = Vector<index_t>("partita::training::correct", division.pieces.size());
-    }
   }
 
   void step(index_t s, const driver::StepOutput& out, driver::Instruments& instruments) {
@@ -46,19 +40,17 @@ struct State {
     const bool measures = s == 0 && instruments.warm_up;
     if (measures) {
       parts.context.measure_backends(true);
-      if (parts.overlap != nullptr) parts.overlap->measure();
+      if (parts.axis != nullptr) parts.axis->overlap().measure();
     }
-    StepObserver observer(phases, instruments, s);
     instruments.timer.mark(StepPhases::input, exec);
     if (stream)
       stream->batch(exec, buffers);
     else
       parts.data.template batch<Scalar>(exec, s, rows, buffers);
     if (infer) {
-      nn::Call<Scalar> call = parts.model.call(parts.context, observer, parts.exchange.weights(exec, s));
-      call.training = false;
-      infer->run(call, buffers.batch(), parts.exchange, {reports() ? out.losses : unreported, correct});
+      infer->run(s, buffers, reports() ? out.losses : unreported, instruments);
     } else {
+      StepObserver observer(phases, instruments, s);
       const TrainOptions& train = parts.train;
       if (train.schedule != nn::LearningRate::constant && parts.update != nullptr)
         parts.update->set_learning_rate(
@@ -74,12 +66,12 @@ struct State {
     }
     if (measures) {
       agree_on_backends();
-      if (parts.overlap != nullptr) parts.overlap->agree(parts.world);
+      if (parts.axis != nullptr) parts.axis->overlap().agree(parts.world);
     }
   }
 
   /// Whether this rank's losses are the replica's.
-  bool reports() const { return parts.parts == nullptr || parts.parts->is_root(); }
+  bool reports() const { return parts.axis == nullptr || parts.axis->ranks().is_root(); }
 
   /// Each rank measured the calls that it made: all choose by the sums, so that they go on alike.
   void agree_on_backends() {
@@ -96,6 +88,7 @@ struct State {
 
   index_t activation_bytes() const {
     std::size_t sum = 0;
+    if (infer) sum += static_cast<std::size_t>(infer->bytes());
     for (const nn::Stage<Scalar>& stage : parts.model.stages()) sum += stage.bytes(stage.planned());
     return static_cast<index_t>(sum);
   }
@@ -132,7 +125,7 @@ struct State {
     // Each is collective over an axis of its own: none may be left out where another says no.
     const bool same_weights = parallel::replicas_agree(parts.replicas, weights);
     const bool same_running = parallel::replicas_agree<nn::Sum<Scalar>>(parts.replicas, parts.model.running());
-    const bool same_parts = parts.parts == nullptr || parallel::parts_agree(*parts.parts, parts.model);
+    const bool same_parts = parts.axis == nullptr || parallel::parts_agree(parts.axis->ranks(), parts.model);
     if (!world.all_of(same_weights && same_running && same_parts))
       return {.passed = false, .text = "ranks hold different parameters"};
     driver::Verification verdict;
@@ -141,16 +134,17 @@ struct State {
       return verdict.text;
     });
     world.broadcast(verdict.passed);
-    if (parts.parts != nullptr) weights = parallel::hash_of_whole(*parts.parts, parts.model, parts.whole.table());
+    if (parts.axis != nullptr) weights = parallel::hash_of_whole(parts.axis->ranks(), parts.model, parts.whole.table());
     verdict.attributes["parameters_fnv1a"] = fmt::format("{:016x}", weights);
     if (const kernels::BackendTable& choices = parts.context.backend_choices(); !choices.empty())
       verdict.attributes["kernel_choices"] = kernels::to_text(choices);
-    if (parts.overlap != nullptr && !parts.overlap->timings().empty())
-      verdict.attributes["overlap_choices"] = parallel::to_text(parts.overlap->timings());
+    if (parts.axis != nullptr && !parts.axis->overlap().timings().empty())
+      verdict.attributes["overlap_choices"] = parallel::to_text(parts.axis->overlap().timings());
     return verdict;
   }
 
   Parts<Scalar> parts;
+  std::unique_ptr<Inference<Scalar>> infer;
   StepPhases phases;
   Slice rows;
   Rows<Scalar> buffers;
@@ -159,9 +153,8 @@ struct State {
   std::optional<Compression> compression;  // of a text
   index_t steps, next = 0, timed_steps = 0;
   nn::OverlapTime overlap;
-  std::unique_ptr<nn::GradientPass<Scalar>> infer;
-  Vector<index_t> correct;
-  Vector<double> unreported;  // losses of a rank whose replica's first rank reports them
+  std::vector<metrics::SummaryRow> inference;  // its summary, once the run is over
+  Vector<double> unreported;                   // losses of a rank whose replica's first rank reports them
 };
 
 template <class Scalar>
@@ -171,9 +164,9 @@ std::string describe(const State<Scalar>& state) {
   const nn::Division& division = parts.pass.division();
   return fmt::format(
       "{}: {} parameters in {}\n{} ranks x {} threads, {}, batch {}: {} rows a rank in {} micro-batch{}\nkernels: {}",
-      parts.model_text, parts.whole.table().size(), name_of(precisions, train.precision), parts.world.size(),
-      Exec().concurrency(), parts.strategy, train.batch, division.rows.extent, division.micro_batches.size(),
-      division.micro_batches.size() == 1 ? "" : "es",
+      to_string(parts.model_options, parts.data.shape()), parts.whole.table().size(),
+      name_of(precisions, train.precision), parts.world.size(), Exec().concurrency(), parts.strategy, train.batch,
+      division.rows.extent, division.micro_batches.size(), division.micro_batches.size() == 1 ? "" : "es",
       train.deterministic ? fmt::format("portable, deterministic in {} chunks", division.leaves)
                           : kernels::math_backend_name());
 }
@@ -195,10 +188,14 @@ driver::Workload make_workload(const Parts<Scalar>& parts) {
   work.samples_per_step = train.batch;
   work.tokens_per_sample = parts.data.shape().tokens;
   work.flop_per_step = train.mode == Mode::train ? flop.total() : flop.forward;
-  if (train.mode == Mode::train) work.flop_formulas = parts.flop_formulas;
+  if (train.mode == Mode::train)
+    work.flop_formulas =
+        published_flop(parts.model_options, parts.whole.table(), train.batch, parts.data.shape().tokens);
   work.loss_terms = state->reports() ? pieces : 0;  // all parts of a model have the same loss
   work.evaluate_every = train.evaluate_every > 0 ? train.evaluate_every : parts.data.steps_per_epoch();
-  work.events_per_step = state->phases.events(pieces, parts.model.stages().size(), parts.exchange.reads_together());
+  work.events_per_step =
+      state->infer ? state->infer->events()
+                   : state->phases.events(pieces, parts.model.stages().size(), parts.exchange.reads_together());
   work.event_parts = StepPhases::part_names();
   work.event_units = state->phases.unit_names();
   work.step = [state](index_t s, const driver::StepOutput& out, driver::Instruments& instruments) {
@@ -213,12 +210,16 @@ driver::Workload make_workload(const Parts<Scalar>& parts) {
   work.tables = [state] {
     std::vector<metrics::Table> tables = {state->strategy_table()};
     if (state->stream) tables.push_back(state->stream->table());
+    if (state->infer) state->inference = state->infer->summary();
     return tables;
   };
-  if (state->compression && train.loss == kernels::Loss::cross_entropy)
-    work.summary = [state](const metrics::RunResults& results) {
-      return summarise(*state->compression, results.evaluation);
-    };
+  work.summary = [state](const metrics::RunResults& results) {
+    std::vector<metrics::SummaryRow> rows = state->inference;
+    if (state->compression && state->parts.train.loss == kernels::Loss::cross_entropy)
+      for (metrics::SummaryRow& row : summarise(*state->compression, results.evaluation))
+        rows.push_back(std::move(row));
+    return rows;
+  };
   const double labels = static_cast<double>(train.batch * parts.data.shape().labels());
   work.loss = [labels](std::span<const double> terms) { return tree_sum(terms) / labels; };
   work.evaluate = [state](const driver::Stop& stop) {

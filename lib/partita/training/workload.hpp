@@ -6,7 +6,6 @@
 #include <partita/driver/workload.hpp>
 #include <partita/nn/train_step.hpp>
 #include <partita/parallel/data_parallel.hpp>
-#include <partita/parallel/tensor/overlap.hpp>
 #include <partita/training/dataset.hpp>
 #include <partita/training/train_options.hpp>
 
@@ -16,24 +15,22 @@ namespace partita::training {
 template <class Scalar>
 struct Parts {
   const TrainOptions& train;
+  const ModelOptions& model_options;
   const Dataset& data;
   nn::Model<Scalar>& model;
   kernels::Context& context;
   const comm::Communicator& world;     ///< all ranks of the run
   const comm::Communicator& replicas;  ///< ranks that train the same weights and share the batch
-  const comm::Communicator* parts;     ///< ranks that hold one replica of the model between them; null: each has all
+  parallel::TensorAxis<Scalar>* axis;  ///< ranks that hold one replica of the model between them; null: each has all
   const nn::Model<Scalar>& whole;      ///< what is counted of the model: itself, or the shapes of the unsplit one
   const nn::LossHead<Scalar>& head;
   const nn::GradientPass<Scalar>& pass;
   nn::Exchange<Scalar>& exchange;  ///< that of `step`: evaluation, inference and the verdict ask it for weights
   nn::TrainStep<Scalar>& step;
-  nn::Update<Scalar>* update = nullptr;                 ///< whose learning rate moves; null: a server's
-  parallel::StrategyBytes memory = {};                  ///< of this rank, as allocated ...
-  parallel::StrategyBytes expected = {};                ///< ... and by the strategy's closed form
-  std::string strategy;                                 ///< "allreduce/ring"
-  std::string model_text;                               ///< "mlp 784-512-256-10"
-  std::vector<driver::FlopFormula> flop_formulas = {};  ///< of a training step: published_flop
-  parallel::OverlapChoices* overlap = nullptr;          ///< which are measured in the first step of warm-up
+  nn::Update<Scalar>* update = nullptr;   ///< whose learning rate moves; null: a server's
+  parallel::StrategyBytes memory = {};    ///< of this rank, as allocated ...
+  parallel::StrategyBytes expected = {};  ///< ... and by the strategy's closed form
+  std::string strategy;                   ///< "allreduce/ring"
 };
 
 /// The loop of the driver over a training step, an evaluation and a verdict. Everything that `parts` refers to must

@@ -274,12 +274,25 @@ TYPED_TEST(attention, blocks_by_rows_give_the_same_bits) {
     const auto q = to_device(o.q), k = to_device(o.k), v = to_device(o.v), dy = to_device(o.dy);
     const Vector<Scalar> y("y", T * D), dq("dq", T * D), dk("dk", T * D), dv("dv", T * D);
     const Vector<A> lse("lse", T);
-    const backend::Attention<Scalar> in{
-        1, T, 1, D, 0, T, causal, A(1 / std::sqrt(double(D))), {q.data(), D}, {k.data(), D}, {v.data(), D}};
-    backend::rows::attention_forward<Scalar>(context, "partita::kernels::test", in, {{y.data(), D}, lse.data()}, false);
+    const auto heads = [&](const auto& of) {
+      return backend::Heads<typename std::decay_t<decltype(of)>::value_type>{of.data(), D, T, 0};
+    };
+    const backend::Attention<Scalar> in{1,
+                                        T,
+                                        1,
+                                        D,
+                                        0,
+                                        T,
+                                        causal,
+                                        A(1 / std::sqrt(double(D))),
+                                        heads(ConstVector<Scalar>(q)),
+                                        heads(ConstVector<Scalar>(k)),
+                                        heads(ConstVector<Scalar>(v))};
+    backend::rows::attention_forward<Scalar>(context, "partita::kernels::test", in, {heads(y), lse.data()}, false);
     backend::rows::attention_backward<Scalar>(
         context, "partita::kernels::test", "partita::kernels::test", in,
-        {{y.data(), D}, {dy.data(), D}, lse.data(), {dq.data(), D}, {dk.data(), D}, {dv.data(), D}}, false);
+        {heads(ConstVector<Scalar>(y)), heads(ConstVector<Scalar>(dy)), lse.data(), heads(dq), heads(dk), heads(dv)},
+        false);
     context.exec().fence();
     EXPECT_TRUE(same_bits(to_host(y), expected.y));
     EXPECT_TRUE(same_bits(to_host(lse), expected.lse));

@@ -6,15 +6,16 @@
 
 namespace partita::kernels::backend {
 
-/// The heads of a (B T, H D) matrix.
+/// The heads of a matrix (B rows, H D) that has, of each sample, `rows` tokens from token `first` on.
 template <class Scalar>
 struct Heads {
   Scalar* data;
   index_t leading;
+  index_t rows, first;
 };
 
-/// Extents of an attention, and what both directions read: q, k, v have a row for each token; y, dy and lse have one
-/// for each query, the tokens [first, first + Q). `scale` is 1 / sqrt(D), t a token among all T.
+/// Extents of an attention, and what both directions read. Queries, of which y, dy and lse have a row, are the tokens
+/// [first, first + Q). `scale` is 1 / sqrt(D), t a token among all T.
 template <class Scalar>
 struct Attention {
   index_t B, T, H, D, first, Q;
@@ -22,15 +23,10 @@ struct Attention {
   accumulate_t<Scalar> scale;
   Heads<const Scalar> q, k, v;
 
-  /// Row t of head `head` = b H + h, of a matrix (B T, H D).
+  /// Token t of head `head` = b H + h.
   template <class Number>
   KOKKOS_FUNCTION Number* row(const Heads<Number>& of, index_t head, index_t t) const {
-    return of.data + (head / H * T + t) * of.leading + head % H * D;
-  }
-  /// Row of query t, of a matrix (B Q, H D).
-  template <class Number>
-  KOKKOS_FUNCTION Number* query_row(const Heads<Number>& of, index_t head, index_t t) const {
-    return of.data + (head / H * Q + t - first) * of.leading + head % H * D;
+    return of.data + (head / H * of.rows + t - of.first) * of.leading + head % H * D;
   }
   /// Place of query t among B H Q numbers.
   KOKKOS_FUNCTION index_t query(index_t head, index_t t) const { return head * Q + t - first; }

@@ -88,7 +88,7 @@ struct AttentionForward : AttentionPanel<Scalar> {
     for (index_t w = 0; w < n; ++w) lse[w] = s.top[w] + Kokkos::log(s.sum[w]);
 #pragma GCC unroll 1
     for (int w = 0; w < W; ++w) s.sum[w] = A(1) / s.sum[w];
-    Panel::store(s.output, s.sum, n, D, in.query_row(out.y, head, q0), out.y.leading);
+    Panel::store(s.output, s.sum, n, D, in.row(out.y, head, q0), out.y.leading);
   }
 };
 

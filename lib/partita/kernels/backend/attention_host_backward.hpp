@@ -46,13 +46,13 @@ struct AttentionBackward : AttentionPanel<Scalar> {
   }
 
   void load_queries(index_t head, index_t q0, index_t n, const Scratch& s) const {
-    const Scalar *const q = in.row(in.q, head, q0), *const dy = in.query_row(out.dy, head, q0);
+    const Scalar *const q = in.row(in.q, head, q0), *const dy = in.row(out.dy, head, q0);
     Panel::load(q, in.q.leading, n, in.D, in.scale, s.query);
     Panel::load(dy, out.dy.leading, n, in.D, A(1), s.dy);
     load_rows(q, in.q.leading, n, in.D, in.scale, s.query_rows, s.pitch);
     load_rows(dy, out.dy.leading, n, in.D, A(1), s.dy_rows, s.pitch);
     // y is needed for dy . y alone; its panel lies where dq's will.
-    Panel::load(in.query_row(out.y, head, q0), out.y.leading, n, in.D, A(1), s.dq);
+    Panel::load(in.row(out.y, head, q0), out.y.leading, n, in.D, A(1), s.dq);
     std::fill_n(s.product, W, A(0));
     for (index_t d = 0; d < in.D; ++d)
 #pragma GCC unroll 1

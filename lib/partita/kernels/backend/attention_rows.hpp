@@ -67,7 +67,7 @@ struct Forward {
     }
     const A share = A(1) / sum;
     for (index_t d = team.team_rank(); d < D; d += team.team_size())
-      in.query_row(out.y, head, t)[d] = Scalar(output[d] * share);
+      in.row(out.y, head, t)[d] = Scalar(output[d] * share);
     if (team.team_rank() == 0) out.lse[row] = top + Kokkos::log(sum);
   }
 };
@@ -91,8 +91,8 @@ struct BackwardQuery {
       return;
     }
     A *const weight = shared, *const slope = shared + block, *const dq = shared + 2 * block;
-    const Scalar *const q = in.row(in.q, head, t), *const dy = in.query_row(out.dy, head, t);
-    const A along = dot(A(1), dy, in.query_row(out.y, head, t), D), lse = out.lse[in.query(head, t)];
+    const Scalar *const q = in.row(in.q, head, t), *const dy = in.row(out.dy, head, t);
+    const A along = dot(A(1), dy, in.row(out.y, head, t), D), lse = out.lse[in.query(head, t)];
     if (team.team_rank() == 0) product[row] = along;
     for (index_t d = team.team_rank(); d < D; d += team.team_size()) dq[d] = 0;
     for (index_t k0 = 0; k0 < limit; k0 += block) {
@@ -142,13 +142,13 @@ struct BackwardKey {
           continue;
         }
         weight[i] = math::exp(dot(in.scale, in.row(in.q, head, t), k, D) - out.lse[in.query(head, t)]);
-        slope[i] = weight[i] * (dot(A(1), in.query_row(out.dy, head, t), v, D) - product[of]);
+        slope[i] = weight[i] * (dot(A(1), in.row(out.dy, head, t), v, D) - product[of]);
       }
       team.team_barrier();
       for (index_t d = team.team_rank(); d < D; d += team.team_size())
         for (index_t i = 0; i < queries; ++i) {
           dk[d] = math::fused(slope[i], in.scale * A(in.row(in.q, head, t0 + i)[d]), dk[d]);
-          dv[d] = math::fused(weight[i], A(in.query_row(out.dy, head, t0 + i)[d]), dv[d]);
+          dv[d] = math::fused(weight[i], A(in.row(out.dy, head, t0 + i)[d]), dv[d]);
         }
       team.team_barrier();
     }

@@ -17,14 +17,15 @@ VocabularyParallelEmbedding<Scalar>::VocabularyParallelEmbedding(nn::Tables& tab
     : nn::Unit<Scalar>(name + (axis.options().sequence ? ".scatter-tokens" : ".all-reduce"), 0, 0),
       axis_(axis),
       tokens_(shape.tokens),
-      C_(shape.C) {
+      C_(shape.C),
+      context_(shape.context) {
   nn::EmbeddingShape words = shape;
   words.tokens = whole(shape.tokens.global);
   words.positions = false;
   words_ = std::make_unique<nn::Embedding<Scalar>>(tables, name, words);
   if (shape.positions)
-    position_ = this->own(tables.parameters.add(
-        name + ".position", {nn::Dimension(tokens_, tables.blocks(tokens_.global)), C_}, nn::Initial::normal(0.02)));
+    position_ = this->own(
+        tables.parameters.add(name + ".position", {shape.position_rows(tables), C_}, nn::Initial::normal(0.02)));
   this->set_extents(words_->inputs(), tokens_.extent * C_);
 }
 
@@ -74,8 +75,9 @@ void VocabularyParallelEmbedding<Scalar>::forward(const nn::Call<Scalar>& call, 
     else
       axis_.run(axis_.allreduce(static_cast<index_t>(y.size())), exec, nn::flat(y));
     if (position_.extent == 0) return;
+    const ConstMatrix<Scalar> positions = nn::positions_of(call, position_, context_, tokens_.extent, C_);
     for (index_t b = 0; b < B; ++b)
-      kernels::add<Scalar>(exec, call.weights.vector(position_),
+      kernels::add<Scalar>(exec, {positions.data(), positions.size()},
                            Vector<Scalar>(y.data() + b * row, static_cast<std::size_t>(row)));
   });
 }

@@ -44,7 +44,7 @@ class VocabularyParallelEmbedding final : public nn::Unit<Scalar> {
   TensorAxis<Scalar>& axis_;
   std::unique_ptr<nn::Embedding<Scalar>> words_;
   Slice tokens_;
-  index_t C_;
+  index_t C_, context_;
   Range position_;
 };
 
