@@ -16,6 +16,7 @@
 //     mpiexec -n 4 transformer_tp inputs/transformer_tp/tiny.toml --set parallel.data=2
 //         --set parallel.bucket_mib=0.01 --set train.micro_batches=2  # hybrid
 //     mpiexec -n 2 transformer_tp inputs/transformer_tp/tiny.toml --set parallel.overlap_chunks=3  # chunks
+//     mpiexec -n 2 transformer_tp inputs/transformer_tp/tiny.toml --set parallel.overlap_chunks=0  # chosen_chunks
 //     mpiexec -n 3 transformer_tp inputs/transformer_tp/tiny.toml --set train.deterministic=true  # deterministic
 //     mpiexec -n 2 transformer_tp inputs/transformer_tp/tiny.toml --set run.mode=infer  # infer
 //     mpiexec -n 3 transformer_tp inputs/transformer_tp/tiny.toml --sample 30 --temperature 0.5  # sample

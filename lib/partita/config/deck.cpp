@@ -163,6 +163,11 @@ std::string Deck::choice(std::string_view key, const std::string& fallback, cons
 
 bool Deck::given(std::string_view key) const { return find(key) != nullptr; }
 
+bool Deck::changed(std::string_view key) const {
+  const auto declared = std::ranges::find(declared_, key, &Declared::key);
+  return declared != declared_.end() && declared->value != declared->fallback;
+}
+
 void Deck::reject(std::string_view key, const std::string& found, const std::string& expected) const {
   refuse<UsageError>(place(key), found, expected);
 }

@@ -116,6 +116,8 @@ class Deck {
 
   /// Whether the user gave this key, in the deck or as an override.
   bool given(std::string_view key) const;
+  /// Whether its value is another than its default; false for one that was not read.
+  bool changed(std::string_view key) const;
 
   /// For checks that involve more than one key: UsageError that points at this one.
   [[noreturn]] void reject(std::string_view key, const std::string& found, const std::string& expected) const;

@@ -7,6 +7,8 @@
 
 #include <fmt/format.h>
 
+#include <partita/metrics/efficiency.hpp>
+
 namespace partita::driver {
 namespace {
 
@@ -40,15 +42,18 @@ std::vector<metrics::SummaryRow> summarise(const metrics::StepSeries& series, co
   const metrics::SummaryRow* step = find(rows, "step_s");
   if (step == nullptr || !(step->value > 0)) return rows;
   const index_t n = step->n;
-  const double flop_per_s = work.flop_per_step / step->value;  // rows move as they grow
+  const double step_s = step->value, flop_per_s = work.flop_per_step / step_s;  // rows move as they grow
   if (const metrics::SummaryRow* rate = find(rows, "samples_per_s"); work.tokens_per_sample > 0 && rate != nullptr)
     rows.push_back(
         derived("tokens_per_s", rate->value * static_cast<double>(work.tokens_per_sample), n, "rate", "1/s"));
   rows.push_back(derived("flop_per_s", flop_per_s, n, "rate", "1/s"));
-  for (const metrics::CalibrationEntry& entry : header.calibration)
-    if (entry.name == "gemm_flop_per_s")
-      rows.push_back(
-          derived("mfu", flop_per_s / (entry.value * static_cast<double>(header.ranks.size())), n, "ratio", "1"));
+  for (const metrics::CalibrationEntry& entry : header.calibration) {
+    if (entry.name != "gemm_flop_per_s") continue;
+    const double peak = entry.value * static_cast<double>(header.ranks.size());
+    rows.push_back(derived("mfu", metrics::mfu(work.flop_per_step, step_s, peak), n, "ratio", "1"));
+    for (const FlopFormula& formula : work.flop_formulas)
+      rows.push_back(derived(formula.metric, metrics::mfu(formula.flop_per_step, step_s, peak), n, "ratio", "1"));
+  }
   for (const metrics::TrafficRow& row : results.traffic) {
     const double slowest_s = row.seconds.empty() ? 0 : *std::max_element(row.seconds.begin(), row.seconds.end());
     const auto P = static_cast<double>(ranks_of(header, row.axis));

@@ -15,6 +15,7 @@ namespace partita::driver {
 ///   tokens_per_s         samples_per_s times the tokens of a sample (absent where samples are no sequences)
 ///   flop_per_s           useful flop of all ranks over the median step
 ///   mfu                  flop_per_s over ranks x calibrated GEMM rate (absent without calibration)
+///   mfu_<formula>        the same with flop by a published formula (Workload::flop_formulas)
 ///   <kind>_busbw         bytes sent per second of the slowest rank in that kind of collective (absent on an axis of
 ///                        one rank); on a mesh of several axes <axis>_<kind>_busbw, and with _<algorithm> for each but
 ///                        the first algorithm of a kind

@@ -36,6 +36,12 @@ struct Instruments {
 /// Whether the run shall stop: asked by all ranks alike, in the same places. Collective, now and then.
 using Stop = std::function<bool()>;
 
+/// A published formula of the operations of a model, by which its rate is compared with others'.
+struct FlopFormula {
+  std::string metric;        ///< its row in /summary: "mfu_6n_12lct"
+  double flop_per_step = 0;  ///< of all ranks
+};
+
 /// What an app hands to run_experiment. All functions are called by all ranks together, in the same order.
 struct Workload {
   std::string strategy;     ///< "data-parallel ring"
@@ -46,8 +52,9 @@ struct Workload {
   index_t samples_per_step = 0;   ///< of all ranks
   index_t tokens_per_sample = 0;  ///< of sequences; 0: samples are none
   double flop_per_step = 0;       ///< useful floating-point operations of all ranks, from kernels/cost.hpp
-  index_t loss_terms = 0;         ///< partial losses that a step leaves on this rank
-  index_t evaluate_every = 0;     ///< steps; 0: never
+  std::vector<FlopFormula> flop_formulas = {};
+  index_t loss_terms = 0;      ///< partial losses that a step leaves on this rank
+  index_t evaluate_every = 0;  ///< steps; 0: never
 
   /// The timeline of chosen steps. Ranks may do different things: what Event::part and Event::unit number on this rank
   /// is matched by name.

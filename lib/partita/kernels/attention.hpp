@@ -55,8 +55,10 @@ void attention_forward(Context& context, const AttentionOptions& options, std::t
 ///
 /// Shapes   q (B Q, H D)   k, v (B S, H D), S >= T: of each sample the first T rows count and no others are read
 ///          ->   y (B Q, H D)   lse (B H Q); both overwritten. B may be 0.
-/// Runs, Throws, Bits   as attention_forward: y(t) is what that gives of all T tokens, bit by bit.
+/// Runs     as attention_forward.
+/// Throws   as attention_forward.
 /// Cost     cost::attention_forward.
+/// Bits     y(t) is what attention_forward gives of all T tokens, bit by bit.
 template <class Scalar>
 void attention_cached(Context& context, const AttentionOptions& options, std::type_identity_t<ConstMatrix<Scalar>> q,
                       std::type_identity_t<ConstMatrix<Scalar>> k, std::type_identity_t<ConstMatrix<Scalar>> v,

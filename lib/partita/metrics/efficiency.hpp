@@ -69,6 +69,15 @@ constexpr double bubble_zb_h1(double stages, double micro_batches) {
   return (stages - 1) / (3 * micro_batches + stages - 1);
 }
 
+/// Flop of a decoder in training, forward and backward, for each token, by the published formulas: N parameters, L
+/// blocks, width C, T tokens of a sequence. 6 N is that of products with weights, 12 L C T that of all scores of
+/// attention, of which a causal mask leaves half. N is all parameters: those of embedding, positions and head, too.
+///
+/// Source   Chowdhery et al. 2022, PaLM, appendix B, whose heads x head size is C here; for the half that a causal mask
+///          leaves Dao 2023, FlashAttention-2, section 4.1.
+constexpr double flop_per_token_6n_12lct(double N, double L, double C, double T) { return 6 * N + 12 * L * C * T; }
+constexpr double flop_per_token_6n_6lct(double N, double L, double C, double T) { return 6 * N + 6 * L * C * T; }
+
 /// Model flops utilisation; `model_flop` counts a multiply-add as 2 and no recomputation.
 constexpr double mfu(double model_flop, double step_s, double peak_flop_per_s) {
   return model_flop / (step_s * peak_flop_per_s);

@@ -66,9 +66,11 @@ LayerList<Scalar> gpt_layers(const GptShape& shape, index_t chunks, const GptSli
             between.attention(n + ".attention", {T, heads.extent, true, shape.attention}, D),
             out_of(n + ".proj", columns_of_heads, leaves.heads), drop(n + ".dropout1")};
   };
+  const std::string act =
+      shape.activation == kernels::Activation::gelu_tanh ? "gelu" : std::string(kernels::name(shape.activation));
   const auto feed_forward = [&](const std::string& n) -> List {
     return {norm(n + ".norm2"), into(n + ".up", {Dimension(hidden, leaves.hidden)}),
-            L::activation(n + ".gelu", T * hidden.extent, kernels::Activation::gelu_tanh),
+            L::activation(n + "." + act, T * hidden.extent, shape.activation),
             out_of(n + ".down", hidden, leaves.hidden), drop(n + ".dropout2")};
   };
 

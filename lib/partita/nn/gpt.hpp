@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #pragma once
 
+#include <partita/kernels/activation.hpp>
 #include <partita/kernels/attention.hpp>
 #include <partita/nn/between.hpp>
 #include <partita/nn/model.hpp>
@@ -8,15 +9,16 @@
 namespace partita::nn {
 
 struct GptShape {
-  index_t V = 256;        ///< vocabulary
-  index_t T = 256;        ///< tokens of a sequence
-  index_t C = 256;        ///< width
-  index_t H = 4;          ///< heads
-  index_t blocks = 4;     ///< transformer blocks
-  index_t F = 0;          ///< hidden columns of a block's MLP; 0: 4 C
-  bool tied = false;      ///< the head multiplies with the token embedding
-  bool rms_norm = false;  ///< RMS norms in place of layer norms
-  double dropout = 0;     ///< after the embedding and at the end of each branch
+  index_t V = 256;                                                  ///< vocabulary
+  index_t T = 256;                                                  ///< tokens of a sequence
+  index_t C = 256;                                                  ///< width
+  index_t H = 4;                                                    ///< heads
+  index_t blocks = 4;                                               ///< transformer blocks
+  index_t F = 0;                                                    ///< hidden columns of a block's MLP; 0: 4 C
+  bool tied = false;                                                ///< the head multiplies with the token embedding
+  bool rms_norm = false;                                            ///< RMS norms in place of layer norms
+  kernels::Activation activation = kernels::Activation::gelu_tanh;  ///< of a block's hidden columns
+  double dropout = 0;  ///< after the embedding and at the end of each branch
   kernels::AttentionAlgorithm attention = kernels::AttentionAlgorithm::blockwise;
   Recompute recompute = Recompute::none;
 
@@ -40,7 +42,7 @@ GptSlices::Leaves gpt_leaves(const GptShape& shape, index_t chunks);
 /// A GPT-style decoder (Radford et al. 2019): token and position embedding, pre-norm blocks, final norm, head without
 /// bias. Tokens (B, T) in call.tokens -> scores (B, T V).
 ///
-///     block:   x <- x + proj(attention(qkv(norm(x))));   x <- x + down(gelu(up(norm(x))))
+///     block:   x <- x + proj(attention(qkv(norm(x))));   x <- x + down(act(up(norm(x))))
 ///
 /// Weights are normal with deviation 0.02, those that end a branch 0.02 / sqrt(2 blocks), biases 0, norms 1.
 ///

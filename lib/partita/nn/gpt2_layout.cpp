@@ -10,6 +10,9 @@ namespace partita::nn {
 std::vector<Gpt2Tensor> gpt2_tensors(const GptShape& shape) {
   if (shape.rms_norm)
     refuse<UsageError>("GPT-2's layout", "it has no word for RMS norms", "layer norms (model.norm = \"layer\")");
+  if (shape.activation != kernels::Activation::gelu_tanh)
+    refuse<UsageError>("GPT-2's layout", fmt::format("its activation is not {}", kernels::name(shape.activation)),
+                       "gelu_tanh (model.activation = \"gelu_tanh\")");
   const index_t V = shape.V, C = shape.C, F = shape.hidden();
   std::vector<Gpt2Tensor> tensors = {{"wte.weight", "embedding.token", {V, C}},
                                      {"wpe.weight", "embedding.position", {shape.T, C}}};

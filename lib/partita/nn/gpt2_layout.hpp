@@ -27,7 +27,7 @@ struct Gpt2Tensor {
 ///
 /// The rest agrees: pre-norm blocks, layer norms with 1e-5, gelu by tanh ("gelu_new"), an attention scaled by
 /// 1/sqrt(head), dropout in the same places but for that of attention's scores.
-/// Throws   UsageError for a GPT that GPT-2's layout cannot say: RMS norms.
+/// Throws   UsageError for a GPT that GPT-2's layout cannot say: RMS norms, another activation.
 /// Source   https://huggingface.co/openai-community/gpt2; GPT2LMHeadModel of transformers.
 std::vector<Gpt2Tensor> gpt2_tensors(const GptShape& shape);
 

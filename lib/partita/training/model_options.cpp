@@ -2,11 +2,13 @@
 #include <partita/training/model_options.hpp>
 
 #include <optional>
+#include <utility>
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
 #include <partita/core/error.hpp>
+#include <partita/metrics/efficiency.hpp>
 #include <partita/nn/cached.hpp>
 #include <partita/parallel/tensor/between.hpp>
 #include <partita/parallel/tensor/slices.hpp>
@@ -33,11 +35,12 @@ void read_hidden(config::Deck& deck, ModelOptions& options) {
                   "mlp: widths of the hidden layers; [] = a linear classifier");
 }
 
-void read_mlp(config::Deck& deck, nn::MlpShape& shape) {
-  deck.choice("model.activation", shape.activation,
+// Of a CNN it is part of the blocks.
+void read_activation(config::Deck& deck, ModelOptions& options) {
+  deck.choice("model.activation", options.language() ? options.gpt.activation : options.mlp.activation,
               named({Activation::relu, Activation::tanh, Activation::sigmoid, Activation::gelu, Activation::gelu_tanh,
                      Activation::silu}),
-              "mlp: activation of the hidden layers");
+              "mlp: activation of the hidden layers; gpt: of a block's hidden columns");
 }
 
 void read_gpt(config::Deck& deck, nn::GptShape& shape) {
@@ -73,6 +76,24 @@ void read_recompute(config::Deck& deck, ModelOptions& options) {
   if (options.kind == ModelKind::cnn && what == nn::Recompute::attention)
     deck.reject("train.recompute", found + "attention", "\"none\" or \"block\"");
   options.cnn.recompute = what;
+}
+
+// A key that says nothing of this kind of model: its default may stand in a deck, as resolved ones have it.
+void refuse_keys_of_others(const config::Deck& deck, ModelKind kind) {
+  constexpr std::pair<const char*, ModelKind> keys[] = {
+      {"model.blocks", ModelKind::gpt},      {"model.width", ModelKind::gpt}, {"model.heads", ModelKind::gpt},
+      {"model.dropout", ModelKind::gpt},     {"model.tied", ModelKind::gpt},  {"model.norm", ModelKind::gpt},
+      {"model.attention", ModelKind::gpt},   {"model.cnn", ModelKind::cnn},   {"model.channels", ModelKind::cnn},
+      {"model.norm_groups", ModelKind::cnn}, {"model.depth", ModelKind::cnn}};
+  const auto must_be_default = [&](const char* key, const std::string& whose) {
+    if (deck.changed(key))
+      deck.reject(key, fmt::format("it says nothing of model.kind = \"{}\"", name_of(kinds, kind)),
+                  fmt::format("its default, or {}", whose));
+  };
+  for (const auto& [key, owner] : keys)
+    if (owner != kind) must_be_default(key, fmt::format("model.kind = \"{}\"", name_of(kinds, owner)));
+  if (kind == ModelKind::cnn)
+    for (const char* key : {"model.activation", "model.hidden"}) must_be_default(key, "another model.kind");
 }
 
 // What a model's text says of it.
@@ -113,10 +134,11 @@ ModelOptions read_model_options(config::Deck& deck, ModelKind kind) {
   options.kind = kind;
   deck.choice("model.kind", options.kind, kinds, "multi-layer perceptron, GPT-style decoder, or convolutional network");
   read_hidden(deck, options);
-  read_mlp(deck, options.mlp);
+  read_activation(deck, options);
   read_gpt(deck, options.gpt);
   read_cnn(deck, options.cnn);
   read_recompute(deck, options);
+  refuse_keys_of_others(deck, options.kind);
   if (options.kind == ModelKind::gpt && options.gpt.C % options.gpt.H != 0)
     deck.reject("model.heads", fmt::format("{} heads do not divide model.width = {}", options.gpt.H, options.gpt.C),
                 "a divisor");
@@ -185,6 +207,16 @@ std::unique_ptr<nn::LossHead<Scalar>> make_head(kernels::Loss loss, const nn::Mo
   return std::make_unique<parallel::VocabularyParallelLoss<Scalar>>(
       axis->ranks(), axis->options().how, loss, nn::OutputShape{plan.output.labels, plan.classes.global}, plan.classes,
       model.tables().blocks(plan.classes.global));
+}
+
+std::vector<driver::FlopFormula> published_flop(const ModelOptions& options, const nn::ParameterTable& table,
+                                                index_t sequences, index_t tokens) {
+  if (!options.language()) return {};
+  const auto N = static_cast<double>(table.size()), L = static_cast<double>(options.gpt.blocks),
+             C = static_cast<double>(options.gpt.C), T = static_cast<double>(tokens);
+  const double all = static_cast<double>(sequences) * T;
+  return {{"mfu_6n_6lct", all * metrics::flop_per_token_6n_6lct(N, L, C, T)},
+          {"mfu_6n_12lct", all * metrics::flop_per_token_6n_12lct(N, L, C, T)}};
 }
 
 std::string to_string(const ModelOptions& options, const SampleShape& sample) {

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <partita/config/deck.hpp>
+#include <partita/driver/workload.hpp>
 #include <partita/nn/cnn.hpp>
 #include <partita/nn/gpt.hpp>
 #include <partita/nn/key_value_cache.hpp>
@@ -44,7 +45,8 @@ struct ModelPlan {
 };
 
 /// With an axis, the ranks that hold the model between them, it is this rank's part, whose units refer to the axis.
-/// With a cache, whose context are the tokens of a sample, it is a GPT that goes on for `tokens` more of them at a time.
+/// With a cache, which has room for the tokens of a sample, it is a GPT that goes on for `tokens` more of them at a
+/// time.
 ///
 /// Throws   UsageError where a model cannot be built for such samples, its shapes do not fit, or it cannot be split.
 template <class Scalar>
@@ -65,6 +67,11 @@ template <class Scalar>
 std::unique_ptr<nn::LossHead<Scalar>> make_head(kernels::Loss loss, const nn::Model<Scalar>& model,
                                                 const ModelPlan<Scalar>& plan,
                                                 parallel::TensorAxis<Scalar>* axis = nullptr);
+
+/// Operations of a training step on so many sequences by the published formulas, for a language model whose table this
+/// is (metrics/efficiency.hpp): mfu_6n_6lct, mfu_6n_12lct. Else none.
+std::vector<driver::FlopFormula> published_flop(const ModelOptions& options, const nn::ParameterTable& table,
+                                                index_t sequences, index_t tokens);
 
 /// "mlp 784-512-256-10", "gpt of 4 blocks, width 256, 4 heads, 64 tokens, vocabulary 64".
 std::string to_string(const ModelOptions& options, const SampleShape& sample);

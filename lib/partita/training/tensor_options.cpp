@@ -32,14 +32,17 @@ TensorMesh read_tensor_mesh(config::Deck& deck, comm::Allreduce how, bool determ
                "gpt: norms, residuals and dropout work on a share of the tokens; sums become reduce-scatters");
   deck.boolean("parallel.regather", options.regather,
                "parallel.sequence: gathered inputs of products are not kept, but gathered again in backward");
-  deck.integer("parallel.overlap_chunks", options.overlap_chunks, {1, parallel::most_chunks},
-               "parts of a product whose sum is under way while the next one is computed; 1 = all at once");
+  deck.integer(
+      "parallel.overlap_chunks", options.overlap_chunks, {0, parallel::most_chunks},
+      "parts of a product whose sum is under way while the next one is computed; 1 = all at once; 0 = for each "
+      "product 1, 2, 4 or 8 as is faster in the first step of warm-up, and 1 where sums are scattered or trees");
   if (options.regather && !options.sequence)
     deck.reject("parallel.regather", "parallel.sequence = false gathers nothing", "false");
   if (options.overlap_chunks > 1 && options.sequence)
-    deck.reject("parallel.overlap_chunks", "parallel.sequence = true scatters sums", "1");
+    deck.reject("parallel.overlap_chunks", "parallel.sequence = true scatters sums", "0 or 1");
   if (options.overlap_chunks > 1 && deterministic)
-    deck.reject("parallel.overlap_chunks", "train.deterministic = true adds up trees", "1");
+    deck.reject("parallel.overlap_chunks", "train.deterministic = true adds up trees", "0 or 1");
+  if (options.sequence || deterministic || mesh.parts == 1) options.overlap_chunks = 1;
   return mesh;
 }
 
@@ -48,13 +51,18 @@ std::string TensorMesh::text(const parallel::DataParallelOptions& gradients) con
   words += fmt::format("tensor {}/{}", parts, comm::to_string(options.how));
   if (options.sequence) words += options.regather ? "/sequence, regathered" : "/sequence";
   if (options.overlap_chunks > 1) words += fmt::format("/{} chunks", options.overlap_chunks);
+  if (options.overlap_chunks == 0) words += "/chunks by time";
   if (gradients.bucket_bytes > 0) words += "/buckets";
   return words;
 }
 
-void check(const config::Deck& deck, const TensorMesh& mesh, const ModelOptions& model, const DataOptions& data) {
+void check(const config::Deck& deck, const TensorMesh& mesh, const ModelOptions& model, const DataOptions& data,
+           bool warms_up) {
   if (model.kind == ModelKind::cnn) deck.reject("model.kind", "a CNN is not split by this app", "\"gpt\" or \"mlp\"");
   if (mesh.options.sequence && !model.language()) deck.reject("parallel.sequence", "an MLP has no tokens", "false");
+  if (mesh.options.overlap_chunks == 0 && !warms_up)
+    deck.reject("parallel.overlap_chunks", "there is no step of warm-up to measure in",
+                "a number of parts, or run.warmup above 0 and more than one step");
   if (!model.language() || mesh.parts == 1) return;
   const auto at_most = [&](const char* key, const char* what, index_t n) {
     if (n < mesh.parts)

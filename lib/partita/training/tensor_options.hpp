@@ -15,15 +15,17 @@ struct TensorMesh {
   int parts = 1;     ///< ranks that hold one of them between them
   parallel::TensorOptions options;
 
-  /// "tensor 2/ring", "data 2 x tensor 3/mpi/sequence".
+  /// "tensor 2/ring", "data 2 x tensor 3/mpi/sequence", "tensor 2/mpi/chunks by time".
   std::string text(const parallel::DataParallelOptions& gradients) const;
 };
 
 /// Declares and reads them; all `ranks` are used.
 TensorMesh read_tensor_mesh(config::Deck& deck, comm::Allreduce how, bool deterministic, int ranks);
 
-/// What depends on the model, too. A key that does not fit is refused, as in reading.
-void check(const config::Deck& deck, const TensorMesh& mesh, const ModelOptions& model, const DataOptions& data);
+/// What depends on the model, too, and on whether the run has a step of warm-up. A key that does not fit is refused, as
+/// in reading.
+void check(const config::Deck& deck, const TensorMesh& mesh, const ModelOptions& model, const DataOptions& data,
+           bool warms_up);
 
 /// The ranks that hold a model between them.
 template <class Scalar>

@@ -39,7 +39,10 @@ struct State {
     next = s + 1;
     const Exec& exec = parts.context.exec();
     const bool measures = s == 0 && instruments.warm_up;
-    if (measures) parts.context.measure_backends(true);
+    if (measures) {
+      parts.context.measure_backends(true);
+      if (parts.axis != nullptr) parts.axis->overlap().measure();
+    }
     instruments.timer.mark(StepPhases::input, exec);
     if (stream)
       stream->batch(exec, buffers);
@@ -62,7 +65,10 @@ struct State {
       overlap.hidden_s += time.hidden_s;
       ++timed_steps;
     }
-    if (measures) agree_on_backends();
+    if (measures) {
+      agree_on_backends();
+      if (parts.axis != nullptr) parts.axis->overlap().agree(parts.world);
+    }
   }
 
   /// Whether this rank's losses are the replica's.
@@ -142,6 +148,8 @@ struct State {
     verdict.attributes["parameters_fnv1a"] = fmt::format("{:016x}", weights);
     if (const kernels::BackendTable& choices = parts.context.backend_choices(); !choices.empty())
       verdict.attributes["kernel_choices"] = kernels::to_text(choices);
+    if (parts.axis != nullptr && !parts.axis->overlap().timings().empty())
+      verdict.attributes["overlap_choices"] = parallel::to_text(parts.axis->overlap().timings());
     return verdict;
   }
 
@@ -190,6 +198,9 @@ driver::Workload make_workload(const Parts<Scalar>& parts) {
   work.samples_per_step = train.batch;
   work.tokens_per_sample = parts.data.shape().tokens;
   work.flop_per_step = train.mode == Mode::train ? flop.total() : flop.forward;
+  if (train.mode == Mode::train)
+    work.flop_formulas =
+        published_flop(parts.model_options, parts.whole.table(), train.batch, parts.data.shape().tokens);
   work.loss_terms = state->reports() ? pieces : 0;  // all parts of a model have the same loss
   work.evaluate_every = train.evaluate_every > 0 ? train.evaluate_every : parts.data.steps_per_epoch();
   work.events_per_step =

@@ -156,6 +156,9 @@ def test_options_that_cannot_be_are_refused_before_the_run(go, tmp_path):
     for extra in ((), ("--validate",)):
         assert "--save-weights: GPT-2's layout: it has no word for RMS norms" in (
             go(2, "--save-weights", weights, "--set", "model.norm=rms", *extra, code=2))
+        for flag in ("--save-weights", "--load-weights"):
+            assert f"{flag}: GPT-2's layout: its activation is not silu: expected gelu_tanh" in (
+                go(2, flag, weights, "--set", "model.activation=silu", *extra, code=2))
         assert "--save-weights: /proc/nowhere/w" in go(2, "--save-weights", "/proc/nowhere/w", *extra, code=2)
         assert "--save-batch: /dev/null: it is a device" in go(2, "--save-batch", "/dev/null", *extra, code=2)
         assert "is what --save-weights writes, too: expected another name" in (

@@ -31,6 +31,63 @@ def test_deterministic_parts_leave_the_bits_of_the_whole(run, settings):
     assert bits(run(4, *EXACT, *settings, "parallel.tensor=2", *WAYS["sequence"])) == one
 
 
+def test_the_activation_is_that_of_the_deck(run):
+    silu = bits(run(1, *EXACT, "model.activation=silu"))
+    assert bits(run(2, *EXACT, "model.activation=silu")) == silu
+    assert bits(run(1, *EXACT, "model.activation=gelu_tanh")) == bits(run(1, *EXACT)) != silu
+
+
+def choices(path):
+    """Of each product (rows, N, K): seconds by parts, and the parts that were chosen."""
+    with h5py.File(path) as file:
+        lines = str(file.attrs.get("overlap_choices", "")).splitlines()
+    found = {}
+    for line in lines:
+        words = line.split()
+        assert words[0:6:2] == ["rows", "N", "K"] and words[-2] == "chunks"
+        seconds = {int(parts.removesuffix("_s")): float(s) for parts, s in zip(words[6:-2:2], words[7:-2:2])}
+        found[tuple(map(int, words[1:6:2]))] = seconds, int(words[-1])
+    return found
+
+
+def calls(path):
+    """Of all-reduces on the axis of a split model, by rank 0."""
+    with h5py.File(path) as file:
+        group = file["traffic"]
+        return sum(int(row[0]) for kind, axis, row in zip(group["kind"][:], group["axis"][:], group["calls"][:])
+                   if (kind, axis) == (b"allreduce", b"tensor"))
+
+
+def test_parts_of_a_product_are_chosen_by_time_and_recorded(run):
+    """11 tokens, width 20, 45 hidden columns, 2 blocks; evaluations, whose rows are others, are done at once."""
+    settings = ["train.steps=6", "run.warmup=1", "evaluate.every=3", "parallel.overlap_chunks=0"]
+    for ranks, more, rows in ((2, [], [48]), (4, ["parallel.data=2", "train.batch=47"], [23, 24])):
+        path = run(ranks, *settings, *more)
+        found = choices(path)
+        assert set(found) == {(11 * b, 20, k) for b in rows for k in (20, 45)}
+        for seconds, chunks in found.values():
+            assert set(seconds) == {1, 2, 4, 8} and min(seconds.values()) > 0
+            assert chunks == min(parts for parts, s in seconds.items() if s <= 1.03 * min(seconds.values()))
+        first = max(rows)  # rank 0's: shares are as even as can be, the larger ones first
+        extra = sum(found[11 * first, 20, k][1] - 1 for k in (20, 45))
+        at_once = run(ranks, *settings, *more, "parallel.overlap_chunks=1", name="at_once")
+        assert calls(path) == calls(at_once) + 5 * 2 * extra and not choices(at_once)
+    for way in (["parallel.sequence=true"], ["train.deterministic=true"], ["parallel.tensor=1"]):
+        assert not choices(run(2, *settings, *way)), way
+
+
+def test_utilisation_by_the_published_formulas_is_beside_the_counted_one(run):
+    """6 N + 12 L C T a token (Chowdhery et al. 2022), and half of the scores for a causal mask."""
+    batch, T, C, L, F, V = 48, 11, 20, 2, 45, 13
+    N = 2 * V * C + T * C + L * (4 * C * C + 2 * C * F + 4 * C + F + C + 4 * C) + 2 * C
+    with h5py.File(run(2, "run.calibration=fresh", "train.steps=4")) as file:
+        value = dict(zip((name.decode() for name in file["summary/metric"][:]), file["summary/value"][:]))
+        counted = file.attrs["flop_per_step"]
+    for name, scores in (("mfu_6n_6lct", 6), ("mfu_6n_12lct", 12)):
+        flop = batch * T * (6 * N + scores * L * C * T)
+        assert value[name] / value["mfu"] == pytest.approx(flop / counted, rel=1e-12)
+
+
 def test_an_mlp_is_split_too(run):
     deck = "inputs/transformer_tp/tiny_mlp.toml"
     one = bits(run(1, *EXACT, deck=deck))

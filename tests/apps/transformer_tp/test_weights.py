@@ -12,6 +12,16 @@ BLOCKS, H, V, T = 2, 5, 13, 11
 INFER = ["run.mode=infer", "train.steps=2", "run.warmup=1"]
 
 
+def test_a_model_that_the_layout_cannot_say_is_refused(tmp_path):
+    for setting, found in (("model.norm=rms", "it has no word for RMS norms"),
+                           ("model.activation=silu", "its activation is not silu")):
+        for flag in ("--save-weights", "--load-weights"):
+            line = [*command(2, TINY, setting, output=tmp_path / "x.h5"), flag, str(tmp_path / "w")]
+            done = subprocess.run(line, cwd=ROOT, capture_output=True, text=True, timeout=120)
+            assert done.returncode == 2 and f"{flag}: GPT-2's layout: {found}: expected" in done.stderr, done.stderr
+    assert not list(tmp_path.iterdir())
+
+
 @pytest.mark.parametrize("ranks, settings", [(1, []), (2, []), (3, ["parallel.sequence=true", "model.tied=true"]),
                                              (4, ["parallel.data=2", "train.micro_batches=2"])])
 def test_weights_of_a_split_model_are_a_gpt2_for_others(tmp_path, ranks, settings):

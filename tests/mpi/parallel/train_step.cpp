@@ -104,6 +104,23 @@ TEST_P(train_step_of_parts, allocate_nothing) {
       [&](index_t s) { split.step.run(split.inputs.batch(), s, split.losses, split.norm, nobody); });
 }
 
+// Whatever is chosen in the end, all of it was made when it was measured.
+TEST(train_step_in_parts, allocates_nothing_where_they_were_measured) {
+  if (!partita::test::allocation_counter_works()) GTEST_SKIP() << "a sanitizer holds malloc";
+  const comm::Communicator alone = partita::test::world().split(partita::test::world().rank(), 0, "alone");
+  Split<float> split(decoder, alone, partita::test::world(), {.tensor = {.overlap_chunks = 0}, .micro_batches = 2}, 0);
+  OverlapChoices& choices = split.axis.overlap();
+  nn::Observer nobody;
+  split.inputs.fill(0);
+  choices.measure();
+  expect_no_allocation_by([&](index_t s) {
+    split.step.run(split.inputs.batch(), s, split.losses, split.norm, nobody);
+    if (s == 0) choices.agree(partita::test::world());
+    if (s == 1)
+      for (const auto& [product, timing] : OverlapTable(choices.timings())) choices.know(product, {{4, 3, 2, 1}});
+  });
+}
+
 TEST_P(train_step_of_parts, label_every_kernel) {
   const comm::Communicator alone = partita::test::world().split(partita::test::world().rank(), 0, "alone");
   Split<float> split(decoder, alone, partita::test::world(), way(), chunks());

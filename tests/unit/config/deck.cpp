@@ -80,6 +80,18 @@ TEST(deck, the_deck_beats_defaults_and_overrides_beat_the_deck) {
   EXPECT_FALSE(deck.given("run.mode"));
 }
 
+TEST(deck, a_key_has_changed_where_its_value_is_not_its_default) {
+  Deck deck = parse("[train]\nsteps = 20\nlearning_rate = 1\n[model]\nhidden = [32, 33]\n", {"run.mode=train"});
+  const Settings settings(deck);
+  EXPECT_TRUE(deck.given("train.steps"));
+  EXPECT_FALSE(deck.changed("train.steps"));
+  EXPECT_FALSE(deck.changed("run.mode"));
+  EXPECT_TRUE(deck.changed("train.learning_rate"));
+  EXPECT_TRUE(deck.changed("model.hidden"));
+  EXPECT_FALSE(deck.changed("train.deterministic")) << "nobody gave it";
+  EXPECT_FALSE(deck.changed("no.key"));
+}
+
 TEST(deck, a_key_that_is_bound_takes_its_default_from_the_option_and_puts_the_value_there) {
   struct Options {
     index_t steps = 3;

@@ -49,6 +49,16 @@ TEST(figure_of_merit, flop_rate_and_its_share_of_the_calibrated_peak) {
   EXPECT_DOUBLE_EQ(run.value("mfu"), 4e6 / 2e-3 / (2 * 1e10));
 }
 
+TEST(figure_of_merit, published_formulas_are_rows_of_their_names) {
+  Example run;
+  EXPECT_EQ(run.value("mfu_6n_12lct"), -1);
+  run.work.flop_formulas = {{"mfu_6n_12lct", 3e6}, {"mfu_6n_6lct", 2e6}};
+  EXPECT_DOUBLE_EQ(run.value("mfu_6n_12lct"), 3e6 / 2e-3 / 2e10);
+  EXPECT_DOUBLE_EQ(run.value("mfu_6n_6lct"), 2e6 / 2e-3 / 2e10);
+  run.header.calibration.clear();
+  EXPECT_EQ(run.value("mfu_6n_6lct"), -1);
+}
+
 TEST(figure_of_merit, tokens_are_counted_where_samples_have_some) {
   Example run;
   EXPECT_EQ(run.value("tokens_per_s"), -1);

@@ -95,6 +95,12 @@ TEST(efficiency, better_schedules_have_smaller_bubbles) {
   EXPECT_DOUBLE_EQ(bubble_zb_h1(4, 8), 3.0 / 27);
 }
 
+// GPT-2 of 124M parameters, counted by hand.
+TEST(efficiency, flop_of_a_token_by_the_published_formulas) {
+  EXPECT_EQ(flop_per_token_6n_12lct(124439808, 12, 768, 1024), 746638848.0 + 113246208.0);
+  EXPECT_EQ(flop_per_token_6n_6lct(124439808, 12, 768, 1024), 746638848.0 + 56623104.0);
+}
+
 TEST(efficiency, overlap_and_mfu) {
   EXPECT_EQ(overlap(1, 4), 0.75);
   EXPECT_EQ(overlap(4, 4), 0);

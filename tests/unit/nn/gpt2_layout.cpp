@@ -61,6 +61,8 @@ TEST(gpt2_layout, names_of_others) {
 TEST(gpt2_layout, refuses_what_it_cannot_say) {
   EXPECT_EQ(partita::testing::caught<UsageError>([] { gpt2_tensors({.rms_norm = true}); }),
             "GPT-2's layout: it has no word for RMS norms: expected layer norms (model.norm = \"layer\")");
+  EXPECT_EQ(partita::testing::caught<UsageError>([] { gpt2_tensors({.activation = kernels::Activation::silu}); }),
+            "GPT-2's layout: its activation is not silu: expected gelu_tanh (model.activation = \"gelu_tanh\")");
 }
 
 }  // namespace

@@ -57,6 +57,14 @@ const Case cases[] = {
      },
      {4, 5},
      2},
+    {"gpt_silu",
+     [] {
+       GptShape shape = small_gpt();
+       shape.activation = Activation::silu;
+       return gpt_layers<double>(shape);
+     },
+     {4, 5},
+     2},
     // A rank's share of the queries, with keys and values of all tokens before it.
     {"slice_of_queries",
      [] {

@@ -2,8 +2,11 @@
 #pragma once
 
 #include <algorithm>
+#include <bit>
 #include <cmath>
+#include <cstdint>
 #include <limits>
+#include <type_traits>
 
 #include <partita/kernels/backend/attention.hpp>
 #include <partita/kernels/backend/tile.hpp>
@@ -83,10 +86,15 @@ struct AttentionPanel {
   }
   /// No infinity and no NaN among `rows` of `columns` numbers.
   static bool finite(const A* from, index_t leading, index_t rows, index_t columns) {
-    bool all = true;
-    for (index_t i = 0; i < rows; ++i)
-      for (index_t j = 0; j < columns; ++j) all &= std::abs(from[i * leading + j]) <= std::numeric_limits<A>::max();
-    return all;
+    // Without its sign a number's bits grow with it, and integers are compared and counted in vectors.
+    using Bits = std::conditional_t<sizeof(A) == 4, std::uint32_t, std::uint64_t>;
+    constexpr Bits size = ~Bits(0) >> 1, first_infinite = std::bit_cast<Bits>(infinity);
+    Bits infinite = 0;
+    for (index_t i = 0; i < rows; ++i) {
+      const A* const row = from + i * leading;
+      for (index_t j = 0; j < columns; ++j) infinite += (std::bit_cast<Bits>(row[j]) & size) >= first_infinite;
+    }
+    return infinite == 0;
   }
   /// How many of the keys [k0, k0 + keys) every query from q0 on sees.
   static index_t seen_by_all(bool causal, index_t q0, index_t k0, index_t keys) {

@@ -22,12 +22,11 @@ template <class Row, class Scalar>
 KOKKOS_FORCEINLINE_FUNCTION double sum_of_exponentials(const Row& row, const Scalar* z, index_t n, index_t leaves,
                                                        accumulate_t<Scalar> top, Scalar* gradient) {
   using Number = accumulate_t<Scalar>;
-  if (keeps_exponentials<Scalar> && gradient != nullptr)
-    return sum_of_leaves<double>(row, n, leaves, [=](index_t v) {
-      const Number e = math::exp(Number(z[v]) - top);
-      gradient[v] = Scalar(e);
-      return double(e);
-    });
+  if (keeps_exponentials<Scalar> && gradient != nullptr) {
+    // One loop for both would be no vector loop.
+    row.each(n, [=](index_t v) { gradient[v] = Scalar(math::exp(Number(z[v]) - top)); });
+    return sum_of_leaves<double>(row, n, leaves, [=](index_t v) { return double(gradient[v]); });
+  }
   return sum_of_leaves<double>(row, n, leaves, [=](index_t v) { return double(math::exp(Number(z[v]) - top)); });
 }
 

@@ -48,7 +48,7 @@ Footprint CachedAttention<Scalar>::footprint(index_t B) const {
   return {.workspace = workspace.used()};
 }
 
-// Rows of B samples to their places behind what is there. One token of each is a row a sample; of more a sample is rows.
+// Rows of B samples to their places behind what is there: of one token each a matrix, of more one for each sample.
 template <class Scalar>
 void CachedAttention<Scalar>::keep(const Exec& exec, index_t B, index_t row, index_t past, ConstMatrix<Scalar> from,
                                    Matrix<Scalar> to) const {

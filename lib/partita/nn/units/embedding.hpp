@@ -12,7 +12,7 @@ struct EmbeddingShape {
   index_t C = 256;            ///< width
   bool positions = true;      ///< learned positions are added
   bool tied = false;          ///< a head reads the token table and stores its gradient first: this unit adds its own
-  index_t context = 0;        ///< positions that there are, of which call.past says the first; 0: those of the tokens
+  index_t context = 0;        ///< positions that there are, of which call.past says the first; 0: those of tokens
 
   /// The rows of the table of positions.
   Dimension position_rows(const Tables& tables) const {
@@ -26,12 +26,13 @@ struct EmbeddingShape {
 template <class Scalar>
 ConstMatrix<Scalar> positions_of(const Call<Scalar>& call, Range table, index_t context, index_t T, index_t C);
 
-/// y(t, :) = W[token(t), :] + P[t, :], the token and position embeddings; with a context, P[past + t, :], forward alone.
-/// Reads call.tokens, not x.
+/// y(t, :) = W[token(t), :] + P[t, :], the token and position embeddings; with a context P[past + t, :], and no
+/// backward. Reads call.tokens, not x.
 template <class Scalar>
 class Embedding final : public Unit<Scalar> {
  public:
-  /// Declares W (V, C) and P (T, C), or (context, C), under "<name>.token" and "<name>.position", normal with deviation 0.02 (GPT-2).
+  /// Declares W (V, C) and P (T, C), or (context, C), under "<name>.token" and "<name>.position", normal with deviation
+  /// 0.02 (GPT-2).
   Embedding(Tables& tables, std::string name, const EmbeddingShape& shape);
 
   PassFlop flop(index_t B) const override;

@@ -2,8 +2,11 @@
 #include <partita/parallel/tensor/linear.hpp>
 
 #include <algorithm>
+#include <array>
+#include <limits>
 #include <utility>
 
+#include <partita/core/clock.hpp>
 #include <partita/core/float16.hpp>
 #include <partita/core/partition.hpp>
 #include <partita/kernels/cast.hpp>
@@ -153,6 +156,7 @@ RowParallelLinear<Scalar>::RowParallelLinear(nn::Tables& tables, const std::stri
       activation_(shape.activation),
       linear_(std::make_unique<nn::Linear<Scalar>>(tables, name, without_activation(shape))),
       tokens_(shape.tokens.extent),
+      all_K_(shape.K.global),
       leaves_(shape.K_blocks) {
   this->set_extents(linear_->inputs(), (axis.options().sequence ? axis.tokens().extent : tokens_) * linear_->N());
   if (linear_->bias().extent > 0) this->reads(linear_->bias());
@@ -216,12 +220,19 @@ void RowParallelLinear<Scalar>::complete(const nn::Call<Scalar>& call, ConstVect
 }
 
 template <class Scalar>
-void RowParallelLinear<Scalar>::forward_in_chunks(const nn::Call<Scalar>& call, ConstMatrix<Scalar> x,
+void RowParallelLinear<Scalar>::forward_in_chunks(index_t chunks, const nn::Call<Scalar>& call, ConstMatrix<Scalar> x,
                                                   Matrix<Scalar> y) const {
+  if (chunks == 1) {
+    linear_->forward(call, x, y);
+    return this->observed(call, Part::forward, [&] {
+      axis_.run(axis_.allreduce(static_cast<index_t>(y.size())), call.context.exec(), nn::flat(y));
+      complete(call, y);
+    });
+  }
   const ConstMatrix<Scalar> from = nn::split_rows(x, linear_->K());
   const Matrix<Scalar> to = nn::split_rows(y, linear_->N());
   const auto rows = static_cast<index_t>(to.extent(0));
-  const index_t chunks = std::min(axis_.options().overlap_chunks, rows);
+  chunks = std::min(chunks, rows);
   for (index_t k = 0; k < chunks; ++k) {
     const Slice part = partition(rows, chunks, k);
     const Matrix<Scalar> sums = rows_of(to, {part.offset, part.extent});
@@ -236,6 +247,35 @@ void RowParallelLinear<Scalar>::forward_in_chunks(const nn::Call<Scalar>& call, 
     axis_.flights().finish();
     complete(call, y);
   });
+}
+
+// The median of some trials, in which each number of parts takes its turn: y is left as by any of them. Ranks begin
+// together, so that nobody's time is that of waiting for what others did before.
+template <class Scalar>
+OverlapTiming RowParallelLinear<Scalar>::measure(const nn::Call<Scalar>& call, ConstMatrix<Scalar> x,
+                                                 Matrix<Scalar> y) const {
+  constexpr std::size_t rounds = 5;
+  static const std::string label = "partita::parallel::RowParallelLinear: the clock of a trial";
+  const index_t rows = static_cast<index_t>(y.extent(0)) * tokens_;
+  const auto fits = [&](std::size_t c) { return chunk_candidates[c] <= std::max<index_t>(rows, 1); };
+  nn::Observer nobody;
+  const nn::Call<Scalar> quiet{call.context, call.weights, call.running, nobody};
+  std::array<std::array<double, rounds>, chunk_candidates.size()> trials{};
+  for (std::size_t round = 0; round <= rounds; ++round)  // the first makes plans and the vendor's primitives
+    for (std::size_t c = 0; c < chunk_candidates.size(); ++c) {
+      if (!fits(c)) continue;
+      axis_.ranks().barrier();
+      const std::int64_t from = now_ns();
+      forward_in_chunks(chunk_candidates[c], quiet, x, y);
+      call.context.exec().fence(label);
+      if (round > 0) trials[c][round - 1] = seconds(now_ns() - from);
+    }
+  OverlapTiming timing;
+  for (std::size_t c = 0; c < trials.size(); ++c) {
+    std::ranges::sort(trials[c]);
+    timing.seconds[c] = fits(c) ? trials[c][rounds / 2] : std::numeric_limits<double>::infinity();
+  }
+  return timing;
 }
 
 template <class Scalar>
@@ -257,14 +297,10 @@ void RowParallelLinear<Scalar>::forward(const nn::Call<Scalar>& call, ConstMatri
       axis_.reduce_scatter_tokens(exec, linear_->N(), memory.y, y, memory.staging);
       complete(call, y);
     });
-  } else if (options.overlap_chunks > 1) {
-    forward_in_chunks(call, x, y);
   } else {
-    linear_->forward(call, x, y);
-    this->observed(call, Part::forward, [&] {
-      axis_.run(axis_.allreduce(static_cast<index_t>(y.size())), exec, nn::flat(y));
-      complete(call, y);
-    });
+    const ProductShape product{static_cast<index_t>(y.extent(0)) * tokens_, linear_->N(), all_K_};
+    if (axis_.overlap().must_measure(product)) axis_.overlap().know(product, measure(call, x, y));
+    forward_in_chunks(axis_.overlap().chunks(product), call, x, y);
   }
 }
 

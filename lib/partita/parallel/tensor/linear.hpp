@@ -65,8 +65,10 @@ class ColumnParallelLinear final : public nn::Unit<Scalar> {
 ///     backward   dy is the same on all ranks; in sequence mode all-gathered from their tokens
 ///
 /// The bias is added once, after the sum, and every rank has all of its gradient. With overlap_chunks the rows are
-/// computed part by part, each part's sum under way while the next is computed (not in sequence mode). Deterministic
-/// mode and the observer: as ColumnParallelLinear, over the blocks of K; tag scatter-tokens in sequence mode.
+/// computed part by part, each part's sum under way while the next is computed (neither in sequence nor in
+/// deterministic mode). Where their number is to be measured (OverlapChoices), a product of a new shape is first tried
+/// in each number of parts, in turn, which fences and allocates. Deterministic mode and the observer, which hears of no
+/// trial: as ColumnParallelLinear, over the blocks of K; tag scatter-tokens in sequence mode.
 template <class Scalar>
 class RowParallelLinear final : public nn::Unit<Scalar> {
  public:
@@ -77,7 +79,7 @@ class RowParallelLinear final : public nn::Unit<Scalar> {
   nn::Footprint footprint(index_t B) const override;
   bool may_end_branch() const override { return activation_ == kernels::Activation::identity; }
   bool communicates() const override { return true; }
-  index_t moments() const override { return 3 + 2 * axis_.options().overlap_chunks; }
+  index_t moments() const override { return 3 + 2 * axis_.overlap().most(); }
   void visit(const std::function<void(nn::Unit<Scalar>&)>& f) override;
 
   void forward(const nn::Call<Scalar>& call, ConstMatrix<Scalar> x, Matrix<Scalar> y) const override;
@@ -92,7 +94,8 @@ class RowParallelLinear final : public nn::Unit<Scalar> {
     Vector<Real> nodes, sum;
   };
   Buffers cut(nn::Cutter& workspace, index_t B) const;
-  void forward_in_chunks(const nn::Call<Scalar>& call, ConstMatrix<Scalar> x, Matrix<Scalar> y) const;
+  void forward_in_chunks(index_t chunks, const nn::Call<Scalar>& call, ConstMatrix<Scalar> x, Matrix<Scalar> y) const;
+  OverlapTiming measure(const nn::Call<Scalar>& call, ConstMatrix<Scalar> x, Matrix<Scalar> y) const;
   void complete(const nn::Call<Scalar>& call, Matrix<Scalar> y) const;
   void complete(const nn::Call<Scalar>& call, ConstVector<Real> sum, Matrix<Scalar> y) const;
   // Bytes of the gradient of all tokens' outputs: kept from one half of backward to the other.
@@ -101,8 +104,8 @@ class RowParallelLinear final : public nn::Unit<Scalar> {
   TensorAxis<Scalar>& axis_;
   kernels::Activation activation_;
   std::unique_ptr<nn::Linear<Scalar>> linear_;
-  index_t tokens_, leaves_;
-  std::vector<Node> nodes_;  // deterministic mode: of the blocks of K that are here
+  index_t tokens_, all_K_, leaves_;  // all_K_: of all ranks
+  std::vector<Node> nodes_;          // deterministic mode: of the blocks of K that are here
 };
 
 }  // namespace partita::parallel

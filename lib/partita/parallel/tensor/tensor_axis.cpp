@@ -25,7 +25,7 @@ Matrix<Scalar> rank_rows(Vector<Scalar> staging, Slice tokens, index_t C, std::s
 template <class Scalar>
 TensorAxis<Scalar>::TensorAxis(const comm::Communicator& axis, const TensorOptions& options, index_t T,
                                index_t token_leaves)
-    : axis_(axis), options_(options) {
+    : axis_(axis), options_(options), overlap_(options.overlap_chunks) {
   for (int rank = 0; rank < axis.size(); ++rank)
     tokens_.push_back(options.sequence ? share_of(T, token_leaves, axis.size(), rank) : whole(T));
 }

@@ -11,6 +11,7 @@
 #include <partita/comm/collectives/tree_allreduce.hpp>
 #include <partita/nn/unit.hpp>
 #include <partita/parallel/flights.hpp>
+#include <partita/parallel/tensor/overlap.hpp>
 
 namespace partita::parallel {
 
@@ -22,7 +23,7 @@ struct TensorOptions {
   bool deterministic = false;  ///< sums travel as nodes of trees
   bool sequence = false;       ///< norms, residuals and dropout work on some of the tokens
   bool regather = false;       ///< sequence: gathered inputs are not kept, but gathered again in backward
-  index_t overlap_chunks = 1;  ///< parts of a product that are added up while the next one is computed
+  index_t overlap_chunks = 1;  ///< parts of a product that are added up while the next one is computed; 0: by time
 };
 
 /// The ranks that hold one replica of a model between them, and their collectives: plans are made at the first call of
@@ -73,6 +74,8 @@ class TensorAxis {
   }
   /// What is under way while something is computed; finish it in the same pass of the unit that launched it.
   Flights& flights() { return flights_; }
+  /// In how many parts products are computed whose sum does not wait for all of them.
+  OverlapChoices& overlap() { return overlap_; }
   nn::OverlapTime take_time() {
     nn::OverlapTime time = flights_.take_time();
     time.exposed_s += std::exchange(waited_s_, 0);
@@ -94,6 +97,7 @@ class TensorAxis {
   std::map<std::pair<index_t, index_t>, std::unique_ptr<comm::Plan<Real>>> trees_;
   std::map<index_t, std::unique_ptr<comm::Plan<Scalar>>> gathers_, scatters_;
   Flights flights_{most_chunks};
+  OverlapChoices overlap_;
   double waited_s_ = 0;
 };
 
