@@ -137,6 +137,16 @@ def test_phases_are_the_runs_own(tmp_path: Path) -> None:
     assert rows[2, "pull"]["class"] == "communication" and rows[2, "forward"]["share"] == 0
 
 
+def test_many_phases_stand_above_the_notes(tmp_path: Path) -> None:
+    phases = [(f"backward_scatter-tokens{k}", "communication") for k in range(24)]
+    picture = figures.phases_picture(study_of(tmp_path, Synthetic(phases=phases, shares=[0.04] * 24)))
+    picture.figure.draw_without_rendering()
+    (axes,) = picture.figure.axes
+    box = axes.get_legend().get_window_extent()
+    notes = [text.get_window_extent().y1 for text in picture.figure.texts if text.get_text().startswith("shares")]
+    assert notes and box.y0 > max(notes) and box.x1 <= picture.figure.bbox.x1
+
+
 def test_loss_shows_all_points_and_their_difference(tmp_path: Path) -> None:
     runs = [
         Synthetic(ranks=p, allreduce=a, loss=lambda s, f=1 + 1e-6 * k: f * 2 / (1 + s))

@@ -170,8 +170,10 @@ def phases_picture(study: RecordedStudy) -> Picture:
     phases = _phases(study)
     table = Table("series", "ranks", "phase", "class", "share", "seconds")
     longest = max(len(word) for label, _ in bars for word in label.split(", "))
-    width = max(6.8, 3.4 + max(0.78, 0.088 * longest) * len(bars))
-    page = style.Page(width, 3.9, nrows=1, ncols=1)
+    names = [_phase_label(name, cls) for name, (cls, _) in phases.items()]
+    beside = max(3.4, 0.9 + 0.083 * max(map(len, names)))  # The legend, and the axis' own words.
+    width = max(6.8, beside + max(0.78, 0.098 * longest) * len(bars))
+    page = style.Page(width, max(3.9, 0.2 * len(names) + 0.3), nrows=1, ncols=1)
     axes = page.axes[0]
     positions = _positions([cell.ranks for _, cell in bars])
     tops = []
@@ -231,9 +233,12 @@ def _finish_phases(
     axes.set_ylabel("time in a step (ms)")
     handles = []
     for name, (cls, colour) in reversed(phases.items()):
-        label = name if cls in ("", name) else f"{name} ({cls})"
-        handles.append(Line2D([], [], ls="", marker="s", ms=9, color=colour, label=label))
+        handles.append(Line2D([], [], ls="", marker="s", ms=9, color=colour, label=_phase_label(name, cls)))
     axes.legend(handles=handles, loc="upper left", bbox_to_anchor=(1.01, 1.0), borderaxespad=0.0, labelspacing=0.5)
+
+
+def _phase_label(name: str, cls: str) -> str:
+    return name if cls in ("", name) else f"{name} ({cls})"
 
 
 def _bar_top(axes: Axes, x: float) -> float:
