@@ -5,7 +5,7 @@ include(GNUInstallDirs)
 add_custom_target(apps COMMENT "Every app")
 add_custom_target(unit_tests COMMENT "Every test binary that needs no MPI")
 add_custom_target(device_tests COMMENT "Every test binary of code that runs on a device")
-add_custom_target(verify_headers COMMENT "Every header, compiled alone")
+add_custom_target(verify_headers COMMENT "Every header, compiled with nothing before it but what it includes")
 
 # partita_precompiled(<target> <headers>... LIBRARIES ... [OPTIONS ...]): an object library whose precompiled headers the targets of partita_use_precompiled
 # share. Two clones share what ccache kept of it: its paths are relative to the build folder.
