@@ -316,7 +316,7 @@ build_kokkos() {
       export NVCC_WRAPPER_DEFAULT_COMPILER=${NVCC_WRAPPER_DEFAULT_COMPILER:-${CXX:-g++}}
       ;;
   esac
-  cmake -S "$source" -B "$work/build" -DCMAKE_INSTALL_PREFIX="$final" "$@"
+  cmake -S "$source" -B "$work/build" -DCMAKE_INSTALL_PREFIX="$final" -DCMAKE_UNITY_BUILD=ON -DCMAKE_UNITY_BUILD_BATCH_SIZE=0 "$@"
   cmake --build "$work/build" -j "$(job_count)"
   DESTDIR=$work/root cmake --install "$work/build" >/dev/null
   sed -i "s|$source/bin/nvcc_wrapper|$final/bin/nvcc_wrapper|" "$work/root$final"/lib*/cmake/Kokkos/*.cmake

@@ -13,7 +13,7 @@ Config read_config(config::Deck& deck, int ranks) {
   config.replicas = training::read_allreduce_options(deck);
   config.mesh = training::read_tensor_mesh(deck, config.replicas.how, config.train.deterministic, ranks);
   training::check(deck, config.data, config.train, config.model, config.mesh.replicas);
-  training::check(deck, config.mesh, config.model, config.data, config.run.warmup > 0 && config.train.steps != 1);
+  training::check(deck, config.mesh, config.train, config.model, config.data, config.run.warmup);
   return config;
 }
 

@@ -19,9 +19,6 @@ for folder in (HERE, PACKAGE):
 # What the app does is told by `--set fake.do=WORD`, for all ranks alike; it notes every call in calls.txt.
 APP = """#!{python}
 import os, signal, sys, time
-from pathlib import Path
-sys.path[:0] = [{here!r}]
-from synthetic import Synthetic
 
 arguments, settings, output = [a for a in sys.argv[1:] if a != "--validate"], {{}}, None
 deck = arguments.pop(0)
@@ -31,7 +28,7 @@ while arguments:
         key, _, text = value.partition("=")
         settings[key] = text
     else:
-        output = Path(value)
+        output = value
 ranks = int(os.environ.get("FAKE_RANKS") or os.environ["PMI_SIZE"])
 do = settings.get("fake.do", "run")
 if "--validate" in sys.argv:
@@ -59,6 +56,10 @@ if do in ("hang", "stubborn"):
     time.sleep(600)
 if do == "no_record":
     sys.exit(0)
+from pathlib import Path
+sys.path[:0] = [{here!r}]
+from synthetic import Synthetic  # h5py and numpy take most of the time of a pretended run: only where a record is written
+output = Path(output)
 if do == "wrong":
     Synthetic(ranks=ranks, verified=0).write(output)
     sys.exit(3)
@@ -74,11 +75,11 @@ Synthetic(
 """
 # Like hydra: ranks live in a session of their own, where a signal to the launcher's group does not reach them.
 LAUNCHER = """#!{python}
-import os, subprocess, sys
+import os, sys
 assert sys.argv[1] == "-n"
 environment = {{**os.environ, "FAKE_RANKS": sys.argv[2]}}
-app = subprocess.Popen(sys.argv[3:], env=environment, start_new_session=True)
-sys.exit(app.wait())
+app = os.posix_spawn(sys.argv[3], sys.argv[3:], environment, setsid=True)
+sys.exit(os.waitstatus_to_exitcode(os.waitpid(app, 0)[1]))
 """
 STUDY = """
 name = "fake"

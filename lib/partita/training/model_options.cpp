@@ -8,7 +8,6 @@
 #include <fmt/ranges.h>
 
 #include <partita/core/error.hpp>
-#include <partita/metrics/efficiency.hpp>
 #include <partita/nn/cached.hpp>
 #include <partita/parallel/tensor/between.hpp>
 #include <partita/parallel/tensor/slices.hpp>
@@ -207,16 +206,6 @@ std::unique_ptr<nn::LossHead<Scalar>> make_head(kernels::Loss loss, const nn::Mo
   return std::make_unique<parallel::VocabularyParallelLoss<Scalar>>(
       axis->ranks(), axis->options().how, loss, nn::OutputShape{plan.output.labels, plan.classes.global}, plan.classes,
       model.tables().blocks(plan.classes.global));
-}
-
-std::vector<driver::FlopFormula> published_flop(const ModelOptions& options, const nn::ParameterTable& table,
-                                                index_t sequences, index_t tokens) {
-  if (!options.language()) return {};
-  const auto N = static_cast<double>(table.size()), L = static_cast<double>(options.gpt.blocks),
-             C = static_cast<double>(options.gpt.C), T = static_cast<double>(tokens);
-  const double all = static_cast<double>(sequences) * T;
-  return {{"mfu_6n_6lct", all * metrics::flop_per_token_6n_6lct(N, L, C, T)},
-          {"mfu_6n_12lct", all * metrics::flop_per_token_6n_12lct(N, L, C, T)}};
 }
 
 std::string to_string(const ModelOptions& options, const SampleShape& sample) {

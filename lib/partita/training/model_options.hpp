@@ -2,7 +2,6 @@
 #pragma once
 
 #include <partita/config/deck.hpp>
-#include <partita/driver/workload.hpp>
 #include <partita/nn/cnn.hpp>
 #include <partita/nn/gpt.hpp>
 #include <partita/nn/key_value_cache.hpp>
@@ -67,11 +66,6 @@ template <class Scalar>
 std::unique_ptr<nn::LossHead<Scalar>> make_head(kernels::Loss loss, const nn::Model<Scalar>& model,
                                                 const ModelPlan<Scalar>& plan,
                                                 parallel::TensorAxis<Scalar>* axis = nullptr);
-
-/// Operations of a training step on so many sequences by the published formulas, for a language model whose table this
-/// is (metrics/efficiency.hpp): mfu_6n_6lct, mfu_6n_12lct. Else none.
-std::vector<driver::FlopFormula> published_flop(const ModelOptions& options, const nn::ParameterTable& table,
-                                                index_t sequences, index_t tokens);
 
 /// "mlp 784-512-256-10", "gpt of 4 blocks, width 256, 4 heads, 64 tokens, vocabulary 64".
 std::string to_string(const ModelOptions& options, const SampleShape& sample);

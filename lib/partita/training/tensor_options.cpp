@@ -56,13 +56,17 @@ std::string TensorMesh::text(const parallel::DataParallelOptions& gradients) con
   return words;
 }
 
-void check(const config::Deck& deck, const TensorMesh& mesh, const ModelOptions& model, const DataOptions& data,
-           bool warms_up) {
+void check(const config::Deck& deck, const TensorMesh& mesh, const TrainOptions& train, const ModelOptions& model,
+           const DataOptions& data, index_t warmup) {
   if (model.kind == ModelKind::cnn) deck.reject("model.kind", "a CNN is not split by this app", "\"gpt\" or \"mlp\"");
   if (mesh.options.sequence && !model.language()) deck.reject("parallel.sequence", "an MLP has no tokens", "false");
-  if (mesh.options.overlap_chunks == 0 && !warms_up)
+  if (mesh.options.overlap_chunks == 0 && (warmup == 0 || train.steps == 1))
     deck.reject("parallel.overlap_chunks", "there is no step of warm-up to measure in",
                 "a number of parts, or run.warmup above 0 and more than one step");
+  if (train.deterministic && train.chunks < mesh.parts)
+    deck.reject("train.deterministic_chunks",
+                fmt::format("sums in {} leaves over {} ranks that hold a model between them", train.chunks, mesh.parts),
+                fmt::format("at least {}, or a smaller parallel.tensor", mesh.parts));
   if (!model.language() || mesh.parts == 1) return;
   const auto at_most = [&](const char* key, const char* what, index_t n) {
     if (n < mesh.parts)

@@ -5,7 +5,7 @@
 
 #include <partita/parallel/data_parallel.hpp>
 #include <partita/parallel/tensor/tensor_axis.hpp>
-#include <partita/training/model_options.hpp>
+#include <partita/training/train_options.hpp>
 
 namespace partita::training {
 
@@ -24,8 +24,8 @@ TensorMesh read_tensor_mesh(config::Deck& deck, comm::Allreduce how, bool determ
 
 /// What depends on the model, too, and on whether the run has a step of warm-up. A key that does not fit is refused, as
 /// in reading.
-void check(const config::Deck& deck, const TensorMesh& mesh, const ModelOptions& model, const DataOptions& data,
-           bool warms_up);
+void check(const config::Deck& deck, const TensorMesh& mesh, const TrainOptions& train, const ModelOptions& model,
+           const DataOptions& data, index_t warmup);
 
 /// The ranks that hold a model between them.
 template <class Scalar>

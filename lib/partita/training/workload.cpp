@@ -12,6 +12,7 @@
 #include <partita/training/evaluation.hpp>
 #include <partita/training/footprint.hpp>
 #include <partita/training/inference.hpp>
+#include <partita/training/published_flop.hpp>
 #include <partita/training/step_observer.hpp>
 #include <partita/training/stream_input.hpp>
 #include <partita/training/verification.hpp>

@@ -9,7 +9,7 @@
 #include "support/collective.hpp"
 #include "support/mpi.hpp"
 
-namespace partita::comm {
+namespace partita::comm::allreduce_tests {
 namespace {
 
 using test::world;
@@ -90,4 +90,4 @@ TEST(allreduce_ring, sums_in_chunks_of_any_size) {
 TEST(allreduce_ring, sums_long_messages) { expect_sum<float>(world(), Allreduce::ring, 500'001, {}); }
 
 }  // namespace
-}  // namespace partita::comm
+}  // namespace partita::comm::allreduce_tests

@@ -12,7 +12,7 @@
 #include "support/caught.hpp"
 #include "support/mpi.hpp"
 
-namespace partita::comm {
+namespace partita::comm::collectives_tests {
 namespace {
 
 using test::Case;
@@ -190,4 +190,4 @@ TEST(collectives_on_any_ranks, are_right) {
 }
 
 }  // namespace
-}  // namespace partita::comm
+}  // namespace partita::comm::collectives_tests

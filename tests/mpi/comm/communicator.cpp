@@ -11,7 +11,7 @@
 #include "support/collective.hpp"
 #include "support/mpi.hpp"
 
-namespace partita::comm {
+namespace partita::comm::communicator_tests {
 namespace {
 
 using test::world;
@@ -178,4 +178,4 @@ TEST(communicator, reports_mpi_errors_as_exceptions) {
 }
 
 }  // namespace
-}  // namespace partita::comm
+}  // namespace partita::comm::communicator_tests

@@ -7,7 +7,7 @@
 
 #include "support/mpi.hpp"
 
-namespace partita::comm {
+namespace partita::comm::environment_tests {
 namespace {
 
 TEST(environment, knows_mpi) {
@@ -28,4 +28,4 @@ TEST(environment, owns_the_traffic_of_its_world) {
 }
 
 }  // namespace
-}  // namespace partita::comm
+}  // namespace partita::comm::environment_tests

@@ -10,7 +10,7 @@
 #include "cases.hpp"
 #include "support/mpi.hpp"
 
-namespace partita::comm {
+namespace partita::comm::in_flight_tests {
 namespace {
 
 using test::Case;
@@ -97,4 +97,4 @@ TEST(in_flight_when_it_goes, writes_nothing_any_more) {
 }
 
 }  // namespace
-}  // namespace partita::comm
+}  // namespace partita::comm::in_flight_tests

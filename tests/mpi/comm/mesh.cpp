@@ -10,7 +10,7 @@
 #include "support/collective.hpp"
 #include "support/mpi.hpp"
 
-namespace partita::comm {
+namespace partita::comm::mesh_tests {
 namespace {
 
 using ::partita::testing::caught;
@@ -66,4 +66,4 @@ TEST(mesh, names_the_axes_it_has) {
 }
 
 }  // namespace
-}  // namespace partita::comm
+}  // namespace partita::comm::mesh_tests

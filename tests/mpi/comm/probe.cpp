@@ -8,7 +8,7 @@
 
 #include "support/mpi.hpp"
 
-namespace partita::comm {
+namespace partita::comm::probe_tests {
 namespace {
 
 using test::world;
@@ -44,4 +44,4 @@ TEST(probe, clock_offsets_are_small_on_one_host) {
 }
 
 }  // namespace
-}  // namespace partita::comm
+}  // namespace partita::comm::probe_tests

@@ -11,7 +11,7 @@
 #include "support/mpi.hpp"
 #include "support/region_log.hpp"
 
-namespace partita::comm {
+namespace partita::comm::regions_tests {
 namespace {
 
 using test::world;
@@ -60,4 +60,4 @@ TEST(regions_of, a_call_in_flight_are_two) {
 }
 
 }  // namespace
-}  // namespace partita::comm
+}  // namespace partita::comm::regions_tests

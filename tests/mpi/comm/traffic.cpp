@@ -4,7 +4,7 @@
 #include <partita/comm/closed_forms.hpp>
 #include <partita/comm/traffic.hpp>
 
-namespace partita::comm {
+namespace partita::comm::traffic_tests {
 namespace {
 
 TEST(traffic, keeps_one_entry_for_each_name) {
@@ -61,4 +61,4 @@ TEST(traffic, closed_forms_add_up) {
 }
 
 }  // namespace
-}  // namespace partita::comm
+}  // namespace partita::comm::traffic_tests

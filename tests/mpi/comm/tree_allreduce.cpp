@@ -13,7 +13,7 @@
 #include "support/caught.hpp"
 #include "support/mpi.hpp"
 
-namespace partita::comm {
+namespace partita::comm::tree_allreduce_tests {
 namespace {
 
 using ::partita::testing::caught;
@@ -144,4 +144,4 @@ TEST(tree_allreduce_oracle, depends_on_the_order) {
 }
 
 }  // namespace
-}  // namespace partita::comm
+}  // namespace partita::comm::tree_allreduce_tests

@@ -7,7 +7,7 @@
 
 #include "support/mpi.hpp"
 
-namespace partita::comm {
+namespace partita::comm::work_tests {
 namespace {
 
 using test::world;
@@ -95,4 +95,4 @@ TEST(work, of_a_tree_around_the_ring_counts_every_message_and_byte) {
 }
 
 }  // namespace
-}  // namespace partita::comm
+}  // namespace partita::comm::work_tests

@@ -9,7 +9,7 @@
 #include <support/allocation_counter.hpp>
 #include <support/mpi.hpp>
 
-namespace partita::driver {
+namespace partita::driver::collector_tests {
 namespace {
 
 using partita::test::world;
@@ -76,4 +76,4 @@ TEST(collector, a_step_allocates_nothing) {
 }
 
 }  // namespace
-}  // namespace partita::driver
+}  // namespace partita::driver::collector_tests

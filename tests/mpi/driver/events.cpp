@@ -15,7 +15,7 @@
 #include <support/mpi.hpp>
 #include <support/temporary_folder.hpp>
 
-namespace partita::driver {
+namespace partita::driver::events_tests {
 namespace {
 
 using io::File;
@@ -194,4 +194,4 @@ TEST(events, what_a_run_cannot_give_is_refused_on_all_ranks) {
 }
 
 }  // namespace
-}  // namespace partita::driver
+}  // namespace partita::driver::events_tests

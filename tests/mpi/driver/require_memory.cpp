@@ -7,7 +7,7 @@
 #include <support/collective.hpp>
 #include <support/mpi.hpp>
 
-namespace partita::driver {
+namespace partita::driver::require_memory_tests {
 namespace {
 
 using partita::test::world;
@@ -34,4 +34,4 @@ TEST(require_memory, ranks_of_a_node_are_added_up_and_all_refuse_alike) {
 }
 
 }  // namespace
-}  // namespace partita::driver
+}  // namespace partita::driver::require_memory_tests

@@ -9,7 +9,7 @@
 #include <support/collective.hpp>
 #include <support/mpi.hpp>
 
-namespace partita::driver {
+namespace partita::driver::traffic_rows_tests {
 namespace {
 
 using partita::test::world;
@@ -123,4 +123,4 @@ TEST(traffic_rows, the_work_of_the_algorithm_predicts_the_time) {
 }
 
 }  // namespace
-}  // namespace partita::driver
+}  // namespace partita::driver::traffic_rows_tests

@@ -9,7 +9,7 @@
 #include <support/mpi.hpp>
 #include "problem.hpp"
 
-namespace partita::parallel::test {
+namespace partita::parallel::test::allreduce_exchange_tests {
 namespace {
 
 using comm::Allreduce;
@@ -136,4 +136,4 @@ INSTANTIATE_TEST_SUITE_P(by, allreduce_exchange, ::testing::Values(Allreduce::mp
                          [](const auto& at) { return std::string(comm::to_string(at.param)); });
 
 }  // namespace
-}  // namespace partita::parallel::test
+}  // namespace partita::parallel::test::allreduce_exchange_tests

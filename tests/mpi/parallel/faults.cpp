@@ -13,7 +13,7 @@
 #include <support/mpi.hpp>
 #include "problem.hpp"
 
-namespace partita::parallel::test {
+namespace partita::parallel::test::faults_tests {
 namespace {
 
 using partita::test::world;
@@ -129,4 +129,4 @@ INSTANTIATE_TEST_SUITE_P(of, faults,
                          });
 
 }  // namespace
-}  // namespace partita::parallel::test
+}  // namespace partita::parallel::test::faults_tests

@@ -13,7 +13,7 @@
 // The loss of a split vocabulary, once it has seen a number of labels: it allocates nothing, fences only around its
 // all-reduces, and every kernel has a label of ours.
 
-namespace partita::parallel::test {
+namespace partita::parallel::test::head_discipline_tests {
 namespace {
 
 using comm::Allreduce;
@@ -74,4 +74,4 @@ INSTANTIATE_TEST_SUITE_P(by, head_discipline,
                          });
 
 }  // namespace
-}  // namespace partita::parallel::test
+}  // namespace partita::parallel::test::head_discipline_tests

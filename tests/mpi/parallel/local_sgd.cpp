@@ -11,7 +11,7 @@
 #include <support/mpi.hpp>
 #include "problem.hpp"
 
-namespace partita::parallel::test {
+namespace partita::parallel::test::local_sgd_tests {
 namespace {
 
 using comm::Allreduce;
@@ -133,4 +133,4 @@ TEST(local_sgd, averages_master_weights_running_statistics_and_state) {
 }
 
 }  // namespace
-}  // namespace partita::parallel::test
+}  // namespace partita::parallel::test::local_sgd_tests

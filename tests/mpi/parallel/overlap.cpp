@@ -12,7 +12,7 @@
 #include <support/mpi.hpp>
 #include "tensor_problem.hpp"
 
-namespace partita::parallel::test {
+namespace partita::parallel::test::overlap_tests {
 namespace {
 
 using partita::test::world;
@@ -126,4 +126,4 @@ TEST(overlap, what_was_chosen_is_what_runs) {
 }
 
 }  // namespace
-}  // namespace partita::parallel::test
+}  // namespace partita::parallel::test::overlap_tests

@@ -13,7 +13,7 @@
 #include <support/region_log.hpp>
 #include "problem.hpp"
 
-namespace partita::parallel::test {
+namespace partita::parallel::test::step_regions_tests {
 namespace {
 
 using comm::Allreduce;
@@ -64,4 +64,4 @@ INSTANTIATE_TEST_SUITE_P(by, step_regions, ::testing::Values(Allreduce::mpi, All
                          [](const auto& it) { return std::string(comm::to_string(it.param)); });
 
 }  // namespace
-}  // namespace partita::parallel::test
+}  // namespace partita::parallel::test::step_regions_tests

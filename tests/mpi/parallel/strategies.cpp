@@ -19,7 +19,7 @@
 #include <support/mpi.hpp>
 #include "problem.hpp"
 
-namespace partita::parallel::test {
+namespace partita::parallel::test::strategies_tests {
 namespace {
 
 using comm::Allreduce;
@@ -350,4 +350,4 @@ TEST_P(strategies_of, counted_bytes_with_recomputation_are_the_closed_form) {
 INSTANTIATE_TEST_SUITE_P(by, strategies_of, ::testing::ValuesIn(forms), [](const auto& at) { return name(at.param); });
 
 }  // namespace
-}  // namespace partita::parallel::test
+}  // namespace partita::parallel::test::strategies_tests

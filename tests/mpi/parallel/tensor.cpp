@@ -16,7 +16,7 @@
 #include <support/mpi.hpp>
 #include "tensor_problem.hpp"
 
-namespace partita::parallel::test {
+namespace partita::parallel::test::tensor_tests {
 namespace {
 
 using partita::test::world;
@@ -162,4 +162,4 @@ TEST(tensor, bytes_are_the_published_ones) {
 }
 
 }  // namespace
-}  // namespace partita::parallel::test
+}  // namespace partita::parallel::test::tensor_tests

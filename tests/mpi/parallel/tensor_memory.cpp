@@ -13,7 +13,7 @@
 #include <support/collective.hpp>
 #include <support/mpi.hpp>
 
-namespace partita::parallel::test {
+namespace partita::parallel::test::tensor_memory_tests {
 namespace {
 
 using nn::Recompute;
@@ -105,4 +105,4 @@ TEST(tensor_memory, blocks_are_the_formulas_of_the_page) {
 }
 
 }  // namespace
-}  // namespace partita::parallel::test
+}  // namespace partita::parallel::test::tensor_memory_tests

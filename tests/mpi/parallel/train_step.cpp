@@ -13,7 +13,7 @@
 // A whole training step, as an app makes it: after warm-up it allocates nothing, fences only around the all-reduce, and
 // every kernel has a label of ours.
 
-namespace partita::parallel::test {
+namespace partita::parallel::test::train_step_tests {
 namespace {
 
 using comm::Allreduce;
@@ -168,4 +168,4 @@ INSTANTIATE_TEST_SUITE_P(by, train_step,
                          });
 
 }  // namespace
-}  // namespace partita::parallel::test
+}  // namespace partita::parallel::test::train_step_tests

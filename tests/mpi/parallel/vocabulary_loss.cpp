@@ -14,7 +14,7 @@
 
 // The loss of scores whose classes are shared out against the loss of whole rows, which every rank can make by itself.
 
-namespace partita::parallel::test {
+namespace partita::parallel::test::vocabulary_loss_tests {
 namespace {
 
 using comm::Allreduce;
@@ -246,4 +246,4 @@ TEST(vocabulary_loss_refusals, name_what_does_not_fit) {
 }
 
 }  // namespace
-}  // namespace partita::parallel::test
+}  // namespace partita::parallel::test::vocabulary_loss_tests

@@ -10,7 +10,7 @@
 #include <support/collective.hpp>
 #include <support/mpi.hpp>
 
-namespace partita::parallel {
+namespace partita::parallel::whole_tensor_tests {
 namespace {
 
 using partita::test::world;
@@ -86,4 +86,4 @@ TEST(whole_tensor, refuses_blocks_that_are_not_the_whole_on_all_ranks) {
 }
 
 }  // namespace
-}  // namespace partita::parallel
+}  // namespace partita::parallel::whole_tensor_tests

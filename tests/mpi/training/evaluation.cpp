@@ -10,7 +10,7 @@
 
 #include <support/mpi.hpp>
 
-namespace partita::training {
+namespace partita::training::evaluation_tests {
 namespace {
 
 using partita::test::world;
@@ -84,4 +84,4 @@ TEST(evaluation, ranks_that_read_together_do_as_many_passes_and_count_their_own)
 }
 
 }  // namespace
-}  // namespace partita::training
+}  // namespace partita::training::evaluation_tests

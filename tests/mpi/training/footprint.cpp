@@ -9,7 +9,7 @@
 #include <support/caught.hpp>
 #include <support/mpi.hpp>
 
-namespace partita::training {
+namespace partita::training::footprint_tests {
 namespace {
 
 using partita::test::world;
@@ -91,4 +91,4 @@ TEST(footprint, a_batch_is_judged_in_one_place) {
 }
 
 }  // namespace
-}  // namespace partita::training
+}  // namespace partita::training::footprint_tests

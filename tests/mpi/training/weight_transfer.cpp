@@ -16,7 +16,7 @@
 #include <support/mpi.hpp>
 #include <support/temporary_folder.hpp>
 
-namespace partita::training {
+namespace partita::training::weight_transfer_tests {
 namespace {
 
 using partita::test::world;
@@ -190,4 +190,4 @@ TEST_F(weight_transfer, what_cannot_be_fails_alike_on_all_ranks) {
 }
 
 }  // namespace
-}  // namespace partita::training
+}  // namespace partita::training::weight_transfer_tests

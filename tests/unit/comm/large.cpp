@@ -11,7 +11,7 @@
 #include <partita/comm/closed_forms.hpp>
 #include <partita/comm/collectives/tree_transport.hpp>
 
-namespace partita::comm {
+namespace partita::comm::large_tests {
 namespace {
 
 using closed_forms::Bytes;
@@ -175,4 +175,4 @@ TEST(large, closed_forms_of_1000_ranks_add_up) {
 }
 
 }  // namespace
-}  // namespace partita::comm
+}  // namespace partita::comm::large_tests

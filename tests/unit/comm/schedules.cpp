@@ -13,7 +13,7 @@
 #include "play.hpp"
 #include "support/caught.hpp"
 
-namespace partita::comm {
+namespace partita::comm::schedules_tests {
 namespace {
 
 using test::Play;
@@ -261,4 +261,4 @@ TEST(schedules_segments, refuse_bounds_that_do_not_ascend) {
 }
 
 }  // namespace
-}  // namespace partita::comm
+}  // namespace partita::comm::schedules_tests

@@ -7,6 +7,7 @@
 
 #include <support/caught.hpp>
 
+namespace partita::config::command_line_tests {
 namespace {
 
 using namespace partita;
@@ -100,3 +101,4 @@ TEST(command_line, an_app_may_have_options_of_its_own) {
 TEST(command_line, a_deck_may_be_optional) { EXPECT_EQ(parse({"--set", "a.b=1"}, false).deck, ""); }
 
 }  // namespace
+}  // namespace partita::config::command_line_tests

@@ -7,6 +7,7 @@
 
 #include <support/caught.hpp>
 
+namespace partita::config::deck_tests {
 namespace {
 
 using namespace partita;
@@ -299,3 +300,4 @@ TEST(deck, keys_declared_in_two_ways_are_a_mistake_of_the_program) {
 }
 
 }  // namespace
+}  // namespace partita::config::deck_tests

@@ -3,6 +3,7 @@
 
 #include <partita/config/suggestion.hpp>
 
+namespace partita::config::suggestion_tests {
 namespace {
 
 using namespace partita::config;
@@ -46,3 +47,4 @@ TEST(suggestion, nothing_is_made_up) {
 }
 
 }  // namespace
+}  // namespace partita::config::suggestion_tests

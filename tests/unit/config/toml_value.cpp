@@ -9,6 +9,7 @@
 
 #include <support/caught.hpp>
 
+namespace partita::config::toml_value_tests {
 namespace {
 
 using namespace partita;
@@ -160,3 +161,4 @@ TEST(toml_value, text_reads_back_as_the_same_value) {
 }
 
 }  // namespace
+}  // namespace partita::config::toml_value_tests

@@ -10,6 +10,7 @@
 #include <support/caught.hpp>
 #include "idx_files.hpp"
 
+namespace partita::data::batch_tests {
 namespace {
 
 using namespace partita;
@@ -108,3 +109,4 @@ TYPED_TEST(batch, extents_that_do_not_fit_are_named) {
 }
 
 }  // namespace
+}  // namespace partita::data::batch_tests

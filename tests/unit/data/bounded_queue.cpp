@@ -12,6 +12,7 @@
 
 #include <support/caught.hpp>
 
+namespace partita::data::bounded_queue_tests {
 namespace {
 
 using namespace partita;
@@ -138,3 +139,4 @@ TEST(bounded_queue, refuses_what_cannot_be) {
 }
 
 }  // namespace
+}  // namespace partita::data::bounded_queue_tests

@@ -16,6 +16,7 @@
 #include <support/caught.hpp>
 #include <support/temporary_folder.hpp>
 
+namespace partita::data::growing_file_tests {
 namespace {
 
 using namespace partita;
@@ -160,3 +161,4 @@ TEST_F(growing_file, held_out_samples_are_its_first_records) {
 }
 
 }  // namespace
+}  // namespace partita::data::growing_file_tests

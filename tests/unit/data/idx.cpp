@@ -9,6 +9,7 @@
 #include <support/temporary_folder.hpp>
 #include "idx_files.hpp"
 
+namespace partita::data::idx_tests {
 namespace {
 
 using namespace partita;
@@ -124,3 +125,4 @@ TEST_F(idx_file, damaged_gzip_is_named) {
 }
 
 }  // namespace
+}  // namespace partita::data::idx_tests

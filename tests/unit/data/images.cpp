@@ -15,6 +15,7 @@
 #include <support/temporary_folder.hpp>
 #include "idx_files.hpp"
 
+namespace partita::data::images_tests {
 namespace {
 
 using namespace partita;
@@ -122,3 +123,4 @@ TEST(images, fashion_mnist_as_debian_ships_it) {
 }
 
 }  // namespace
+}  // namespace partita::data::images_tests

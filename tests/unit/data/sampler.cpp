@@ -11,6 +11,7 @@
 
 #include <support/caught.hpp>
 
+namespace partita::data::sampler_tests {
 namespace {
 
 using namespace partita;
@@ -73,3 +74,4 @@ TEST(sampler, batches_that_cannot_be_are_refused) {
 }
 
 }  // namespace
+}  // namespace partita::data::sampler_tests

@@ -17,7 +17,7 @@
 #include <support/discipline.hpp>
 #include <support/temporary_folder.hpp>
 
-namespace partita::data {
+namespace partita::data::stream_reader_tests {
 namespace {
 
 using partita::testing::caught;
@@ -240,4 +240,4 @@ TEST(stream_reader, a_batch_is_taken_without_allocation_and_with_our_labels) {
 }
 
 }  // namespace
-}  // namespace partita::data
+}  // namespace partita::data::stream_reader_tests

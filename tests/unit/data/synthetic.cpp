@@ -12,6 +12,7 @@
 
 #include <support/caught.hpp>
 
+namespace partita::data::synthetic_tests {
 namespace {
 
 using namespace partita;
@@ -228,3 +229,4 @@ TEST(synthetic, extents_that_do_not_fit_are_named) {
 }
 
 }  // namespace
+}  // namespace partita::data::synthetic_tests

@@ -9,7 +9,7 @@
 #include <partita/core/error.hpp>
 #include <partita/data/synthetic_tokens.hpp>
 
-namespace partita::data {
+namespace partita::data::synthetic_tokens_tests {
 namespace {
 
 constexpr index_t V = 13, T = 40;
@@ -96,4 +96,4 @@ TEST(synthetic_tokens, extents_that_do_not_fit_are_refused) {
 }
 
 }  // namespace
-}  // namespace partita::data
+}  // namespace partita::data::synthetic_tokens_tests

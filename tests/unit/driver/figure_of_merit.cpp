@@ -5,7 +5,7 @@
 
 #include <partita/driver/figure_of_merit.hpp>
 
-namespace partita::driver {
+namespace partita::driver::figure_of_merit_tests {
 namespace {
 
 // Two ranks, one phase, ten steps of 2 ms on rank 0 and 1 ms on rank 1, after one of warm-up.
@@ -106,4 +106,4 @@ TEST(figure_of_merit, line_names_rate_verdict_and_record) {
 }
 
 }  // namespace
-}  // namespace partita::driver
+}  // namespace partita::driver::figure_of_merit_tests

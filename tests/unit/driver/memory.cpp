@@ -8,7 +8,7 @@
 
 #include <support/temporary_folder.hpp>
 
-namespace partita::driver {
+namespace partita::driver::memory_tests {
 namespace {
 
 // A made-up /proc and /sys.
@@ -55,4 +55,4 @@ TEST(memory, groups_of_version_one_are_read_too) {
 TEST(memory, this_machine_has_some) { EXPECT_GT(available_memory_bytes(), 1 << 20); }
 
 }  // namespace
-}  // namespace partita::driver
+}  // namespace partita::driver::memory_tests

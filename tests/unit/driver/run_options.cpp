@@ -5,7 +5,7 @@
 
 #include <support/caught.hpp>
 
-namespace partita::driver {
+namespace partita::driver::run_options_tests {
 namespace {
 
 using partita::testing::caught;
@@ -46,4 +46,4 @@ TEST(run_options, other_lists_of_events_are_refused) {
 }
 
 }  // namespace
-}  // namespace partita::driver
+}  // namespace partita::driver::run_options_tests

@@ -6,7 +6,7 @@
 
 #include <partita/driver/stop_signal.hpp>
 
-namespace partita::driver {
+namespace partita::driver::stop_signal_tests {
 namespace {
 
 TEST(stop_signal, is_noted_and_does_not_end_the_process) {
@@ -38,4 +38,4 @@ TEST(stop_signal_death, the_second_of_a_kind_ends_the_process) {
 }
 
 }  // namespace
-}  // namespace partita::driver
+}  // namespace partita::driver::stop_signal_tests

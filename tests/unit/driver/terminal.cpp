@@ -13,7 +13,7 @@
 
 #include <support/caught.hpp>
 
-namespace partita::driver {
+namespace partita::driver::terminal_tests {
 namespace {
 
 TEST(terminal, what_does_not_get_out_is_complained_of_at_the_end) {
@@ -42,4 +42,4 @@ TEST(terminal, a_command_is_quoted_to_be_pasted) {
 }
 
 }  // namespace
-}  // namespace partita::driver
+}  // namespace partita::driver::terminal_tests

@@ -8,7 +8,7 @@
 
 #include <partita/driver/watchdog.hpp>
 
-namespace partita::driver {
+namespace partita::driver::watchdog_tests {
 namespace {
 
 TEST(watchdog, names_the_last_step_when_nothing_moves) {
@@ -53,4 +53,4 @@ TEST(watchdog, leaves_at_once_when_the_run_is_over) {
 }
 
 }  // namespace
-}  // namespace partita::driver
+}  // namespace partita::driver::watchdog_tests

@@ -15,6 +15,7 @@
 
 #include <support/temporary_folder.hpp>
 
+namespace partita::io::hdf5_file_tests {
 namespace {
 
 using namespace partita;
@@ -169,3 +170,4 @@ TEST(hdf5_file, nothing_is_printed_when_a_call_fails) {
 }
 
 }  // namespace
+}  // namespace partita::io::hdf5_file_tests

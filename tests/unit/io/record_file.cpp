@@ -14,6 +14,7 @@
 #include <support/caught.hpp>
 #include <support/temporary_folder.hpp>
 
+namespace partita::io::record_file_tests {
 namespace {
 
 using namespace partita;
@@ -326,3 +327,4 @@ TEST(record_file, a_full_disk_at_the_end_leaves_the_part) {
 }
 
 }  // namespace
+}  // namespace partita::io::record_file_tests

@@ -7,6 +7,7 @@
 #include <partita/core/error.hpp>
 #include <partita/io/record_layout.hpp>
 
+namespace partita::io::record_layout_tests {
 namespace {
 
 using namespace partita;
@@ -198,3 +199,4 @@ TEST(record_layout, reserved_evaluations_are_marked_as_not_there) {
 }
 
 }  // namespace
+}  // namespace partita::io::record_layout_tests

@@ -20,7 +20,7 @@
 #include <support/caught.hpp>
 #include <support/temporary_folder.hpp>
 
-namespace partita::io {
+namespace partita::io::safetensors_tests {
 namespace {
 
 using partita::testing::caught;
@@ -293,4 +293,4 @@ TEST(safetensors, names_that_cannot_be_written_are_refused_and_left_alone) {
 }
 
 }  // namespace
-}  // namespace partita::io
+}  // namespace partita::io::safetensors_tests

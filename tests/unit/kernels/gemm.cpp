@@ -16,18 +16,20 @@ using backend::Epilogue;
 using backend::Operand;
 
 template <class Scalar>
-std::vector<Scalar> expected_product(const std::vector<Scalar>& a, const std::vector<Scalar>& b,
-                                     const std::vector<Scalar>& bias, index_t M, index_t N, index_t K,
-                                     bool a_transposed, bool b_transposed) {
-  std::vector<Scalar> c(M * N);
-  for (index_t i = 0; i < M; ++i)
-    for (index_t j = 0; j < N; ++j) {
-      Scalar sum = 0;
-      for (index_t k = 0; k < K; ++k)
-        sum = std::fma(a[a_transposed ? k * M + i : i * K + k], b[b_transposed ? j * K + k : k * N + j], sum);
-      c[i * N + j] = activate(Activation::relu, sum + bias[j]);
-    }
-  return c;
+const std::vector<Scalar>& expected_product(const std::vector<Scalar>& a, const std::vector<Scalar>& b,
+                                            const std::vector<Scalar>& bias, index_t M, index_t N, index_t K,
+                                            bool a_transposed, bool b_transposed) {
+  return once({M, N, K, a_transposed, b_transposed}, [&] {
+    std::vector<Scalar> c(M * N);
+    for (index_t i = 0; i < M; ++i)
+      for (index_t j = 0; j < N; ++j) {
+        Scalar sum = 0;
+        for (index_t k = 0; k < K; ++k)
+          sum = std::fma(a[a_transposed ? k * M + i : i * K + k], b[b_transposed ? j * K + k : k * N + j], sum);
+        c[i * N + j] = activate(Activation::relu, sum + bias[j]);
+      }
+    return c;
+  });
 }
 
 /// Calls multiply(M, N, K, A, B, epilogue, C, leading) for sizes and transpositions and compares bits.
@@ -51,7 +53,8 @@ void check_products(const Multiply& multiply) {
         multiply(s.M, s.N, s.K, A, B, Epilogue<Scalar>{bias_device.data(), Activation::relu}, c.matrix().data(),
                  index_t(c.matrix().stride(0)));
         Kokkos::fence();
-        EXPECT_TRUE(same_bits(c.values(), expected_product(a, b, bias, s.M, s.N, s.K, a_transposed, b_transposed)))
+        const auto& expected = expected_product(a, b, bias, s.M, s.N, s.K, a_transposed, b_transposed);
+        EXPECT_TRUE(same_bits(c.values(), expected))
             << s.M << " " << s.N << " " << s.K << " " << a_transposed << b_transposed;
         EXPECT_TRUE(c.surroundings_untouched());
       }
@@ -91,6 +94,7 @@ void check_continued(const Multiply& multiply) {
   const auto a = random_values<Scalar>(1, M * K), b = random_values<Scalar>(2, K * N);
   const std::vector<Sum> wide_a(a.begin(), a.end()), wide_b(b.begin(), b.end());
   const auto a_device = to_device(a), b_device = to_device(b);
+  const auto expected = reference::gemm<Sum>({}, wide_a, wide_b, std::vector<Sum>(M * N), M, N, K);
   for (index_t first : {0, 40, 300, 650}) {
     const Placed<Sum> c(M, N, {1, 2});
     const index_t leading = index_t(c.matrix().stride(0));
@@ -100,7 +104,7 @@ void check_continued(const Multiply& multiply) {
              Operand<Scalar>{b_device.data() + first * N, N, 1}, Epilogue<Scalar>{.continues = true}, c.matrix().data(),
              leading);
     Kokkos::fence();
-    EXPECT_TRUE(same_bits(c.values(), reference::gemm<Sum>({}, wide_a, wide_b, std::vector<Sum>(M * N), M, N, K)));
+    EXPECT_TRUE(same_bits(c.values(), expected));
     EXPECT_TRUE(c.surroundings_untouched());
   }
 }

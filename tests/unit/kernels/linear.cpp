@@ -22,6 +22,9 @@ constexpr Store stores[] = {Store::overwrite, Store::accumulate};
 
 struct Sizes {
   index_t B, N, K;
+  std::vector<index_t> key(Activation activation = Activation::identity) const {
+    return {B, N, K, index_t(activation)};
+  }
 };
 std::string text(Sizes s, Placement p) {
   return "B " + std::to_string(s.B) + " N " + std::to_string(s.N) + " K " + std::to_string(s.K) + " offset " +
@@ -66,19 +69,22 @@ struct Case {
 template <class Scalar>
 void check_forward(Context& context, Activation activation, Sizes s, Placement p) {
   SCOPED_TRACE(text(s, p));
-  const Case<Scalar> c(s);
+  const Case<Scalar>& c = once(s.key(), [&] { return Case<Scalar>(s); });
   const Placed<Scalar> x(c.x, s.B, s.K, p), W(c.W, s.N, s.K, p), y(s.B, s.N, p);
   const Vector<Scalar> b = to_device(c.b, p.offset);
   linear_forward(context, {.activation = activation}, x.matrix(), W.matrix(), b, y.matrix());
   context.exec().fence();
-  const auto expected = reference::linear_forward(activation, c.x, c.W, c.b, s.B, s.N, s.K);
+  const auto& expected =
+      once(s.key(activation), [&] { return reference::linear_forward(activation, c.x, c.W, c.b, s.B, s.N, s.K); });
   EXPECT_TRUE(y.surroundings_untouched());
   const bool exact = context.backend(Kernel::linear) == Backend::portable || std::is_same_v<Scalar, double>;
   if (exact && (backend::runs_on_host || activation == Activation::identity || activation == Activation::relu)) {
     EXPECT_TRUE(same_bits(y.values(), expected));
   } else {
-    const auto sums = reference::linear_forward(Activation::identity, c.magnitude(c.x), c.magnitude(c.W),
-                                                c.magnitude(c.b), s.B, s.N, s.K);
+    const auto& sums = once(s.key(), [&] {
+      return reference::linear_forward(Activation::identity, c.magnitude(c.x), c.magnitude(c.W), c.magnitude(c.b), s.B,
+                                       s.N, s.K);
+    });
     EXPECT_TRUE(within(y.values(), expected, c.scaled(sums, s.K, activation_error)));
   }
 }
@@ -86,7 +92,7 @@ void check_forward(Context& context, Activation activation, Sizes s, Placement p
 template <class Scalar>
 void check_backward(Context& context, Store store, Sizes s, Placement p) {
   SCOPED_TRACE(text(s, p) + (store == Store::accumulate ? " accumulated" : ""));
-  const Case<Scalar> c(s);
+  const Case<Scalar>& c = once(s.key(), [&] { return Case<Scalar>(s); });
   const bool adds = store == Store::accumulate;
   const auto there = adds ? random_values<Scalar>(5, s.N * s.K) : std::vector<Scalar>(s.N * s.K, Scalar(NAN));
   const auto db_there = adds ? random_values<Scalar>(6, s.N) : std::vector<Scalar>(s.N, Scalar(NAN));
@@ -99,8 +105,8 @@ void check_backward(Context& context, Store store, Sizes s, Placement p) {
   context.exec().fence();
   EXPECT_TRUE(dx.surroundings_untouched());
   EXPECT_TRUE(dW.surroundings_untouched());
-  const auto dx_expected = reference::linear_backward_input(c.dy, c.W, s.B, s.N, s.K);
-  auto dW_expected = reference::linear_backward_weights(c.x, c.dy, s.B, s.N, s.K);
+  const auto& dx_expected = once(s.key(), [&] { return reference::linear_backward_input(c.dy, c.W, s.B, s.N, s.K); });
+  auto dW_expected = once(s.key(), [&] { return reference::linear_backward_weights(c.x, c.dy, s.B, s.N, s.K); });
   auto db_expected = reference::column_sum(c.dy, s.B, s.N);
   if (adds) {
     for (std::size_t i = 0; i < there.size(); ++i) dW_expected[i] += there[i];
@@ -113,8 +119,10 @@ void check_backward(Context& context, Store store, Sizes s, Placement p) {
     EXPECT_TRUE(same_bits(to_host(db), db_expected));
   } else {
     const auto dy_size = c.magnitude(c.dy);
-    const auto dx_sums = reference::linear_backward_input(dy_size, c.magnitude(c.W), s.B, s.N, s.K);
-    auto dW_sums = reference::linear_backward_weights(c.magnitude(c.x), dy_size, s.B, s.N, s.K);
+    const auto& dx_sums =
+        once(s.key(), [&] { return reference::linear_backward_input(dy_size, c.magnitude(c.W), s.B, s.N, s.K); });
+    auto dW_sums =
+        once(s.key(), [&] { return reference::linear_backward_weights(c.magnitude(c.x), dy_size, s.B, s.N, s.K); });
     auto db_sums = reference::column_sum(dy_size, s.B, s.N);
     if (adds) {
       for (std::size_t i = 0; i < there.size(); ++i) dW_sums[i] += std::abs(there[i]);

@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <cstring>
 #include <limits>
+#include <map>
 #include <string>
 #include <vector>
 
@@ -28,9 +29,20 @@ inline const std::vector<index_t> odd_sizes = {0, 1, 3, 17, 33};
 /// Normal deviates, a function of (seed, index).
 template <class Scalar>
 std::vector<Scalar> random_values(std::uint64_t seed, index_t n) {
-  std::vector<Scalar> values(n);
-  for (index_t i = 0; i < n; ++i) values[i] = Scalar(normal(seed, Stream::test, std::uint64_t(i)));
-  return values;
+  static std::map<std::uint64_t, std::vector<Scalar>> drawn;
+  std::vector<Scalar>& values = drawn[seed];
+  for (index_t i = std::ssize(values); i < n; ++i)
+    values.push_back(Scalar(normal(seed, Stream::test, std::uint64_t(i))));
+  return {values.begin(), values.begin() + n};
+}
+
+/// What make() returns, made once for each place in the code and each key, which is all that it depends on: references
+/// take most of the time of a test under sanitizers, and know no backend, placement or number of threads.
+template <class Make>
+const auto& once(const std::vector<index_t>& key, const Make& make) {
+  static std::map<std::vector<index_t>, decltype(make())> made;
+  const auto found = made.find(key);
+  return found != made.end() ? found->second : made.emplace(key, make()).first->second;
 }
 
 template <class Scalar>

@@ -6,6 +6,7 @@
 
 #include <partita/metrics/efficiency.hpp>
 
+namespace partita::metrics::efficiency_tests {
 namespace {
 
 using namespace partita::metrics;
@@ -108,3 +109,4 @@ TEST(efficiency, overlap_and_mfu) {
 }
 
 }  // namespace
+}  // namespace partita::metrics::efficiency_tests

@@ -5,6 +5,7 @@
 
 #include <support/allocation_counter.hpp>
 
+namespace partita::metrics::event_log_tests {
 namespace {
 
 using namespace partita;
@@ -46,3 +47,4 @@ TEST(event_log, adding_allocates_nothing) {
 }
 
 }  // namespace
+}  // namespace partita::metrics::event_log_tests

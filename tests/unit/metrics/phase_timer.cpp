@@ -8,6 +8,7 @@
 
 #include <support/allocation_counter.hpp>
 
+namespace partita::metrics::phase_timer_tests {
 namespace {
 
 using namespace partita;
@@ -162,3 +163,4 @@ TEST(phase_timer, a_step_allocates_nothing) {
 }
 
 }  // namespace
+}  // namespace partita::metrics::phase_timer_tests

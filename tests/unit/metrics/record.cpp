@@ -6,6 +6,7 @@
 #include <partita/core/error.hpp>
 #include <partita/metrics/record.hpp>
 
+namespace partita::metrics::record_tests {
 namespace {
 
 using namespace partita;
@@ -69,3 +70,4 @@ TEST(record, scales_name_and_number_their_dimension) {
 }
 
 }  // namespace
+}  // namespace partita::metrics::record_tests

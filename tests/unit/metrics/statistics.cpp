@@ -9,6 +9,7 @@
 
 #include <partita/metrics/statistics.hpp>
 
+namespace partita::metrics::statistics_tests {
 namespace {
 
 using namespace partita;
@@ -119,3 +120,4 @@ TEST(statistics, no_interval_below_six_samples) {
 }
 
 }  // namespace
+}  // namespace partita::metrics::statistics_tests

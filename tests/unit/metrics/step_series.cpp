@@ -8,6 +8,7 @@
 #include <partita/core/error.hpp>
 #include <partita/metrics/step_series.hpp>
 
+namespace partita::metrics::step_series_tests {
 namespace {
 
 using namespace partita;
@@ -131,3 +132,4 @@ TEST(step_series, nothing_counted_is_not_a_number) {
 TEST(step_series, rejects_rows_of_other_shape) { EXPECT_THROW(StepSeries(phases, 3).add(make_rows(0, 2)), ShapeError); }
 
 }  // namespace
+}  // namespace partita::metrics::step_series_tests

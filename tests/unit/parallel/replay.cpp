@@ -7,7 +7,7 @@
 
 #include <support/caught.hpp>
 
-namespace partita::parallel {
+namespace partita::parallel::replay_tests {
 namespace {
 
 using partita::testing::caught;
@@ -45,4 +45,4 @@ TEST(replay, live_micro_batches_are_counted_to_either_end) {
 }
 
 }  // namespace
-}  // namespace partita::parallel
+}  // namespace partita::parallel::replay_tests

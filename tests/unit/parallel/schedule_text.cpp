@@ -7,7 +7,7 @@
 
 #include <support/caught.hpp>
 
-namespace partita::parallel {
+namespace partita::parallel::schedule_text_tests {
 namespace {
 
 using partita::testing::caught;
@@ -48,4 +48,4 @@ TEST(schedule_text, a_picture_has_passes_at_their_times) {
 }
 
 }  // namespace
-}  // namespace partita::parallel
+}  // namespace partita::parallel::schedule_text_tests

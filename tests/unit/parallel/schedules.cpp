@@ -10,7 +10,7 @@
 
 #include <support/caught.hpp>
 
-namespace partita::parallel {
+namespace partita::parallel::schedules_tests {
 namespace {
 
 using nn::Actions;
@@ -149,4 +149,4 @@ TEST(schedules, shapes_that_cannot_be_are_refused) {
 }
 
 }  // namespace
-}  // namespace partita::parallel
+}  // namespace partita::parallel::schedules_tests

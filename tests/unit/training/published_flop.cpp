@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include <gtest/gtest.h>
 
-#include <partita/training/model_options.hpp>
+#include <partita/training/published_flop.hpp>
 
-namespace partita::training {
+namespace partita::training::published_flop_tests {
 namespace {
 
 ModelOptions gpt(const nn::GptShape& shape) {
@@ -36,4 +36,4 @@ TEST(published_flop, is_that_of_language_models) {
 }
 
 }  // namespace
-}  // namespace partita::training
+}  // namespace partita::training::published_flop_tests

@@ -27,6 +27,9 @@ TensorParallel<Scalar>::TensorParallel(const comm::Communicator& replicas, Tenso
   if (options.strategy != Strategy::allreduce)
     refuse<UsageError>("tensor parallelism", std::string(name_of(strategies, options.strategy)),
                        "parallel.strategy = \"allreduce\" where the model is split");
+  if (axis.options().deterministic && !model.tables().cut())
+    refuse<UsageError>("tensor parallelism", "deterministic sums of a model whose sums are not cut",
+                       "at least as many leaves as ranks");
   replicas_.complete_with(split_squares(axis.ranks(), model.table(), axis.options().deterministic ? &whole : nullptr));
   exchange_.emplace(replicas_.exchange(), axis, replicas_.flat_gradient(), partial_ranges(model, axis));
 }
