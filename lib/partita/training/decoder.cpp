@@ -42,6 +42,15 @@ const nn::Window<const Scalar>& Decoder<Scalar>::weights(const Exec& exec, const
   return weights_;
 }
 
+template <class Scalar>
+index_t Decoder<Scalar>::bytes() const {
+  index_t sum = cache_.bytes() + nn::bytes_of(copied_);
+  for (const auto& [tokens, made] : models_)
+    for (const nn::Stage<Scalar>& stage : made.model.stages())
+      sum += static_cast<index_t>(stage.bytes(stage.planned()));
+  return sum;
+}
+
 // A tensor that is shorter here is one of tokens, rank after rank.
 template <class Scalar>
 void Decoder<Scalar>::copy_weights(const Exec& exec, const nn::Window<const Scalar>& trained) {

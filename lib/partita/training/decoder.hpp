@@ -35,8 +35,8 @@ class Decoder {
   const nn::Window<const Scalar>& weights(const Exec& exec, const nn::Window<const Scalar>& trained);
 
   index_t context() const { return cache_.context(); }
-  /// Of the cache, and of weights that had to be copied.
-  index_t bytes() const { return cache_.bytes() + nn::bytes_of(copied_); }
+  /// Of the cache, of what its models have room for, and of weights that had to be copied.
+  index_t bytes() const;
 
  private:
   void copy_weights(const Exec& exec, const nn::Window<const Scalar>& trained);

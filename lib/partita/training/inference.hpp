@@ -30,7 +30,7 @@ class Inference {
   /// The slowest rank's tokens over time, of all steps but warm-up: prefill_tokens_per_s and decode_tokens_per_s; with
   /// infer.decode = 0 none. Collective over the world.
   std::vector<metrics::SummaryRow> summary() const;
-  /// Of cached keys and values, and copied weights.
+  /// Of a decoder, beside the run's own model.
   index_t bytes() const { return decoder_ ? decoder_->bytes() : 0; }
 
  private:
