@@ -24,31 +24,31 @@ namespace fs = std::filesystem;
 
 constexpr index_t length_bytes = 8;
 
-[[noreturn]] void unwritable(const std::string& path, const std::string& found) {
+[[noreturn]] void refuse_name(const std::string& path, const std::string& found) {
   refuse<UsageError>(path, found,
                      "the name of a new file or of a file of safetensors, in a folder that can be written");
 }
 
-void check_replaceable(const std::string& path) {
-  if (path.empty()) unwritable("\"\"", "an empty path");
+void check_tensor_file(const std::string& path) {
+  if (path.empty()) refuse_name("\"\"", "an empty path");
   struct stat found {};
   if (::stat(path.c_str(), &found) != 0) {
-    if (errno != ENOENT) unwritable(path, std::strerror(errno));
-    if (::lstat(path.c_str(), &found) == 0) unwritable(path, kind_of_file(found.st_mode));
+    if (errno != ENOENT) refuse_name(path, std::strerror(errno));
+    if (::lstat(path.c_str(), &found) == 0) refuse_name(path, kind_of_file(found.st_mode));
     return;
   }
-  if (!S_ISREG(found.st_mode)) unwritable(path, kind_of_file(found.st_mode));
+  if (!S_ISREG(found.st_mode)) refuse_name(path, kind_of_file(found.st_mode));
   if ((found.st_mode & (S_IWUSR | S_IWGRP | S_IWOTH)) == 0 || ::access(path.c_str(), W_OK) != 0)
-    unwritable(path, "it may only be read");
+    refuse_name(path, "it may only be read");
   try {
     const SafeTensorsFile readable(path);
   } catch (const UsageError&) {
-    unwritable(path, "another file has this name, which is no file of safetensors");
+    refuse_name(path, "another file has this name, which is no file of safetensors");
   }
 }
 
 // A link stands for what it points to.
-std::string resolved(const std::string& path) {
+std::string target_of(const std::string& path) {
   std::error_code error;
   return fs::is_symlink(path, error) ? fs::canonical(path, error).string() : path;
 }
@@ -64,12 +64,12 @@ LockedFile take(const std::string& path) {
 }  // namespace
 
 SafeTensorsWriter::SafeTensorsWriter(const std::string& path, SafeTensorsHeader header) : header_(std::move(header)) {
-  check_replaceable(path);
-  path_ = resolved(path);
+  check_tensor_file(path);
+  path_ = target_of(path);
   draft_ = draft_of(path_);
   std::error_code error;
   if (const fs::path folder = fs::path(path_).parent_path(); !folder.empty()) fs::create_directories(folder, error);
-  if (error) unwritable(path_, error.message());
+  if (error) refuse_name(path_, error.message());
   for (const SafeTensor& tensor : header_.tensors)
     if (tensor.type != "F32" && tensor.type != "I64")
       refuse<UsageError>(tensor.name, "its dtype is " + tensor.type, "F32 or I64");
@@ -130,8 +130,8 @@ template void SafeTensorsWriter::write(std::string_view, index_t, std::span<cons
 template void SafeTensorsWriter::write(std::string_view, index_t, std::span<const std::int64_t>);
 
 void try_safetensors(const std::string& path) {
-  check_replaceable(path);
-  const std::string target = resolved(path);
+  check_tensor_file(path);
+  const std::string target = target_of(path);
   // The first folder that is missing tells whether the others can be made.
   std::error_code error;
   fs::path missing;
@@ -143,7 +143,7 @@ void try_safetensors(const std::string& path) {
     ::unlink(draft_of(target).c_str());
     return;
   }
-  if (!fs::create_directory(missing, error)) unwritable(target, error.message());
+  if (!fs::create_directory(missing, error)) refuse_name(target, error.message());
   fs::remove(missing, error);
 }
 
