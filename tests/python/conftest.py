@@ -58,7 +58,8 @@ if do == "no_record":
     sys.exit(0)
 from pathlib import Path
 sys.path[:0] = [{here!r}]
-from synthetic import Synthetic  # h5py and numpy take most of the time of a pretended run: only where a record is written
+# h5py and numpy take most of the time of a pretended run: only where a record is written.
+from synthetic import Synthetic
 output = Path(output)
 if do == "wrong":
     Synthetic(ranks=ranks, verified=0).write(output)
