@@ -38,7 +38,7 @@ template <class Scalar>
 const nn::Window<const Scalar>& Decoder<Scalar>::weights(const Exec& exec, const nn::Window<const Scalar>& trained) {
   if (trained_axis_ == nullptr || !trained_axis_->options().sequence || trained_axis_->ranks().size() == 1)
     return trained;
-  copy_weights(exec, trained);
+  if (copied_.extent(0) == 0) copy_weights(exec, trained);
   return weights_;
 }
 
@@ -55,10 +55,8 @@ index_t Decoder<Scalar>::bytes() const {
 template <class Scalar>
 void Decoder<Scalar>::copy_weights(const Exec& exec, const nn::Window<const Scalar>& trained) {
   const nn::ParameterTable& all = with(1).model.table();
-  if (copied_.extent(0) == 0) {
-    copied_ = Vector<Scalar>("partita::training::Decoder::weights", static_cast<std::size_t>(all.size()));
-    weights_ = nn::Window<const Scalar>(copied_);
-  }
+  copied_ = Vector<Scalar>("partita::training::Decoder::weights", static_cast<std::size_t>(all.size()));
+  weights_ = nn::Window<const Scalar>(copied_);
   for (const nn::Parameter& to : all.parameters()) {
     const Range from = table_.at(to.name).range;
     const Vector<const Scalar> local = trained.vector(from);
