@@ -31,7 +31,8 @@ class Decoder {
   /// That for `tokens` more tokens at a time: call.past says how many were before. Made when it is first asked for.
   Model& with(index_t tokens);
   /// What all of them read, of weights as the run's model reads them: valid until those move or change. In sequence
-  /// mode the first call is collective over the axis and copies them, once: weights that change ask for another Decoder.
+  /// mode the first call is collective over the axis and copies them, once: for weights that changed another Decoder is
+  /// made.
   const nn::Window<const Scalar>& weights(const Exec& exec, const nn::Window<const Scalar>& trained);
 
   index_t context() const { return cache_.context(); }
