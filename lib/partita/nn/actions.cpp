@@ -47,7 +47,7 @@ Peak peak(std::span<const Action> actions, int stage) {
   enum class State { forwarded, half_done, done };
   std::map<index_t, State> state;
   Peak most;
-  index_t live = 0, pending = 0, last_gradient = -1;
+  index_t live = 0, pending = 0, gradients = 0, last_gradient = -1;
   bool backward = false;
   const auto refuse_action = [&](const Action& action, std::string_view state_of_it, std::string_view expected) {
     refuse<UsageError>(
@@ -56,6 +56,8 @@ Peak peak(std::span<const Action> actions, int stage) {
         expected);
   };
   for (const Action& action : actions) {
+    if (action.stage == stage + 1 && (action.kind == Kind::backward || action.kind == Kind::backward_input))
+      most.gradients = std::max(most.gradients, ++gradients);
     if (action.stage != stage) continue;
     const auto at = state.find(action.micro_batch);
     if (action.kind == Kind::forward) {
@@ -75,6 +77,7 @@ Peak peak(std::span<const Action> actions, int stage) {
     }
     if (second) --pending;
     --live;
+    --gradients;
     at->second = State::done;
     if (action.micro_batch < last_gradient) refuse_action(action, "comes after a later one", "ascending order");
     last_gradient = action.micro_batch;

@@ -26,11 +26,13 @@ Actions in_turn(index_t micro_batches, int stages = 1);
 /// F0 F1 ...: inference and evaluation.
 Actions forward_only(index_t micro_batches, int stages = 1);
 
-/// What a stage must keep at most: micro-batches between forward and the last of backward, and those whose
-/// backward-input is done and whose backward-weights is not (0 where the halves run together).
+/// What a stage must keep at most: micro-batches between forward and the last of backward; those whose backward-input
+/// is done and whose backward-weights is not (0 where the halves run together); where the stage behind it is in the
+/// list, too, those between that one's backward and the last of its own.
 struct Peak {
   index_t slots = 0;
   index_t pending = 0;
+  index_t gradients = 0;
 };
 
 /// Throws   UsageError for a list that cannot run: a backward without its forward, backward-weights before

@@ -64,6 +64,39 @@ class Exchange : public Progress {
   }
 };
 
+/// An exchange around another one, which it leaves to do all that it does not do itself.
+template <class Scalar>
+class ExchangeAround : public Exchange<Scalar> {
+ public:
+  /// `inner` must outlive this.
+  explicit ExchangeAround(Exchange<Scalar>& inner) : inner_(inner) {}
+
+  const Window<const Scalar>& weights(const Exec& exec, index_t step) override { return inner_.weights(exec, step); }
+  bool reads_together() const override { return inner_.reads_together(); }
+  void reading(const Exec& exec, const Moment& moment, std::span<const Range> reads, Observer& observer) override {
+    inner_.reading(exec, moment, reads, observer);
+  }
+  void read(const Exec& exec, const Moment& moment) override { inner_.read(exec, moment); }
+  void ready(const Exec& exec, Range range) override { inner_.ready(exec, range); }
+  void progress() override { inner_.progress(); }
+  void finish(const Exec& exec, Observer& observer) override { inner_.finish(exec, observer); }
+  index_t bytes() const override { return inner_.bytes(); }
+  ExchangeBytes allocated() const override { return inner_.allocated(); }
+  ConstVector<Sum<Scalar>> gradients() const override { return inner_.gradients(); }
+  ConstVector<Sum<Scalar>> statistics() const override { return inner_.statistics(); }
+  void publish(const Exec& exec, Observer& observer) override { inner_.publish(exec, observer); }
+  void whole_norm(kernels::Context& context, Observer& observer, const Kokkos::View<double, Memory>& norm) override {
+    inner_.whole_norm(context, observer, norm);
+  }
+  OverlapTime take_overlap() override { return inner_.take_overlap(); }
+  void visit_weights(const Exec& exec, const std::function<void(ConstVector<Scalar>)>& visit) override {
+    inner_.visit_weights(exec, visit);
+  }
+
+ private:
+  Exchange<Scalar>& inner_;
+};
+
 /// One rank alone: nothing is exchanged.
 template <class Scalar>
 class NoExchange final : public Exchange<Scalar> {

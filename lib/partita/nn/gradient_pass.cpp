@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include <partita/nn/gradient_pass.hpp>
 
+#include <algorithm>
+#include <functional>
 #include <utility>
 
 #include <fmt/format.h>
@@ -15,8 +17,8 @@ namespace {
 template <class Real>
 class Folding final : public Observer {
  public:
-  Folding(Observer& outer, GradientSum<Real>* sum, Progress& progress)
-      : outer_(outer), sum_(sum), progress_(progress) {}
+  Folding(Observer& outer, GradientSum<Real>* sum, Progress& progress, std::function<void()> messages)
+      : outer_(outer), sum_(sum), progress_(progress), messages_(std::move(messages)) {}
 
   void before(const Moment& moment, std::span<const Range> reads, const Exec& exec) override {
     if (reads_weights(moment)) progress_.reading(exec, moment, reads, outer_);
@@ -28,6 +30,7 @@ class Folding final : public Observer {
     outer_.after(moment, wrote, exec);
     if (reads_weights(moment)) progress_.read(exec, moment);
     progress_.progress();
+    if (messages_) messages_();
   }
   void fold(const Exec& exec, index_t piece, Range range) {
     if (sum_->fold(exec, piece, range)) progress_.ready(exec, range);
@@ -42,8 +45,23 @@ class Folding final : public Observer {
   Observer& outer_;
   GradientSum<Real>* sum_;
   Progress& progress_;
+  std::function<void()> messages_;  // between stages
   Destination<Real> destination_;  // of the unit whose backward_weights is under way
 };
+
+// What an observer hears of a whole action.
+Part part_of(Action::Kind kind) {
+  switch (kind) {
+    case Action::Kind::forward:
+      return Part::forward;
+    case Action::Kind::backward:
+      return Part::backward;
+    case Action::Kind::backward_input:
+      return Part::backward_input;
+    default:
+      return Part::backward_weights;
+  }
+}
 
 template <class T>
 Vector<T> part(const Vector<T>& of, index_t first, index_t extent) {
@@ -67,14 +85,17 @@ GradientPass<Scalar>::GradientPass(Model<Scalar>& model, Division division, Acti
       head_(head),
       sum_(sum),
       links_(links) {
+  if (links_ == nullptr && model_.stage_count() > 1)
+    refuse<UsageError>("GradientPass", fmt::format("{} stages without links", model_.stage_count()),
+                       "links between them");
   for (Stage<Scalar>& stage : model_.stages()) {
     const Peak most = peak(actions_, stage.number());
-    const StagePlan asked{division_.largest_piece(), division_.most_pieces(), most.slots, most.pending};
+    const bool last = stage.number() + 1 == model_.stage_count();
+    const index_t gradients = sum_ == nullptr ? 1 : last ? most.slots : links_->gradients(stage.number(), most);
+    const StagePlan asked{division_.largest_piece(), division_.most_pieces(), most.slots, most.pending,
+                          std::max<index_t>(gradients, 1)};
     // Passes of one model share its memory: it grows to what the largest needs.
-    StagePlan plan = stage.planned();
-    if (plan.rows == 0) plan = {0, 1, 1, 0};
-    plan = {std::max(plan.rows, asked.rows), std::max(plan.pieces, asked.pieces), std::max(plan.slots, asked.slots),
-            std::max(plan.pending, asked.pending)};
+    const StagePlan plan = stage.planned().at_least(asked);
     if (plan.rows != stage.planned().rows || stage.bytes(plan) != stage.bytes(stage.planned())) stage.plan(plan);
   }
 }
@@ -101,7 +122,7 @@ struct GradientPass<Scalar>::Piece {
 template <class Scalar>
 typename GradientPass<Scalar>::Piece GradientPass<Scalar>::piece(const Run& run, const Action& action,
                                                                  index_t index) const {
-  Stage<Scalar>& stage = model_.stages()[static_cast<std::size_t>(action.stage)];
+  Stage<Scalar>& stage = model_.stage(action.stage);
   const Slice& rows = division_.pieces[static_cast<std::size_t>(index)];
   const index_t offset = rows.offset - division_.rows.offset;
   const Range pieces = division_.micro_batches[static_cast<std::size_t>(action.micro_batch)];
@@ -111,9 +132,11 @@ typename GradientPass<Scalar>::Piece GradientPass<Scalar>::piece(const Run& run,
   call.rows = rows;
   if (first) call.tokens = rows_of(run.batch.tokens, offset, rows.extent);
   const Call<Scalar> placed = stage.place(call, action.micro_batch, index - pieces.offset);
+  const bool last = action.stage + 1 == model_.stage_count();
+  if (action.kind == Action::Kind::forward && !last) links_->make_room(action.stage, placed);
   const ConstMatrix<Scalar> x =
       first ? rows_of(run.batch.x, offset, rows.extent) : links_->input(action.stage, placed, rows.extent);
-  return {stage, placed, x, rows.extent, first, static_cast<std::size_t>(action.stage) + 1 == model_.stages().size()};
+  return {stage, placed, x, rows.extent, first, last};
 }
 
 template <class Scalar>
@@ -165,20 +188,21 @@ void GradientPass<Scalar>::backward(const Run& run, const Action& action, index_
 template <class Scalar>
 void GradientPass<Scalar>::check(const Batch<Scalar>& batch, const PassResult& result) const {
   const auto rows = static_cast<std::size_t>(division_.rows.extent);
-  const bool tokens = model_.reads_tokens();
+  const bool tokens = model_.reads_tokens(), first = model_.has_first_stage(), last = model_.has_last_stage();
   const std::size_t given = tokens ? batch.tokens.extent(0) : batch.x.extent(0);
-  if (given != rows)
+  if (first && given != rows)
     refuse<ShapeError>(
         "GradientPass",
         fmt::format("{} has {} rows, this rank's share of the batch {}", tokens ? "tokens" : "x", given, rows),
         "the same");
-  if (batch.label.extent(0) != rows * static_cast<std::size_t>(head_.output().labels))
+  if (last && batch.label.extent(0) != rows * static_cast<std::size_t>(head_.output().labels))
     refuse<ShapeError>("GradientPass", fmt::format("label has {} elements, x {} rows", batch.label.extent(0), rows),
                        fmt::format("{} for each row", head_.output().labels));
-  if (rows > 1 && (tokens ? batch.tokens.stride(0) != batch.tokens.extent(1) : batch.x.stride(0) != batch.x.extent(1)))
+  if (first && rows > 1 &&
+      (tokens ? batch.tokens.stride(0) != batch.tokens.extent(1) : batch.x.stride(0) != batch.x.extent(1)))
     refuse<ShapeError>("GradientPass", "the rows of x are padded", "adjacent rows");
-  if (result.losses.extent(0) != division_.pieces.size() ||
-      (sum_ == nullptr && result.correct.extent(0) != division_.pieces.size()))
+  if (last && (result.losses.extent(0) != division_.pieces.size() ||
+               (sum_ == nullptr && result.correct.extent(0) != division_.pieces.size())))
     refuse<ShapeError>(
         "GradientPass",
         fmt::format("the result has {} terms, this rank {} pieces", result.losses.extent(0), division_.pieces.size()),
@@ -189,7 +213,10 @@ template <class Scalar>
 void GradientPass<Scalar>::run(const Call<Scalar>& call, const Batch<Scalar>& batch, Progress& progress,
                                const PassResult& result, Kokkos::View<const double, Memory> factor) const {
   check(batch, result);
-  Folding<Sum<Scalar>> folding(call.observer, sum_, progress);
+  const bool parts = model_.stage_count() > 1;
+  std::function<void()> messages;
+  if (parts) messages = [this] { links_->progress(); };
+  Folding<Sum<Scalar>> folding(call.observer, sum_, progress, std::move(messages));
   const Call<Scalar> watched{.context = call.context,
                              .weights = call.weights,
                              .running = call.running,
@@ -200,10 +227,24 @@ void GradientPass<Scalar>::run(const Call<Scalar>& call, const Batch<Scalar>& ba
                              .seed = call.seed,
                              .step = call.step};
   const Run shared{watched, batch, result, factor, folding};
-  for (const Action& action : actions_) {
+  const auto run_action = [&](const Action& action) {
     const Range pieces = division_.micro_batches[static_cast<std::size_t>(action.micro_batch)];
     for (index_t p = pieces.offset; p < pieces.end(); ++p)
       action.kind == Action::Kind::forward ? forward(shared, action, p) : backward(shared, action, p);
+  };
+  if (!parts) {
+    for (const Action& action : actions_) run_action(action);
+    return;
+  }
+  const Exec& exec = call.context.exec();
+  links_->begin();
+  for (const Action& action : actions_) {
+    const Moment moment{.part = part_of(action.kind), .stage = action.stage, .micro_batch = action.micro_batch};
+    links_->before(action, exec);
+    call.observer.before(moment, {}, exec);
+    run_action(action);
+    call.observer.after(moment, {}, exec);
+    links_->after(action, exec);
   }
 }
 

@@ -23,8 +23,8 @@ struct PassResult {
 template <class Scalar>
 class GradientPass {
  public:
-  /// Plans the stages' memory as the actions ask for it. All that is referred to must outlive the pass. `sum` is null
-  /// for forward-only actions, `links` where the model is one stage.
+  /// Plans the memory of the stages that are here as the actions ask for it. All that is referred to must outlive the
+  /// pass. `sum` is null for forward-only actions, `links` where the model is one stage.
   /// Throws   UsageError for actions that cannot run (peak).
   GradientPass(Model<Scalar>& model, Division division, Actions actions, const LossHead<Scalar>& head,
                GradientSum<Sum<Scalar>>* sum, Links<Scalar>* links = nullptr);
@@ -33,7 +33,8 @@ class GradientPass {
   Model<Scalar>& model() const { return model_; }
 
   /// factor   () in device memory: the loss scale; empty: 1.
-  /// Shapes   batch: division().rows rows   ->   result, overwritten.
+  /// Shapes   batch: division().rows rows; x or tokens of the first stage alone, label of the last   ->   result,
+  ///          overwritten where the last stage is, else left alone.
   /// Runs     enqueued on call.context.exec(); no allocation; no fence but what links and progress need.
   /// Throws   ShapeError for a batch of other extents.
   void run(const Call<Scalar>& call, const Batch<Scalar>& batch, Progress& progress, const PassResult& result,

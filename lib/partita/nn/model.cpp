@@ -11,11 +11,21 @@
 #include <partita/nn/init.hpp>
 
 namespace partita::nn {
+namespace {
+
+// Of a model whose first unit is not here.
+template <class Scalar>
+bool first_reads_tokens(const LayerList<Scalar>& layers) {
+  Tables aside;
+  return layers.front()(aside)->reads_tokens();
+}
+
+}  // namespace
 
 template <class Scalar>
 Model<Scalar>::Model(const LayerList<Scalar>& layers, OutputShape output, const ModelOptions& options,
-                     const std::vector<index_t>& cuts)
-    : output_(output) {
+                     const std::vector<index_t>& cuts, const std::vector<int>& here)
+    : places_(cuts.size() + 1, -1), output_(output) {
   tables_.chunks = options.chunks;
   LayerList<Scalar> all;
   std::copy_if(layers.begin(), layers.end(), std::back_inserter(all), [](const auto& layer) { return bool(layer); });
@@ -28,23 +38,30 @@ Model<Scalar>::Model(const LayerList<Scalar>& layers, OutputShape output, const 
           "Model",
           fmt::format("stage {} begins at layer {} and ends before {} of {}", s, bounds[s], bounds[s + 1], all.size()),
           "ascending cuts that leave each stage at least one layer");
-    const index_t first = tables_.statistics.size();
+    const int number = static_cast<int>(s);
+    if (!here.empty() && std::find(here.begin(), here.end(), number) == here.end()) continue;
+    const index_t first_weight = tables_.parameters.size(), first_statistic = tables_.statistics.size();
     Units<Scalar> units;
     for (index_t l = bounds[s]; l < bounds[s + 1]; ++l) units.push_back(all[static_cast<std::size_t>(l)](tables_));
-    if (s == 0) reads_tokens_ = units.front()->reads_tokens();
-    stages_.emplace_back(Chain<Scalar>(std::move(units)), static_cast<int>(s), s + 2 == bounds.size());
-    statistics_of_.push_back({first, tables_.statistics.size() - first});
-    if (s > 0 && stages_[s].inputs() != stages_[s - 1].outputs())
+    places_[s] = static_cast<int>(stages_.size());
+    stages_.emplace_back(Chain<Scalar>(std::move(units)), number, s + 2 == bounds.size());
+    parameters_of_.push_back({first_weight, tables_.parameters.size() - first_weight});
+    statistics_of_.push_back({first_statistic, tables_.statistics.size() - first_statistic});
+    if (has_stage(number - 1) && stage(number).inputs() != stage(number - 1).outputs())
       refuse<ShapeError>("Model",
-                         fmt::format("stage {} takes {} columns, the one before it gives {}", s, stages_[s].inputs(),
-                                     stages_[s - 1].outputs()),
+                         fmt::format("stage {} takes {} columns, the one before it gives {}", s,
+                                     stage(number).inputs(), stage(number - 1).outputs()),
                          "the same");
     stages_.back().chain().visit([&](Unit<Scalar>& unit) {
       unit.set_number(std::ssize(units_));
       units_.push_back(&unit);
     });
   }
-  if (output_.labels * output_.classes != outputs())
+  if (!here.empty() && stages_.size() != here.size())
+    refuse<UsageError>("Model", fmt::format("{} stages, of which {} are asked for", places_.size(), here.size()),
+                       "numbers of its stages, each once");
+  reads_tokens_ = has_first_stage() ? stage(0).chain().units().front()->reads_tokens() : first_reads_tokens(all);
+  if (has_last_stage() && output_.labels * output_.classes != outputs())
     refuse<ShapeError>("Model", fmt::format("{} gives {} columns", units_.back()->name(), outputs()),
                        fmt::format("{} labels of {} classes", output_.labels, output_.classes));
   const index_t kept = options.weights ? tables_.parameters.size() : 0;
@@ -53,6 +70,13 @@ Model<Scalar>::Model(const LayerList<Scalar>& layers, OutputShape output, const 
   weights_ = std::make_unique<Window<const Scalar>>(ConstVector<Scalar>(parameters_));
   initialise(tables_.parameters, options.seed, {0, kept}, parameters_);
   initialise(tables_.statistics, options.seed, running_);
+}
+
+template <class Scalar>
+std::size_t Model<Scalar>::place(int stage) const {
+  if (!has_stage(stage))
+    refuse<Error>("Model", fmt::format("stage {} of {}", stage, stage_count()), "one that is here");
+  return static_cast<std::size_t>(places_[static_cast<std::size_t>(stage)]);
 }
 
 template <class Scalar>

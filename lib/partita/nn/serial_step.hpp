@@ -22,8 +22,8 @@ class SerialStep {
       : division_(divide(rows, 1, 0, options.micro_batches, options.chunks)),
         sum_(model.table().size(), model.statistics_table().size(), division_),
         head_(options.loss, model),
-        links_(model.stages()),
-        pass_(model, division_, in_turn(options.micro_batches, static_cast<int>(model.stages().size())), head_, &sum_,
+        links_(model),
+        pass_(model, division_, in_turn(options.micro_batches, model.stage_count()), head_, &sum_,
               &links_),
         exchange_(model.parameters(), sum_),
         update_(context.exec(), options.update, model),
@@ -49,7 +49,7 @@ class SerialStep {
   Division division_;
   FlatGradientSum<Sum<Scalar>> sum_;
   WholeRows<Scalar> head_;
-  LocalLinks<Scalar> links_;
+  Links<Scalar> links_;
   GradientPass<Scalar> pass_;
   NoExchange<Scalar> exchange_;
   Update<Scalar> update_;

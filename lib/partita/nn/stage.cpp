@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include <partita/nn/stage.hpp>
 
+#include <algorithm>
 #include <utility>
 
 #include <fmt/format.h>
@@ -8,6 +9,11 @@
 #include <partita/core/error.hpp>
 
 namespace partita::nn {
+
+StagePlan StagePlan::at_least(const StagePlan& other) const {
+  return {std::max(rows, other.rows), std::max(pieces, other.pieces), std::max(slots, other.slots),
+          std::max(pending, other.pending), std::max(gradients, other.gradients)};
+}
 
 template <class Scalar>
 Stage<Scalar>::Stage(Chain<Scalar> chain, int number, bool ends_in_loss)
@@ -17,12 +23,13 @@ template <class Scalar>
 typename Stage<Scalar>::Layout Stage<Scalar>::layout(index_t rows) const {
   const Footprint bytes = chain_.footprint(rows);
   const std::size_t y = static_cast<std::size_t>(rows * outputs()) * sizeof(Scalar);
-  Cutter piece, pending, workspace;
+  Cutter piece, pending, gradient, workspace;
   Layout all{};
   piece.skip(bytes.saved);
   all.output = piece.skip(y);
-  all.gradient = gradient_in_place_ ? all.output : piece.skip(y);
   all.piece = piece.used();
+  if (!gradient_in_place_) gradient.skip(y);
+  all.gradient_piece = gradient.used();
   pending.skip(bytes.pending);
   all.pending_piece = pending.used();
   workspace.skip(bytes.workspace);
@@ -34,7 +41,8 @@ template <class Scalar>
 std::size_t Stage<Scalar>::bytes(const StagePlan& plan) const {
   const Layout all = layout(plan.rows);
   return static_cast<std::size_t>(plan.slots * plan.pieces) * all.piece +
-         static_cast<std::size_t>(plan.pending * plan.pieces) * all.pending_piece + all.workspace;
+         static_cast<std::size_t>(plan.pending * plan.pieces) * all.pending_piece +
+         static_cast<std::size_t>(plan.gradients * plan.pieces) * all.gradient_piece + all.workspace;
 }
 
 template <class Scalar>
@@ -45,7 +53,7 @@ void Stage<Scalar>::plan(const StagePlan& plan) {
         refuse<UsageError>(unit.name(), "its forward is done again in backward, whose halves shall run apart",
                            "halves that run together, or no recomputation");
     });
-  slots_ = pending_ = workspace_ = {};  // the old ones go first
+  slots_ = pending_ = gradients_ = workspace_ = {};  // the old ones go first
   plan_ = plan;
   chain_.plan(plan.rows);
   layout_ = layout(plan.rows);
@@ -55,7 +63,14 @@ void Stage<Scalar>::plan(const StagePlan& plan) {
   slots_ = allocate("partita::nn::Stage::slots", static_cast<std::size_t>(plan.slots * plan.pieces) * layout_.piece);
   pending_ = allocate("partita::nn::Stage::pending",
                       static_cast<std::size_t>(plan.pending * plan.pieces) * layout_.pending_piece);
+  gradients_ = allocate("partita::nn::Stage::gradients",
+                        static_cast<std::size_t>(plan.gradients * plan.pieces) * layout_.gradient_piece);
   workspace_ = allocate("partita::nn::Stage::workspace", layout_.workspace);
+}
+
+template <class Scalar>
+std::byte* Stage<Scalar>::slot(index_t micro_batch, index_t piece) const {
+  return slots_.data() + static_cast<std::size_t>(micro_batch % plan_.slots * plan_.pieces + piece) * layout_.piece;
 }
 
 template <class Scalar>
@@ -64,8 +79,7 @@ Call<Scalar> Stage<Scalar>::place(Call<Scalar> call, index_t micro_batch, index_
   if (piece < 0 || piece >= plan_.pieces)
     refuse<ShapeError>("Stage", fmt::format("piece {} of a micro-batch", piece),
                        fmt::format("one of {}, as planned", plan_.pieces));
-  const index_t slot = micro_batch % plan_.slots * plan_.pieces + piece;
-  call.saved = slots_.data() + static_cast<std::size_t>(slot) * layout_.piece;
+  call.saved = slot(micro_batch, piece);
   call.pending = nullptr;
   if (plan_.pending > 0) {
     const index_t at = micro_batch % plan_.pending * plan_.pieces + piece;
@@ -107,8 +121,16 @@ Matrix<Scalar> Stage<Scalar>::output(const Call<Scalar>& placed, index_t B) cons
 
 template <class Scalar>
 Matrix<Scalar> Stage<Scalar>::output_gradient(const Call<Scalar>& placed, index_t B) const {
-  return {reinterpret_cast<Scalar*>(placed.saved + layout_.gradient), static_cast<std::size_t>(B),
-          static_cast<std::size_t>(outputs())};
+  return output_gradient(placed.at.micro_batch, placed.piece_of_micro_batch, B);
+}
+
+template <class Scalar>
+Matrix<Scalar> Stage<Scalar>::output_gradient(index_t micro_batch, index_t piece, index_t B) const {
+  const index_t at = micro_batch % plan_.gradients * plan_.pieces + piece;
+  std::byte* const where = gradient_in_place_
+                               ? slot(micro_batch, piece) + layout_.output
+                               : gradients_.data() + static_cast<std::size_t>(at) * layout_.gradient_piece;
+  return {reinterpret_cast<Scalar*>(where), static_cast<std::size_t>(B), static_cast<std::size_t>(outputs())};
 }
 
 template <class Scalar>

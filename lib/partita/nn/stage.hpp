@@ -11,6 +11,12 @@ struct StagePlan {
   index_t pieces = 1;   ///< of the largest micro-batch
   index_t slots = 1;    ///< micro-batches in flight
   index_t pending = 0;  ///< micro-batches whose backward-weights may be behind; 0: backward's halves run together
+  /// Micro-batches whose output has its gradient here: from where that is made or begins to arrive to the end of this
+  /// stage's backward.
+  index_t gradients = 1;
+
+  StagePlan at_least(const StagePlan& other) const;
+  friend bool operator==(const StagePlan&, const StagePlan&) = default;
 };
 
 /// Consecutive units of a model with the memory of the micro-batches in flight. A slot holds, for each piece of a
@@ -29,8 +35,8 @@ class Stage {
   /// Allocates, in place of what was planned before.
   /// Throws   UsageError for pending gradients and a unit that recomputes: what it computes again would have to stay.
   void plan(const StagePlan& plan);
-  /// What plan() allocates: slots x pieces x (saved values + output), pending gradients, one workspace and, where the
-  /// output is read in backward, its gradient, one a piece. A pure function.
+  /// What plan() allocates: slots x pieces x (saved values + output), pending gradients, gradients x pieces of the
+  /// output unless the loss puts them over it, and one workspace. A pure function.
   std::size_t bytes(const StagePlan& plan) const;
   const StagePlan& planned() const { return plan_; }
 
@@ -45,23 +51,27 @@ class Stage {
   /// nobody reads the output again.
   Matrix<Scalar> output(const Call<Scalar>& placed, index_t B) const;
   Matrix<Scalar> output_gradient(const Call<Scalar>& placed, index_t B) const;
+  /// The same without a call.
+  Matrix<Scalar> output_gradient(index_t micro_batch, index_t piece, index_t B) const;
+  bool gradient_in_place() const { return gradient_in_place_; }
   /// As Unit::backward, from output_gradient.
   void backward(Half half, const Call<Scalar>& placed, ConstMatrix<Scalar> x, Matrix<Scalar> dx) const;
 
  private:
   struct Layout {
-    std::size_t piece, pending_piece, output, gradient;  // bytes of a piece; offsets in it
-    std::size_t workspace;
+    std::size_t piece, pending_piece, gradient_piece, workspace;  // bytes
+    std::size_t output;                                           // where in a piece
   };
   Layout layout(index_t rows) const;
   index_t rows(const Call<Scalar>& call, ConstMatrix<Scalar> x) const;
+  std::byte* slot(index_t micro_batch, index_t piece) const;
 
   Chain<Scalar> chain_;
   int number_;
   bool gradient_in_place_;  // of the output
   StagePlan plan_;
   Layout layout_{};
-  Kokkos::View<std::byte*, Memory> slots_, pending_, workspace_;
+  Kokkos::View<std::byte*, Memory> slots_, pending_, gradients_, workspace_;
 };
 
 }  // namespace partita::nn

@@ -55,9 +55,9 @@ struct Problem {
         division(divide(B, 1, 0, micro_batches, 0)),
         sum(model.table().size(), model.statistics_table().size(), division),
         head(loss, model),
-        links(model.stages()),
+        links(model),
         pass(model, division,
-             actions.empty() ? in_turn(micro_batches, static_cast<int>(model.stages().size())) : std::move(actions),
+             actions.empty() ? in_turn(micro_batches, model.stage_count()) : std::move(actions),
              head, &sum, &links),
         losses("losses", static_cast<std::size_t>(micro_batches)) {}
 
@@ -82,7 +82,7 @@ struct Problem {
   Division division;
   FlatGradientSum<double> sum;
   WholeRows<double> head;
-  LocalLinks<double> links;
+  Links<double> links;
   GradientPass<double> pass;
   Vector<double> losses;
   kernels::Context context;

@@ -71,7 +71,7 @@ nn::CompleteSquares split_squares(const comm::Communicator& axis, const nn::Para
 template <class Scalar>
 TensorExchange<Scalar>::TensorExchange(nn::Exchange<Scalar>& inner, TensorAxis<Scalar>& axis,
                                        Vector<nn::Sum<Scalar>> gradient, std::vector<Range> partial)
-    : inner_(inner),
+    : nn::ExchangeAround<Scalar>(inner),
       axis_(axis),
       gradient_(gradient),
       sums_(make_buffer<nn::Sum<Scalar>>("partita::parallel::TensorExchange", total(partial))),
@@ -81,7 +81,7 @@ TensorExchange<Scalar>::TensorExchange(nn::Exchange<Scalar>& inner, TensorAxis<S
 template <class Scalar>
 void TensorExchange<Scalar>::finish(const Exec& exec, nn::Observer& observer) {
   using Real = nn::Sum<Scalar>;
-  inner_.finish(exec, observer);
+  nn::ExchangeAround<Scalar>::finish(exec, observer);
   if (partial_.empty()) return;
   const auto each = [&](const auto& copy) {
     index_t at = 0;
@@ -95,7 +95,7 @@ void TensorExchange<Scalar>::finish(const Exec& exec, nn::Observer& observer) {
 
 template <class Scalar>
 nn::OverlapTime TensorExchange<Scalar>::take_overlap() {
-  nn::OverlapTime time = inner_.take_overlap();
+  nn::OverlapTime time = nn::ExchangeAround<Scalar>::take_overlap();
   const nn::OverlapTime of_axis = axis_.take_time();
   time.exposed_s += of_axis.exposed_s;
   time.hidden_s += of_axis.hidden_s;

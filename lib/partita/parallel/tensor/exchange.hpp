@@ -26,38 +26,19 @@ nn::CompleteSquares split_squares(const comm::Communicator& axis, const nn::Para
 ///
 /// Traffic  beside that of `inner` an all-reduce of the ranges' elements in accumulate_t<Scalar>.
 template <class Scalar>
-class TensorExchange final : public nn::Exchange<Scalar> {
+class TensorExchange final : public nn::ExchangeAround<Scalar> {
  public:
   /// `gradient` is that of `inner`, where it can be written. All that is referred to must outlive this.
   TensorExchange(nn::Exchange<Scalar>& inner, TensorAxis<Scalar>& axis, Vector<nn::Sum<Scalar>> gradient,
                  std::vector<Range> partial);
 
-  const nn::Window<const Scalar>& weights(const Exec& exec, index_t step) override {
-    return inner_.weights(exec, step);
-  }
-  bool reads_together() const override { return inner_.reads_together(); }
-  void reading(const Exec& exec, const nn::Moment& moment, std::span<const Range> reads,
-               nn::Observer& observer) override {
-    inner_.reading(exec, moment, reads, observer);
-  }
-  void read(const Exec& exec, const nn::Moment& moment) override { inner_.read(exec, moment); }
-  void ready(const Exec& exec, Range range) override { inner_.ready(exec, range); }
-  void progress() override { inner_.progress(); }
   void finish(const Exec& exec, nn::Observer& observer) override;
   index_t bytes() const override {
-    return inner_.bytes() + static_cast<index_t>(sums_.size() * sizeof(nn::Sum<Scalar>));
+    return nn::ExchangeAround<Scalar>::bytes() + static_cast<index_t>(sums_.size() * sizeof(nn::Sum<Scalar>));
   }
-  ConstVector<nn::Sum<Scalar>> gradients() const override { return inner_.gradients(); }
-  ConstVector<nn::Sum<Scalar>> statistics() const override { return inner_.statistics(); }
-  void publish(const Exec& exec, nn::Observer& observer) override { inner_.publish(exec, observer); }
   nn::OverlapTime take_overlap() override;
-  nn::ExchangeBytes allocated() const override { return inner_.allocated(); }
-  void visit_weights(const Exec& exec, const std::function<void(ConstVector<Scalar>)>& visit) override {
-    inner_.visit_weights(exec, visit);
-  }
 
  private:
-  nn::Exchange<Scalar>& inner_;
   TensorAxis<Scalar>& axis_;
   Vector<nn::Sum<Scalar>> gradient_, sums_;
   std::vector<Range> partial_;
