@@ -37,7 +37,12 @@ CommandLine parse_command_line(int argc, const char* const* argv, const std::str
   cli.add_option("--output", result.output,
                  "where to write the record: the same as --set " + std::string(output_key) + "=FILE")
       ->type_name("FILE");
-  for (const Option& option : options) cli.add_option(option.flag, *option.value, option.help)->type_name(option.type);
+  for (const Option& option : options) {
+    if (option.type.empty())
+      cli.add_flag_callback(option.flag, [to = option.value] { *to = ""; }, option.help);
+    else
+      cli.add_option(option.flag, *option.value, option.help)->type_name(option.type);
+  }
   cli.add_flag("--validate", result.validate, "read and check everything, run nothing");
   cli.add_flag("--print-config", result.print_config, "print the resolved deck, which reproduces the run");
   cli.add_flag("--describe", result.describe, "print the model: units, shapes, parameters, flop; run nothing");

@@ -14,9 +14,9 @@ inline constexpr std::string_view output_key = "output.path";
 /// An option of an app's own that is no key of the deck, because it changes nothing of what is computed.
 struct Option {
   std::string flag;  ///< "--save-weights"
-  std::string type;  ///< of its value, in --help: "FILE"
+  std::string type;  ///< of its value, in --help: "FILE"; empty: it takes none
   std::string help;
-  std::optional<std::string>* value;  ///< where it goes
+  std::optional<std::string>* value;  ///< where it goes; "" of one that takes none
 };
 
 inline std::vector<Option> joined(std::vector<Option> some, const std::vector<Option>& more) {

@@ -2,6 +2,7 @@
 #include <partita/driver/collector.hpp>
 
 #include <algorithm>
+#include <cmath>
 
 namespace partita::driver {
 namespace {
@@ -19,10 +20,12 @@ std::vector<T> by_step(const std::vector<T>& by_rank, std::size_t ranks, std::si
 
 }  // namespace
 
-Collector::Collector(const Exec& exec, index_t window, std::size_t phases, index_t loss_terms)
+Collector::Collector(const Exec& exec, index_t window, std::size_t phases, index_t loss_terms,
+                     std::optional<bool> norm_part)
     : window_(window),
       phases_(phases),
       loss_terms_(loss_terms),
+      norm_part_(norm_part),
       losses_("partita::driver::Collector::losses", window, loss_terms),
       host_losses_(Kokkos::create_mirror_view(losses_)),
       norms_("partita::driver::Collector::norms", window),
@@ -48,6 +51,18 @@ void Collector::add(const metrics::StepTimes& times) {
   ++count_;
 }
 
+// Of the whole gradient, on rank 0.
+std::vector<double> Collector::norms(const comm::Communicator& world, std::size_t steps) const {
+  std::vector<double> mine(host_norms_.data(), host_norms_.data() + steps);
+  if (!norm_part_) return world.is_root() ? mine : std::vector<double>();
+  for (double& norm : mine) norm = *norm_part_ ? norm * norm : 0;
+  const std::vector<double> squares = world.gather(std::span<const double>(mine));
+  std::vector<double> whole(world.is_root() ? steps : 0, 0);
+  for (std::size_t k = 0; k < squares.size(); ++k) whole[k % steps] += squares[k];
+  for (double& norm : whole) norm = std::sqrt(norm);
+  return whole;
+}
+
 metrics::StepRows Collector::flush(const Exec& exec, const comm::Communicator& world,
                                    const std::function<double(std::span<const double>)>& reduce) {
   exec.fence("partita::driver::Collector: losses are read by the host");
@@ -71,8 +86,8 @@ metrics::StepRows Collector::flush(const Exec& exec, const comm::Communicator& w
   const std::vector<index_t> widths = world.gather(loss_terms_);
   const std::vector<double> terms =
       world.gather(std::span<const double>(host_losses_.data(), steps * static_cast<std::size_t>(loss_terms_)));
+  rows.grad_norm = norms(world, steps);
   if (world.is_root()) {
-    rows.grad_norm.assign(host_norms_.data(), host_norms_.data() + steps);
     std::vector<double> of_step;
     for (std::size_t s = 0; s < steps; ++s) {
       of_step.clear();

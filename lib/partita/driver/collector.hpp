@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <optional>
 #include <span>
 #include <vector>
 
@@ -18,8 +19,10 @@ namespace partita::driver {
 /// rank 0 then.
 class Collector {
  public:
-  /// Room for `window` steps of `phases` phases and `loss_terms` partial losses: all memory is taken here.
-  Collector(const Exec& exec, index_t window, std::size_t phases, index_t loss_terms);
+  /// Room for `window` steps of `phases` phases and `loss_terms` partial losses: all memory is taken here. norm_part:
+  /// as Workload's.
+  Collector(const Exec& exec, index_t window, std::size_t phases, index_t loss_terms,
+            std::optional<bool> norm_part = {});
 
   bool full() const { return count_ == window_; }
   index_t count() const { return count_; }
@@ -30,17 +33,19 @@ class Collector {
   void add(const metrics::StepTimes& times);
 
   /// Rows of the steps since the last flush, on rank 0 (elsewhere the arrays are empty); forgets them. `reduce` makes a
-  /// loss of the terms of all ranks; the gradient norm is rank 0's. Not filled: samples, warmup, flushed. Collective;
+  /// loss of the terms of all ranks; the gradient norm is rank 0's, or that of all parts. Not filled: samples, warmup, flushed. Collective;
   /// fences; allocates.
   metrics::StepRows flush(const Exec& exec, const comm::Communicator& world,
                           const std::function<double(std::span<const double>)>& reduce);
 
  private:
+  std::vector<double> norms(const comm::Communicator& world, std::size_t steps) const;
   void forget_norms(const Exec& exec) const;
 
   index_t window_;
   std::size_t phases_;
   index_t loss_terms_;
+  std::optional<bool> norm_part_;
   Matrix<double> losses_;  // (window, loss_terms)
   Matrix<double>::HostMirror host_losses_;
   Vector<double> norms_;  // (window), NaN where no step wrote

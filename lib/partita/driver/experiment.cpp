@@ -96,7 +96,7 @@ Experiment::Experiment(Session& session, const comm::Mesh& mesh, const RunOption
       exec_(exec),
       work_(work),
       timer_(work.phases),
-      collector_(exec, std::min(longest_window, work.steps), work.phases.size(), work.loss_terms),
+      collector_(exec, std::min(longest_window, work.steps), work.phases.size(), work.loss_terms, work.norm_part),
       events_(world_, run, work),
       series_(work.phases, world_.size()),
       frame_(env_, mesh, run, exec, "scaling", work.description),

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <functional>
+#include <optional>
 #include <span>
 #include <string>
 #include <vector>
@@ -54,6 +55,9 @@ struct Workload {
   double flop_per_step = 0;       ///< useful floating-point operations of all ranks, from kernels/cost.hpp
   std::vector<FlopFormula> flop_formulas = {};
   index_t loss_terms = 0;      ///< partial losses that a step leaves on this rank
+  /// Where ranks leave norms of parts of the gradient (all ranks, or none): whether this rank's part counts, or is
+  /// another's, too. Else rank 0's norm is the whole's.
+  std::optional<bool> norm_part = {};
   index_t evaluate_every = 0;  ///< steps; 0: never
 
   /// The timeline of chosen steps. Ranks may do different things: what Event::part and Event::unit number on this rank

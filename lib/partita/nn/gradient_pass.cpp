@@ -46,7 +46,7 @@ class Folding final : public Observer {
   GradientSum<Real>* sum_;
   Progress& progress_;
   std::function<void()> messages_;  // between stages
-  Destination<Real> destination_;  // of the unit whose backward_weights is under way
+  Destination<Real> destination_;   // of the unit whose backward_weights is under way
 };
 
 // What an observer hears of a whole action.

@@ -49,8 +49,8 @@ Model<Scalar>::Model(const LayerList<Scalar>& layers, OutputShape output, const 
     statistics_of_.push_back({first_statistic, tables_.statistics.size() - first_statistic});
     if (has_stage(number - 1) && stage(number).inputs() != stage(number - 1).outputs())
       refuse<ShapeError>("Model",
-                         fmt::format("stage {} takes {} columns, the one before it gives {}", s,
-                                     stage(number).inputs(), stage(number - 1).outputs()),
+                         fmt::format("stage {} takes {} columns, the one before it gives {}", s, stage(number).inputs(),
+                                     stage(number - 1).outputs()),
                          "the same");
     stages_.back().chain().visit([&](Unit<Scalar>& unit) {
       unit.set_number(std::ssize(units_));

@@ -91,7 +91,7 @@ class Model {
 
   Tables tables_;
   std::vector<Stage<Scalar>> stages_;
-  std::vector<int> places_;                            // of all stages among those; -1: not here
+  std::vector<int> places_;                           // of all stages among those; -1: not here
   std::vector<Range> parameters_of_, statistics_of_;  // of the stages that are here
   std::vector<const Unit<Scalar>*> units_;
   OutputShape output_;

@@ -6,6 +6,7 @@
 #include <partita/driver/workload.hpp>
 #include <partita/nn/exchange.hpp>
 #include <partita/nn/gradient_pass.hpp>
+#include <partita/parallel/pipeline/pipeline.hpp>
 #include <partita/training/dataset.hpp>
 
 namespace partita::training {
@@ -23,12 +24,14 @@ struct EvaluationResult {
 template <class Scalar>
 class Evaluation {
  public:
-  /// Samples go through the model in blocks of `rows`; plans the model's memory for them.
+  /// Samples go through the model in blocks of `rows`; plans the model's memory for them. pipeline: of ranks that have
+  /// some of the stages; in order with what else they make.
   Evaluation(nn::Model<Scalar>& model, const nn::LossHead<Scalar>& head, const Dataset& data,
-             index_t rows = evaluation_rows);
+             const parallel::Pipeline<Scalar>* pipeline = nullptr, index_t rows = evaluation_rows);
 
   /// On the weights that the exchange gives for `step`. The same on all ranks, and the same bits on any number of ranks
-  /// where the kernels are deterministic: block sums are added in block order. Asks after each block whether to stop;
+  /// where the kernels are deterministic: block sums are added in block order. With a pipeline blocks follow each other
+  /// through its stages; the axis is that of its replicas. Asks after each block whether to stop;
   /// then the result is empty. Collective over the axis; allocates; fences. Not for a timed step.
   EvaluationResult run(kernels::Context& context, nn::Exchange<Scalar>& exchange, index_t step,
                        const comm::Communicator& axis, const driver::Stop& stop) const;
@@ -45,8 +48,14 @@ class Evaluation {
   const Dataset& data_;
   index_t rows_;
   Rows<Scalar> buffers_;
-  nn::GradientPass<Scalar> whole_;
-  std::unique_ptr<nn::GradientPass<Scalar>> rest_;  // the last block, where it is shorter
+  struct Pass {
+    std::unique_ptr<nn::Links<Scalar>> links;
+    std::unique_ptr<nn::GradientPass<Scalar>> forward;
+  };
+  Pass make_pass(const nn::LossHead<Scalar>& head, index_t rows) const;
+
+  const parallel::Pipeline<Scalar>* pipeline_;
+  Pass whole_, rest_;  // the last block, where it is shorter
   Vector<double> loss_;
   Vector<index_t> correct_;
 };

@@ -43,7 +43,8 @@ Inference<Scalar>::Inference(const Parts<Scalar>& parts)
       T_(parts.data.shape().tokens),
       prompt_(T_ - parts.train.decode),
       decoder_(make_decoder(parts)),
-      phases_(decoder_ ? StepPhases(decoder_->with(1).model, "prefill", "decode") : StepPhases(parts.model)) {
+      phases_(decoder_ ? StepPhases(decoder_->with(1).model, decoder_->with(1).model, "prefill", "decode")
+                       : StepPhases(parts.whole, parts.model)) {
   const nn::Division& division = parts.pass.division();
   correct_ = Vector<index_t>("partita::training::Inference::correct", division.pieces.size());
   if (!decoder_) {
@@ -66,7 +67,7 @@ std::unique_ptr<nn::GradientPass<Scalar>> Inference<Scalar>::make_pass(nn::Model
                                                                        const nn::LossHead<Scalar>& head) const {
   const nn::Division& division = parts_.pass.division();
   return std::make_unique<Pass>(
-      model, division, nn::forward_only(std::ssize(division.micro_batches), static_cast<int>(model.stages().size())),
+      model, division, nn::forward_only(std::ssize(division.micro_batches), model.stage_count()),
       head, nullptr);
 }
 

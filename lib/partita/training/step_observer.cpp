@@ -24,12 +24,15 @@ std::int64_t instant(const Exec& exec) {
 }  // namespace
 
 template <class Scalar>
-StepPhases::StepPhases(const nn::Model<Scalar>& model, const char* first, const char* second) {
+StepPhases::StepPhases(const nn::Model<Scalar>& whole, const nn::Model<Scalar>& here, const char* first,
+                       const char* second) {
   std::vector<std::string> tags;
   std::vector<PhaseClass> classes;
-  for (const nn::Unit<Scalar>* unit : model.units()) {
+  for (const nn::Unit<Scalar>* unit : here.units()) {
     unit_names_.push_back(unit->name());
     moments_ += unit->moments();
+  }
+  for (const nn::Unit<Scalar>* unit : whole.units()) {
     if (std::find(tags.begin(), tags.end(), unit->tag()) != tags.end()) continue;
     tags.push_back(unit->tag());
     classes.push_back(unit->communicates() ? PhaseClass::communication : PhaseClass::compute);
@@ -39,7 +42,7 @@ StepPhases::StepPhases(const nn::Model<Scalar>& model, const char* first, const 
     for (std::size_t t = 0; t < tags.size(); ++t)
       of_tag.push_back(add(tags.size() > 1 ? pass + "_" + tags[t] : pass, classes[t]));
     std::vector<int> of_unit;
-    for (const nn::Unit<Scalar>* unit : model.units())
+    for (const nn::Unit<Scalar>* unit : here.units())
       of_unit.push_back(
           of_tag[static_cast<std::size_t>(std::find(tags.begin(), tags.end(), unit->tag()) - tags.begin())]);
     return of_unit;
@@ -52,9 +55,9 @@ StepPhases::StepPhases(const nn::Model<Scalar>& model, const char* first, const 
   forward_ = per_unit(first);
   rest(Part::loss, "loss", PhaseClass::compute);
   backward_ = per_unit(second);
-  if (std::any_of(model.units().begin(), model.units().end(), [](const auto* unit) { return unit->recomputes(); }))
+  if (std::any_of(whole.units().begin(), whole.units().end(), [](const auto* unit) { return unit->recomputes(); }))
     recompute_ = add("recompute", PhaseClass::compute);
-  if (model.stages().size() > 1) {
+  if (here.stage_count() > 1) {
     rest(Part::send, "send", PhaseClass::communication);
     rest(Part::receive, "receive", PhaseClass::communication);
   }
@@ -120,8 +123,8 @@ void StepObserver::after(const nn::Moment& moment, std::span<const Range>, const
   if (phases_.of(moment, second_) >= 0) Kokkos::Profiling::popRegion();
 }
 
-template StepPhases::StepPhases(const nn::Model<float>&, const char*, const char*);
-template StepPhases::StepPhases(const nn::Model<bfloat16>&, const char*, const char*);
-template StepPhases::StepPhases(const nn::Model<float16>&, const char*, const char*);
+template StepPhases::StepPhases(const nn::Model<float>&, const nn::Model<float>&, const char*, const char*);
+template StepPhases::StepPhases(const nn::Model<bfloat16>&, const nn::Model<bfloat16>&, const char*, const char*);
+template StepPhases::StepPhases(const nn::Model<float16>&, const nn::Model<float16>&, const char*, const char*);
 
 }  // namespace partita::training

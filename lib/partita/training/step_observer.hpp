@@ -19,8 +19,10 @@ namespace partita::training {
 /// send and receive for models of several stages alone. The time of units that communicate is communication.
 class StepPhases {
  public:
+  /// Phases are those of the whole model, the same on all ranks; units those of the part that is here.
   template <class Scalar>
-  explicit StepPhases(const nn::Model<Scalar>& model, const char* first = "forward", const char* second = "backward");
+  StepPhases(const nn::Model<Scalar>& whole, const nn::Model<Scalar>& here, const char* first = "forward",
+             const char* second = "backward");
 
   const std::vector<metrics::Phase>& phases() const { return phases_; }
   /// -1: none. `second`: a forward moment is one of the second pass.

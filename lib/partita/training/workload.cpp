@@ -26,11 +26,11 @@ struct State {
   explicit State(const Parts<Scalar>& of)
       : parts(of),
         infer(of.train.mode == Mode::infer ? std::make_unique<Inference<Scalar>>(of) : nullptr),
-        phases(infer ? infer->phases() : StepPhases(of.model)),
+        phases(infer ? infer->phases() : StepPhases(of.whole, of.model)),
         rows(of.pass.division().rows),
         buffers(of.data.template allocate<Scalar>(rows.extent)),
         stream(open_stream<Scalar>(of.data, rows)),
-        evaluation(of.model, of.head, of.data),
+        evaluation(of.model, of.head, of.data, of.pipeline),
         compression(compress_held_out(of.data)),
         steps(of.train.total_steps(of.data.steps_per_epoch())) {
     if (!reports()) unreported = Vector<double>("partita::training::losses", of.pass.division().pieces.size());
@@ -47,12 +47,13 @@ struct State {
     instruments.timer.mark(StepPhases::input, exec);
     if (stream)
       stream->batch(exec, buffers);
-    else
+    else if (parts.model.has_first_stage() || parts.model.has_last_stage())
       parts.data.template batch<Scalar>(exec, s, rows, buffers);
     if (infer) {
       infer->run(s, buffers, reports() ? out.losses : unreported, instruments);
     } else {
       StepObserver observer(phases, instruments, s);
+      if (parts.pipeline != nullptr) parts.pipeline->time_steps(!instruments.warm_up);
       const TrainOptions& train = parts.train;
       if (train.schedule != nn::LearningRate::constant && parts.update != nullptr)
         parts.update->set_learning_rate(
@@ -73,7 +74,9 @@ struct State {
   }
 
   /// Whether this rank's losses are the replica's.
-  bool reports() const { return parts.axis == nullptr || parts.axis->ranks().is_root(); }
+  bool reports() const {
+    return parts.model.has_last_stage() && (parts.axis == nullptr || parts.axis->ranks().is_root());
+  }
 
   /// Each rank measured the calls that it made: all choose by the sums, so that they go on alike.
   void agree_on_backends() {
@@ -118,7 +121,7 @@ struct State {
             integers("expected_optimizer_bytes", parts.expected.optimizer, "optimizer_bytes, closed form"),
             seconds("exposed_s", overlap.exposed_s, "of a step, in which it waits for or serves messages that overlap"),
             seconds("hidden_s", overlap.hidden_s, "of a step, in which messages travel and it computes")}};
-    if (parts.train.mode == Mode::train && parts.model_options.language()) {
+    if (parts.train.mode == Mode::train && parts.model_options.language() && parts.pipeline == nullptr) {
       const std::size_t bytes =
           gpt_activation_bytes<Scalar>(parts.train, gpt_shape(parts.model_options, parts.data.shape()),
                                        parts.model.stages().front().planned(), parts.axis);
@@ -146,6 +149,8 @@ struct State {
     });
     world.broadcast(verdict.passed);
     if (parts.axis != nullptr) weights = parallel::hash_of_whole(parts.axis->ranks(), parts.model, parts.whole.table());
+    if (parts.pipeline != nullptr)
+      weights = parallel::hash_of_stages(parts.pipeline->axis(), parts.pipeline->plan(), parts.model);
     verdict.attributes["parameters_fnv1a"] = fmt::format("{:016x}", weights);
     if (const kernels::BackendTable& choices = parts.context.backend_choices(); !choices.empty())
       verdict.attributes["kernel_choices"] = kernels::to_text(choices);
@@ -203,6 +208,7 @@ driver::Workload make_workload(const Parts<Scalar>& parts) {
     work.flop_formulas =
         published_flop(parts.model_options, parts.whole.table(), train.batch, parts.data.shape().tokens);
   work.loss_terms = state->reports() ? pieces : 0;  // all parts of a model have the same loss
+  if (parts.pipeline != nullptr && !parts.pipeline->step_barrier()) work.norm_part = parts.replicas.is_root();
   work.evaluate_every = train.evaluate_every > 0 ? train.evaluate_every : parts.data.steps_per_epoch();
   work.events_per_step =
       state->infer ? state->infer->events()

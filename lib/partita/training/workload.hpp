@@ -6,6 +6,7 @@
 #include <partita/driver/workload.hpp>
 #include <partita/nn/train_step.hpp>
 #include <partita/parallel/data_parallel.hpp>
+#include <partita/parallel/pipeline/pipeline.hpp>
 #include <partita/training/dataset.hpp>
 #include <partita/training/train_options.hpp>
 
@@ -31,6 +32,7 @@ struct Parts {
   parallel::StrategyBytes memory = {};    ///< of this rank, as allocated ...
   parallel::StrategyBytes expected = {};  ///< ... and by the strategy's closed form
   std::string strategy;                   ///< "allreduce/ring"
+  parallel::Pipeline<Scalar>* pipeline = nullptr;  ///< ranks that have stages of the model; null: each has all
 };
 
 /// The loop of the driver over a training step, an evaluation and a verdict. Everything that `parts` refers to must

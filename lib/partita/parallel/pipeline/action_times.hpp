@@ -24,8 +24,10 @@ class ActionTimes {
   }
   void begin_action() {
     const std::int64_t now = now_ns();
-    if (counts_ && at_ == 0) lead_s_ += seconds(now - begin_ns_);
-    else if (counts_) between_s_ += seconds(now - last_ns_);
+    if (counts_ && at_ == 0)
+      lead_s_ += seconds(now - begin_ns_);
+    else if (counts_)
+      between_s_ += seconds(now - last_ns_);
     last_ns_ = now;
     waited_ns_ = 0;
   }

@@ -38,7 +38,7 @@ constexpr int tags = 32768;  // MPI promises as many
 }  // namespace
 
 template <class Scalar>
-comm::Message<Scalar>& PipelineLinks<Scalar>::Ring::message(index_t micro_batch, index_t piece) {
+comm::PointToPoint<Scalar>& PipelineLinks<Scalar>::Ring::message(index_t micro_batch, index_t piece) {
   return messages[static_cast<std::size_t>(micro_batch % count * pieces + piece)];
 }
 
@@ -163,6 +163,7 @@ template <class Scalar>
 void PipelineLinks<Scalar>::begin() {
   at_ = 0;
   began_ = true;
+  if (times_ != nullptr) times_->begin_step(counts_);
   for (const Way way : {Way::forward, Way::backward}) {
     comm::TrafficEntry* const count = entry(way);
     if (count == nullptr) continue;
@@ -228,7 +229,7 @@ void PipelineLinks<Scalar>::progress() {
   // One test helps on all of a process' messages.
   for (const auto& stage : stages_)
     for (Ring* ring : {&stage->x, &stage->dy, &stage->y, &stage->dx})
-      for (comm::Message<Scalar>& message : ring->messages)
+      for (comm::PointToPoint<Scalar>& message : ring->messages)
         if (message.pending()) {
           message.test();
           return;
@@ -236,7 +237,7 @@ void PipelineLinks<Scalar>::progress() {
 }
 
 template <class Scalar>
-void PipelineLinks<Scalar>::wait(comm::Message<Scalar>& message, const Exec& exec) {
+void PipelineLinks<Scalar>::wait(comm::PointToPoint<Scalar>& message, const Exec& exec) {
   const std::int64_t start = now_ns();
   message.wait(exec);
   if (times_ != nullptr) times_->waited(now_ns() - start);
@@ -244,7 +245,7 @@ void PipelineLinks<Scalar>::wait(comm::Message<Scalar>& message, const Exec& exe
 
 template <class Scalar>
 void PipelineLinks<Scalar>::send(Ring& from, Way way, const nn::Call<Scalar>& placed, ConstMatrix<Scalar> values) {
-  comm::Message<Scalar>& message = from.message(placed.at.micro_batch, placed.piece_of_micro_batch);
+  comm::PointToPoint<Scalar>& message = from.message(placed.at.micro_batch, placed.piece_of_micro_batch);
   nn::Moment moment = placed.at;
   moment.part = nn::Part::send;
   moment.peer = places_.world_rank[static_cast<std::size_t>(message.peer())];
@@ -258,7 +259,7 @@ void PipelineLinks<Scalar>::send(Ring& from, Way way, const nn::Call<Scalar>& pl
 
 template <class Scalar>
 void PipelineLinks<Scalar>::arrive(Ring& in, Way way, const nn::Call<Scalar>& placed) {
-  comm::Message<Scalar>& message = in.message(placed.at.micro_batch, placed.piece_of_micro_batch);
+  comm::PointToPoint<Scalar>& message = in.message(placed.at.micro_batch, placed.piece_of_micro_batch);
   const int from = placed.at.stage + (way == Way::forward ? -1 : 1);
   nn::Moment moment = placed.at;
   moment.part = nn::Part::receive;
@@ -275,8 +276,7 @@ void PipelineLinks<Scalar>::arrive(Ring& in, Way way, const nn::Call<Scalar>& pl
 template <class Scalar>
 void PipelineLinks<Scalar>::make_room(int stage, const nn::Call<Scalar>& placed) {
   OfStage& here = of(stage);
-  if (here.y.count > 0)
-    wait(here.y.message(placed.at.micro_batch, placed.piece_of_micro_batch), placed.context.exec());
+  if (here.y.count > 0) wait(here.y.message(placed.at.micro_batch, placed.piece_of_micro_batch), placed.context.exec());
 }
 
 template <class Scalar>

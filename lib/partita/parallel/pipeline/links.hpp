@@ -4,7 +4,7 @@
 #include <memory>
 #include <vector>
 
-#include <partita/comm/message.hpp>
+#include <partita/comm/point_to_point.hpp>
 #include <partita/nn/division.hpp>
 #include <partita/nn/links.hpp>
 #include <partita/parallel/pipeline/action_times.hpp>
@@ -40,6 +40,9 @@ class PipelineLinks final : public nn::Links<Scalar> {
   PipelineLinks(const comm::Communicator& axis, const StagePlaces& places, const nn::Model<Scalar>& model,
                 const nn::Actions& actions, const nn::Division& division, bool counted, ActionTimes* times);
 
+  /// Whether the steps that begin from here on count in `times`.
+  void time_steps(bool counts) { counts_ = counts; }
+
   index_t gradients(int stage, const nn::Peak& peak) const override;
   void begin() override;
   void before(const nn::Action& action, const Exec& exec) override;
@@ -66,9 +69,9 @@ class PipelineLinks final : public nn::Links<Scalar> {
     index_t count = 0, pieces = 0;
     Vector<Scalar> memory;
     index_t row_elements = 0, piece_elements = 0;
-    std::vector<comm::Message<Scalar>> messages;
+    std::vector<comm::PointToPoint<Scalar>> messages;
 
-    comm::Message<Scalar>& message(index_t micro_batch, index_t piece);
+    comm::PointToPoint<Scalar>& message(index_t micro_batch, index_t piece);
     Matrix<Scalar> rows(index_t micro_batch, index_t piece, index_t B) const;
   };
   // What a stage of this rank exchanges with other ranks.
@@ -88,7 +91,7 @@ class PipelineLinks final : public nn::Links<Scalar> {
   void post_gradient(const Exec& exec, OfStage& of, index_t micro_batch);
   void send(Ring& from, Way way, const nn::Call<Scalar>& placed, ConstMatrix<Scalar> values);
   void arrive(Ring& in, Way way, const nn::Call<Scalar>& placed);
-  void wait(comm::Message<Scalar>& message, const Exec& exec);
+  void wait(comm::PointToPoint<Scalar>& message, const Exec& exec);
   comm::TrafficEntry* entry(Way way) const { return entries_[way == Way::forward ? 0 : 1]; }
 
   const comm::Communicator& axis_;
@@ -101,7 +104,7 @@ class PipelineLinks final : public nn::Links<Scalar> {
   std::vector<std::unique_ptr<OfStage>> stages_;
   comm::TrafficEntry* entries_[2] = {nullptr, nullptr};
   ActionTimes* times_;
-  bool began_ = false;
+  bool began_ = false, counts_ = false;
 };
 
 }  // namespace partita::parallel

@@ -27,7 +27,8 @@ bool is_replicated(const nn::Parameter& parameter) {
 }
 
 nn::CompleteSquares split_squares(const comm::Communicator& axis, const nn::ParameterTable& part,
-                                  const nn::ParameterTable* whole) {
+                                  const nn::ParameterTable* whole,
+                                  const std::function<bool(const nn::Parameter&)>& counts) {
   struct State {
     Vector<index_t> at;  // of my cells; -1: another rank's, too
     Vector<double> all;  // fast mode: of my cells
@@ -41,11 +42,10 @@ nn::CompleteSquares split_squares(const comm::Communicator& axis, const nn::Para
   } else {
     for (std::size_t k = 0; k < at.size(); ++k) at[k] = static_cast<index_t>(k);
   }
-  if (!axis.is_root())
-    for (const nn::Parameter& parameter : part.parameters())
-      if (is_replicated(parameter))
-        for (std::size_t k = 0; k < cells.size(); ++k)
-          if (parameter.range.offset <= cells[k].offset && cells[k].offset < parameter.range.end()) at[k] = -1;
+  for (const nn::Parameter& parameter : part.parameters())
+    if (!counts(parameter))
+      for (std::size_t k = 0; k < cells.size(); ++k)
+        if (parameter.range.offset <= cells[k].offset && cells[k].offset < parameter.range.end()) at[k] = -1;
   const auto state = std::make_shared<State>();
   state->at = Vector<index_t>("partita::parallel::split_squares::at", at.size());
   Kokkos::deep_copy(state->at, Kokkos::View<const index_t*, Kokkos::HostSpace>(at.data(), at.size()));

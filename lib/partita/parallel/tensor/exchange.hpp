@@ -10,7 +10,8 @@ namespace partita::parallel {
 /// Whether every rank of the axis holds all of a tensor, where a model is split over it.
 bool is_replicated(const nn::Parameter& parameter);
 
-/// The norm of a model that is split over the ranks of an axis: what all of them hold counts once, as the first rank's.
+/// The norm of a model that is split over the ranks of an axis. `counts`: whether a tensor of this rank's table counts
+/// here; each element of the whole model must on one rank.
 ///
 /// `whole` is the table of the whole model in deterministic mode, where cells are put at their places among the whole's
 /// and the sum has its bits; null: each rank adds up its own. Both tables are read here alone; the axis must outlive
@@ -18,7 +19,8 @@ bool is_replicated(const nn::Parameter& parameter);
 ///
 /// Traffic  an all-reduce of one double, or of the whole model's cells.
 nn::CompleteSquares split_squares(const comm::Communicator& axis, const nn::ParameterTable& part,
-                                  const nn::ParameterTable* whole);
+                                  const nn::ParameterTable* whole,
+                                  const std::function<bool(const nn::Parameter&)>& counts);
 
 /// A data-parallel exchange of what this rank holds of a model that is split over a second axis. Some ranges of its
 /// gradient are parts of sums over that axis, those of norms that work on some of the tokens (sequence mode): they are

@@ -30,7 +30,10 @@ TensorParallel<Scalar>::TensorParallel(const comm::Communicator& replicas, Tenso
   if (axis.options().deterministic && !model.tables().cut())
     refuse<UsageError>("tensor parallelism", "deterministic sums of a model whose sums are not cut",
                        "at least as many leaves as ranks");
-  replicas_.complete_with(split_squares(axis.ranks(), model.table(), axis.options().deterministic ? &whole : nullptr));
+  // What all ranks hold counts once, as the first one's.
+  replicas_.complete_with(split_squares(
+      axis.ranks(), model.table(), axis.options().deterministic ? &whole : nullptr,
+      [&](const nn::Parameter& parameter) { return axis.ranks().is_root() || !is_replicated(parameter); }));
   exchange_.emplace(replicas_.exchange(), axis, replicas_.flat_gradient(), partial_ranges(model, axis));
 }
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-#include <partita/comm/message.hpp>
+#include <partita/comm/point_to_point.hpp>
 
 #include <utility>
 
@@ -9,11 +9,11 @@
 namespace partita::comm {
 
 template <class S>
-Message<S>::Message(const Communicator& comm, int peer, index_t capacity)
+PointToPoint<S>::PointToPoint(const Communicator& comm, int peer, index_t capacity)
     : comm_(comm), peer_(peer), staging_(comm.gpu_aware(), capacity) {}
 
 template <class S>
-Message<S>::Message(Message&& other) noexcept
+PointToPoint<S>::PointToPoint(PointToPoint&& other) noexcept
     : comm_(other.comm_),
       peer_(other.peer_),
       staging_(other.staging_),
@@ -22,7 +22,7 @@ Message<S>::Message(Message&& other) noexcept
       landed_(other.landed_) {}
 
 template <class S>
-Message<S>::~Message() {
+PointToPoint<S>::~PointToPoint() {
   if (!pending()) return;
   if (landed_) {  // a send
     MPI_Request_free(&request_);
@@ -33,18 +33,18 @@ Message<S>::~Message() {
 }
 
 template <class S>
-void Message<S>::require_idle(const char* what) const {
+void PointToPoint<S>::require_idle(const char* what) const {
   if (pending()) refuse<Error>(what, "a message is under way", "one at a time");
 }
 
 template <class S>
-void Message<S>::send(const Exec& exec, ConstVector<S> values, int tag, TrafficEntry* traffic) {
-  require_idle("Message::send");
+void PointToPoint<S>::send(const Exec& exec, ConstVector<S> values, int tag, TrafficEntry* traffic) {
+  require_idle("PointToPoint::send");
   const TrafficClock clock(traffic);
   const auto n = static_cast<index_t>(values.extent(0));
   const Vector<S> payload(const_cast<S*>(values.data()), values.extent(0));  // only read
-  detail::check(MPI_Isend(staging_.begin(exec, payload), detail::mpi_count(n, "MPI_Isend"), detail::mpi_type<S>(), peer_, tag,
-                          comm_.handle(), &request_),
+  detail::check(MPI_Isend(staging_.begin(exec, payload), detail::mpi_count(n, "MPI_Isend"), detail::mpi_type<S>(),
+                          peer_, tag, comm_.handle(), &request_),
                 "MPI_Isend", comm_.name());
   if (traffic == nullptr) return;
   ++traffic->calls;
@@ -53,21 +53,21 @@ void Message<S>::send(const Exec& exec, ConstVector<S> values, int tag, TrafficE
 }
 
 template <class S>
-void Message<S>::receive(const Exec& exec, Vector<S> into, int tag) {
-  require_idle("Message::receive");
+void PointToPoint<S>::receive(const Exec& exec, Vector<S> into, int tag) {
+  require_idle("PointToPoint::receive");
   if constexpr (!std::is_same_v<Exec, HostExec>) {
-    static const std::string label = "partita::comm::Message: MPI overwrites what kernels read";  // made once
+    static const std::string label = "partita::comm::PointToPoint: MPI overwrites what kernels read";  // made once
     exec.fence(label);
   }
   into_ = into;
   landed_ = false;
-  detail::check(MPI_Irecv(staging_.where(into), detail::mpi_count(static_cast<index_t>(into.extent(0)), "MPI_Irecv"), detail::mpi_type<S>(), peer_, tag,
-                          comm_.handle(), &request_),
+  detail::check(MPI_Irecv(staging_.where(into), detail::mpi_count(static_cast<index_t>(into.extent(0)), "MPI_Irecv"),
+                          detail::mpi_type<S>(), peer_, tag, comm_.handle(), &request_),
                 "MPI_Irecv", comm_.name());
 }
 
 template <class S>
-bool Message<S>::test() {
+bool PointToPoint<S>::test() {
   if (!pending()) return true;
   int done = 0;
   detail::check(MPI_Test(&request_, &done, MPI_STATUS_IGNORE), "MPI_Test", comm_.name());
@@ -75,19 +75,19 @@ bool Message<S>::test() {
 }
 
 template <class S>
-void Message<S>::wait(const Exec& exec) {
+void PointToPoint<S>::wait(const Exec& exec) {
   if (pending()) detail::check(MPI_Wait(&request_, MPI_STATUS_IGNORE), "MPI_Wait", comm_.name());
   land(exec);
 }
 
 template <class S>
-void Message<S>::land(const Exec& exec) {
+void PointToPoint<S>::land(const Exec& exec) {
   if (!std::exchange(landed_, true)) staging_.end(exec, into_);
 }
 
-template class Message<float>;
-template class Message<double>;
-template class Message<bfloat16>;
-template class Message<float16>;
+template class PointToPoint<float>;
+template class PointToPoint<double>;
+template class PointToPoint<bfloat16>;
+template class PointToPoint<float16>;
 
 }  // namespace partita::comm

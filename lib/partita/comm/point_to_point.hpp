@@ -13,14 +13,14 @@ namespace partita::comm {
 ///
 /// Where MPI does not accept memory of Exec, the place has a pinned copy on the host.
 template <class S>
-class Message {
+class PointToPoint {
  public:
   /// Of up to `capacity` elements. The communicator must outlive this.
-  Message(const Communicator& comm, int peer, index_t capacity);
-  Message(Message&& other) noexcept;
-  Message& operator=(Message&&) = delete;
+  PointToPoint(const Communicator& comm, int peer, index_t capacity);
+  PointToPoint(PointToPoint&& other) noexcept;
+  PointToPoint& operator=(PointToPoint&&) = delete;
   /// A receive that nothing met is taken back; a send is left to MPI.
-  ~Message();
+  ~PointToPoint();
 
   int peer() const { return peer_; }
   /// Whether a message is under way.
