@@ -3,7 +3,7 @@
 
 #include <vector>
 
-#include <partita/nn/actions.hpp>
+#include <partita/parallel/pipeline/in_order.hpp>
 
 namespace partita::parallel {
 
@@ -23,12 +23,15 @@ struct Replay {
   double idle(const std::vector<nn::Actions>& schedule, int rank, const PassTimes& times) const;
 };
 
-/// Ranks that do their actions in order, each as soon as what it needs is there, on a network that costs nothing:
-/// forward of stage s needs forward of s-1, backward and backward-input need forward of s and that of s+1,
-/// backward-weights its backward-input.
+/// The times of passes at their places in a schedule.
+ActionTimes action_times(const std::vector<nn::Actions>& schedule, const PassTimes& times);
+
+/// Ranks that do their actions in order, each as soon as the data that it needs are there (data_needs), on a network
+/// that costs nothing.
 ///
 /// Throws   UsageError for a schedule in which an action waits forever: the first such action of each rank that is
 ///          stuck, and what it waits for.
+Replay replay(const std::vector<nn::Actions>& schedule, const ActionTimes& times);
 Replay replay(const std::vector<nn::Actions>& schedule, const PassTimes& times = {});
 
 /// The most micro-batches of all stages of a rank between forward and the end of backward: with `until_input` the end
