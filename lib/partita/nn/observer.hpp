@@ -7,10 +7,12 @@
 
 namespace partita::nn {
 
-/// What a step is made of. Wait: at a barrier, so that slow ranks are not taken for slow links.
-enum class Part { forward, backward_input, backward_weights, loss, send, receive, wait, exchange, update };
+/// What a step is made of. Wait: at a barrier, so that slow ranks are not taken for slow links. Backward: a whole action
+/// whose halves run together.
+enum class Part { forward, backward_input, backward_weights, loss, send, receive, wait, exchange, update, backward };
 
-/// Where a step stands; -1: does not apply.
+/// Where a step stands; -1: does not apply. A pass (forward, backward ...) of no unit is a whole action: what a stage
+/// does with a micro-batch, all of its units within.
 struct Moment {
   Part part = Part::forward;
   int stage = -1;
@@ -19,6 +21,7 @@ struct Moment {
   index_t piece = -1;  ///< of the rank's rows, counted over all micro-batches
   int peer = -1;
   index_t bytes = 0;    ///< that are moved
+  index_t match = -1;   ///< of a message: the same number at both ends within a step
   bool replay = false;  ///< a forward done again, such as in backward for what was not kept
 };
 
