@@ -42,8 +42,8 @@ def events(steps, ranks):
     step, rank, k = (a.ravel() for a in np.mgrid[:steps, :ranks, :EVENTS])
     start = STEP_NS * step + 10 * k
     return {"rank": rank, "step": step, "part": k % 2, "stage": 0 * k, "unit": k % 3, "micro_batch": k,
-            "piece": 0 * k - 1, "peer": 0 * k - 1, "bytes": 100 * step + 10 * rank + k, "start_ns": start,
-            "end_ns": start + 5}
+            "piece": 0 * k - 1, "peer": 0 * k - 1, "bytes": 100 * step + 10 * rank + k,
+            "match": np.where(k % 2, 10 * k, -1), "start_ns": start, "end_ns": start + 5}
 
 
 def check_events(group, written, ranks):

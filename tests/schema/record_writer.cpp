@@ -85,6 +85,7 @@ std::vector<metrics::EventRow> make_events(index_t first, index_t count, index_t
                                    .unit = static_cast<int>(k % units),
                                    .micro_batch = static_cast<int>(k),
                                    .bytes = 100 * i + 10 * r + k,
+                                   .match = k % parts == 0 ? index_t{-1} : 10 * k,
                                    .start_ns = step_ns * i + 10 * k,
                                    .end_ns = step_ns * i + 10 * k + 5};
         rows.push_back({r, event});

@@ -37,6 +37,8 @@ constexpr EventColumn event_columns[] = {
     {"peer", "rank that it talked to, -1: none", "1",
      [](const EventRow& row) -> std::int64_t { return row.event.peer; }},
     {"bytes", "bytes moved", "byte", [](const EventRow& row) -> std::int64_t { return row.event.bytes; }},
+    {"match", "number of the message, the same at both ends within the step, -1: none", "1",
+     [](const EventRow& row) -> std::int64_t { return row.event.match; }},
     {"start_ns", "start of the event, on the rank's own monotonic clock", "ns",
      [](const EventRow& row) -> std::int64_t { return row.event.start_ns; }},
     {"end_ns", "end of the event, on the rank's own monotonic clock", "ns",

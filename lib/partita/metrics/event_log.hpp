@@ -19,6 +19,7 @@ struct Event {
   int piece = -1;  ///< of the micro-batch
   int peer = -1;   ///< rank that it talks to
   index_t bytes = 0;
+  index_t match = -1;         ///< of a message: the same number at both ends within a step
   std::int64_t start_ns = 0;  ///< on the rank's own clock
   std::int64_t end_ns = 0;
 };

@@ -11,7 +11,8 @@ namespace partita::nn {
 /// of a stage whose halves run together.
 enum class Part { forward, backward_input, backward_weights, loss, send, receive, wait, exchange, update, backward };
 
-/// Where a step stands; -1: does not apply.
+/// Where a step stands; -1: does not apply. A pass (forward, backward ...) of no unit is a whole action: what a stage
+/// does with a micro-batch, all of its units within.
 struct Moment {
   Part part = Part::forward;
   int stage = -1;

@@ -72,6 +72,11 @@ int StepPhases::add(const std::string& name, PhaseClass cls) {
   return static_cast<int>(phases_.size()) - 1;
 }
 
+bool StepPhases::is_action(const nn::Moment& moment) {
+  return moment.unit < 0 && (moment.part == Part::forward || moment.part == Part::backward ||
+                             moment.part == Part::backward_input || moment.part == Part::backward_weights);
+}
+
 int StepPhases::of(const nn::Moment& moment, bool second) const {
   const auto part = static_cast<std::size_t>(moment.part);
   if (moment.unit < 0) return rest_[part];
@@ -81,22 +86,24 @@ int StepPhases::of(const nn::Moment& moment, bool second) const {
 }
 
 std::vector<std::string> StepPhases::part_names() {
-  return {"forward", "backward_input", "backward_weights", "loss", "send", "receive", "wait", "exchange", "update"};
+  return {"forward", "backward_input", "backward_weights", "loss",   "send",
+          "receive", "wait",           "exchange",         "update", "backward"};
 }
 
 index_t StepPhases::events(index_t pieces, std::size_t stages, bool gathers) const {
   // A residual with relu is heard of three times a piece, as other units are, and more where forward is done again;
-  // weights may be gathered ahead of each forward and backward_input; a stage sends and receives twice.
+  // weights may be gathered ahead of each forward and backward_input; a stage sends and receives twice, and does at
+  // most three whole actions.
   const index_t forwards = recompute_ >= 0 ? 2 : 1, units = std::ssize(unit_names_);
   const index_t of_units = forwards * moments_ + (gathers ? forwards + 1 : 0) * units;
-  const index_t per_piece = of_units + 1 + 4 * static_cast<index_t>(stages);
+  const index_t per_piece = of_units + 1 + 7 * static_cast<index_t>(stages);
   return pieces * per_piece + 4;  // wait, exchange, update, what others must learn of it
 }
 
 void StepObserver::before(const nn::Moment& moment, std::span<const Range>, const Exec& exec) {
-  const int phase = phases_.of(moment, second_);
+  const int phase = StepPhases::is_action(moment) ? around : phases_.of(moment, second_);
   if (phase >= 0) Kokkos::Profiling::pushRegion(phases_.region(phase));
-  if (phase != current_) instruments_.timer.mark(current_ = phase, exec);
+  if (phase != current_ && phase != around) instruments_.timer.mark(current_ = phase, exec);
   if (depth_ < deepest) {
     open_[static_cast<std::size_t>(depth_)] = phase;
     if (keeps_) start_ns_[static_cast<std::size_t>(depth_)] = instant(exec);
@@ -115,11 +122,12 @@ void StepObserver::after(const nn::Moment& moment, std::span<const Range>, const
                              .piece = static_cast<int>(moment.piece),
                              .peer = moment.peer,
                              .bytes = moment.bytes,
+                             .match = moment.match,
                              .start_ns = start_ns_[static_cast<std::size_t>(depth_)],
                              .end_ns = instant(exec)});
   // What is around this moment goes on.
-  if (depth_ > 0 && depth_ <= deepest && open_[static_cast<std::size_t>(depth_ - 1)] != current_)
-    instruments_.timer.mark(current_ = open_[static_cast<std::size_t>(depth_ - 1)], exec);
+  const int outer = depth_ > 0 && depth_ <= deepest ? open_[static_cast<std::size_t>(depth_ - 1)] : around;
+  if (outer != around && outer != current_) instruments_.timer.mark(current_ = outer, exec);
   if (phases_.of(moment, second_) >= 0) Kokkos::Profiling::popRegion();
 }
 

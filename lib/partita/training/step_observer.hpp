@@ -25,6 +25,8 @@ class StepPhases {
              const char* second = "backward");
 
   const std::vector<metrics::Phase>& phases() const { return phases_; }
+  /// Whether it is a whole action, which has no phase of its own: its parts have.
+  static bool is_action(const nn::Moment& moment);
   /// -1: none. `second`: a forward moment is one of the second pass.
   int of(const nn::Moment& moment, bool second = false) const;
   /// What Kokkos Tools call a phase: partita::training::<name>.
@@ -44,7 +46,7 @@ class StepPhases {
   std::vector<std::string> regions_;
   std::vector<int> forward_, backward_;  // of a unit
   int recompute_ = -1;
-  std::array<int, 9> rest_{};  // of a part that belongs to no unit
+  std::array<int, 10> rest_{};  // of a part that belongs to no unit
   std::vector<std::string> unit_names_;
   index_t moments_ = 0;  // most of a piece, of all units
 };
@@ -52,7 +54,7 @@ class StepPhases {
 /// Charges every moment of a step to its phase, and keeps the moments of chosen steps as events.
 ///
 /// A phase goes on until another one begins, so that neighbours with one tag cost no reading of the clock. Around each
-/// moment stands a region of Kokkos Tools with the name of its phase.
+/// moment stands a region of Kokkos Tools with the name of its phase. A whole action is an event and nothing else.
 class StepObserver final : public nn::Observer {
  public:
   StepObserver(const StepPhases& phases, driver::Instruments& instruments, index_t step, bool second = false)
@@ -66,7 +68,8 @@ class StepObserver final : public nn::Observer {
   void after(const nn::Moment& moment, std::span<const Range> wrote, const Exec& exec) override;
 
  private:
-  static constexpr int deepest = 4;
+  static constexpr int deepest = 5;  // an action, a unit, what it gathers, and what is inside of that
+  static constexpr int around = -2;  // in place of a phase: an action, the time inside is that of its parts
 
   const StepPhases& phases_;
   driver::Instruments& instruments_;

@@ -51,6 +51,7 @@ Workload make_workload() {
                               .unit = k % 2,
                               .micro_batch = k,
                               .bytes = 100 * rank + k,
+                              .match = k == 0 ? index_t{-1} : 7 * k,
                               .start_ns = 10 * step,
                               .end_ns = 10 * step + 1});
   };
@@ -85,7 +86,7 @@ Integers integers(const File& file, const std::string& dataset) { return std::ge
 // What the table should hold: by step, then by rank.
 void check_events(const File& file) {
   const int P = world().size();
-  Integers rank, step, micro_batch, bytes;
+  Integers rank, step, micro_batch, bytes, match;
   Names unit;
   for (index_t s = first; s <= last; ++s)
     for (int r = 0; r < P; ++r)
@@ -95,6 +96,7 @@ void check_events(const File& file) {
         unit.push_back(k % 2 == 0 ? "unit" + std::to_string(r) : "head");
         micro_batch.push_back(k);
         bytes.push_back(100 * r + k);
+        match.push_back(k == 0 ? -1 : 7 * k);
       }
   const auto written = static_cast<index_t>(rank.size());
   EXPECT_EQ(integers(file, "/events/events_written"), Integers{written});
@@ -108,6 +110,7 @@ void check_events(const File& file) {
   EXPECT_EQ(valid("step"), step);
   EXPECT_EQ(valid("micro_batch"), micro_batch);
   EXPECT_EQ(valid("bytes"), bytes);
+  EXPECT_EQ(valid("match"), match);
   EXPECT_EQ(valid("peer"), Integers(rank.size(), -1));
   const auto parts = std::get<Names>(file.read("/events/part_name"));
   const auto units = std::get<Names>(file.read("/events/unit_name"));

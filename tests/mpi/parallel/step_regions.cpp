@@ -7,6 +7,7 @@
 
 #include <gtest/gtest.h>
 
+#include <partita/core/clock.hpp>
 #include <partita/training/step_observer.hpp>
 
 #include <support/mpi.hpp>
@@ -22,7 +23,7 @@ struct MomentCount final : nn::Observer {
   void before(const nn::Moment& moment, std::span<const Range>, const Exec&) override {
     ++of[static_cast<std::size_t>(moment.part)];
   }
-  std::array<int, 9> of{};
+  std::array<int, 10> of{};
 };
 
 class step_regions : public ::testing::TestWithParam<Allreduce> {};
@@ -62,6 +63,57 @@ TEST_P(step_regions, are_the_moments_by_the_names_of_their_phases) {
 
 INSTANTIATE_TEST_SUITE_P(by, step_regions, ::testing::Values(Allreduce::mpi, Allreduce::ring),
                          [](const auto& it) { return std::string(comm::to_string(it.param)); });
+
+// All that is around two units: the pause between them is the phase's that went before it, and no region's.
+TEST(step_observer, a_whole_action_is_an_event_and_no_phase) {
+  const comm::Communicator& world = partita::test::world();
+  const Replica<float> replica({"mlp", 25}, world, {});
+  const training::StepPhases phases(replica.model);
+  const Exec& exec = replica.context.exec();
+  constexpr std::int64_t pause_ns = 3'000'000;
+  for (const nn::Part part :
+       {nn::Part::forward, nn::Part::backward, nn::Part::backward_input, nn::Part::backward_weights}) {
+    metrics::PhaseTimer timer(phases.phases());
+    metrics::EventLog events(0, 0, 100);
+    driver::Instruments instruments{timer, events};
+    training::StepObserver observer(phases, instruments, 0);
+    const partita::test::RegionLog log;
+    const auto moment = [&](const nn::Moment& of, const auto& inside) {
+      observer.before(of, {}, exec);
+      inside();
+      observer.after(of, {}, exec);
+    };
+    const nn::Moment unit{.part = nn::Part::forward, .stage = 1, .unit = 0, .micro_batch = 5};
+    timer.begin_step(exec);
+    timer.mark(training::StepPhases::input, exec);
+    moment({.part = part, .stage = 1, .micro_batch = 5}, [&] {
+      moment(unit, [] {});
+      const std::int64_t until = now_ns() + pause_ns;
+      while (now_ns() < until) continue;
+      moment(unit, [&] {
+        moment({.part = nn::Part::exchange, .unit = 0, .bytes = 7, .match = 11},
+               [&] { moment(unit, [&] { moment(unit, [] {}); }); });
+      });
+    });
+    const metrics::StepTimes& times = timer.end_step(exec);
+    EXPECT_GE(times.phase_s[static_cast<std::size_t>(phases.of(unit))], seconds(pause_ns));
+    EXPECT_EQ(std::count(log.names.begin(), log.names.end(), "partita::training::forward"), 4);
+    EXPECT_EQ(log.names.size(), 4u + 1u);
+
+    const std::vector<metrics::Event> kept = events.drain();
+    ASSERT_EQ(kept.size(), 6u) << "five deep";
+    const metrics::Event& action = kept.back();
+    EXPECT_EQ(training::StepPhases::part_names().at(static_cast<std::size_t>(action.part)),
+              std::array{"forward", "backward_input", "backward_weights", "backward"}.at(
+                  part == nn::Part::backward ? 3 : static_cast<std::size_t>(part)));
+    EXPECT_EQ(action.unit, -1);
+    EXPECT_EQ(action.stage, 1);
+    EXPECT_EQ(action.micro_batch, 5);
+    EXPECT_GE(action.end_ns - action.start_ns, pause_ns);
+    EXPECT_LE(action.start_ns, kept.front().start_ns);
+    EXPECT_EQ(std::count_if(kept.begin(), kept.end(), [](const auto& e) { return e.match == 11 && e.bytes == 7; }), 1);
+  }
+}
 
 }  // namespace
 }  // namespace partita::parallel::test::step_regions_tests

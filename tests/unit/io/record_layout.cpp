@@ -146,8 +146,9 @@ metrics::RunHeader with_events() {
 TEST(record_layout, every_slab_of_events_has_a_column_of_its_type) {
   const auto table = io::events_table(with_events(), 5);
   const std::vector<metrics::EventRow> rows = {
-      {1, {.step = 2, .part = 1, .stage = 3, .unit = 0, .micro_batch = 4, .piece = 5, .peer = 6, .bytes = 7}},
-      {2, {.step = 3, .start_ns = 8, .end_ns = 9}}};
+      {1,
+       {.step = 2, .part = 1, .stage = 3, .unit = 0, .micro_batch = 4, .piece = 5, .peer = 6, .bytes = 7, .match = 8}},
+      {2, {.step = 3, .start_ns = 9, .end_ns = 10}}};
   const auto slabs = io::event_slabs(1, rows);
   EXPECT_EQ(slabs.size() + 2, table.columns.size());  // and the counts
   for (const io::Slab& s : slabs) {
@@ -155,9 +156,9 @@ TEST(record_layout, every_slab_of_events_has_a_column_of_its_type) {
     EXPECT_EQ(column(table, s.column).dimensions, Texts{"event"}) << s.column;
   }
   const std::pair<const char*, Integers> expected[] = {
-      {"rank", {1, 2}},  {"step", {2, 3}},         {"part", {1, -1}},  {"stage", {3, -1}},
-      {"unit", {0, -1}}, {"micro_batch", {4, -1}}, {"piece", {5, -1}}, {"peer", {6, -1}},
-      {"bytes", {7, 0}}, {"start_ns", {0, 8}},     {"end_ns", {0, 9}}};
+      {"rank", {1, 2}},  {"step", {2, 3}},         {"part", {1, -1}},    {"stage", {3, -1}},
+      {"unit", {0, -1}}, {"micro_batch", {4, -1}}, {"piece", {5, -1}},   {"peer", {6, -1}},
+      {"bytes", {7, 0}}, {"match", {8, -1}},       {"start_ns", {0, 9}}, {"end_ns", {0, 10}}};
   for (const auto& [name, values] : expected) EXPECT_EQ(slab<Integers>(slabs, name, 1), values) << name;
 }
 
