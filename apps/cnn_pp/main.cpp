@@ -63,7 +63,7 @@ int main(int argc, char** argv) {
       plan.layers = shared.layers;
       training::check(plan, config.model, config.train);
       nn::Model<Scalar> model(layers.layers, layers.output, how, plan.cuts(), plan.stages_of(axis.rank()));
-      if (session.describe(training::describe(axis, plan, whole))) return ExitCode::done;
+      if (session.describe(training::describe(plan, whole))) return ExitCode::done;
       kernels::Context context(Exec(), config.train.kernels);
 
       // 5. The step: its parts, and the strategy that this app is about.

@@ -17,8 +17,7 @@ Evaluation<Scalar>::Evaluation(nn::Model<Scalar>& model, const nn::LossHead<Scal
       whole_(make_pass(head, rows_)),
       loss_("partita::training::Evaluation::loss", 1),
       correct_("partita::training::Evaluation::correct", 1) {
-  if (const index_t left = data.held_out_samples() % rows_; left > 0)
-    rest_ = make_pass(head, left);
+  if (const index_t left = data.held_out_samples() % rows_; left > 0) rest_ = make_pass(head, left);
 }
 
 template <class Scalar>
@@ -27,10 +26,9 @@ typename Evaluation<Scalar>::Pass Evaluation<Scalar>::make_pass(const nn::LossHe
   const nn::Actions actions =
       pipeline_ == nullptr ? nn::forward_only(1, model_.stage_count()) : pipeline_->forward_actions(1);
   Pass pass;
-  pass.links = pipeline_ == nullptr ? std::make_unique<nn::Links<Scalar>>(model_)
-                                    : pipeline_->forward_links(actions, division);
-  pass.forward =
-      std::make_unique<nn::GradientPass<Scalar>>(model_, division, actions, head, nullptr, pass.links.get());
+  pass.links =
+      pipeline_ == nullptr ? std::make_unique<nn::Links<Scalar>>(model_) : pipeline_->forward_links(actions, division);
+  pass.forward = std::make_unique<nn::GradientPass<Scalar>>(model_, division, actions, head, nullptr, pass.links.get());
   return pass;
 }
 

@@ -67,8 +67,7 @@ std::unique_ptr<nn::GradientPass<Scalar>> Inference<Scalar>::make_pass(nn::Model
                                                                        const nn::LossHead<Scalar>& head) const {
   const nn::Division& division = parts_.pass.division();
   return std::make_unique<Pass>(
-      model, division, nn::forward_only(std::ssize(division.micro_batches), model.stage_count()),
-      head, nullptr);
+      model, division, nn::forward_only(std::ssize(division.micro_batches), model.stage_count()), head, nullptr);
 }
 
 template <class Scalar>

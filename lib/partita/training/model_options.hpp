@@ -23,6 +23,7 @@ struct ModelOptions {
   nn::CnnShape cnn;
 
   bool language() const { return kind == ModelKind::gpt; }
+  bool recomputes() const { return gpt.recompute != nn::Recompute::none; }
 };
 
 /// Declares and reads them; `kind` is the default.

@@ -99,22 +99,29 @@ PipelineMesh read_pipeline_mesh(config::Deck& deck, int ranks) {
 
 std::string PipelineMesh::text(const parallel::DataParallelOptions& gradients) const {
   std::string words = replicas > 1 ? fmt::format("data {}/{} x ", replicas, comm::to_string(gradients.how)) : "";
-  words += fmt::format("pipeline {}/{}", ranks, file.empty() ? std::string(name_of(parallel::schedules, schedule)) : file);
+  words +=
+      fmt::format("pipeline {}/{}", ranks, file.empty() ? std::string(name_of(parallel::schedules, schedule)) : file);
   if (virtual_stages > 1) words += fmt::format(", {} stages a rank", virtual_stages);
   if (!step_barrier) words += ", no barrier";
   if (replicas > 1 && gradients.bucket_bytes > 0) words += "/buckets";
   return words;
 }
 
-void check(const config::Deck& deck, const PipelineMesh& mesh, const TrainOptions& train) {
+void check(const config::Deck& deck, const PipelineMesh& mesh, const TrainOptions& train, const ModelOptions& model) {
   if (train.mode == Mode::infer) deck.reject("run.mode", "inference through a pipeline is not there yet", "\"train\"");
+  const bool splits = mesh.schedule == Schedule::zb_h1 || mesh.schedule == Schedule::zb_v;
+  if (mesh.file.empty() && splits && model.recomputes())
+    deck.reject("train.recompute",
+                "parallel.schedule splits backward, and what is computed again lives in neither half",
+                "\"none\", or another schedule");
   if (mesh.step_barrier) return;
   const auto one_norm = [&](const char* key, const std::string& found, const char* allowed) {
     deck.reject(key, fmt::format("{}, and with parallel.step_barrier = false no rank knows the whole norm", found),
                 allowed);
   };
   if (train.update.clip_norm > 0) one_norm("train.clip_norm", fmt::format("{}", train.update.clip_norm), "0");
-  if (train.precision == Precision::fp16) one_norm("train.precision", "\"fp16\" scales the loss", "\"fp32\" or \"bf16\"");
+  if (train.precision == Precision::fp16)
+    one_norm("train.precision", "\"fp16\" scales the loss", "\"fp32\" or \"bf16\"");
 }
 
 parallel::PipelinePlan plan_schedule(const comm::Communicator& world, const PipelineMesh& mesh, index_t micro_batches) {
@@ -135,9 +142,9 @@ parallel::PipelinePlan plan_schedule(const comm::Communicator& world, const Pipe
 }
 
 std::vector<config::Option> ScheduleFlags::options() {
-  return {{"--show-schedule", "", "draw what each rank of the pipeline does in a step; run nothing", &show},
-          {"--schedule-csv", "FILE", "write that, a row a rank, as torch.distributed.pipelining does; run nothing",
-           &csv}};
+  return {
+      {"--show-schedule", "", "draw what each rank of the pipeline does in a step; run nothing", &show},
+      {"--schedule-csv", "FILE", "write that, a row a rank, as torch.distributed.pipelining does; run nothing", &csv}};
 }
 
 bool ScheduleFlags::answer(const comm::Communicator& world, const PipelineMesh& mesh, index_t micro_batches) const {

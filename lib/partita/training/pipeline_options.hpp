@@ -34,7 +34,7 @@ struct PipelineMesh {
 PipelineMesh read_pipeline_mesh(config::Deck& deck, int ranks);
 
 /// What depends on other keys, too. A key that does not fit is refused, as in reading.
-void check(const config::Deck& deck, const PipelineMesh& mesh, const TrainOptions& train);
+void check(const config::Deck& deck, const PipelineMesh& mesh, const TrainOptions& train, const ModelOptions& model);
 
 /// Who does what in a step of m micro-batches, made or read from the file, and checked: every pass once, nobody waits
 /// forever. `layers` of the plan are left open. Collective: one rank reads.

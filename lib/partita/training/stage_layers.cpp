@@ -113,9 +113,9 @@ StageLayers share_layers(const comm::Communicator& world, const PipelineMesh& me
     }
   }
   const std::vector<index_t> equal = parallel::equal_stages(count, stages);
-  shared.layers = !mesh.stages.empty()                        ? mesh.stages
+  shared.layers = !mesh.stages.empty()                       ? mesh.stages
                   : mesh.balance == parallel::Balance::equal ? equal
-                                                              : parallel::balance_stages(shared.cost, stages);
+                                                             : parallel::balance_stages(shared.cost, stages);
   const double largest = largest_stage(shared.cost, shared.layers);
   const double all = std::accumulate(shared.cost.begin(), shared.cost.end(), 0.0);
   if (largest > 0) {
@@ -125,7 +125,7 @@ StageLayers share_layers(const comm::Communicator& world, const PipelineMesh& me
   return shared;
 }
 
-#define PARTITA_STAGE_LAYERS(S)                                                                                \
+#define PARTITA_STAGE_LAYERS(S)                                                                               \
   template StageLayers share_layers(const comm::Communicator&, const PipelineMesh&, int, const ModelPlan<S>&, \
                                     const nn::Model<S>&, const nn::ModelOptions&, index_t, const kernels::Options&);
 PARTITA_STAGE_LAYERS(float)

@@ -73,8 +73,7 @@ void save_batch(const std::string& path, const Parts<Scalar>& parts, const Weigh
   const Exec& exec = parts.context.exec();
   const ScoreKeeper<Scalar> head(parts.head);
   const nn::GradientPass<Scalar> pass(parts.model, nn::divide(B, 1, 0, 1, 0),
-                                      nn::forward_only(1, parts.model.stage_count()), head,
-                                      nullptr);
+                                      nn::forward_only(1, parts.model.stage_count()), head, nullptr);
   const Rows<Scalar> rows = parts.data.template allocate<Scalar>(B);
   parts.data.template held_out<Scalar>(exec, 0, rows);
   const Vector<double> loss("partita::training::save_batch::loss", 1);

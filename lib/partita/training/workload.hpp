@@ -28,10 +28,10 @@ struct Parts {
   const nn::GradientPass<Scalar>& pass;
   nn::Exchange<Scalar>& exchange;  ///< that of `step`: evaluation, inference and the verdict ask it for weights
   nn::TrainStep<Scalar>& step;
-  nn::Update<Scalar>* update = nullptr;   ///< whose learning rate moves; null: a server's
-  parallel::StrategyBytes memory = {};    ///< of this rank, as allocated ...
-  parallel::StrategyBytes expected = {};  ///< ... and by the strategy's closed form
-  std::string strategy;                   ///< "allreduce/ring"
+  nn::Update<Scalar>* update = nullptr;            ///< whose learning rate moves; null: a server's
+  parallel::StrategyBytes memory = {};             ///< of this rank, as allocated ...
+  parallel::StrategyBytes expected = {};           ///< ... and by the strategy's closed form
+  std::string strategy;                            ///< "allreduce/ring"
   parallel::Pipeline<Scalar>* pipeline = nullptr;  ///< ranks that have stages of the model; null: each has all
 };
 

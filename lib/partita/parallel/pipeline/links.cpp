@@ -51,7 +51,7 @@ Matrix<Scalar> PipelineLinks<Scalar>::Ring::rows(index_t micro_batch, index_t pi
 template <class Scalar>
 PipelineLinks<Scalar>::PipelineLinks(const comm::Communicator& axis, const StagePlaces& places,
                                      const nn::Model<Scalar>& model, const nn::Actions& actions,
-                                     const nn::Division& division, bool counted, ActionTimes* times)
+                                     const nn::Division& division, bool counted, ActionClock* times)
     : nn::Links<Scalar>(model),
       axis_(axis),
       places_(places),

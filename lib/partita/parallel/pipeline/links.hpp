@@ -7,7 +7,7 @@
 #include <partita/comm/point_to_point.hpp>
 #include <partita/nn/division.hpp>
 #include <partita/nn/links.hpp>
-#include <partita/parallel/pipeline/action_times.hpp>
+#include <partita/parallel/pipeline/action_clock.hpp>
 #include <partita/parallel/pipeline/stage_buffers.hpp>
 
 namespace partita::parallel {
@@ -38,7 +38,7 @@ class PipelineLinks final : public nn::Links<Scalar> {
   /// For these actions of this rank. `times`, if any, hears how long the rank waited in them; counted: in the traffic.
   /// All that is referred to must outlive this. Not collective, but in order.
   PipelineLinks(const comm::Communicator& axis, const StagePlaces& places, const nn::Model<Scalar>& model,
-                const nn::Actions& actions, const nn::Division& division, bool counted, ActionTimes* times);
+                const nn::Actions& actions, const nn::Division& division, bool counted, ActionClock* times);
 
   /// Whether the steps that begin from here on count in `times`.
   void time_steps(bool counts) { counts_ = counts; }
@@ -103,7 +103,7 @@ class PipelineLinks final : public nn::Links<Scalar> {
   std::size_t at_ = 0;
   std::vector<std::unique_ptr<OfStage>> stages_;
   comm::TrafficEntry* entries_[2] = {nullptr, nullptr};
-  ActionTimes* times_;
+  ActionClock* times_;
   bool began_ = false, counts_ = false;
 };
 

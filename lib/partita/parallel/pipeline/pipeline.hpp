@@ -27,7 +27,7 @@ struct PipelinePlan {
 template <class Scalar>
 class PipelineExchange final : public nn::ExchangeAround<Scalar> {
  public:
-  PipelineExchange(nn::Exchange<Scalar>& inner, const comm::Communicator& axis, bool step_barrier, ActionTimes& times)
+  PipelineExchange(nn::Exchange<Scalar>& inner, const comm::Communicator& axis, bool step_barrier, ActionClock& times)
       : nn::ExchangeAround<Scalar>(inner), axis_(axis), step_barrier_(step_barrier), times_(times) {}
 
   void finish(const Exec& exec, nn::Observer& observer) override;
@@ -35,7 +35,7 @@ class PipelineExchange final : public nn::ExchangeAround<Scalar> {
  private:
   const comm::Communicator& axis_;
   bool step_barrier_;
-  ActionTimes& times_;
+  ActionClock& times_;
 };
 
 /// The parts of a training step whose model is cut into stages over the ranks of an axis, replicas of which share the
@@ -87,7 +87,7 @@ class Pipeline {
 
   /// Where the time of the steps goes that begin after time_steps(true).
   void time_steps(bool counts) { links_.time_steps(counts); }
-  const ActionTimes& times() const { return times_; }
+  const ActionClock& times() const { return times_; }
 
  private:
   const comm::Communicator& axis_;
@@ -97,7 +97,7 @@ class Pipeline {
   nn::Model<Scalar>& model_;
   nn::Division division_;
   bool step_barrier_;
-  ActionTimes times_;
+  ActionClock times_;
   PipelineLinks<Scalar> links_;
   DataParallel<Scalar> replicas_;
   PipelineExchange<Scalar> exchange_;

@@ -11,9 +11,9 @@ namespace partita::parallel {
 
 /// Seconds of a rank's actions in the steps of a run, added up: at work, and waiting for messages. Everything between
 /// begin_step and end_step is one or the other, or lies before the first action or behind the last one.
-class ActionTimes {
+class ActionClock {
  public:
-  explicit ActionTimes(index_t actions)
+  explicit ActionClock(index_t actions)
       : work_s_(static_cast<std::size_t>(actions), 0), wait_s_(static_cast<std::size_t>(actions), 0) {}
 
   /// The step that now begins counts, or not.
