@@ -11,6 +11,10 @@ Config read_config(config::Deck& deck, int ranks) {
   config.data = training::read_data_options(deck, config.train.seed, config.model.language());
   config.parallel = training::read_parallel_options(deck);
   training::check(deck, config.data, config.train, config.model, ranks);
+  if (config.model.sync_batchnorm && config.parallel.strategy == parallel::Strategy::local_sgd)
+    deck.reject("model.sync_batchnorm",
+                "parallel.strategy = \"local_sgd\", whose ranks have weights and so activations of their own",
+                "false, or another parallel.strategy");
   return config;
 }
 

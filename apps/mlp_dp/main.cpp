@@ -14,6 +14,8 @@
 //         --set train.precision=bf16  # gpt_bf16
 //     mpiexec -n 2 mlp_dp inputs/mlp_dp/tiny_gpt.toml --set train.recompute=block  # gpt_recompute
 //     mpiexec -n 2 mlp_dp inputs/mlp_dp/tiny_cnn.toml  # cnn
+//     mpiexec -n 3 mlp_dp inputs/mlp_dp/tiny_cnn.toml --set model.sync_batchnorm=true --set train.batch=50
+//         # cnn_sync_batchnorm
 //     mpiexec -n 3 mlp_dp inputs/mlp_dp/stream.toml  # stream
 //     mpiexec -n 2 mlp_dp inputs/mlp_dp/stream.toml --set data.stream_rate=100000
 //         --set data.stream_when_full=drop  # stream_drop
@@ -67,7 +69,8 @@ int main(int argc, char** argv) {
                                        config.parallel);
       nn::ModelOptions options = config.train.model();
       options.weights = config.parallel.whole_weights();
-      auto model = training::plan_model<Scalar>(config.model, data.shape(), options).make(options);
+      parallel::BatchNormAxis norms(replicas, config.parallel.how);
+      auto model = training::plan_model<Scalar>(config.model, data.shape(), options, nullptr, &norms).make(options);
       if (session.describe(model.describe())) return ExitCode::done;
       kernels::Context context(Exec(), config.train.kernels);
 

@@ -60,8 +60,8 @@ std::vector<metrics::SummaryRow> summarise(const metrics::StepSeries& series, co
     if (P < 2 || !(slowest_s > 0)) continue;
     const auto bytes = static_cast<double>(*std::max_element(row.sent_bytes.begin(), row.sent_bytes.end()));
     // For MPI's own collectives the payload is counted: the ring's 2 (P-1) / P of it is what crosses the busiest link.
-    const double factor =
-        row.algorithm == "mpi" && (row.kind == "allreduce" || row.kind == "norm_allreduce") ? 2 * (P - 1) / P : 1;
+    const bool sums = row.kind == "allreduce" || row.kind == "norm_allreduce" || row.kind == "sync_batchnorm";
+    const double factor = row.algorithm == "mpi" && sums ? 2 * (P - 1) / P : 1;
     const index_t calls = *std::max_element(row.calls.begin(), row.calls.end());  // some ranks may have none
     std::string name = (header.mesh_axes.size() > 1 ? row.axis + "_" : std::string()) + row.kind + "_busbw";
     if (find(rows, name) != nullptr) name += "_" + row.algorithm;

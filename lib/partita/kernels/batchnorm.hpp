@@ -52,6 +52,27 @@ template <class Real>
 void batchnorm_finish(const Exec& exec, const BatchnormOptions& options,
                       std::type_identity_t<ConstVector<Real>> squares, Vector<Real> variance, Vector<Real> rstd);
 
+/// What ranks that share a batch add up, in one message: sums = R mean, then squares + R mean^2, then R itself.
+///
+/// Shapes   mean, squares (C), of R rows   ->   sums (2 C + 1), overwritten.
+/// Cost     cost::batchnorm_share.
+template <class Real>
+void batchnorm_share(const Exec& exec, index_t R, std::type_identity_t<ConstVector<Real>> mean,
+                     std::type_identity_t<ConstVector<Real>> squares, Vector<double> sums);
+
+/// The statistics of all their rows: mean = sums(c) / R, squares = sums(C + c) - R mean^2 with R = sums(2 C); then as
+/// batchnorm_finish, whatever options.count.
+///
+/// With q = |mean| / deviation the difference errs by about q^2 2^-53 of squares. That is below q 2^-24, what squares
+/// lose where x is stored in fp32 or less, as long as such x have a deviation at all (q < 2^24). x in double has no such
+/// excuse.
+///
+/// Shapes   sums (2 C + 1)   ->   mean, variance, rstd (C), overwritten.
+/// Cost     cost::batchnorm_join.
+template <class Real>
+void batchnorm_join(const Exec& exec, const BatchnormOptions& options, ConstVector<double> sums, Vector<Real> mean,
+                    Vector<Real> variance, Vector<Real> rstd);
+
 /// y = act((x - mean) (gamma rstd) + beta), act the identity or max(0, .) as options.relu says.
 ///
 /// Shapes   x (R, C)   gamma, beta, mean, rstd (C)   ->   y (R, C), overwritten; may be x.
@@ -98,6 +119,15 @@ void batchnorm_backward_sums(Context& context, const BatchnormOptions& options,
                              std::type_identity_t<ConstVector<accumulate_t<Scalar>>> rstd,
                              std::type_identity_t<ConstMatrix<Scalar>> dy, Vector<accumulate_t<Scalar>> dgamma,
                              Vector<accumulate_t<Scalar>> dbeta);
+
+/// What ranks that share a batch add up in backward: means = dgamma / rows, then dbeta / rows. The halves of their sum
+/// stand for dgamma and dbeta in batchnorm_backward_input with a count of 1.
+///
+/// Shapes   rows (1): of all ranks, at least 1   dgamma, dbeta (C), of the rows here   ->   means (2 C), overwritten.
+/// Cost     cost::batchnorm_share_slopes.
+template <class Real>
+void batchnorm_share_slopes(const Exec& exec, ConstVector<double> rows, std::type_identity_t<ConstVector<Real>> dgamma,
+                            std::type_identity_t<ConstVector<Real>> dbeta, Vector<Real> means);
 
 /// dx = gamma rstd (dz - dbeta / count - (x - mean) rstd dgamma / count), dgamma and dbeta from backward_sums.
 ///

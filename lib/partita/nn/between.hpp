@@ -6,8 +6,8 @@
 namespace partita::nn {
 
 /// What a builder asks for where a strategy may have to communicate: around a product whose outputs or inputs are split
-/// over ranks, an embedding of some of the words, a norm of some of the tokens; and where tokens may follow others that
-/// went through before, attention. Nothing, in a model that is whole: each word then means the plain unit, and the list
+/// over ranks, an embedding of some of the words, a norm of some of the tokens, or of some of the rows behind its
+/// statistics; and where tokens may follow others that went through before, attention. Nothing, in a model that is whole: each word then means the plain unit, and the list
 /// of layers is the same.
 template <class Scalar>
 struct Between {
@@ -31,6 +31,10 @@ struct Between {
   }
   virtual Layer<Scalar> attention(const std::string& name, const kernels::AttentionOptions& options, index_t D) const {
     return Layers<Scalar>::attention(name, options, D);
+  }
+  /// The rows that are here.
+  virtual Layer<Scalar> batchnorm2d(const std::string& name, const Image& image, bool relu) const {
+    return Layers<Scalar>::batchnorm2d(name, image, relu);
   }
 };
 

@@ -32,6 +32,9 @@ class CachedBetween final : public Between<Scalar> {
   Layer<Scalar> attention(const std::string& name, const kernels::AttentionOptions& options, index_t D) const override {
     return Layers<Scalar>::cached_attention(name, options, D, cache_);
   }
+  Layer<Scalar> batchnorm2d(const std::string& name, const Image& image, bool relu) const override {
+    return inner_.batchnorm2d(name, image, relu);
+  }
 
  private:
   const Between<Scalar>& inner_;

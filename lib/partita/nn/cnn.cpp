@@ -17,6 +17,10 @@ struct Writer {
   List list;
   Image image;
   index_t groups;  // of group norms; 0: batch norms
+  const Between<Scalar>& between;
+
+  // What comes next, in a list of its own.
+  Writer empty() const { return {{}, image, groups, between}; }
 
   // A convolution without bias, its norm and, if asked, relu.
   void convolve(const std::string& name, index_t filters, index_t kernel, index_t stride, bool relu) {
@@ -30,14 +34,14 @@ struct Writer {
                                      .padding = kernel / 2};
     image = {shape.out_rows(), shape.out_columns(), filters};
     list.push_back(L::conv2d(name + ".conv", shape));
-    if (groups == 0) return list.push_back(L::batchnorm2d(name + ".norm", image, relu));
+    if (groups == 0) return list.push_back(between.batchnorm2d(name + ".norm", image, relu));
     list.push_back(L::groupnorm(name + ".norm", image, groups));
     if (relu) list.push_back(L::activation(name + ".relu", image.size(), kernels::Activation::relu));
   }
 
   // Two 3x3 convolutions beside the identity, or beside a 1x1 convolution where the image changes its shape.
   void basic_block(const std::string& name, index_t filters, index_t stride) {
-    Writer branch{{}, image, groups}, shortcut{{}, image, groups};
+    Writer branch = empty(), shortcut = empty();
     branch.convolve(name + ".1", filters, 3, stride, true);
     branch.convolve(name + ".2", filters, 3, 1, false);
     if (stride != 1 || image.channels != filters) shortcut.convolve(name + ".shortcut", filters, 1, stride, false);
@@ -79,11 +83,11 @@ void check(const CnnShape& shape) {
 }  // namespace
 
 template <class Scalar>
-LayerList<Scalar> cnn_layers(const CnnShape& shape) {
+LayerList<Scalar> cnn_layers(const CnnShape& shape, const Between<Scalar>& between) {
   check(shape);
   using L = Layers<Scalar>;
   const bool resnet = shape.kind == CnnKind::resnet;
-  Writer<Scalar> network{{}, {shape.rows, shape.columns, shape.channels}, shape.groups};
+  Writer<Scalar> network{{}, {shape.rows, shape.columns, shape.channels}, shape.groups, between};
   if (resnet) network.convolve("stem", shape.width.front(), 3, 1, true);
   for (std::size_t g = 0; g < shape.width.size(); ++g) {
     const std::string group = fmt::format("group{}", g);
@@ -95,7 +99,7 @@ LayerList<Scalar> cnn_layers(const CnnShape& shape) {
                          "fewer groups");
     for (index_t d = 0; d < shape.depth; ++d) {
       const std::string name = fmt::format("{}.{}", group, d);
-      Writer<Scalar> block{{}, network.image, network.groups};
+      Writer<Scalar> block = network.empty();
       if (resnet)
         block.basic_block(name, shape.width[g], g > 0 && d == 0 ? 2 : 1);
       else
@@ -110,9 +114,9 @@ LayerList<Scalar> cnn_layers(const CnnShape& shape) {
   return network.list;
 }
 
-template LayerList<float> cnn_layers(const CnnShape&);
-template LayerList<double> cnn_layers(const CnnShape&);
-template LayerList<bfloat16> cnn_layers(const CnnShape&);
-template LayerList<float16> cnn_layers(const CnnShape&);
+template LayerList<float> cnn_layers(const CnnShape&, const Between<float>&);
+template LayerList<double> cnn_layers(const CnnShape&, const Between<double>&);
+template LayerList<bfloat16> cnn_layers(const CnnShape&, const Between<bfloat16>&);
+template LayerList<float16> cnn_layers(const CnnShape&, const Between<float16>&);
 
 }  // namespace partita::nn

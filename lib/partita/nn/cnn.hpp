@@ -3,6 +3,7 @@
 
 #include <vector>
 
+#include <partita/nn/between.hpp>
 #include <partita/nn/model.hpp>
 
 namespace partita::nn {
@@ -22,12 +23,13 @@ struct CnnShape {
   Recompute recompute = Recompute::none;  ///< block: of resnet, and each convolution of vgg with its norm
 };
 
-/// A convolutional classifier: images (B, rows columns channels) -> scores (B, classes).
+/// A convolutional classifier: images (B, rows columns channels) -> scores (B, classes). Batch norms are what `between`
+/// says.
 ///
 /// Throws   UsageError for an extent below 1, no group, a group whose images would have no pixel, group norms whose
 ///          groups do not divide the channels, or attention to be recomputed.
 template <class Scalar>
-LayerList<Scalar> cnn_layers(const CnnShape& shape);
+LayerList<Scalar> cnn_layers(const CnnShape& shape, const Between<Scalar>& between = {});
 
 template <class Scalar>
 Model<Scalar> make_cnn(const CnnShape& shape, const ModelOptions& options = {}) {

@@ -146,15 +146,18 @@ class Unit {
                               Matrix<Scalar> /*dy*/, Matrix<Scalar> /*dx*/) const {}
   virtual void backward_weights(const Call<Scalar>&, ConstMatrix<Scalar> /*x*/, ConstMatrix<Scalar> /*dy*/) const {}
 
-  /// Runs `work` between the observer's before and after.
+  /// Runs `work` between the observer's before and after; what of a forward or backward_input reads no weights says so.
   template <class Work>
   void observed(const Call<Scalar>& call, Part part, const Work& work) const {
+    observed(call, part, part == Part::backward_weights ? std::span<const Range>() : reads_, work);
+  }
+  template <class Work>
+  void observed(const Call<Scalar>& call, Part part, std::span<const Range> reads, const Work& work) const {
     Moment moment = call.at;
     moment.part = part;
     moment.unit = number_;
     moment.replay = call.replay;
-    call.observer.before(moment, part == Part::backward_weights ? std::span<const Range>() : reads_,
-                         call.context.exec());
+    call.observer.before(moment, reads, call.context.exec());
     work();
     call.observer.after(moment, part == Part::backward_weights ? ranges_ : std::span<const Range>(),
                         call.context.exec());

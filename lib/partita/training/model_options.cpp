@@ -64,6 +64,14 @@ void read_cnn(config::Deck& deck, nn::CnnShape& shape) {
   deck.integer("model.norm_groups", shape.groups, IntRange::extent(0), "cnn: groups of a group norm; 0 = batch norm");
 }
 
+void read_sync_batchnorm(config::Deck& deck, ModelOptions& options) {
+  deck.boolean("model.sync_batchnorm", options.sync_batchnorm,
+               "cnn: statistics of a batch norm over the rows of all data-parallel ranks, not of each rank's own");
+  if (options.sync_batchnorm && options.kind == ModelKind::cnn && options.cnn.groups > 0)
+    deck.reject("model.sync_batchnorm", fmt::format("model.norm_groups = {} leaves no batch norm", options.cnn.groups),
+                "false, or model.norm_groups = 0");
+}
+
 void read_recompute(config::Deck& deck, ModelOptions& options) {
   nn::Recompute& what = options.gpt.recompute;
   deck.choice(
@@ -83,7 +91,7 @@ void refuse_keys_of_others(const config::Deck& deck, ModelKind kind) {
       {"model.blocks", ModelKind::gpt},      {"model.width", ModelKind::gpt}, {"model.heads", ModelKind::gpt},
       {"model.dropout", ModelKind::gpt},     {"model.tied", ModelKind::gpt},  {"model.norm", ModelKind::gpt},
       {"model.attention", ModelKind::gpt},   {"model.cnn", ModelKind::cnn},   {"model.channels", ModelKind::cnn},
-      {"model.norm_groups", ModelKind::cnn}, {"model.depth", ModelKind::cnn}};
+      {"model.norm_groups", ModelKind::cnn}, {"model.depth", ModelKind::cnn}, {"model.sync_batchnorm", ModelKind::cnn}};
   const auto must_be_default = [&](const char* key, const std::string& whose) {
     if (deck.changed(key))
       deck.reject(key, fmt::format("it says nothing of model.kind = \"{}\"", name_of(kinds, kind)),
@@ -136,6 +144,7 @@ ModelOptions read_model_options(config::Deck& deck, ModelKind kind) {
   read_activation(deck, options);
   read_gpt(deck, options.gpt);
   read_cnn(deck, options.cnn);
+  read_sync_batchnorm(deck, options);
   read_recompute(deck, options);
   refuse_keys_of_others(deck, options.kind);
   if (options.kind == ModelKind::gpt && options.gpt.C % options.gpt.H != 0)
@@ -159,7 +168,7 @@ nn::GptShape gpt_shape(const ModelOptions& options, const SampleShape& sample) {
 
 template <class Scalar>
 ModelPlan<Scalar> plan_model(const ModelOptions& options, const SampleShape& sample, const nn::ModelOptions& how,
-                             parallel::TensorAxis<Scalar>* axis) {
+                             parallel::TensorAxis<Scalar>* axis, parallel::BatchNormAxis* replicas) {
   const Here<Scalar> here(axis);
   switch (options.kind) {
     case ModelKind::gpt:
@@ -175,7 +184,11 @@ ModelPlan<Scalar> plan_model(const ModelOptions& options, const SampleShape& sam
       shape.columns = sample.image.columns;
       shape.channels = sample.image.channels;
       shape.classes = sample.classes;
-      return {nn::cnn_layers<Scalar>(shape), {1, shape.classes}, whole(shape.classes)};
+      nn::LayerList<Scalar> layers =
+          options.sync_batchnorm && replicas != nullptr
+              ? nn::cnn_layers<Scalar>(shape, parallel::SyncBatchNormBetween<Scalar>(*replicas))
+              : nn::cnn_layers<Scalar>(shape);
+      return {std::move(layers), {1, shape.classes}, whole(shape.classes)};
     }
     default: {
       nn::MlpShape shape = options.mlp;
@@ -215,10 +228,10 @@ std::string to_string(const ModelOptions& options, const SampleShape& sample) {
                          options.gpt.C, options.gpt.H, sample.tokens, sample.classes,
                          recomputed(options.gpt.recompute));
     case ModelKind::cnn:
-      return fmt::format("{} on {}x{}x{}, channels {}, depth {}, {} classes{}", name_of(cnn_kinds, options.cnn.kind),
+      return fmt::format("{} on {}x{}x{}, channels {}, depth {}, {} classes{}{}", name_of(cnn_kinds, options.cnn.kind),
                          sample.image.rows, sample.image.columns, sample.image.channels,
                          fmt::join(options.cnn.width, "-"), options.cnn.depth, sample.classes,
-                         recomputed(options.cnn.recompute));
+                         options.sync_batchnorm ? ", batch norm over ranks" : "", recomputed(options.cnn.recompute));
     default:
       return options.mlp.hidden.empty()
                  ? fmt::format("mlp {}-{}", sample.features, sample.classes)
@@ -228,7 +241,7 @@ std::string to_string(const ModelOptions& options, const SampleShape& sample) {
 
 #define PARTITA_MODEL(S)                                                                                       \
   template ModelPlan<S> plan_model(const ModelOptions&, const SampleShape&, const nn::ModelOptions&,           \
-                                   parallel::TensorAxis<S>*);                                                  \
+                                   parallel::TensorAxis<S>*, parallel::BatchNormAxis*);                        \
   template ModelPlan<S> plan_cached_model(const ModelOptions&, const SampleShape&, const nn::ModelOptions&,    \
                                           parallel::TensorAxis<S>*, nn::KeyValueCache<S>&, index_t);           \
   template std::unique_ptr<nn::LossHead<S>> make_head(kernels::Loss, const nn::Model<S>&, const ModelPlan<S>&, \

@@ -7,6 +7,7 @@
 #include <partita/nn/key_value_cache.hpp>
 #include <partita/nn/loss_head.hpp>
 #include <partita/nn/mlp.hpp>
+#include <partita/parallel/sync_batchnorm.hpp>
 #include <partita/parallel/tensor/tensor_axis.hpp>
 #include <partita/training/dataset.hpp>
 
@@ -21,6 +22,7 @@ struct ModelOptions {
   nn::MlpShape mlp;
   nn::GptShape gpt;
   nn::CnnShape cnn;
+  bool sync_batchnorm = false;  ///< statistics of all ranks' rows
 
   bool language() const { return kind == ModelKind::gpt; }
   bool recomputes() const { return gpt.recompute != nn::Recompute::none; }
@@ -44,14 +46,16 @@ struct ModelPlan {
   nn::Model<Scalar> make(const nn::ModelOptions& how) const { return nn::Model<Scalar>(layers, output, how); }
 };
 
-/// With an axis, the ranks that hold the model between them, it is this rank's part, whose units refer to the axis.
+/// With an axis, the ranks that hold the model between them, it is this rank's part, whose units refer to the axis. With
+/// model.sync_batchnorm and `replicas`, the ranks that share a batch, its batch norms refer to these; else each norm's
+/// statistics are those of its own rows, which is right for shapes and for inference.
 /// With a cache, which has room for the tokens of a sample, it is a GPT that goes on for `tokens` more of them at a
 /// time.
 ///
 /// Throws   UsageError where a model cannot be built for such samples, its shapes do not fit, or it cannot be split.
 template <class Scalar>
 ModelPlan<Scalar> plan_model(const ModelOptions& options, const SampleShape& sample, const nn::ModelOptions& how,
-                             parallel::TensorAxis<Scalar>* axis = nullptr);
+                             parallel::TensorAxis<Scalar>* axis = nullptr, parallel::BatchNormAxis* replicas = nullptr);
 template <class Scalar>
 ModelPlan<Scalar> plan_cached_model(const ModelOptions& options, const SampleShape& sample, const nn::ModelOptions& how,
                                     parallel::TensorAxis<Scalar>* axis, nn::KeyValueCache<Scalar>& cache,

@@ -144,6 +144,10 @@ void check(const Deck& deck, const DataOptions& data, const TrainOptions& train,
     if (problem) deck.reject(problem->key, problem->found, problem->expected);
   };
   if (data.streams()) check_stream(deck, data, train);
+  if (model.sync_batchnorm && train.deterministic)
+    deck.reject("model.sync_batchnorm",
+                "train.deterministic = true, where batch statistics are a chunk's own, whatever the ranks",
+                "false, or train.deterministic = false");
   if (train.beats != Rival::nothing && (!data.is_text() || train.loss != kernels::Loss::cross_entropy))
     deck.reject("verify.beats", data.is_text() ? "train.loss is no number of bits" : "the data are no text",
                 "\"nothing\"");

@@ -36,6 +36,9 @@ TEST(cost_image, batch_norm) {
   EXPECT_EQ(cost::batchnorm_apply(plain, 1000, 16, 4), (Cost{3 * n + 16, 8 * n + 4 * 4 * 16}));
   EXPECT_EQ(cost::batchnorm_apply(relu, 1000, 16, 2), (Cost{4 * n + 16, 4 * n + (2 * 2 + 2 * 4) * 16}));
   EXPECT_EQ(cost::batchnorm_finish(16, 4), (Cost{5 * 16, 3 * 4 * 16}));
+  EXPECT_EQ(cost::batchnorm_share(16, 2), (Cost{3 * 16, (2 * 4 + 16) * 16 + 8}));
+  EXPECT_EQ(cost::batchnorm_join(16, 8), (Cost{9 * 16, (16 + 3 * 8) * 16 + 8}));
+  EXPECT_EQ(cost::batchnorm_share_slopes(16, 4), (Cost{2 * 16, 4 * 4 * 16 + 8}));
   EXPECT_EQ(
       cost::batchnorm_forward(plain, 1000, 16, 4),
       cost::batchnorm_stats(1000, 16, 4) + cost::batchnorm_finish(16, 4) + cost::batchnorm_apply(plain, 1000, 16, 4));

@@ -26,7 +26,9 @@ struct Step {
       dW{"dW", s.filters, s.kernel()}, pooled{"pooled", B, pool.outputs()}, mean_of_all{"all", B, C},
       group_mean{"group_mean", B, 4}, group_rstd{"group_rstd", B, 4};
   Vector<float> b{"b", s.filters}, db{"db", s.filters}, gamma{"gamma", C}, beta{"beta", C}, mean{"mean", C},
-      variance{"variance", C}, rstd{"rstd", C}, running_mean{"running_mean", C}, dgamma{"dgamma", C}, dbeta{"dbeta", C};
+      variance{"variance", C}, rstd{"rstd", C}, running_mean{"running_mean", C}, dgamma{"dgamma", C}, dbeta{"dbeta", C},
+      means{"means", 2 * C};
+  Vector<double> sums{"sums", 2 * C + 1}, one{"one", 1};
   Matrix<std::int32_t> winner{"winner", B, pool.outputs()};
 
   explicit Step(const Exec& exec, Backend backend)
@@ -44,6 +46,9 @@ struct Step {
     for (Blocks blocks : {Blocks{}, Blocks{s.rows}}) {
       batch.rows = group.rows = blocks;
       batchnorm_forward(context, batch, rows, gamma, beta, drows, mean, variance, rstd);
+      batchnorm_share<float>(exec, 4, mean, variance, sums);
+      batchnorm_join<float>(exec, batch, sums, mean, variance, rstd);
+      batchnorm_share_slopes<float>(exec, one, dgamma, dbeta, means);
       batchnorm_infer(exec, batch, rows, gamma, beta, mean, variance, drows);
       batchnorm_backward_sums<float>(context, batch, rows, drows, mean, rstd, drows, dgamma, dbeta);
       batchnorm_backward_input(exec, batch, rows, drows, gamma, mean, rstd, dgamma, dbeta, drows, drows);

@@ -50,6 +50,22 @@ constexpr Cost batchnorm_finish(index_t C, index_t element) {
   return Cost{5, 3 * statistic_bytes(element)} * double(C);
 }
 
+/// Reads two numbers a column, writes two doubles, and one more. Two multiplications, an addition.
+constexpr Cost batchnorm_share(index_t C, index_t element) {
+  return Cost{3, 2 * statistic_bytes(element) + 16} * double(C) + Cost{0, 8};
+}
+
+/// Reads what batchnorm_share writes, writes three numbers. Two divisions and the square of the mean, the difference;
+/// then as batchnorm_finish.
+constexpr Cost batchnorm_join(index_t C, index_t element) {
+  return Cost{4 + 5, 16 + 3 * statistic_bytes(element)} * double(C) + Cost{0, 8};
+}
+
+/// Reads two numbers a column, writes two. Two divisions.
+constexpr Cost batchnorm_share_slopes(index_t C, index_t element) {
+  return Cost{2, 4 * statistic_bytes(element)} * double(C) + Cost{0, 8};
+}
+
 /// Reads x and four numbers a column, writes y. Subtraction, multiplication, addition and relu's comparison.
 constexpr Cost batchnorm_apply(const BatchnormOptions& options, index_t R, index_t C, index_t element) {
   const double numbers = double(R) * double(C);

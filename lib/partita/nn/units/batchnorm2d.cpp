@@ -56,16 +56,71 @@ void BatchNorm2d<Scalar>::compute(const Call<Scalar>& call, ConstMatrix<Scalar> 
 }
 
 template <class Scalar>
+void BatchNorm2d<Scalar>::sum_slopes(const Call<Scalar>& call, const Saved& saved, ConstMatrix<Scalar> x,
+                                     ConstMatrix<Scalar> y, ConstMatrix<Scalar> dy) const {
+  kernels::batchnorm_backward_sums<Scalar>(call.context, options_, split_rows(x, C_), split_rows(y, C_), saved.mean,
+                                           saved.rstd, split_rows(dy, C_), saved.dgamma, saved.dbeta);
+}
+
+template <class Scalar>
 void BatchNorm2d<Scalar>::backward_input(const Call<Scalar>& call, ConstMatrix<Scalar> x, ConstMatrix<Scalar> y,
                                          Matrix<Scalar> dy, Matrix<Scalar> dx) const {
   const Saved saved = cut(Cutter(call.saved));
-  const ConstMatrix<Scalar> pixels = split_rows(x, C_), out = split_rows(y, C_), dout = split_rows(dy, C_);
-  kernels::batchnorm_backward_sums<Scalar>(call.context, options_, pixels, out, saved.mean, saved.rstd, dout,
-                                           saved.dgamma, saved.dbeta);
+  sum_slopes(call, saved, x, y, dy);
   if (dx.data() == nullptr) return;
-  kernels::batchnorm_backward_input<Scalar>(call.context.exec(), options_, pixels, out, call.weights.vector(gamma_),
-                                            saved.mean, saved.rstd, saved.dgamma, saved.dbeta, dout,
-                                            split_rows(dx, C_));
+  kernels::batchnorm_backward_input<Scalar>(call.context.exec(), options_, split_rows(x, C_), split_rows(y, C_),
+                                            call.weights.vector(gamma_), saved.mean, saved.rstd, saved.dgamma,
+                                            saved.dbeta, split_rows(dy, C_), split_rows(dx, C_));
+}
+
+template <class Scalar>
+void BatchNorm2d<Scalar>::forward_sums(const Call<Scalar>& call, ConstMatrix<Scalar> x, Vector<double> sums) const {
+  this->observed(call, Part::forward, {}, [&] {
+    const Saved saved = cut(Cutter(call.saved));
+    const ConstMatrix<Scalar> pixels = split_rows(x, C_);
+    kernels::batchnorm_stats<Scalar>(call.context, options_, pixels, saved.mean, saved.variance);
+    kernels::batchnorm_share<Sum<Scalar>>(call.context.exec(), static_cast<index_t>(pixels.extent(0)), saved.mean,
+                                          saved.variance, sums);
+  });
+}
+
+template <class Scalar>
+void BatchNorm2d<Scalar>::forward_rest(const Call<Scalar>& call, ConstVector<double> sums, ConstMatrix<Scalar> x,
+                                       Matrix<Scalar> y) const {
+  this->observed(call, Part::forward, [&] {
+    const Saved saved = cut(Cutter(call.saved));
+    const Exec& exec = call.context.exec();
+    kernels::batchnorm_join<Sum<Scalar>>(exec, options_, sums, saved.mean, saved.variance, saved.rstd);
+    kernels::batchnorm_apply<Scalar>(exec, options_, split_rows(x, C_), call.weights.vector(gamma_),
+                                     call.weights.vector(beta_), saved.mean, saved.rstd, split_rows(y, C_));
+  });
+}
+
+template <class Scalar>
+void BatchNorm2d<Scalar>::backward_sums(const Call<Scalar>& call, ConstVector<double> rows, ConstMatrix<Scalar> x,
+                                        ConstMatrix<Scalar> y, ConstMatrix<Scalar> dy,
+                                        Vector<Sum<Scalar>> means) const {
+  this->observed(call, Part::backward_input, {}, [&] {
+    const Saved saved = cut(Cutter(call.saved));
+    sum_slopes(call, saved, x, y, dy);
+    kernels::batchnorm_share_slopes<Sum<Scalar>>(call.context.exec(), rows, saved.dgamma, saved.dbeta, means);
+  });
+}
+
+template <class Scalar>
+void BatchNorm2d<Scalar>::backward_rest(const Call<Scalar>& call, ConstVector<Sum<Scalar>> means, ConstMatrix<Scalar> x,
+                                        ConstMatrix<Scalar> y, ConstMatrix<Scalar> dy, Matrix<Scalar> dx) const {
+  this->observed(call, Part::backward_input, [&] {
+    const Saved saved = cut(Cutter(call.saved));
+    kernels::BatchnormOptions of_means = options_;
+    of_means.count = 1;
+    const auto half = [&](index_t k) {
+      return ConstVector<Sum<Scalar>>(means.data() + k * C_, static_cast<std::size_t>(C_));
+    };
+    kernels::batchnorm_backward_input<Scalar>(call.context.exec(), of_means, split_rows(x, C_), split_rows(y, C_),
+                                              call.weights.vector(gamma_), saved.mean, saved.rstd, half(0), half(1),
+                                              split_rows(dy, C_), split_rows(dx, C_));
+  });
 }
 
 template <class Scalar>

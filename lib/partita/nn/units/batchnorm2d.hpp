@@ -12,6 +12,9 @@ namespace partita::nn {
 ///
 /// Its part of the batch's statistics, mean and unbiased variance times rows / batch, goes where the call says, as a
 /// gradient does: what the running statistics move towards at the end of a step, and only then (Update).
+///
+/// Where a piece is a part of the rows behind its statistics, a unit of the strategy owns this one and calls what is
+/// public here: the observer is told of each as of any forward and backward_input.
 template <class Scalar>
 class BatchNorm2d final : public Unit<Scalar> {
  public:
@@ -22,6 +25,23 @@ class BatchNorm2d final : public Unit<Scalar> {
   PassFlop flop(index_t B) const override;
   Footprint footprint(index_t B) const override;
   bool may_end_branch() const override { return !options_.relu; }  // relu's mask is taken from y
+
+  index_t channels() const { return C_; }
+
+  /// Two halves of forward in training: what is added up over all parts (kernels::batchnorm_share), and y from the sums.
+  /// What is told to the running statistics is those of all rows, times the rows here / batch.
+  ///
+  /// Shapes   x (B, inputs)   ->   sums (2 channels + 1), overwritten;   sums   ->   y (B, outputs), overwritten.
+  void forward_sums(const Call<Scalar>& call, ConstMatrix<Scalar> x, Vector<double> sums) const;
+  void forward_rest(const Call<Scalar>& call, ConstVector<double> sums, ConstMatrix<Scalar> x, Matrix<Scalar> y) const;
+  /// Two halves of backward_input: what is added up (kernels::batchnorm_share_slopes), and dx from the sums. The
+  /// gradients of gamma and beta are those of the rows here.
+  ///
+  /// Shapes   rows (1): sums (2 channels) of forward   ->   means (2 channels), overwritten;   means   ->   dx.
+  void backward_sums(const Call<Scalar>& call, ConstVector<double> rows, ConstMatrix<Scalar> x, ConstMatrix<Scalar> y,
+                     ConstMatrix<Scalar> dy, Vector<Sum<Scalar>> means) const;
+  void backward_rest(const Call<Scalar>& call, ConstVector<Sum<Scalar>> means, ConstMatrix<Scalar> x,
+                     ConstMatrix<Scalar> y, ConstMatrix<Scalar> dy, Matrix<Scalar> dx) const;
 
  protected:
   void compute(const Call<Scalar>& call, ConstMatrix<Scalar> x, Matrix<Scalar> y) const override;
@@ -35,6 +55,9 @@ class BatchNorm2d final : public Unit<Scalar> {
     Vector<Sum<Scalar>> dgamma, dbeta;         // sums that dx needs too
   };
   Saved cut(Cutter cutter) const;
+  // Of the piece: saved.dgamma, saved.dbeta.
+  void sum_slopes(const Call<Scalar>& call, const Saved& saved, ConstMatrix<Scalar> x, ConstMatrix<Scalar> y,
+                  ConstMatrix<Scalar> dy) const;
 
   index_t C_;
   index_t pixels_;
