@@ -17,8 +17,8 @@
 //     mpiexec -n 3 cnn_pp inputs/cnn_pp/tiny.toml --set train.deterministic=true  # deterministic
 //     mpiexec -n 2 cnn_pp inputs/cnn_pp/tiny.toml --set parallel.balance=measured --set train.recompute=block
 //         # measured_recompute
-//     mpiexec -n 2 cnn_pp inputs/mlp_dp/tiny_gpt.toml --set train.micro_batches=3 --output runs/cnn_pp_gpt.h5  # gpt
-//     mpiexec -n 3 cnn_pp inputs/mlp_dp/tiny.toml --set train.micro_batches=4 --output runs/cnn_pp_mlp.h5  # mlp
+//     mpiexec -n 2 cnn_pp inputs/mlp_dp/tiny_gpt.toml --set train.micro_batches=3  # gpt
+//     mpiexec -n 3 cnn_pp inputs/mlp_dp/tiny.toml --set train.micro_batches=4  # mlp
 //     mpiexec -n 1 cnn_pp inputs/cnn_pp/tiny.toml --set parallel.pipeline=4 --show-schedule  # show_schedule
 //   * mpiexec -n 2 cnn_pp inputs/cnn_pp/fashion.toml
 #include <fmt/format.h>
@@ -62,7 +62,9 @@ int main(int argc, char** argv) {
                                                  division.largest_piece(), config.train.kernels);
       plan.layers = shared.layers;
       training::check(plan, config.model, config.train);
-      nn::Model<Scalar> model(layers.layers, layers.output, how, plan.cuts(), plan.stages_of(axis.rank()));
+      parallel::BatchNormAxis norms(replicas, config.replicas.how);
+      const auto own = training::plan_model<Scalar>(config.model, data.shape(), how, nullptr, &norms);
+      nn::Model<Scalar> model(own.layers, own.output, how, plan.cuts(), plan.stages_of(axis.rank()));
       if (session.describe(training::describe(plan, whole))) return ExitCode::done;
       kernels::Context context(Exec(), config.train.kernels);
 

@@ -1,0 +1,96 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Stages on any number of ranks, under any schedule, train what the whole model trains (DESIGN.md section 6)."""
+
+import os
+from pathlib import Path
+
+import conftest
+import h5py
+import numpy as np
+import pytest
+
+EXACT = ["train.deterministic=true", "train.steps=5", "run.warmup=1", "evaluate.every=3", "data.held_out=300"]
+SCHEDULES = ["gpipe", "1f1b", "interleaved", "zb-h1", "zb-v"]
+
+
+def bits(path):
+    """All that a run leaves of its training."""
+    with h5py.File(path) as file:
+        assert file.attrs["complete"] == 1
+        return {"loss": file["steps/loss"][:].tobytes(), "norm": file["steps/grad_norm"][:].tobytes(),
+                "weights": file.attrs["parameters_fnv1a"], "held_out": file["evaluation/loss"][:].tobytes(),
+                "accuracy": file["evaluation/accuracy"][:].tobytes()}
+
+
+def test_deterministic_stages_leave_the_bits_of_the_whole(run):
+    one = bits(run(1, *EXACT))
+    for schedule in SCHEDULES:
+        for ranks in (2, 3, 4):
+            if ranks * (1 + (schedule in ("interleaved", "zb-v"))) > 8:
+                continue  # more stages than layers
+            assert bits(run(ranks, *EXACT, f"parallel.schedule={schedule}")) == one, f"{schedule}, {ranks} ranks"
+    for settings in (["parallel.schedule=1f1b"], ["parallel.schedule=zb-v"], ["parallel.bucket_mib=0.001"]):
+        assert bits(run(4, *EXACT, "parallel.data=2", *settings)) == one, settings
+
+
+def test_the_whole_model_is_that_of_another_app(run, monkeypatch):
+    """Replicas of the whole model, by another program."""
+    settings = [*EXACT, "train.recompute=block", "train.micro_batches=3"]
+    here = bits(run(3, *settings, deck="inputs/mlp_dp/tiny_cnn.toml"))
+    other = Path(conftest.APP).parents[1] / "mlp_dp" / "mlp_dp"
+    if not os.access(other, os.X_OK):
+        pytest.skip("mlp_dp is not built")
+    monkeypatch.setattr(conftest, "APP", str(other))
+    assert bits(run(2, *settings, deck="inputs/mlp_dp/tiny_cnn.toml")) == here
+
+
+@pytest.mark.parametrize("micro_batches", [1, 2, 5, 24])
+def test_any_number_of_micro_batches_has_the_same_bits(run, micro_batches):
+    """Statistics of batch norms are those of a chunk, however chunks are put together."""
+    settings = [*EXACT, "train.batch=50", f"train.micro_batches={micro_batches}"]
+    schedule = {1: "1f1b", 2: "interleaved", 5: "zb-h1", 24: "zb-v"}[micro_batches]
+    one = bits(run(1, *EXACT, "train.batch=50"))
+    assert bits(run(2, *settings, f"parallel.schedule={schedule}")) == one
+
+
+def test_models_of_tokens_and_numbers_are_cut_too(run):
+    for deck, settings in (("inputs/mlp_dp/tiny_gpt.toml", ["model.dropout=0.1"]), ("inputs/mlp_dp/tiny.toml", [])):
+        exact = [*EXACT, "train.micro_batches=3", *settings]
+        one = bits(run(1, *exact, deck=deck))
+        for ranks, schedule in ((2, "zb-h1"), (3, "1f1b")):
+            assert bits(run(ranks, *exact, f"parallel.schedule={schedule}", deck=deck)) == one, (deck, schedule)
+
+
+def losses(path):
+    with h5py.File(path) as file:
+        return file["steps/loss"][:], file["steps/grad_norm"][:]
+
+
+def test_fast_stages_stay_within_the_bound(run):
+    """The norm too: a micro-batch lost, or weighed by its own rows, shows there in the first step."""
+    loss, norm = losses(run(1))
+    for ranks, schedule in ((2, "1f1b"), (2, "interleaved"), (3, "gpipe"), (3, "zb-v"), (4, "zb-h1")):
+        split_loss, split_norm = losses(run(ranks, f"parallel.schedule={schedule}"))
+        assert np.allclose(split_loss, loss, rtol=1e-4, atol=0), (ranks, schedule)
+        assert np.allclose(split_norm[0], norm[0], rtol=1e-5, atol=0), (ranks, schedule)
+    without = losses(run(3, "parallel.step_barrier=false"))  # squares are put together at the flush
+    assert np.allclose(without[0], loss, rtol=1e-4, atol=0) and np.allclose(without[1][0], norm[0], rtol=1e-5, atol=0)
+    without = losses(run(4, "parallel.step_barrier=false", "parallel.data=2"))
+    assert np.allclose(without[1][0], losses(run(4, "parallel.data=2"))[1][0], rtol=1e-5, atol=0)
+
+
+def test_the_gradient_does_not_depend_on_its_micro_batches(run):
+    """Without batch norms, whose statistics are a micro-batch's own."""
+    settings = ["model.norm_groups=2", "train.steps=3", "run.warmup=1", "train.batch=50"]
+    norms = [losses(run(2, *settings, f"train.micro_batches={m}", "parallel.schedule=zb-h1"))[1][0]
+             for m in (1, 2, 4, 8)]
+    assert np.allclose(norms, norms[0], rtol=1e-5, atol=0)
+
+
+def test_a_table_that_head_and_embedding_share_counts_once(run):
+    """zb-v has both on the first rank, in stages of their own, and backward's halves apart."""
+    settings = ["model.tied=true", "train.steps=4", "run.warmup=1", "train.micro_batches=5"]
+    loss, norm = losses(run(1, *settings, deck="inputs/mlp_dp/tiny_gpt.toml"))
+    for ranks in (1, 2):
+        of = losses(run(ranks, *settings, "parallel.schedule=zb-v", deck="inputs/mlp_dp/tiny_gpt.toml"))
+        assert np.allclose(of[0], loss, rtol=1e-5, atol=0) and np.allclose(of[1][0], norm[0], rtol=1e-5, atol=0)
