@@ -43,6 +43,7 @@ ActionTimes action_times(const std::vector<nn::Actions>& schedule, const PassTim
 }
 
 Replay replay(const std::vector<nn::Actions>& schedule, const ActionTimes& times, std::vector<double> begin) {
+  if (begin.empty()) begin.resize(schedule.size(), 0.);
   InOrder done = run_in_order(schedule, times, data_needs(schedule), std::move(begin));
   std::string stuck;
   for (const auto& [rank, action, event] : done.stuck)
@@ -54,7 +55,7 @@ Replay replay(const std::vector<nn::Actions>& schedule, const ActionTimes& times
 }
 
 Replay replay(const std::vector<nn::Actions>& schedule, const PassTimes& times) {
-  return replay(schedule, action_times(schedule, times), std::vector<double>(schedule.size(), 0.));
+  return replay(schedule, action_times(schedule, times));
 }
 
 index_t peak_live(const nn::Actions& actions, bool until_input) {

@@ -28,11 +28,11 @@ struct Replay {
 ActionTimes action_times(const std::vector<nn::Actions>& schedule, const PassTimes& times);
 
 /// Ranks that do their actions in order, each as soon as the data that it needs are there (data_needs), on a network
-/// that costs nothing; rank r from begin[r] on, or all from 0.
+/// that costs nothing; rank r from begin[r] on, all from 0 if that is empty.
 ///
 /// Throws   UsageError for a schedule in which an action waits forever: the first such action of each rank that is
 ///          stuck, and what it waits for.
-Replay replay(const std::vector<nn::Actions>& schedule, const ActionTimes& times, std::vector<double> begin);
+Replay replay(const std::vector<nn::Actions>& schedule, const ActionTimes& times, std::vector<double> begin = {});
 Replay replay(const std::vector<nn::Actions>& schedule, const PassTimes& times = {});
 
 /// The most micro-batches of all stages of a rank between forward and the end of backward: with `until_input` the end
