@@ -226,7 +226,7 @@ void GradientPass<Scalar>::run(const Call<Scalar>& call, const Batch<Scalar>& ba
 template <class Scalar>
 void GradientPass<Scalar>::run_actions(const Call<Scalar>& call, const Batch<Scalar>& batch, Progress& progress,
                                        const PassResult& result, Kokkos::View<const double, Memory> factor) const {
-  const bool parts = model_.stage_count() > 1;
+  const bool parts = links_ != nullptr;
   std::function<void()> messages;
   if (parts) messages = [this] { links_->progress(); };
   Folding<Sum<Scalar>> folding(call.observer, sum_, progress, std::move(messages));
