@@ -35,6 +35,7 @@ class TensorExchange final : public nn::Exchange<Scalar> {
   const nn::Window<const Scalar>& weights(const Exec& exec, index_t step) override {
     return inner_.weights(exec, step);
   }
+  bool weights_stay() const override { return inner_.weights_stay(); }
   bool reads_together() const override { return inner_.reads_together(); }
   void reading(const Exec& exec, const nn::Moment& moment, std::span<const Range> reads,
                nn::Observer& observer) override {
