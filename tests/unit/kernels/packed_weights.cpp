@@ -2,6 +2,7 @@
 #include <algorithm>
 
 #include <partita/kernels/conv2d.hpp>
+#include <partita/kernels/linear.hpp>
 
 #include <support/discipline.hpp>
 #include "support.hpp"
@@ -14,11 +15,12 @@ namespace {
 using Place = PackedWeights::Place;
 
 struct Weights {
+  Exec exec;
   PackedWeights packed;
   float memory[64] = {};
   int layout = packed.new_layout();
 
-  Place find(int at = 0) { return packed.find(Exec(), memory + at, layout, 100); }
+  Place find(int at = 0) { return packed.find(exec, memory + at, layout, 100); }
   PackedWeights::Period period() { return {packed, memory, sizeof memory}; }
 };
 
@@ -42,7 +44,7 @@ TEST(packed_weights, the_first_call_of_a_period_packs_for_the_others) {
   EXPECT_TRUE(first.stale);
   EXPECT_EQ(again.data, first.data);
   EXPECT_FALSE(again.stale);
-  const Place elsewhere = w.find(8), in_another_layout = w.packed.find(Exec(), w.memory, other, 100);
+  const Place elsewhere = w.find(8), in_another_layout = w.packed.find(w.exec, w.memory, other, 100);
   EXPECT_TRUE(elsewhere.stale);
   EXPECT_TRUE(in_another_layout.stale);
   EXPECT_NE(elsewhere.data, first.data);
@@ -59,8 +61,8 @@ TEST(packed_weights, copies_do_not_outlive_their_period_and_their_memory_does) {
     const Place first = w.find();
     EXPECT_TRUE(first.stale);
     EXPECT_FALSE(w.find().stale);
-    if (step > 0) EXPECT_EQ(first.data, place);
-    place = first.data;
+    if (step == 0) place = first.data;
+    EXPECT_EQ(first.data, place);
   }
   EXPECT_EQ(w.find().data, nullptr);
   EXPECT_EQ(w.packed.bytes(), 100u);
@@ -95,39 +97,64 @@ TEST(packed_weights, a_period_within_a_period_hides_it) {
   EXPECT_TRUE(w.find().stale);
 }
 
-/// What a convolution reads: in a period the weights as they were at its first call, else as they are. Where a library
-/// takes them as they lie, there is nothing to keep.
-TEST(packed_weights, convolutions_read_what_was_packed_in_their_period) {
-  const Conv2dShape s{9, 8, 16, 32, 3, 3, 1, 1};
-  const index_t B = 3;
-  const Matrix<float> x("x", B, s.inputs()), dy("dy", B, s.outputs()), y("y", B, s.outputs()), dx("dx", B, s.inputs()),
-      W("W", s.filters, s.kernel());
-  Kokkos::deep_copy(x, 1.0F);
-  Kokkos::deep_copy(dy, 1.0F);
+Matrix<float> random_matrix(std::uint64_t seed, index_t rows, index_t columns) {
+  const Matrix<float> matrix("matrix", rows, columns);
+  Kokkos::deep_copy(Vector<float>(matrix.data(), matrix.size()), to_device(random_values<float>(seed, rows * columns)));
+  return matrix;
+}
+
+/// What kernels read: in a period the weights as they were at its first call, else as they are, and always to the same
+/// bits. Where a library takes them as they lie, there is nothing to keep. `run` returns what it computes from W.
+template <class Run>
+void check_kernels(const Matrix<float>& W, const Run& run) {
+  const auto some = to_device(random_values<float>(8, index_t(W.size())));
+  const auto others = to_device(random_values<float>(9, index_t(W.size())));
   for (const Backend backend : backends()) {
     Context context(Exec(), {.backend = backend, .deterministic = false, .per_kernel = {}});
-    const auto run = [&](float weight) {
-      Kokkos::deep_copy(W, weight);
-      conv2d_forward<float>(context, s, x, W, {}, y);
-      conv2d_backward_input(context, s, dy, W, dx);
-      context.exec().fence();
-      return std::pair(to_host(y), to_host(dx));
+    const auto of = [&](const Vector<float>& weights) {
+      Kokkos::deep_copy(Vector<float>(W.data(), W.size()), weights);
+      return run(context);
     };
-    const auto ones = run(1), twos = run(2);
-    EXPECT_NE(ones, twos);
-    const index_t each = context.packed_weights().packed() / 2;  // layouts that the library asks for
+    const auto count = [&] { return context.packed_weights().packed(); };
     const auto period = [&] { return PackedWeights::Period(context.packed_weights(), W.data(), W.size() * 4); };
-    {
+    const auto of_some = of(some);
+    const index_t each = count();  // layouts that the library asks for
+    const auto of_others = of(others);
+    EXPECT_NE(of_some, of_others);
+    EXPECT_EQ(count(), 2 * each);
+    for (int step = 0; step < 2; ++step) {
       const auto open = period();
-      EXPECT_EQ(run(1), ones);
-      EXPECT_EQ(context.packed_weights().packed(), 3 * each);
-      EXPECT_EQ(run(2), each > 0 ? ones : twos);
-      EXPECT_EQ(context.packed_weights().packed(), 3 * each);
+      EXPECT_EQ(of(some), of_some);
+      EXPECT_EQ(count(), (3 + step) * each);
+      EXPECT_EQ(of(others), each > 0 ? of_some : of_others);
+      EXPECT_EQ(count(), (3 + step) * each);
     }
-    EXPECT_EQ(run(2), twos);
-    const auto open = period();
-    EXPECT_EQ(run(2), twos);
+    EXPECT_EQ(of(others), of_others);
   }
+}
+
+TEST(packed_weights, convolutions_read_what_was_packed_in_their_period) {
+  const Conv2dShape s{9, 8, 19, 30, 3, 3, 1, 1};
+  const index_t B = 3;
+  const Matrix<float> x = random_matrix(1, B, s.inputs()), dy = random_matrix(2, B, s.outputs()),
+                      y("y", B, s.outputs()), dx("dx", B, s.inputs()), W("W", s.filters, s.kernel());
+  check_kernels(W, [&](Context& context) {
+    conv2d_forward<float>(context, s, x, W, {}, y);
+    conv2d_backward_input(context, s, dy, W, dx);
+    context.exec().fence();
+    return std::pair(to_host(y), to_host(dx));
+  });
+}
+
+/// Rows of a multiple of 1 KiB, more than one block of the product in each direction.
+TEST(packed_weights, linear_gradients_read_what_was_packed_in_their_period) {
+  const index_t B = 20, N = 260, K = 4352;
+  const Matrix<float> dy = random_matrix(1, B, N), dx("dx", B, K), W("W", N, K);
+  check_kernels(W, [&](Context& context) {
+    linear_backward_input(context, {}, dy, W, dx);
+    context.exec().fence();
+    return to_host(dx);
+  });
 }
 
 }  // namespace
