@@ -149,8 +149,7 @@ struct Workspace {
   std::size_t bytes() const { return std::size_t(a_size + b_size + chain_size) * sizeof(Sum); }
 };
 
-/// All panels of B, kept for other products with it: packed_columns of it after packed_columns, each
-/// depth_block after depth_block.
+/// Room for all panels of B, kept for other products with it: for each packed_columns of it, block after block over k.
 template <class Sum>
 struct KeptPanels {
   Sum* data = nullptr;  ///< null: none are kept
