@@ -10,6 +10,7 @@
 
 #include <partita/core/types.hpp>
 #include <partita/kernels/backend_choice.hpp>
+#include <partita/kernels/packed_weights.hpp>
 
 namespace partita::kernels {
 
@@ -68,6 +69,9 @@ class Context {
   void* scratch(std::size_t bytes);
   std::size_t scratch_bytes() const { return scratch_.extent(0); }
 
+  /// Copies of weights in layouts of the vendor's. See PackedWeights::Period.
+  PackedWeights& packed_weights() { return packed_weights_; }
+
   /// The vendor's library; only where backend() says so.
   backend::Vendor& vendor() { return *vendor_; }
   backend::ConvVendor& conv_vendor() { return *conv_vendor_; }
@@ -80,6 +84,7 @@ class Context {
   bool measuring_ = false;
   BackendTable choices_;
   Kokkos::View<std::byte*, Memory> scratch_;
+  PackedWeights packed_weights_;
   std::unique_ptr<backend::Vendor> vendor_;
   std::unique_ptr<backend::ConvVendor> conv_vendor_;
 };

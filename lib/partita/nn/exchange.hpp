@@ -35,6 +35,15 @@ class Exchange : public Progress {
   /// The weights that the pass of a step reads, in training, evaluation and inference: its own, pulled, or stashed
   /// ones. The reference stays good for the step; what it refers to may move, as Progress::reading says.
   virtual const Window<const Scalar>& weights(const Exec& exec, index_t step) = 0;
+  /// Whether that window stays where it is, and the weights in it as they are, until finish(): of an exchange whose
+  /// reading() moves nothing.
+  virtual bool weights_stay() const { return false; }
+  /// To be held during a pass that reads `window`, which is weights(): where they stay, kernels pack them once for all
+  /// micro-batches.
+  kernels::PackedWeights::Period pass_of(kernels::Context& context, const Window<const Scalar>& window) const {
+    return {context.packed_weights(), weights_stay() ? window.data : nullptr,
+            static_cast<std::size_t>(window.range.extent) * sizeof(Scalar)};
+  }
   /// Whether reading() is collective: ranks then do the same passes, micro-batch by micro-batch.
   virtual bool reads_together() const { return false; }
   /// After the pass: sees to it that gradients() and statistics() are those of the global batch. Collective where ranks
@@ -72,6 +81,7 @@ class ExchangeAround : public Exchange<Scalar> {
   explicit ExchangeAround(Exchange<Scalar>& inner) : inner_(inner) {}
 
   const Window<const Scalar>& weights(const Exec& exec, index_t step) override { return inner_.weights(exec, step); }
+  bool weights_stay() const override { return inner_.weights_stay(); }
   bool reads_together() const override { return inner_.reads_together(); }
   void reading(const Exec& exec, const Moment& moment, std::span<const Range> reads, Observer& observer) override {
     inner_.reading(exec, moment, reads, observer);
@@ -105,6 +115,7 @@ class NoExchange final : public Exchange<Scalar> {
       : weights_(parameters), sum_(sum) {}
 
   const Window<const Scalar>& weights(const Exec&, index_t) override { return weights_; }
+  bool weights_stay() const override { return true; }
   void finish(const Exec&, Observer&) override {}
   ConstVector<Sum<Scalar>> gradients() const override { return sum_.weights_of(sum_.node(0)); }
   ConstVector<Sum<Scalar>> statistics() const override { return sum_.statistics_of(sum_.node(0)); }

@@ -16,8 +16,11 @@ void TrainStep<Scalar>::run(const Batch<Scalar>& batch, index_t step, Vector<dou
   Call<Scalar> call = pass_.model().call(context_, observer, exchange_.weights(exec, step));
   call.seed = seed_;
   call.step = static_cast<std::uint64_t>(step);
-  pass_.run(call, batch, exchange_, {losses},
-            update_ == nullptr ? Kokkos::View<const double, Memory>() : update_->loss_scale());
+  {
+    const auto packed = exchange_.pass_of(context_, call.weights);
+    pass_.run(call, batch, exchange_, {losses},
+              update_ == nullptr ? Kokkos::View<const double, Memory>() : update_->loss_scale());
+  }
   observed({.part = Part::exchange, .bytes = exchange_.bytes()}, [&] { exchange_.finish(exec, observer); });
   if (update_ != nullptr)
     observed({.part = Part::update},

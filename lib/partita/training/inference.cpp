@@ -84,6 +84,7 @@ void Inference<Scalar>::run_whole(index_t step, const Rows<Scalar>& rows, const 
   nn::Call<Scalar> call =
       parts_.model.call(parts_.context, observer, parts_.exchange.weights(parts_.context.exec(), step));
   call.training = false;
+  const auto packed = parts_.exchange.pass_of(parts_.context, call.weights);
   first_->run(call, rows.batch(), parts_.exchange, {losses, correct_});
 }
 

@@ -99,6 +99,25 @@ void portable_gemm(Context& context, const GemmLabels& labels, index_t M, index_
   multiply(context.exec(), labels, M, N, K, A, B, epilogue, C, leading, context.scratch(bytes));
 }
 
+template <class Scalar>
+void weight_gemm(Context& context, const GemmLabels& labels, index_t M, index_t N, index_t K, Operand<Scalar> A,
+                 Operand<Scalar> B, int layout, Scalar* C, index_t leading) {
+  if constexpr (runs_on_host) {
+    if (M == 0 || N == 0 || K == 0) return portable_gemm<Scalar>(context, labels, M, N, K, A, B, {}, C, leading);
+    using Sum = accumulate_t<Scalar>;
+    using Panels = host::KeptPanels<Sum>;
+    const PackedWeights::Place place =
+        context.packed_weights().find(context.exec(), B.data, layout, Panels::bytes(N, K));
+    host::gemm(context.exec(), labels, M, N, K, A, B, Epilogue<Scalar>(), C, leading,
+               context.scratch(scratch_bytes<Scalar, Scalar>(M, N, K, {})),
+               Panels{static_cast<Sum*>(place.data), place.stale});
+  } else {
+    portable_gemm<Scalar>(context, labels, M, N, K, A, B, {}, C, leading);
+  }
+}
+template void weight_gemm<float>(Context&, const GemmLabels&, index_t, index_t, index_t, Operand<float>, Operand<float>,
+                                 int, float*, index_t);
+
 // A node of the tree over the leaves of a sum, through the epilogue.
 template <class Scalar, class Out>
 void sum_node(Context& context, const GemmLabels& labels, index_t M, index_t N, index_t K, Operand<Scalar> A,

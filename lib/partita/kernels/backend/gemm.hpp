@@ -63,7 +63,13 @@ template <class Scalar, class Out>
 void portable_gemm(Context& context, const GemmLabels& labels, index_t M, index_t N, index_t K, Operand<Scalar> A,
                    Operand<Scalar> B, Epilogue<Scalar> epilogue, Out* C, index_t leading);
 
-/// The same, but the sum over k is cut: each leaf is such a chain, the tree's root goes through the epilogue.
+/// C = A B by the same product. B are weights: on a host they are packed once in a period of PackedWeights.
+/// layout   of PackedWeights, for weights of these extents and strides.
+template <class Scalar>
+void weight_gemm(Context& context, const GemmLabels& labels, index_t M, index_t N, index_t K, Operand<Scalar> A,
+                 Operand<Scalar> B, int layout, Scalar* C, index_t leading);
+
+/// portable_gemm, but the sum over k is cut: each leaf is such a chain, the tree's root goes through the epilogue.
 template <class Scalar, class Out>
 void blocked_gemm(Context& context, const GemmLabels& labels, index_t M, index_t N, index_t K, Operand<Scalar> A,
                   Operand<Scalar> B, const Blocks& blocks, Epilogue<Scalar> epilogue, Out* C, index_t leading);

@@ -149,17 +149,29 @@ struct Workspace {
   std::size_t bytes() const { return std::size_t(a_size + b_size + chain_size) * sizeof(Sum); }
 };
 
+/// Room for all panels of B, kept for other products with it: for each packed_columns of it, block after block over k.
+template <class Sum>
+struct KeptPanels {
+  Sum* data = nullptr;  ///< null: none are kept
+  bool stale = true;    ///< to be packed by this product
+
+  static std::size_t bytes(index_t N, index_t K) {
+    return std::size_t(round_up(N, RegisterTile<Sum>::columns) * K) * sizeof(Sum);
+  }
+};
+
 /// `scratch` as Workspace says.
 template <class Scalar, class Out>
 void gemm(const Exec& exec, const GemmLabels& labels, index_t M, index_t N, index_t K, Operand<Scalar> A,
-          Operand<Scalar> B, Epilogue<Scalar> epilogue, Out* C, index_t leading, void* scratch) {
+          Operand<Scalar> B, Epilogue<Scalar> epilogue, Out* C, index_t leading, void* scratch,
+          KeptPanels<accumulate_t<Scalar>> kept = {}) {
   using Sum = accumulate_t<Scalar>;
   constexpr index_t tile_rows = RegisterTile<Sum>::rows;
   constexpr index_t tile_columns = RegisterTile<Sum>::columns;
   const Workspace<Scalar, Out> space(M, N, K, epilogue.beta);
   Sum* const packed_a = static_cast<Sum*>(scratch);
-  Sum* const packed_b = packed_a + space.a_size;
-  Sum* const chain = space.apart ? packed_b + space.b_size : nullptr;
+  Sum* const scratch_b = packed_a + space.a_size;
+  Sum* const chain = space.apart ? scratch_b + space.b_size : nullptr;
   using Dynamic = Kokkos::Schedule<Kokkos::Dynamic>;
 
   for (index_t j0 = 0; j0 < N; j0 += packed_columns) {
@@ -172,7 +184,9 @@ void gemm(const Exec& exec, const GemmLabels& labels, index_t M, index_t N, inde
         const index_t depth = std::min(depth_block, K - k0);
         const bool first = k0 == 0 && !epilogue.continues, last = k0 + depth >= K;
 
-        const index_t b_panels = blocks(n, tile_columns), a_panels = blocks(m, tile_rows);
+        const bool keeps = kept.data != nullptr, packs_b = !keeps || (kept.stale && i0 == 0);
+        Sum* const packed_b = keeps ? kept.data + j0 * K + k0 * round_up(n, tile_columns) : scratch_b;
+        const index_t b_panels = packs_b ? blocks(n, tile_columns) : 0, a_panels = blocks(m, tile_rows);
         Kokkos::parallel_for(labels.pack, range_policy<Dynamic>(exec, a_panels + b_panels), [=](index_t panel) {
           if (panel < b_panels) {
             const index_t j = panel * tile_columns;

@@ -3,6 +3,8 @@
 #include <array>
 #include <map>
 #include <string_view>
+#include <utility>
+#include <vector>
 
 #include <partita/kernels/backend/conv_vendor.hpp>
 #include <partita/kernels/backend/onednn_api.hpp>
@@ -10,8 +12,8 @@
 #include <partita/kernels/backend/range.hpp>
 #include <partita/kernels/elementwise.hpp>
 
-// Images stay channels-last; weights change at every step, so each call reorders them to or from the layout that
-// oneDNN's kernel wants, in our scratch.
+// Images stay channels-last. Weights are reordered to the layout that oneDNN's kernel wants, once in a period of
+// PackedWeights, else in each call and in our scratch; their gradients from it in each call.
 
 namespace partita::kernels::backend {
 namespace {
@@ -77,10 +79,22 @@ class Call {
 
 constexpr std::size_t aligned(std::size_t bytes) { return (bytes + 63) / 64 * 64; }
 
+/// The numbers of oneDNN's layouts of weights: primitives that want the same share the copies.
+class Layouts {
+ public:
+  int number(PackedWeights& packed, const memory::desc& desc) {
+    const auto known = std::find_if(all_.begin(), all_.end(), [&](const auto& each) { return each.first == desc; });
+    return known != all_.end() ? known->second : all_.emplace_back(desc, packed.new_layout()).second;
+  }
+
+ private:
+  std::vector<std::pair<memory::desc, int>> all_;
+};
+
 /// A convolution and the reorder of its weights, if oneDNN wants them in blocks.
 class Convolution {
  public:
-  Convolution(const dnnl::engine& engine, const ConvProblem& problem)
+  Convolution(const dnnl::engine& engine, const ConvProblem& problem, Context& context, Layouts& layouts)
       : pass_(problem.pass), filters_size_(problem.shape.filters * problem.shape.kernel()) {
     const Conv2dShape& s = problem.shape;
     const memory::desc ours = weights(s, memory::format_tag::ohwi);
@@ -100,45 +114,55 @@ class Convolution {
       const auto chosen = onednn::convolution_backward_data(engine, c, attributes, forward);
       make(dnnl::convolution_backward_data(chosen), engine, DNNL_ARG_DIFF_DST, c.dst, DNNL_ARG_WEIGHTS,
            chosen.weights_desc(), DNNL_ARG_DIFF_SRC, c.src, chosen.scratchpad_desc());
-      reorder(engine, ours, chosen.weights_desc());
+      pack_weights(engine, ours, chosen.weights_desc(), context, layouts);
     } else if (pass_ == Pass::backward_weights) {
       const auto chosen = onednn::convolution_backward_weights(
           engine, c, attributes, forward, [&](std::string_view name) { return writes_beyond(s, name); });
       if (!chosen) return;
       make(dnnl::convolution_backward_weights(chosen), engine, DNNL_ARG_SRC, c.src, DNNL_ARG_DIFF_DST, c.dst,
            DNNL_ARG_DIFF_WEIGHTS, chosen.diff_weights_desc(), chosen.scratchpad_desc());
-      reorder(engine, chosen.diff_weights_desc(), ours);
+      reorder(reorder_, engine, chosen.diff_weights_desc(), ours);
+      reorder(add_, engine, chosen.diff_weights_desc(), ours, 1.0f);
     } else {
       make(dnnl::convolution_forward(forward), engine, DNNL_ARG_SRC, c.src, DNNL_ARG_WEIGHTS, forward.weights_desc(),
            DNNL_ARG_DST, c.dst, forward.scratchpad_desc());
       if (biased) convolution_.add(DNNL_ARG_BIAS, c.bias, engine);
-      reorder(engine, ours, forward.weights_desc());
+      pack_weights(engine, ours, forward.weights_desc(), context, layouts);
     }
   }
 
   /// Whether oneDNN has an implementation that we take.
   bool available() const { return bool(convolution_); }
 
-  /// Operands in the order of `make`; `bias` or null. oneDNN's backward-weights cannot add: what is accumulated goes
-  /// into scratch first.
+  /// Operands in the order of `make`; `bias` or null. oneDNN's backward-weights cannot add: its reorder does, or else
+  /// what is accumulated goes into scratch first.
   void run(Context& context, const dnnl::stream& stream, Store store, const float* first, const float* second,
            float* result, const float* bias) {
-    const bool adds = store == Store::accumulate, gradient = pass_ == Pass::backward_weights;
-    const std::size_t sums_bytes = adds ? aligned(std::size_t(filters_size_) * sizeof(float)) : 0;
-    auto* const blocked = static_cast<std::byte*>(
-        context.scratch(weights_bytes_ + reorder_scratchpad_bytes_ + sums_bytes + scratchpad_bytes_));
-    std::byte* const reorder_scratchpad = blocked + weights_bytes_;
-    std::byte* const sums = reorder_scratchpad + reorder_scratchpad_bytes_;
-    std::byte* const scratchpad = sums + sums_bytes;  // last: tests see what lies behind
-    const void* const into = adds ? static_cast<const void*>(sums) : result;
-    if (reorder_ && !gradient) reorder_.run(stream, {second, blocked, reorder_scratchpad}, "reorder");
-    const void* const inner = !reorder_ || gradient ? static_cast<const void*>(second) : blocked;
-    const void* const outer = reorder_ && gradient ? static_cast<const void*>(blocked) : into;
-    convolution_.run(stream, {first, inner, outer, scratchpad, bias}, "convolution");
-    if (reorder_ && gradient) reorder_.run(stream, {blocked, into, reorder_scratchpad}, "reorder");
+    const bool gradient = pass_ == Pass::backward_weights, adds = store == Store::accumulate;
     const auto size = std::size_t(filters_size_);
-    if (adds)
-      add<float>(context.exec(), ConstVector<float>(static_cast<const float*>(into), size),
+    const std::size_t plain_bytes = adds && !reorder_ ? aligned(size * sizeof(float)) : 0;
+    PackedWeights::Place packed;
+    if (reorder_ && !gradient) packed = context.packed_weights().find(context.exec(), second, layout_, weights_bytes_);
+    auto* const blocked = static_cast<std::byte*>(
+        context.scratch(weights_bytes_ + reorder_scratchpad_bytes_ + plain_bytes + scratchpad_bytes_));
+    std::byte* const reorder_scratchpad = blocked + weights_bytes_;
+    std::byte* const plain = reorder_scratchpad + reorder_scratchpad_bytes_;
+    std::byte* const scratchpad = plain + plain_bytes;  // last: tests see what lies behind
+    if (!gradient) {
+      const void* inner = second;
+      if (reorder_) {
+        void* const into = packed.data != nullptr ? packed.data : blocked;
+        if (packed.stale) reorder_.run(stream, {second, into, reorder_scratchpad}, "reorder");
+        inner = into;
+      }
+      return convolution_.run(stream, {first, inner, result, scratchpad, bias}, "convolution");
+    }
+    const void* const outer = reorder_ ? static_cast<const void*>(blocked) : adds ? plain : static_cast<void*>(result);
+    convolution_.run(stream, {first, second, outer, scratchpad, bias}, "convolution");
+    if (reorder_)
+      (adds ? add_ : reorder_).run(stream, {blocked, result, reorder_scratchpad}, "reorder");
+    else if (adds)
+      add<float>(context.exec(), ConstVector<float>(static_cast<const float*>(outer), size),
                  Vector<float>(result, size));
   }
 
@@ -154,22 +178,34 @@ class Convolution {
     scratchpad_bytes_ = aligned(scratchpad.get_size());
   }
 
-  void reorder(const dnnl::engine& engine, const memory::desc& from, const memory::desc& to) {
+  void pack_weights(const dnnl::engine& engine, const memory::desc& ours, const memory::desc& theirs, Context& context,
+                    Layouts& layouts) {
+    reorder(reorder_, engine, ours, theirs);
+    if (reorder_) layout_ = layouts.number(context.packed_weights(), theirs);
+  }
+
+  /// `beta` of what is there is kept.
+  void reorder(Call& call, const dnnl::engine& engine, const memory::desc& from, const memory::desc& to,
+               float beta = 0) {
     if (from == to) return;
     dnnl::primitive_attr attributes;
+    dnnl::post_ops after;
+    if (beta != 0) after.append_sum(beta);
+    attributes.set_post_ops(after);
     attributes.set_scratchpad_mode(dnnl::scratchpad_mode::user);
     const dnnl::reorder::primitive_desc chosen(engine, from, engine, to, attributes);
-    reorder_.set(dnnl::reorder(chosen));
-    reorder_.add(DNNL_ARG_FROM, from, engine);
-    reorder_.add(DNNL_ARG_TO, to, engine);
-    reorder_.add(DNNL_ARG_SCRATCHPAD, chosen.scratchpad_desc(), engine);
+    call.set(dnnl::reorder(chosen));
+    call.add(DNNL_ARG_FROM, from, engine);
+    call.add(DNNL_ARG_TO, to, engine);
+    call.add(DNNL_ARG_SCRATCHPAD, chosen.scratchpad_desc(), engine);
     weights_bytes_ = aligned(std::max(from.get_size(), to.get_size()));
-    reorder_scratchpad_bytes_ = aligned(chosen.scratchpad_desc().get_size());
+    reorder_scratchpad_bytes_ = std::max(reorder_scratchpad_bytes_, aligned(chosen.scratchpad_desc().get_size()));
   }
 
   Pass pass_;
   index_t filters_size_;
-  Call convolution_, reorder_;
+  Call convolution_, reorder_, add_;
+  int layout_ = -1;  // of the weights, where they are reordered
   std::size_t scratchpad_bytes_ = 0, weights_bytes_ = 0, reorder_scratchpad_bytes_ = 0;
 };
 
@@ -198,13 +234,14 @@ class OneDnnConv final : public ConvVendor {
     const onednn::ThreadGuard guard(threads);
     const ConvProblem problem{pass, B, shape, threads};
     auto at = convolutions_.find(problem);
-    if (at == convolutions_.end()) at = convolutions_.try_emplace(problem, engine_, problem).first;
+    if (at == convolutions_.end()) at = convolutions_.try_emplace(problem, engine_, problem, context, layouts_).first;
     if (at->second.available()) at->second.run(context, stream_, store, first, second, result, bias);
     return at->second.available();
   }
 
   dnnl::engine engine_{dnnl::engine::kind::cpu, 0};
   dnnl::stream stream_{engine_};
+  Layouts layouts_;
   std::map<ConvProblem, Convolution> convolutions_;
 };
 

@@ -45,6 +45,7 @@ class AllreduceExchange final : public nn::Exchange<Scalar> {
                     const nn::Division& division);
 
   const nn::Window<const Scalar>& weights(const Exec&, index_t) override { return weights_; }
+  bool weights_stay() const override { return true; }
   void ready(const Exec& exec, Range range) override;
   void progress() override;
   void finish(const Exec& exec, nn::Observer& observer) override;

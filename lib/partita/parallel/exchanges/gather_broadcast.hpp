@@ -31,6 +31,7 @@ class GatherBroadcastExchange final : public nn::Exchange<Scalar> {
   nn::Ownership ownership(const nn::Model<Scalar>& model) const;
 
   const nn::Window<const Scalar>& weights(const Exec&, index_t) override { return weights_; }
+  bool weights_stay() const override { return true; }
   void ready(const Exec&, Range range) override {
     complete_.add(range, [](int) {});
   }

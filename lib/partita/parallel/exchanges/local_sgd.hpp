@@ -56,6 +56,7 @@ class LocalSgdExchange final : public nn::Exchange<Scalar> {
     step_ = step;
     return weights_;
   }
+  bool weights_stay() const override { return true; }
   void ready(const Exec&, Range range) override {
     complete_.add(range, [](int) {});
   }

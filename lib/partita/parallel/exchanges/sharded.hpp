@@ -63,6 +63,7 @@ class ShardedExchange final : public nn::Exchange<Scalar> {
     gathered_->begin();
     return gathered_->window();
   }
+  bool weights_stay() const override { return gathered_ == nullptr; }
   bool reads_together() const override { return gathered_ != nullptr; }
   void reading(const Exec& exec, const nn::Moment& moment, std::span<const Range> reads,
                nn::Observer& observer) override {
