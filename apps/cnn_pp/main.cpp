@@ -61,7 +61,7 @@ int main(int argc, char** argv) {
       const auto shared = training::share_layers(env.world(), config.mesh, plan.stages(), layers, whole, how,
                                                  division.largest_piece(), config.train.kernels);
       plan.layers = shared.layers;
-      training::check(plan, config.model, config.train);
+      plan.tied = training::tied_table(config.model);
       parallel::BatchNormAxis norms(replicas, config.replicas.how);
       const auto own = training::plan_model<Scalar>(config.model, data.shape(), how, nullptr, &norms);
       nn::Model<Scalar> model(own.layers, own.output, how, plan.cuts(), plan.stages_of(axis.rank()));
