@@ -62,6 +62,8 @@ int main(int argc, char** argv) {
                                                  division.largest_piece(), config.train.kernels);
       plan.layers = shared.layers;
       plan.tied = training::tied_table(config.model);
+      training::require_memory<Scalar>(env.world(), replicas, config.train, config.model, data, division,
+                                       config.replicas, nullptr, {&plan, axis.rank()});
       parallel::BatchNormAxis norms(replicas, config.replicas.how);
       const auto own = training::plan_model<Scalar>(config.model, data.shape(), how, nullptr, &norms);
       nn::Model<Scalar> model(own.layers, own.output, how, plan.cuts(), plan.stages_of(axis.rank()));

@@ -92,11 +92,9 @@ GradientPass<Scalar>::GradientPass(Model<Scalar>& model, Division division, Acti
     const Peak most = peak(actions_, stage.number());
     const bool last = stage.number() + 1 == model_.stage_count();
     const index_t gradients = sum_ == nullptr ? 1 : last ? most.slots : links_->gradients(stage.number(), most);
-    const StagePlan asked{division_.largest_piece(), division_.most_pieces(), most.slots, most.pending,
-                          std::max<index_t>(gradients, 1)};
-    // Passes of one model share its memory: it grows to what the largest needs.
-    const StagePlan plan = stage.planned().at_least(asked);
-    if (plan.rows != stage.planned().rows || stage.bytes(plan) != stage.bytes(stage.planned())) stage.plan(plan);
+    plans_.push_back({division_.largest_piece(), division_.most_pieces(), most.slots, most.pending,
+                      std::max<index_t>(gradients, 1)});
+    stage.reserve(plans_.back());
   }
 }
 
@@ -213,6 +211,21 @@ template <class Scalar>
 void GradientPass<Scalar>::run(const Call<Scalar>& call, const Batch<Scalar>& batch, Progress& progress,
                                const PassResult& result, Kokkos::View<const double, Memory> factor) const {
   check(batch, result);
+  std::vector<StagePlan> others;  // where this pass is a guest
+  for (std::size_t s = 0; s < plans_.size(); ++s) {
+    Stage<Scalar>& stage = model_.stages()[s];
+    if (stage.planned() == plans_[s] && others.empty()) continue;
+    if (others.empty())
+      for (const Stage<Scalar>& each : model_.stages()) others.push_back(each.planned());
+    stage.lay_out(plans_[s]);
+  }
+  run_actions(call, batch, progress, result, factor);
+  for (std::size_t s = 0; s < others.size(); ++s) model_.stages()[s].lay_out(others[s]);
+}
+
+template <class Scalar>
+void GradientPass<Scalar>::run_actions(const Call<Scalar>& call, const Batch<Scalar>& batch, Progress& progress,
+                                       const PassResult& result, Kokkos::View<const double, Memory> factor) const {
   const bool parts = model_.stage_count() > 1;
   std::function<void()> messages;
   if (parts) messages = [this] { links_->progress(); };

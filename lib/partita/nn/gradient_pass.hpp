@@ -23,8 +23,9 @@ struct PassResult {
 template <class Scalar>
 class GradientPass {
  public:
-  /// Plans the memory of the stages that are here as the actions ask for it. All that is referred to must outlive the
-  /// pass. `sum` is null for forward-only actions, `links` where the model is one stage.
+  /// Takes memory for the stages that are here as the actions ask for it: passes of one model share it, and where one
+  /// asks for another layout than the pass that was made first, run() brings that back at its end. All that is referred
+  /// to must outlive the pass. `sum` is null for forward-only actions, `links` where the model is one stage.
   /// Throws   UsageError for actions that cannot run (peak).
   GradientPass(Model<Scalar>& model, Division division, Actions actions, const LossHead<Scalar>& head,
                GradientSum<Sum<Scalar>>* sum, Links<Scalar>* links = nullptr);
@@ -41,6 +42,8 @@ class GradientPass {
            Kokkos::View<const double, Memory> factor = {}) const;
 
  private:
+  void run_actions(const Call<Scalar>& call, const Batch<Scalar>& batch, Progress& progress, const PassResult& result,
+                   Kokkos::View<const double, Memory> factor) const;
   struct Piece;  // of the batch
   struct Run;    // what a run works with
   Piece piece(const Run& run, const Action& action, index_t index) const;
@@ -54,6 +57,7 @@ class GradientPass {
   const LossHead<Scalar>& head_;
   GradientSum<Sum<Scalar>>* sum_;
   Links<Scalar>* links_;
+  std::vector<StagePlan> plans_;  // of the stages that are here
 };
 
 }  // namespace partita::nn

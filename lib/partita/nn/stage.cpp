@@ -10,11 +10,6 @@
 
 namespace partita::nn {
 
-StagePlan StagePlan::at_least(const StagePlan& other) const {
-  return {std::max(rows, other.rows), std::max(pieces, other.pieces), std::max(slots, other.slots),
-          std::max(pending, other.pending), std::max(gradients, other.gradients)};
-}
-
 template <class Scalar>
 Stage<Scalar>::Stage(Chain<Scalar> chain, int number, bool ends_in_loss)
     : chain_(std::move(chain)), number_(number), gradient_in_place_(ends_in_loss && chain_.may_end_branch()) {}
@@ -38,34 +33,61 @@ typename Stage<Scalar>::Layout Stage<Scalar>::layout(index_t rows) const {
 }
 
 template <class Scalar>
-std::size_t Stage<Scalar>::bytes(const StagePlan& plan) const {
+typename Stage<Scalar>::Bytes Stage<Scalar>::bytes_by_use(const StagePlan& plan) const {
   const Layout all = layout(plan.rows);
-  return static_cast<std::size_t>(plan.slots * plan.pieces) * all.piece +
-         static_cast<std::size_t>(plan.pending * plan.pieces) * all.pending_piece +
-         static_cast<std::size_t>(plan.gradients * plan.pieces) * all.gradient_piece + all.workspace;
+  const auto of = [&](index_t micro_batches, std::size_t piece) {
+    return static_cast<std::size_t>(micro_batches * plan.pieces) * piece;
+  };
+  return {of(plan.slots, all.piece), of(plan.pending, all.pending_piece), of(plan.gradients, all.gradient_piece),
+          all.workspace};
 }
 
 template <class Scalar>
-void Stage<Scalar>::plan(const StagePlan& plan) {
+std::size_t Stage<Scalar>::bytes(std::initializer_list<StagePlan> plans) const {
+  Bytes most{};
+  for (const StagePlan& plan : plans) {
+    const Bytes all = bytes_by_use(plan);
+    most = {std::max(most.slots, all.slots), std::max(most.pending, all.pending),
+            std::max(most.gradients, all.gradients), std::max(most.workspace, all.workspace)};
+  }
+  return most.slots + most.pending + most.gradients + most.workspace;
+}
+
+template <class Scalar>
+std::size_t Stage<Scalar>::allocated() const {
+  return slots_.extent(0) + pending_.extent(0) + gradients_.extent(0) + workspace_.extent(0);
+}
+
+template <class Scalar>
+void Stage<Scalar>::reserve(const StagePlan& plan) {
   if (plan.pending > 0)
     chain_.visit([&](const Unit<Scalar>& unit) {
       if (unit.recomputes())
         refuse<UsageError>(unit.name(), "its forward is done again in backward, whose halves shall run apart",
                            "halves that run together, or no recomputation");
     });
-  slots_ = pending_ = gradients_ = workspace_ = {};  // the old ones go first
+  const auto grow = [](Kokkos::View<std::byte*, Memory>& memory, const std::string& label, std::size_t bytes) {
+    if (memory.extent(0) >= bytes) return;
+    memory = {};  // the old one goes first
+    memory = Kokkos::View<std::byte*, Memory>(Kokkos::view_alloc(Kokkos::WithoutInitializing, label), bytes);
+  };
+  const Bytes asked = bytes_by_use(plan);
+  grow(slots_, "partita::nn::Stage::slots", asked.slots);
+  grow(pending_, "partita::nn::Stage::pending", asked.pending);
+  grow(gradients_, "partita::nn::Stage::gradients", asked.gradients);
+  grow(workspace_, "partita::nn::Stage::workspace", asked.workspace);
+  if (plan_.rows == 0) lay_out(plan);
+}
+
+template <class Scalar>
+void Stage<Scalar>::lay_out(const StagePlan& plan) {
+  const Bytes asked = bytes_by_use(plan);
+  if (asked.slots > slots_.extent(0) || asked.pending > pending_.extent(0) || asked.gradients > gradients_.extent(0) ||
+      asked.workspace > workspace_.extent(0))
+    refuse<Error>("Stage", "there is no memory for this plan", "reserve() first");
   plan_ = plan;
   chain_.plan(plan.rows);
   layout_ = layout(plan.rows);
-  const auto allocate = [](const std::string& label, std::size_t bytes) {
-    return Kokkos::View<std::byte*, Memory>(Kokkos::view_alloc(Kokkos::WithoutInitializing, label), bytes);
-  };
-  slots_ = allocate("partita::nn::Stage::slots", static_cast<std::size_t>(plan.slots * plan.pieces) * layout_.piece);
-  pending_ = allocate("partita::nn::Stage::pending",
-                      static_cast<std::size_t>(plan.pending * plan.pieces) * layout_.pending_piece);
-  gradients_ = allocate("partita::nn::Stage::gradients",
-                        static_cast<std::size_t>(plan.gradients * plan.pieces) * layout_.gradient_piece);
-  workspace_ = allocate("partita::nn::Stage::workspace", layout_.workspace);
 }
 
 template <class Scalar>

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #pragma once
 
+#include <initializer_list>
+
 #include <partita/nn/chain.hpp>
 
 namespace partita::nn {
@@ -15,7 +17,6 @@ struct StagePlan {
   /// stage's backward.
   index_t gradients = 1;
 
-  StagePlan at_least(const StagePlan& other) const;
   friend bool operator==(const StagePlan&, const StagePlan&) = default;
 };
 
@@ -32,16 +33,26 @@ class Stage {
   index_t inputs() const { return chain_.inputs(); }
   index_t outputs() const { return chain_.outputs(); }
 
-  /// Allocates, in place of what was planned before.
+  /// Memory for a plan, beside what there is for others; the first one is laid out at once.
   /// Throws   UsageError for pending gradients and a unit that recomputes: what it computes again would have to stay.
-  void plan(const StagePlan& plan);
-  /// What plan() allocates: slots x pieces x (saved values + output), pending gradients, gradients x pieces of the
+  void reserve(const StagePlan& plan);
+  /// From here on calls are placed as a plan that was reserved says; what lies in the memory is lost. Not for a timed
+  /// step.
+  void lay_out(const StagePlan& plan);
+  void plan(const StagePlan& plan) {
+    reserve(plan);
+    lay_out(plan);
+  }
+  std::size_t allocated() const;
+  /// What reserve() allocates where there is nothing yet: slots x pieces x (saved values + output), pending gradients, gradients x pieces of the
   /// output unless the loss puts them over it, and one workspace. A pure function.
-  std::size_t bytes(const StagePlan& plan) const;
+  std::size_t bytes(const StagePlan& plan) const { return bytes({plan}); }
+  /// Of several plans, which share it.
+  std::size_t bytes(std::initializer_list<StagePlan> plans) const;
   const StagePlan& planned() const { return plan_; }
 
   /// A call that works in this stage's memory for one piece of a micro-batch.
-  /// Throws   Error unless it was planned.
+  /// Throws   Error unless a plan is laid out.
   Call<Scalar> place(Call<Scalar> call, index_t micro_batch, index_t piece) const;
 
   /// y (B, outputs) for x (B, inputs) or call.tokens, call being a placed one: valid until the slot is used again.
@@ -63,6 +74,10 @@ class Stage {
     std::size_t output;                                           // where in a piece
   };
   Layout layout(index_t rows) const;
+  struct Bytes {
+    std::size_t slots, pending, gradients, workspace;
+  };
+  Bytes bytes_by_use(const StagePlan& plan) const;
   index_t rows(const Call<Scalar>& call, ConstMatrix<Scalar> x) const;
   std::byte* slot(index_t micro_batch, index_t piece) const;
 

@@ -46,8 +46,7 @@ template <class Scalar>
 index_t Decoder<Scalar>::bytes() const {
   index_t sum = cache_.bytes() + nn::bytes_of(copied_);
   for (const auto& [tokens, made] : models_)
-    for (const nn::Stage<Scalar>& stage : made.model.stages())
-      sum += static_cast<index_t>(stage.bytes(stage.planned()));
+    for (const nn::Stage<Scalar>& stage : made.model.stages()) sum += static_cast<index_t>(stage.allocated());
   return sum;
 }
 

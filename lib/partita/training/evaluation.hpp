@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #pragma once
 
+#include <algorithm>
 #include <memory>
 
 #include <partita/driver/workload.hpp>
@@ -13,6 +14,9 @@ namespace partita::training {
 
 /// Samples that go through the model at once.
 inline constexpr index_t evaluation_rows = 256;
+
+/// What a stage has room for then.
+inline nn::StagePlan evaluation_plan(index_t samples) { return {.rows = std::min(evaluation_rows, samples)}; }
 
 struct EvaluationResult {
   double loss = 0;      ///< mean over the labels

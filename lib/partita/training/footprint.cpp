@@ -48,31 +48,41 @@ template <class Scalar>
 std::vector<driver::MemoryNeed> memory_needs(const TrainOptions& train, const ModelOptions& model, const Dataset& data,
                                              const nn::Division& division,
                                              const parallel::DataParallelOptions& strategy, int ranks, int rank,
-                                             bool keeps_record, parallel::TensorAxis<Scalar>* axis) {
+                                             bool keeps_record, parallel::TensorAxis<Scalar>* axis,
+                                             const StagesOfRank& stages) {
   if (const auto problem = find_extent_problem(model, data.shape(), train.batch))
     refuse<UsageError>(problem->key, problem->found, problem->expected);
   const ModelPlan<Scalar> plan = plan_model<Scalar>(model, data.shape(), train.model(), axis);
-  nn::Tables tables;
-  tables.chunks = train.model().chunks;
-  nn::Units<Scalar> units;
-  for (const nn::Layer<Scalar>& layer : plan.layers)
-    if (layer) units.push_back(layer(tables));
-  const nn::Stage<Scalar> stage(nn::Chain<Scalar>(std::move(units)), 0, true);
-  std::vector<const nn::Unit<Scalar>*> numbered;
-  stage.chain().visit([&](nn::Unit<Scalar>& unit) { numbered.push_back(&unit); });
+  const nn::ModelOptions how = train.model().without_weights();
+  const nn::Model<Scalar> here =
+      stages.plan == nullptr
+          ? plan.make(how)
+          : nn::Model<Scalar>(plan.layers, plan.output, how, stages.plan->cuts(), stages.plan->stages_of(stages.rank));
 
   const bool trains = train.mode == Mode::train;
-  const parallel::StrategyBytes kept =
-      parallel::strategy_bytes<Scalar>(strategy, tables, numbered, ranks, rank, division, train.update.optimizer);
+  const parallel::StrategyBytes kept = parallel::strategy_bytes<Scalar>(strategy, here.tables(), here.units(), ranks,
+                                                                        rank, division, train.update.optimizer);
   const index_t evaluated = std::min(evaluation_rows, data.held_out_samples());
-  const nn::StagePlan slots{.rows = std::max(division.largest_piece(), evaluated), .pieces = division.most_pieces()};
+  std::size_t activations = 0;
+  for (const nn::Stage<Scalar>& stage : here.stages()) {
+    nn::StagePlan slots{.rows = division.largest_piece(), .pieces = division.most_pieces()};
+    if (stages.plan != nullptr) {
+      const auto& actions = stages.plan->schedule[static_cast<std::size_t>(stages.rank)];
+      const parallel::StageBuffers n =
+          parallel::stage_buffers(actions, stage.number(), std::ssize(division.micro_batches));
+      slots.slots = n.slots;
+      slots.pending = n.pending;
+      slots.gradients = n.gradients;
+    }
+    activations += stage.bytes({slots, evaluation_plan(data.held_out_samples())});
+  }
   const auto of = [](auto count, std::size_t bytes) { return static_cast<double>(count) * static_cast<double>(bytes); };
   return {
       {"parameters", of(kept.weights, 1)},
       {"optimizer state", trains ? of(kept.optimizer, 1) : 0.0},
       {"gradients", of(kept.gradients, 1)},
-      {"activations", of(1, stage.bytes(slots))},
-      {"prefill and decode", decoding_bytes<Scalar>(train, model, data.shape(), division, stage, axis)},
+      {"activations", of(1, activations)},
+      {"prefill and decode", decoding_bytes<Scalar>(train, model, data.shape(), division, here.stages().front(), axis)},
       {"batches", of(checked_sum(waiting_rows(data, division.rows), checked_sum(division.rows.extent, evaluated)), 1) *
                       row_bytes<Scalar>(data.shape())},
       {"data set", static_cast<double>(data.bytes()), true},
@@ -81,24 +91,33 @@ std::vector<driver::MemoryNeed> memory_needs(const TrainOptions& train, const Mo
 }
 
 template <class Scalar>
-std::size_t gpt_activation_bytes(const TrainOptions& train, const nn::GptShape& shape, const nn::StagePlan& plan,
-                                 const parallel::TensorAxis<Scalar>* axis) {
+std::size_t gpt_activation_bytes(const TrainOptions& train, const nn::GptShape& shape,
+                                 std::initializer_list<nn::StagePlan> plans, const parallel::TensorAxis<Scalar>* axis) {
   constexpr std::size_t element = sizeof(Scalar), statistic = sizeof(nn::Sum<Scalar>);
-  if (axis == nullptr) return nn::gpt_memory(shape, plan.rows, element, statistic).stage(plan, shape.blocks);
-  const int parts = axis->ranks().size(), mine = axis->ranks().rank();
-  const index_t chunks = train.model().chunks;
-  const nn::GptSlices slices = parallel::gpt_slices(shape, chunks, axis->options().sequence, parts, mine);
-  const nn::BetweenMemory between =
-      parallel::between_memory(shape, plan.rows, element, statistic, axis->options(), chunks, parts, mine);
-  return nn::gpt_memory(shape, plan.rows, element, statistic, slices, between).stage(plan, shape.blocks);
+  const auto of_rows = [&](index_t rows) {
+    if (axis == nullptr) return nn::gpt_memory(shape, rows, element, statistic);
+    const int parts = axis->ranks().size(), mine = axis->ranks().rank();
+    const index_t chunks = train.model().chunks;
+    const nn::GptSlices slices = parallel::gpt_slices(shape, chunks, axis->options().sequence, parts, mine);
+    const nn::BetweenMemory between =
+        parallel::between_memory(shape, rows, element, statistic, axis->options(), chunks, parts, mine);
+    return nn::gpt_memory(shape, rows, element, statistic, slices, between);
+  };
+  std::size_t slots = 0, workspace = 0;
+  for (const nn::StagePlan& plan : plans) {
+    const nn::GptMemory memory = of_rows(plan.rows);
+    slots = std::max(slots, static_cast<std::size_t>(plan.slots * plan.pieces) * memory.piece(shape.blocks));
+    workspace = std::max(workspace, memory.workspace);
+  }
+  return slots + workspace;
 }
 
-#define PARTITA_MEMORY(S)                                                                                             \
-  template std::vector<driver::MemoryNeed> memory_needs<S>(const TrainOptions&, const ModelOptions&, const Dataset&,  \
-                                                           const nn::Division&, const parallel::DataParallelOptions&, \
-                                                           int, int, bool, parallel::TensorAxis<S>*);                 \
-  template std::size_t gpt_activation_bytes(const TrainOptions&, const nn::GptShape&, const nn::StagePlan&,           \
-                                            const parallel::TensorAxis<S>*);
+#define PARTITA_MEMORY(S)                                                                                   \
+  template std::vector<driver::MemoryNeed> memory_needs<S>(                                                 \
+      const TrainOptions&, const ModelOptions&, const Dataset&, const nn::Division&,                        \
+      const parallel::DataParallelOptions&, int, int, bool, parallel::TensorAxis<S>*, const StagesOfRank&); \
+  template std::size_t gpt_activation_bytes(const TrainOptions&, const nn::GptShape&,                       \
+                                            std::initializer_list<nn::StagePlan>, const parallel::TensorAxis<S>*);
 PARTITA_MEMORY(float)
 PARTITA_MEMORY(bfloat16)
 PARTITA_MEMORY(float16)

@@ -72,16 +72,6 @@ std::vector<double> measure(const ModelPlan<Scalar>& plan, const nn::ModelOption
   return costs;
 }
 
-double largest_stage(std::span<const double> cost, std::span<const index_t> layers) {
-  double largest = 0;
-  auto at = cost.begin();
-  for (const index_t n : layers) {
-    largest = std::max(largest, std::accumulate(at, at + n, 0.0));
-    at += n;
-  }
-  return largest;
-}
-
 }  // namespace
 
 template <class Scalar>
@@ -116,12 +106,8 @@ StageLayers share_layers(const comm::Communicator& world, const PipelineMesh& me
   shared.layers = !mesh.stages.empty()                       ? mesh.stages
                   : mesh.balance == parallel::Balance::equal ? equal
                                                              : parallel::balance_stages(shared.cost, stages);
-  const double largest = largest_stage(shared.cost, shared.layers);
-  const double all = std::accumulate(shared.cost.begin(), shared.cost.end(), 0.0);
-  if (largest > 0) {
-    shared.largest_over_mean = largest * stages / all;
-    shared.gain_over_equal_numbers = largest_stage(shared.cost, equal) / largest;
-  }
+  shared.largest_over_mean = parallel::imbalance(shared.cost, shared.layers);
+  shared.gain_over_equal = parallel::gain_over_equal(shared.cost, shared.layers);
   return shared;
 }
 

@@ -10,11 +10,11 @@ namespace partita::training {
 
 /// How many layers each stage has, and why.
 struct StageLayers {
-  std::vector<index_t> layers;         ///< of each stage
-  std::vector<double> cost;            ///< of each layer: operations of a row, or seconds of a micro-batch
-  bool measured = false;               ///< in seconds
-  double largest_over_mean = 1;        ///< of the stages' costs
-  double gain_over_equal_numbers = 1;  ///< largest stage of equal numbers of layers over the largest of these
+  std::vector<index_t> layers;   ///< of each stage
+  std::vector<double> cost;      ///< of each layer: operations of a row, or seconds of a micro-batch
+  bool measured = false;         ///< in seconds
+  double largest_over_mean = 1;  ///< of the stages' costs
+  double gain_over_equal = 1;    ///< largest stage of equal numbers of layers over the largest of these
 };
 
 /// As parallel.stages or parallel.balance says. Measured costs are those of rank 0: the least of three passes forward

@@ -94,7 +94,7 @@ struct State {
   index_t activation_bytes() const {
     std::size_t sum = 0;
     if (infer) sum += static_cast<std::size_t>(infer->bytes());
-    for (const nn::Stage<Scalar>& stage : parts.model.stages()) sum += stage.bytes(stage.planned());
+    for (const nn::Stage<Scalar>& stage : parts.model.stages()) sum += stage.allocated();
     return static_cast<index_t>(sum);
   }
 
@@ -122,9 +122,9 @@ struct State {
             seconds("exposed_s", overlap.exposed_s, "of a step, in which it waits for or serves messages that overlap"),
             seconds("hidden_s", overlap.hidden_s, "of a step, in which messages travel and it computes")}};
     if (parts.train.mode == Mode::train && parts.model_options.language() && parts.pipeline == nullptr) {
-      const std::size_t bytes =
-          gpt_activation_bytes<Scalar>(parts.train, gpt_shape(parts.model_options, parts.data.shape()),
-                                       parts.model.stages().front().planned(), parts.axis);
+      const std::size_t bytes = gpt_activation_bytes<Scalar>(
+          parts.train, gpt_shape(parts.model_options, parts.data.shape()),
+          {parts.model.stages().front().planned(), evaluation_plan(parts.data.held_out_samples())}, parts.axis);
       table.columns.push_back(
           integers("expected_activation_bytes", static_cast<index_t>(bytes), "activation_bytes of a GPT, closed form"));
     }

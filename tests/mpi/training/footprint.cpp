@@ -59,7 +59,7 @@ TEST_P(footprint, is_what_the_parts_allocate) {
   const Evaluation<float> evaluation(model, head, data);
   EXPECT_EQ(bytes("parameters"), static_cast<double>(model.bytes()));
   const nn::Stage<float>& stage = model.stages()[0];
-  EXPECT_EQ(bytes("activations"), static_cast<double>(stage.bytes(stage.planned())));
+  EXPECT_EQ(bytes("activations"), static_cast<double>(stage.allocated()));
   const double update = static_cast<double>(nn::Update<float>::bytes(train.update.optimizer, model.table().size(),
                                                                      std::ssize(nn::norm_cells(model.table()))));
   const double gradient = 4.0 * static_cast<double>(model.gradient_size());

@@ -21,6 +21,15 @@ TEST(replay, ranks_begin_when_what_they_need_is_there) {
   EXPECT_EQ(at.idle(schedule, 0, {1, 2, 3}), 6);
 }
 
+TEST(replay, each_action_may_take_a_time_of_its_own_and_each_rank_begin_at_its_own) {
+  const auto schedule = read_csv("0F0,0F1,0B0,0B1\n1F0,1B0,1F1,1B1\n", "x");
+  const Replay at = replay(schedule, ActionTimes{{1, 4, 2, 2}, {3, 2, 1, 5}}, {0, 2});
+  EXPECT_EQ(at.start[0], (std::vector<double>{0, 1, 7, 13}));
+  EXPECT_EQ(at.start[1], (std::vector<double>{2, 5, 7, 8}));
+  EXPECT_EQ(at.ends, (std::vector<double>{15, 13}));
+  EXPECT_EQ(replay(schedule, ActionTimes{{1, 4, 2, 2}, {3, 2, 1, 5}}).start[1], (std::vector<double>{1, 4, 6, 7}));
+}
+
 TEST(replay, an_input_gradient_goes_on_before_weights_are_done) {
   const Replay at = replay(read_csv("0F0,0I0,0W0\n1F0,1I0,1W0\n", "x"), {1, 2, 3});
   EXPECT_EQ(at.start[0], (std::vector<double>{0, 4, 6}));

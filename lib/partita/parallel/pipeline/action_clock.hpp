@@ -22,14 +22,13 @@ class ActionClock {
     at_ = 0;
     begin_ns_ = last_ns_ = now_ns();
   }
+  /// What the rank does between two actions counts as work of the later one.
   void begin_action() {
-    const std::int64_t now = now_ns();
-    if (counts_ && at_ == 0)
-      lead_s_ += seconds(now - begin_ns_);
-    else if (counts_)
-      between_s_ += seconds(now - last_ns_);
-    last_ns_ = now;
     waited_ns_ = 0;
+    if (at_ > 0) return;
+    const std::int64_t now = now_ns();
+    if (counts_) lead_s_ += seconds(now - begin_ns_);
+    last_ns_ = now;
   }
   /// Within an action: so long it did nothing but wait.
   void waited(std::int64_t ns) { waited_ns_ += ns; }
@@ -56,9 +55,8 @@ class ActionClock {
   /// Means of a step; zeros without one.
   std::vector<double> work_s() const { return mean(work_s_); }
   std::vector<double> wait_s() const { return mean(wait_s_); }
-  double lead_s() const { return mean(lead_s_); }        ///< from the step's begin to the first action
-  double between_s() const { return mean(between_s_); }  ///< between actions
-  double tail_s() const { return mean(tail_s_); }        ///< from the last action's end to the step's
+  double lead_s() const { return mean(lead_s_); }  ///< from the step's begin to the first action
+  double tail_s() const { return mean(tail_s_); }  ///< from the last action's end to the step's
   double step_s() const { return mean(step_s_); }
 
  private:
@@ -69,7 +67,7 @@ class ActionClock {
   }
 
   std::vector<double> work_s_, wait_s_;  // of the actions
-  double lead_s_ = 0, between_s_ = 0, tail_s_ = 0, step_s_ = 0;
+  double lead_s_ = 0, tail_s_ = 0, step_s_ = 0;
   index_t steps_ = 0;
   std::size_t at_ = 0;
   bool counts_ = false;

@@ -42,15 +42,16 @@ ActionTimes action_times(const std::vector<nn::Actions>& schedule, const PassTim
   return all;
 }
 
-Replay replay(const std::vector<nn::Actions>& schedule, const ActionTimes& times) {
-  InOrder done = run_in_order(schedule, times, data_needs(schedule), std::vector<double>(schedule.size(), 0.));
+Replay replay(const std::vector<nn::Actions>& schedule, const ActionTimes& times, std::vector<double> begin) {
+  if (begin.empty()) begin.resize(schedule.size(), 0.);
+  InOrder done = run_in_order(schedule, times, data_needs(schedule), std::move(begin));
   std::string stuck;
   for (const auto& [rank, action, event] : done.stuck)
     stuck += fmt::format("{}rank {} stands before {}, which waits for {}", stuck.empty() ? "" : "; ", rank,
                          cell(action), text(event));
   if (!stuck.empty()) refuse<UsageError>("schedule", stuck, "an order in which nobody waits forever");
   const double end = done.end.empty() ? 0 : *std::max_element(done.end.begin(), done.end.end());
-  return {std::move(done.start), end};
+  return {std::move(done.start), std::move(done.end), end};
 }
 
 Replay replay(const std::vector<nn::Actions>& schedule, const PassTimes& times) {

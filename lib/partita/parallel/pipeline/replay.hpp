@@ -14,9 +14,10 @@ struct PassTimes {
   double of(nn::Action::Kind kind) const;
 };
 
-/// When each action of each rank begins, and when the last one ends.
+/// When each action of each rank begins, when each rank ends, and when the last one does.
 struct Replay {
   std::vector<std::vector<double>> start;
+  std::vector<double> ends;
   double end = 0;
 
   /// Of a rank, between time 0 and the end of the last rank.
@@ -27,11 +28,11 @@ struct Replay {
 ActionTimes action_times(const std::vector<nn::Actions>& schedule, const PassTimes& times);
 
 /// Ranks that do their actions in order, each as soon as the data that it needs are there (data_needs), on a network
-/// that costs nothing.
+/// that costs nothing; rank r from begin[r] on, all from 0 if that is empty.
 ///
 /// Throws   UsageError for a schedule in which an action waits forever: the first such action of each rank that is
 ///          stuck, and what it waits for.
-Replay replay(const std::vector<nn::Actions>& schedule, const ActionTimes& times);
+Replay replay(const std::vector<nn::Actions>& schedule, const ActionTimes& times, std::vector<double> begin = {});
 Replay replay(const std::vector<nn::Actions>& schedule, const PassTimes& times = {});
 
 /// The most micro-batches of all stages of a rank between forward and the end of backward: with `until_input` the end
