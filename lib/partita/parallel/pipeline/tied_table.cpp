@@ -50,6 +50,18 @@ index_t tied_aside(const std::vector<nn::Actions>& schedule, int stages) {
   return enough;
 }
 
+index_t tied_buffers(const std::vector<nn::Actions>& schedule, const std::vector<int>& rank_of_stage, int rank,
+                     const nn::Division& division) {
+  const int first = rank_of_stage.front(), last = rank_of_stage.back(), stages = static_cast<int>(rank_of_stage.size());
+  if (division.leaves > 0) {
+    const index_t aside = tied_aside(schedule, stages) * division.most_pieces();
+    return rank == last ? aside : 0;
+  }
+  // Both on one rank: the first gradient replaces what there was, so the order counts.
+  if (first == last) tied_aside(schedule, stages);
+  return first != last && (rank == first || rank == last) ? 1 : 0;
+}
+
 Range tied_copy(const std::vector<int>& rank_of_stage, int rank, const std::string& tensor,
                 const nn::ParameterTable& table) {
   if (tensor.empty() || rank != rank_of_stage.back() || rank == rank_of_stage.front()) return {0, 0};
@@ -70,29 +82,27 @@ struct TiedTable<Scalar>::Place {
   index_t embedding = -1, head = -1;  // units
   bool deterministic = false;
   index_t pieces = 0;
-  std::vector<index_t> slots;  // of the pieces: where what the head has of each is put aside
-  index_t slot_count = 0;
+  index_t buffers = 0;
+  std::vector<index_t> slots;  // of the pieces: in which what the head has of each is put aside
 
   bool is_copy() const { return reads && peer >= 0; }
-  // Where what the head has of all pieces lands.
+  // What the head has of all pieces, in fast mode.
   bool lands() const { return owns && peer >= 0 && !deterministic; }
-  // Put aside, or landed.
-  index_t elements() const { return (slot_count + (lands() ? 1 : 0)) * range.extent; }
 };
 
 template <class Scalar>
 class TiedTable<Scalar>::Sum final : public nn::GradientSum<Real> {
  public:
   Sum(nn::GradientSum<Real>& inner, Place& place) : inner_(inner), place_(place) {
-    aside_ = make_buffer<Real>("partita::parallel::TiedTable::aside", place.elements());
+    aside_ = make_buffer<Real>("partita::parallel::TiedTable::aside", place.buffers * place.range.extent);
     if (place.peer < 0) return;
-    const index_t messages = place.is_copy() ? place.slot_count : 1;
+    const index_t messages = place.is_copy() ? place.buffers : 1;
     messages_.reserve(static_cast<std::size_t>(messages));
     for (index_t k = 0; k < messages; ++k) messages_.emplace_back(place.messages, place.peer, place.range.extent);
   }
 
   nn::Destination<Real> destination(const Exec& exec, index_t piece, index_t unit) override {
-    if (unit == place_.head && place_.slot_count > 0) {
+    if (unit == place_.head && place_.buffers > 0) {
       const index_t slot = slot_of(piece);
       if (place_.is_copy()) wait(messages_[static_cast<std::size_t>(slot)], exec);
       const bool more = !place_.deterministic && piece > 0;
@@ -220,9 +230,7 @@ TiedTable<Scalar>::TiedTable(const comm::Communicator& axis, const std::vector<n
   place.traffic = first == last ? nullptr : axis.traffic_entry("tied", "direct");
   place.deterministic = division.leaves > 0;
   place.pieces = std::ssize(division.pieces);
-  // On one rank fast mode asks for the order, too: what stores first replaces what there was.
-  const bool in_order = place.deterministic || first == last;
-  const index_t aside = in_order ? tied_aside(schedule, static_cast<int>(rank_of_stage.size())) : 1;
+  place.buffers = tied_buffers(schedule, rank_of_stage, axis.rank(), division);
   place.owns = axis.rank() == first;
   place.reads = axis.rank() == last;
   if (!place.owns && !place.reads) return;
@@ -233,11 +241,10 @@ TiedTable<Scalar>::TiedTable(const comm::Communicator& axis, const std::vector<n
     const bool embedding = place.owns && has(unit->ranges(), place.range);
     (embedding ? place.embedding : place.head) = unit->number();
   }
+  const index_t most = division.most_pieces();
   for (index_t m = 0; m < std::ssize(division.micro_batches); ++m)
     for (index_t k = 0; k < division.micro_batches[static_cast<std::size_t>(m)].extent; ++k)
-      place.slots.push_back(place.deterministic ? m % aside * division.most_pieces() + k : 0);
-  if (place.reads && place.deterministic) place.slot_count = aside * division.most_pieces();
-  if (place.is_copy() && !place.deterministic) place.slot_count = 1;
+      place.slots.push_back(place.buffers > 0 ? (m * most + k) % place.buffers : 0);
   sum_ = std::make_unique<Sum>(sum, place);
   if (place.peer >= 0) exchange_ = std::make_unique<Exchange>(inner, place, model);
 }
@@ -267,7 +274,7 @@ index_t TiedTable<Scalar>::allocated() const {
 
 template <class Scalar>
 index_t TiedTable<Scalar>::bytes() const {
-  return place_->elements() * static_cast<index_t>(sizeof(Real));
+  return place_->buffers * place_->range.extent * static_cast<index_t>(sizeof(Real));
 }
 
 template class TiedTable<float>;

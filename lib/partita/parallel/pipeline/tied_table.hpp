@@ -23,6 +23,12 @@ Needs tied_needs(int stages, index_t aside);
 /// Throws   UsageError, as require_no_deadlock does, for a schedule that cannot end with any number.
 index_t tied_aside(const std::vector<nn::Actions>& schedule, int stages);
 
+/// How many times as long as the table the buffers of a rank are, beside its gradient: one for what travels in fast
+/// mode, and one for each piece that is put aside in deterministic mode.
+/// Throws   UsageError as tied_aside does.
+index_t tied_buffers(const std::vector<nn::Actions>& schedule, const std::vector<int>& rank_of_stage, int rank,
+                     const nn::Division& division);
+
 /// A table of words that the first stage owns and the head, in the last stage, reads too, where these are different
 /// stages: what each does with its gradient, and how the weights get from one rank to the other.
 ///
@@ -37,8 +43,7 @@ index_t tied_aside(const std::vector<nn::Actions>& schedule, int stages);
 /// memory with it. Where both stages are on one rank it is copied, and nothing travels; in fast mode both add to the
 /// same sum, and nothing is left to do here.
 ///
-/// Memory   n elements of the table: n sums on either rank in fast mode; n for each piece of tied_aside micro-batches
-///          on the head's rank in deterministic mode.
+/// Memory   tied_buffers times the n elements of the table, in the type of sums.
 /// Traffic  "tied" on the axis, "direct": a step n sums, or n for each piece, one way; n weights the other way.
 template <class Scalar>
 class TiedTable {
