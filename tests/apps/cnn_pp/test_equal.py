@@ -103,7 +103,11 @@ def test_the_gradient_does_not_depend_on_its_micro_batches(run):
 def test_a_table_that_head_and_embedding_share_counts_once(run):
     """One gradient, one place in the norm, one update, whose weights reach the copy before it is read again."""
     settings = ["model.tied=true", "train.steps=4", "run.warmup=1", "train.micro_batches=5", "train.clip_norm=0"]
-    loss, norm = losses(run(1, *settings, deck=GPT))
+    path = run(1, *settings, deck=GPT)
+    loss, norm = losses(path)
+    with h5py.File(path) as file:
+        state = file["strategy/optimizer_bytes"][:].sum()
+    table = 13 * 24 * 4  # bytes of a moment of Adam
     ways = [(1, "schedule=zb-v"), (2, "schedule=zb-v"), (2, "schedule=1f1b"), (3, "schedule=zb-h1"),
             (2, "step_barrier=false"), (4, "data=2", "parallel.bucket_mib=0.001")]
     for ranks, *way in ways:
@@ -114,3 +118,8 @@ def test_a_table_that_head_and_embedding_share_counts_once(run):
             for kind in ("weight", "gradient", "optimizer"):
                 kept = file[f"strategy/{kind}_bytes"][:]
                 assert np.array_equal(kept, file[f"strategy/expected_{kind}_bytes"][:]), (way, kind)
+            replicas = 2 if "data=2" in way else 1
+            assert file["strategy/optimizer_bytes"][:].sum() < replicas * (state + table), f"{way}: kept twice"
+            sent = {name: file[f"traffic/{name}"][:] for name in ("messages", "sent_bytes")}
+            for name, counted in sent.items():
+                assert np.array_equal(counted, file[f"traffic/expected_{name.removeprefix('sent_')}"][:]), (way, name)
