@@ -2,7 +2,7 @@
 """SYNTHETIC TEST DATA: records with invented numbers in the layout of lib/partita/io. Never shipped, never a result."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import h5py
@@ -53,6 +53,7 @@ class Synthetic:
         None  # /strategy: bytes of weights, gradients, optimizer; rank r has 1/(r + 1) of it.
     )
     overlap_s: tuple[float, float] = (0.0, 0.0)  # /strategy: exposed, hidden.
+    bubble: dict[str, object] | None = None  # /strategy: columns of a pipeline.
 
     def toml(self, path: Path) -> str:
         """The resolved deck."""
@@ -185,6 +186,8 @@ class Synthetic:
                 exposed_s=np.full(self.ranks, self.overlap_s[0]),
                 hidden_s=np.full(self.ranks, self.overlap_s[1]),
             )
+        if self.bubble is not None:
+            _columns(f, "strategy", **self.bubble)
         n = len(self.accuracy)
         _columns(
             f,
@@ -207,6 +210,128 @@ class Synthetic:
             scope=["within run"] * 2,
             unit=["s", "1/s"],
         )
+
+
+PART_NAMES = (
+    "forward", "backward_input", "backward_weights", "loss", "send", "receive", "wait", "exchange", "update",
+    "backward",
+)  # fmt: skip
+UNIT_NAMES = ("conv0", "head")
+COST_NS = {"forward": 1_000_000, "backward": 2_000_000, "backward_input": 1_100_000, "backward_weights": 900_000}
+LINK_NS = 20_000
+
+
+@dataclass
+class Pipeline:
+    """Invented events of a pipeline: GPipe, or 1F1B with one stage a rank; of the steps 5 and 6."""
+
+    ranks: int = 4
+    micro_batches: int = 6
+    chunks: int = 1  # Stages of a rank, interleaved; more than 1: GPipe.
+    split: bool = False  # Backward in two halves.
+    messages: bool = True
+    actions: bool = True  # False: units alone, as of a run without a pipeline.
+    wait_inside: bool = False  # An action begins with the wait for its message.
+    offset_ns: Sequence[int] = ()  # Of each rank's clock to that of rank 0.
+    drift: Sequence[float] = ()
+    rows: list[dict[str, int]] = field(default_factory=list)  # What happened, on the clock of rank 0.
+
+    def write(self, path: Path, **record: object) -> Path:
+        """A record with these events, each on the clock of its rank."""
+        Synthetic(ranks=self.ranks, strategy="pipeline", **record).write(path)
+        rank = np.arange(self.ranks)
+        offset = np.array(self.offset_ns or [0] * self.ranks)
+        drift = np.array(self.drift or [0.0] * self.ranks)
+        begin = 1_000 * (1 + rank)
+
+        def local(of: object, root_ns: object) -> np.ndarray:
+            return np.rint((root_ns - offset[of] + drift[of] * begin[of]) / (1 + drift[of])).astype(np.int64)
+
+        self.rows = [row for step in (5, 6) for row in self._step(step)]
+        with h5py.File(path, "r+") as f:
+            group = f["ranks"]
+            group["clock_offset_ns"], group["clock_drift"], group["clock_begin_ns"] = offset, drift, begin
+            end = begin + 10_000_000_000
+            group["clock_end_ns"] = end
+            group["clock_offset_end_ns"] = offset + np.rint(drift * (end - begin)).astype(np.int64)
+            group["node"] = rank // 2
+            for name in ("start_ns", "end_ns"):
+                f["steps"][name][...] = local(np.broadcast_to(rank, f["steps"][name].shape), f["steps"][name][...])
+            columns = {name: np.array([row[name] for row in self.rows]) for name in self.rows[0]}
+            for name in ("start_ns", "end_ns"):
+                columns[name] = local(columns["rank"], columns[name])
+            _columns(f, "events", **columns, part_name=list(PART_NAMES), unit_name=list(UNIT_NAMES),
+                     events_written=np.int64(len(self.rows)), events_dropped=np.int64(0))  # fmt: skip
+            f["events"].attrs.update({"first_step": 5, "last_step": 6})
+        return path
+
+    def _order(self, rank: int) -> list[tuple[str, int, int]]:
+        """(kind, stage, micro-batch) of a rank."""
+        m = self.micro_batches
+        stages = [c * self.ranks + rank for c in range(self.chunks)]
+        forward = [("forward", s, j) for s in stages for j in range(m)]
+        backward = [("backward", s, j) for s in reversed(stages) for j in range(m)]
+        if self.chunks > 1:
+            order = forward + backward
+        else:
+            ahead = min(self.ranks - rank, m)
+            order = forward[:ahead]
+            for j in range(m):
+                order += [backward[j], *forward[ahead + j : ahead + j + 1]]
+        if not self.split:
+            return order
+        halves = {"forward": ("forward",), "backward": ("backward_input", "backward_weights")}
+        return [(half, s, j) for kind, s, j in order for half in halves[kind]]
+
+    def _step(self, step: int) -> list[dict[str, int]]:
+        """Every action starts as soon as its rank is free and what it needs is there."""
+        begin = 1_000_000_000 * step + 50_000
+        last = self.ranks * self.chunks - 1
+        orders, free = [self._order(r) for r in range(self.ranks)], [begin] * self.ranks
+        sent: dict[tuple[str, int, int], int] = {}  # Direction, stage it goes to, micro-batch -> when it was sent.
+        rows: list[dict[str, int]] = []
+
+        def add(rank: int, part: str, start: int, end: int, **more: int) -> None:
+            row = {"rank": rank, "step": step, "part": PART_NAMES.index(part), "stage": -1, "unit": -1,
+                   "micro_batch": -1, "piece": -1, "peer": -1, "bytes": 0, "match": -1, "start_ns": start,
+                   "end_ns": end}  # fmt: skip
+            rows.append(row | more)
+
+        while any(orders):
+            for rank, order in enumerate(orders):
+                if not order:
+                    continue
+                kind, stage, j = order[0]
+                way = {"forward": "y", "backward_weights": ""}.get(kind, "dy")
+                source = stage - 1 if way == "y" else stage + 1 if way == "dy" else -1
+                at = {"stage": stage, "micro_batch": j}
+                number = 1000 * (way == "dy") + 100 * stage + j
+                waited = start = free[rank]
+                if 0 <= source <= last:
+                    if (way, stage, j) not in sent:
+                        continue
+                    waited, start = start, max(start, sent[way, stage, j] + LINK_NS)
+                    if self.messages:
+                        add(rank, "receive", free[rank], start, **at, peer=source % self.ranks, bytes=640, match=number)
+                order.pop(0)
+                end = start + COST_NS[kind]
+                if self.actions:
+                    add(rank, kind, waited if self.wait_inside else start, end, **at)
+                middle = (start + end) // 2
+                add(rank, kind if kind != "backward" else "backward_input", start, middle, **at, unit=0, piece=0)
+                add(rank, kind if kind != "backward" else "backward_weights", middle, end, **at, unit=1, piece=0)
+                free[rank] = end
+                target = stage + 1 if kind == "forward" else stage - 1 if way == "dy" else -1
+                if 0 <= target <= last:
+                    sent[way, target, j] = end
+                    if self.messages:
+                        match = 1000 * (way == "dy") + 100 * target + j
+                        free[rank] = end + 5_000
+                        add(rank, "send", end, free[rank], **at, peer=target % self.ranks, bytes=640, match=match)
+        for rank in range(self.ranks):
+            add(rank, "exchange", free[rank], free[rank] + 300_000, bytes=4000)
+            add(rank, "update", free[rank] + 300_000, free[rank] + 500_000)
+        return sorted(rows, key=lambda row: row["rank"])
 
 
 def _scale(f: h5py.File, name: str, values: object) -> None:

@@ -66,9 +66,10 @@ def _full_disk(*_: object) -> None:
 
 
 def test_help_and_version(partita: Command) -> None:
-    for arguments in (["--help"], ["run", "--help"], ["show", "--help"], ["plot", "--help"]):
-        code, out, _ = partita(*arguments)
+    for command in ("", "run", "show", "plot", "export"):
+        code, out, _ = partita(*filter(None, (command, "--help")))
         assert code == 0 and "Usage: partita" in out
+        assert not command or f"\n      partita {command} " in out  # An example.
     assert partita("--version")[1] == "partita 0.1.0\n"
 
 

@@ -43,7 +43,12 @@ metrics::RunHeader make_header(index_t steps, index_t ranks, index_t events) {
   record.calibration = {{"triad_byte_per_s", 1e10, "byte/s", "sustained memory rate of a triad"}};
   record.mesh_axes = {"data"};
   for (index_t r = 0; r < ranks; ++r) {
-    record.ranks.push_back({.hostname = "here", .local_rank = r, .cores = std::to_string(r), .coordinates = {r}});
+    record.ranks.push_back({.hostname = "here",
+                            .local_rank = r,
+                            .cores = std::to_string(r),
+                            .clock_offset_ns = -r,
+                            .clock_begin_ns = 5 * r,
+                            .coordinates = {r}});
   }
   record.phases = {
       {"forward", PhaseClass::compute}, {"allreduce", PhaseClass::communication}, {"wait", PhaseClass::wait}};
@@ -111,6 +116,10 @@ metrics::RunResults make_results(const metrics::StepSeries& series, std::size_t 
                        {.step = 2, .loss = 1.0, .accuracy = 0.5, .samples = 10}};
   record.summary = series.summary();
   record.compute_s = series.compute_s();
+  for (std::size_t r = 0; r < ranks; ++r) {  // an offset grows by r ns in 10 ms
+    record.clock_offset_end_ns.push_back(0);
+    record.clock_end_ns.push_back(10 * step_ns + 5 * static_cast<std::int64_t>(r));
+  }
   record.tables = {
       {.group = "/strategy",
        .scales = {metrics::index_scale("staleness", 3, "updates missed")},

@@ -81,6 +81,14 @@ def test_events_are_columns_with_names(full, engine):
         assert events.attrs["first_step"] == 0 and events.attrs["last_step"] == 9
 
 
+@pytest.mark.parametrize("engine", ENGINES)
+def test_a_clock_is_read_by_its_offset_and_drift(full, engine):
+    with xr.open_dataset(full, group="ranks", engine=engine) as ranks:
+        np.testing.assert_allclose(ranks["clock_drift"], [0, 1e-7, 2e-7])
+        after_ns = ranks["clock_end_ns"] - ranks["clock_begin_ns"]
+        np.testing.assert_allclose(ranks["clock_offset_ns"] + ranks["clock_drift"] * after_ns, ranks["clock_offset_end_ns"], atol=1e-6)
+
+
 def test_a_record_without_events_has_no_such_group(write, tmp_path):
     with h5py.File(write(tmp_path / "x.h5", "--events", 0)) as file:
         assert "events" not in file

@@ -75,12 +75,13 @@ double shift_byte_per_s(const Communicator& comm) {
   return static_cast<double>(large) / comm.allreduce(middle(shift_s), Op::max);
 }
 
-std::vector<std::int64_t> clock_offsets_ns(const Communicator& comm, int root, int rounds) {
-  std::vector<std::int64_t> offsets;
+std::vector<ClockOffset> clock_offsets(const Communicator& comm, int root, int rounds) {
+  std::vector<ClockOffset> offsets;
   std::array<std::int64_t, 1> stamp{};
   for (int other = 0; other < comm.size(); ++other) {
     if (comm.is_root(root)) {
-      std::int64_t best_ns = std::numeric_limits<std::int64_t>::max(), offset = 0;
+      std::int64_t best_ns = std::numeric_limits<std::int64_t>::max();
+      ClockOffset offset{.at_ns = now_ns()};
       for (int i = 0; i < rounds && other != root; ++i) {
         const std::int64_t start = now_ns();
         comm.send(std::span<const std::int64_t>(stamp), other, detail::probe_tag);
@@ -88,7 +89,7 @@ std::vector<std::int64_t> clock_offsets_ns(const Communicator& comm, int root, i
         const std::int64_t end = now_ns();
         if (end - start >= best_ns) continue;
         best_ns = end - start;
-        offset = start + best_ns / 2 - stamp[0];
+        offset = {.offset_ns = start + best_ns / 2 - stamp[0], .at_ns = stamp[0]};
       }
       offsets.push_back(offset);
     } else if (comm.rank() == other) {

@@ -30,9 +30,14 @@ Link probe_link(const Communicator& comm, int a, int b);
 /// Infinity at one rank.
 double shift_byte_per_s(const Communicator& comm);
 
-/// For every rank, what to add to its now_ns() to get that of root at the same instant; known on root, elsewhere
-/// empty. Cristian's method: of `rounds` exchanges the one that came back soonest, error at most half its round trip.
-/// Collective.
-std::vector<std::int64_t> clock_offsets_ns(const Communicator& comm, int root = 0, int rounds = 32);
+/// A look at a rank's clock.
+struct ClockOffset {
+  std::int64_t offset_ns = 0;  ///< what to add to the rank's now_ns() to get that of root at the same instant
+  std::int64_t at_ns = 0;      ///< the rank's now_ns() when that was so
+};
+
+/// For every rank; known on root, elsewhere empty. Cristian's method: of `rounds` exchanges the one that came back
+/// soonest, error at most half its round trip. Two looks tell how the clocks drift apart in between. Collective.
+std::vector<ClockOffset> clock_offsets(const Communicator& comm, int root = 0, int rounds = 32);
 
 }  // namespace partita::comm

@@ -128,7 +128,7 @@ void describe_run(const comm::Environment& env, const comm::Mesh& mesh, const Ru
   const std::vector<std::string> hosts = world.gather(machine_info().hostname);
   const std::vector<std::string> masks = world.gather(mask_text(cpu_mask()));
   const std::vector<int> local_ranks = world.gather(node.rank());
-  const std::vector<std::int64_t> offsets = comm::clock_offsets_ns(world);
+  const std::vector<comm::ClockOffset> clocks = comm::clock_offsets(world);
   const std::vector<int> coordinates = world.gather(std::span<const int>(mesh.coordinates()));
   header.mesh_axes.clear();
   for (const comm::Axis& axis : mesh.axes()) header.mesh_axes.push_back(axis.name);
@@ -143,7 +143,8 @@ void describe_run(const comm::Environment& env, const comm::Mesh& mesh, const Ru
       rank.node = std::distance(nodes.begin(), nodes.find(leaders[r]));
       rank.local_rank = local_ranks[r];
       rank.cores = masks[r];
-      rank.clock_offset_ns = offsets[r];
+      rank.clock_offset_ns = clocks[r].offset_ns;
+      rank.clock_begin_ns = clocks[r].at_ns;
       const auto first = coordinates.begin() + static_cast<std::ptrdiff_t>(r) * axes;
       rank.coordinates.assign(first, first + axes);
     }
@@ -168,6 +169,10 @@ void describe_run(const comm::Environment& env, const comm::Mesh& mesh, const Ru
 }
 
 void describe_end(const comm::Communicator& world, const std::vector<double>& compute_s, metrics::RunResults& results) {
+  for (const comm::ClockOffset& clock : comm::clock_offsets(world)) {
+    results.clock_offset_end_ns.push_back(clock.offset_ns);
+    results.clock_end_ns.push_back(clock.at_ns);
+  }
   results.peak_memory_bytes = world.gather(peak_memory_bytes());
   if (world.is_root()) results.compute_s = compute_s;
 }

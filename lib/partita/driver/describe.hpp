@@ -24,7 +24,7 @@ Placement examine_placement(const comm::Communicator& world);
 void describe_run(const comm::Environment& env, const comm::Mesh& mesh, const RunOptions& run,
                   const Placement& placement, metrics::RunHeader& header);
 
-/// Peak memory and compute seconds of every rank, known at the end. Collective.
+/// Peak memory, compute seconds and the clock of every rank, known at the end. Collective.
 void describe_end(const comm::Communicator& world, const std::vector<double>& compute_s, metrics::RunResults& results);
 
 }  // namespace partita::driver

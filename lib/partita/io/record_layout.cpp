@@ -90,6 +90,19 @@ Table calibration(const RunHeader& header) {
            describe("how it was measured")}}};
 }
 
+// Of each rank's clock against that of rank 0, in seconds per second, between the begin and the end of the run.
+std::vector<double> drift(const std::vector<metrics::RankInfo>& ranks, const RunResults& results) {
+  std::vector<double> drifts;
+  for (std::size_t r = 0; r < ranks.size(); ++r) {
+    const bool known = r < results.clock_end_ns.size() && r < results.clock_offset_end_ns.size();
+    const auto between_ns = known ? static_cast<double>(results.clock_end_ns[r] - ranks[r].clock_begin_ns) : 0.0;
+    drifts.push_back(between_ns > 0
+                         ? static_cast<double>(results.clock_offset_end_ns[r] - ranks[r].clock_offset_ns) / between_ns
+                         : metrics::not_a_number);
+  }
+  return drifts;
+}
+
 Table ranks(const RunHeader& header, const RunResults& results) {
   const auto& rows = header.ranks;
   const auto column = [&](const char* name, auto member, Attributes attributes) {
@@ -102,19 +115,36 @@ Table ranks(const RunHeader& header, const RunResults& results) {
                          fmt::format("one for each of {} ranks", rows.size()));
     return Column{name, {"rank"}, std::move(values), std::move(attributes)};
   };
+  const auto instant = [&](const char* of) {
+    Attributes attributes = describe(std::string("when the rank's own monotonic clock had ") + of, "ns");
+    attributes["cell_methods"] = "rank: point";
+    return attributes;
+  };
   using Info = metrics::RankInfo;
-  Table table{.group = "/ranks",
-              .columns = {column("hostname", &Info::hostname, describe("host")),
-                          column("node", &Info::node, describe("index of the node in this run", "1")),
-                          column("local_rank", &Info::local_rank, describe("index among the ranks of the node", "1")),
-                          column("cores", &Info::cores, describe("cores the rank is bound to")),
-                          column("gpu_uuid", &Info::gpu_uuid, describe("device of the rank")),
-                          column("clock_offset_ns", &Info::clock_offset_ns,
-                                 describe("to add to instants of the rank to compare them with those of rank 0", "ns")),
-                          over_ranks("peak_memory_bytes", results.peak_memory_bytes, std::int64_t{-1},
-                                     describe("peak resident memory of the process, -1: not known", "byte")),
-                          over_ranks("compute_s", results.compute_s, metrics::not_a_number,
-                                     describe("seconds in phases of class compute, over the counted steps", "s"))}};
+  Table table{
+      .group = "/ranks",
+      .columns = {column("hostname", &Info::hostname, describe("host")),
+                  column("node", &Info::node, describe("index of the node in this run", "1")),
+                  column("local_rank", &Info::local_rank, describe("index among the ranks of the node", "1")),
+                  column("cores", &Info::cores, describe("cores the rank is bound to")),
+                  column("gpu_uuid", &Info::gpu_uuid, describe("device of the rank")),
+                  column("clock_offset_ns", &Info::clock_offset_ns,
+                         describe("to add to instants of the rank to compare them with those of rank 0", "ns")),
+                  column("clock_begin_ns", &Info::clock_begin_ns, instant("clock_offset_ns")),
+                  over_ranks("clock_offset_end_ns", results.clock_offset_end_ns, std::int64_t{-1},
+                             describe("as clock_offset_ns, at the end of the run", "ns")),
+                  over_ranks("clock_end_ns", results.clock_end_ns, std::int64_t{-1},
+                             instant("clock_offset_end_ns, -1: neither is known")),
+                  {"clock_drift",
+                   {"rank"},
+                   drift(rows, results),
+                   describe("growth of the offset: an instant t of the rank is t + clock_offset_ns + clock_drift "
+                            "(t - clock_begin_ns) of rank 0, NaN: not known",
+                            "1")},
+                  over_ranks("peak_memory_bytes", results.peak_memory_bytes, std::int64_t{-1},
+                             describe("peak resident memory of the process, -1: not known", "byte")),
+                  over_ranks("compute_s", results.compute_s, metrics::not_a_number,
+                             describe("seconds in phases of class compute, over the counted steps", "s"))}};
   table.columns.back().attributes["cell_methods"] = "step: sum";
   if (!header.mesh_axes.empty()) {
     table.scales.push_back(metrics::name_scale("axis", header.mesh_axes, "axis of the process mesh"));

@@ -31,7 +31,8 @@ struct RankInfo {
   index_t local_rank = 0;  ///< among the ranks of its node
   std::string cores = {};  ///< cores this rank is bound to, as a list: "0-3,8"
   std::string gpu_uuid = {};
-  std::int64_t clock_offset_ns = 0;       ///< to add to its instants to compare them with rank 0's
+  std::int64_t clock_offset_ns = 0;       ///< at the begin: to add to its instants to compare them with rank 0's
+  std::int64_t clock_begin_ns = 0;        ///< when that was so, on its own clock
   std::vector<index_t> coordinates = {};  ///< one for each of RunHeader::mesh_axes
 };
 
@@ -107,9 +108,11 @@ struct RunHeader {
 /// What is known of it after its last step; steps and events are handed on as StepRows and EventRows while they arise.
 /// Vectors over ranks are empty where nothing is known. An app adds `tables` (/strategy, its own).
 struct RunResults {
-  Attributes attributes = {};                        ///< further ones of the file: the verdict
-  std::vector<std::int64_t> peak_memory_bytes = {};  ///< of each rank
-  std::vector<double> compute_s = {};                ///< useful compute seconds of each rank: StepSeries::compute_s()
+  Attributes attributes = {};                          ///< further ones of the file: the verdict
+  std::vector<std::int64_t> peak_memory_bytes = {};    ///< of each rank
+  std::vector<double> compute_s = {};                  ///< useful compute seconds of each rank: StepSeries::compute_s()
+  std::vector<std::int64_t> clock_offset_end_ns = {};  ///< as RankInfo::clock_offset_ns, at the end
+  std::vector<std::int64_t> clock_end_ns = {};         ///< as RankInfo::clock_begin_ns
   std::vector<TrafficRow> traffic = {};
   std::vector<EvaluationRow> evaluation = {};
   std::vector<SummaryRow> summary = {};

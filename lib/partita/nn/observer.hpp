@@ -7,8 +7,8 @@
 
 namespace partita::nn {
 
-/// What a step is made of. Wait: at a barrier, so that slow ranks are not taken for slow links. Backward: a whole action
-/// of a stage whose halves run together.
+/// What a step is made of. Wait: at a barrier, so that slow ranks are not taken for slow links. Backward: a whole
+/// action whose halves run together.
 enum class Part { forward, backward_input, backward_weights, loss, send, receive, wait, exchange, update, backward };
 
 /// Where a step stands; -1: does not apply. A pass (forward, backward ...) of no unit is a whole action: what a stage

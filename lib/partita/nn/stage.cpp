@@ -80,6 +80,13 @@ void Stage<Scalar>::reserve(const StagePlan& plan) {
 }
 
 template <class Scalar>
+void Stage<Scalar>::plan(const StagePlan& plan) {
+  slots_ = pending_ = gradients_ = workspace_ = {};
+  plan_ = {};
+  reserve(plan);
+}
+
+template <class Scalar>
 void Stage<Scalar>::lay_out(const StagePlan& plan) {
   const Bytes asked = bytes_by_use(plan);
   if (asked.slots > slots_.extent(0) || asked.pending > pending_.extent(0) || asked.gradients > gradients_.extent(0) ||

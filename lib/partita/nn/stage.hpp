@@ -39,10 +39,8 @@ class Stage {
   /// From here on calls are placed as a plan that was reserved says; what lies in the memory is lost. Not for a timed
   /// step.
   void lay_out(const StagePlan& plan);
-  void plan(const StagePlan& plan) {
-    reserve(plan);
-    lay_out(plan);
-  }
+  /// In place of all that was planned before.
+  void plan(const StagePlan& plan);
   std::size_t allocated() const;
   /// What reserve() allocates where there is nothing yet: slots x pieces x (saved values + output), pending gradients, gradients x pieces of the
   /// output unless the loss puts them over it, and one workspace. A pure function.

@@ -14,12 +14,17 @@ Modules, lowest first; each uses only those above it:
     progress    what `partita run` says while it runs
     validate    each deck, read by the app before the first point
     folder      a folder of records -> series that differ in one strategy
+    pipeline    idle time of pipeline stages, from /strategy
+    events      /events on the clock of rank 0
+    perfetto    events -> a trace that Perfetto opens
     replay      times of a step's units -> what overlap could reach
     scaling     series -> time per step, speed-up, efficiency
     execute     Points -> records
     style       colours, fonts and sizes of every picture
     figures     pictures of scaling and phases
     strategies  picture of strategies side by side
+    bubble      picture of the idle time of pipeline stages
+    timeline    picture of one step
     curves      pictures of loss and accuracy
     roofline    picture of the kernels of kernel_bench
     collectives pictures of the collectives of comm_bench

@@ -15,6 +15,7 @@ from partita import __version__
 from partita.errors import ExitCode, IncompleteError, PartitaError, UsageError, held_to_the_layout, reason
 
 if TYPE_CHECKING:  # A command imports what it needs when it runs: plotting takes a second to load.
+    from partita.figures import Picture
     from partita.folder import RecordedStudy
     from partita.plan import Plan
     from partita.record import Record
@@ -59,7 +60,11 @@ def run(
     """Run the points of a study that are not finished.
 
     Points are ranks x grid x repeats, in random order; each leaves one record and one log.
-    """
+
+    \b
+    Example:
+        partita run inputs/studies/quickstart_strong.toml --dry-run
+    """  # noqa: D301
     from partita.execute import check_plan, launchable, run_plan
     from partita.plan import make_plan
     from partita.study import read_study
@@ -106,7 +111,12 @@ def _print_plan(plan: "Plan", console: Console, every_command: bool) -> None:
 
 @app.command()
 def show(file: Annotated[Path, typer.Argument(help="A record (.h5), or what a killed run left (.h5.part).")]) -> int:
-    """Summarise one record."""
+    """Summarise one record.
+
+    \b
+    Example:
+        partita show runs/quickstart_strong/np2-ring-r1_*.h5
+    """  # noqa: D301
     from partita.record import read_record
     from partita.summary import show as print_summary
 
@@ -116,19 +126,51 @@ def show(file: Annotated[Path, typer.Argument(help="A record (.h5), or what a ki
 
 @app.command()
 def plot(
-    folder: Annotated[Path, typer.Argument(help="Folder of records, such as runs/quickstart_strong.")],
-    output: Annotated[Path | None, typer.Option(help="Folder for pictures and their numbers [FOLDER/figures].")] = None,
+    folder: Annotated[
+        Path | None, typer.Argument(help="Folder of records, such as runs/quickstart_strong.", show_default=False)
+    ] = None,
+    output: Annotated[
+        Path | None,
+        typer.Option(
+            "--output",
+            "-o",
+            help="Folder for pictures and their numbers [FOLDER/figures]; with --timeline the picture's file "
+            "[figures/RECORD_timeline.png beside the record].",
+        ),
+    ] = None,
+    timeline: Annotated[
+        Path | None,
+        typer.Option(metavar="RECORD", help="Plot one step of this record, made with record.events, instead."),
+    ] = None,
+    step: Annotated[
+        int | None, typer.Option(help="With --timeline: the step, from 0 on [the first with events that counts].")
+    ] = None,
     picture_format: Annotated[Format, typer.Option("--format", help="Kind of the picture files.")] = Format.PNG,
 ) -> int:
     """Plot a folder of records.
 
     Time per step, speed-up, efficiency, phases, loss and accuracy, strategies side by side, the roofline of
     kernel_bench, and time and bandwidth of the collectives of comm_bench; the numbers go to CSV files beside the
-    pictures.
-    """
+    pictures. Of pipelines also where the ranks idle.
+
+    With --timeline: a row for each rank, a box for each forward and backward of a micro-batch, white where it idles.
+
+    \b
+    Examples:
+        partita plot runs/quickstart_strong
+        partita plot --timeline runs/one.h5 --step 7 -o timeline.png
+    """  # noqa: D301
     from partita.folder import read_folder
 
     console = _console()
+    if timeline is not None:
+        if folder is not None:
+            raise UsageError("partita plot", f"--timeline {timeline} and the folder {folder}", "one of the two")
+        _plot_timeline(timeline, step, output, picture_format, console)
+        return ExitCode.DONE
+    if folder is None or step is not None:
+        given = "no folder" if folder is None else f"--step {step} of a folder"
+        raise UsageError("partita plot", given, "a folder of records, or --timeline RECORD with or without --step")
     below = [] if any(folder.glob("*.h5")) or not folder.is_dir() else sorted({p.parent for p in folder.glob("*/*.h5")})
     for place in below or [folder]:
         studies, benches, notes = read_folder(place)
@@ -140,6 +182,21 @@ def plot(
         for note in notes:
             console.print(f"note: {note}", soft_wrap=True, markup=False)
     return ExitCode.DONE
+
+
+def _plot_timeline(path: Path, step: int | None, output: Path | None, kind: Format, console: Console) -> None:
+    from partita.events import read_events
+    from partita.timeline import chosen_step, timeline_picture
+
+    target = output or path.parent / "figures" / f"{path.name.partition('.h5')[0]}_timeline.{kind.value}"
+    if target.suffix[1:] not in list(Format):
+        kinds = " or ".join(f".{k.value}" for k in Format)
+        raise UsageError(f"--output {target}", "not the name of a picture", f"a file that ends with {kinds}")
+    events = read_events(path)
+    with held_to_the_layout(path, "events: "):
+        picture = timeline_picture(events, chosen_step(events, step))
+    _save_as(picture, target)
+    console.print(f"{path.name}: {target} (numbers in {target.with_suffix('.csv').name})", soft_wrap=True)
 
 
 def _plot_bench(record: "Record", target: Path, kind: Format, console: Console) -> None:
@@ -154,7 +211,7 @@ def _plot_bench(record: "Record", target: Path, kind: Format, console: Console) 
 
 
 def _plot_study(study: "RecordedStudy", target: Path, kind: Format, prefix: str, console: Console) -> None:
-    from partita import curves, figures, scaling, strategies
+    from partita import bubble, curves, figures, scaling, strategies
 
     result = scaling.analyse(study)
     pictures = [
@@ -163,6 +220,7 @@ def _plot_study(study: "RecordedStudy", target: Path, kind: Format, prefix: str,
         strategies.strategies_picture(study, result),
         curves.loss_picture(study),
         curves.accuracy_picture(study),
+        bubble.bubble_picture(study),
     ]
     _save(pictures, target, kind, prefix)
     console.print(_scaling_table(study, result))
@@ -173,16 +231,20 @@ def _plot_study(study: "RecordedStudy", target: Path, kind: Format, prefix: str,
 
 
 def _save(pictures: list, target: Path, kind: Format, prefix: str) -> None:
+    for picture in filter(None, pictures):
+        _save_as(picture, target / f"{prefix}{picture.name}.{kind.value}")
+
+
+def _save_as(picture: "Picture", file: Path) -> None:
     from partita import style
 
     try:
-        target.mkdir(parents=True, exist_ok=True)
-        for picture in filter(None, pictures):
-            style.save(picture.figure, target / f"{prefix}{picture.name}.{kind.value}")
-            picture.table.write_csv(target / f"{prefix}{picture.name}.csv")
+        file.parent.mkdir(parents=True, exist_ok=True)
+        style.save(picture.figure, file)
+        picture.table.write_csv(file.with_suffix(".csv"))
     except OSError as error:
         raise UsageError(
-            target, f"pictures cannot be written there ({reason(error)})", "a folder, there or not"
+            file.parent, f"pictures cannot be written there ({reason(error)})", "a folder, there or not"
         ) from error
 
 
@@ -203,6 +265,42 @@ def _scaling_table(study: "RecordedStudy", result: "Scaling") -> RichTable:
                 "oversubscribed" if e.oversubscribed else "",
             )  # fmt: skip
     return table
+
+
+@app.command()
+def export(
+    perfetto: Annotated[
+        Path, typer.Option(metavar="RECORD", help="Record with events (record.events), for https://ui.perfetto.dev.")
+    ],
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", help="The trace's file [RECORD with .trace.json].")
+    ] = None,
+) -> int:
+    """Write the events of a record for another program.
+
+    A process of the trace is a node, a thread a rank; arrows lead from sends to their receives.
+
+    \b
+    Example:
+        partita export --perfetto runs/one.h5 -o trace.json
+    """  # noqa: D301
+    from partita.events import read_events
+    from partita.perfetto import trace
+
+    events = read_events(perfetto)
+    with held_to_the_layout(perfetto, "events: "):
+        made = trace(events)
+    target = output or perfetto.with_name(f"{perfetto.name.partition('.h5')[0]}.trace.json")
+    made.write(target)
+    console = _console()
+    console.print(f"{perfetto.name}: {len(events)} events, {made.arrows} arrows -> {target}", soft_wrap=True)
+    if made.late_ns > 0:
+        console.print(
+            f"note: a message seems to arrive {made.late_ns / 1e3:.3g} us before it was sent: the clocks are known no "
+            "better",
+            soft_wrap=True,
+        )
+    return ExitCode.DONE
 
 
 def _version(wanted: bool) -> None:

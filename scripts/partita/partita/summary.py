@@ -11,6 +11,7 @@ from rich.table import Table as RichTable
 from rich.text import Text
 
 from partita.errors import held_to_the_layout
+from partita.pipeline import FORMS, PARTS, bubble
 from partita.record import Columns, Record
 from partita.statistics import Interval, median_interval
 
@@ -32,7 +33,7 @@ def show(record: Record, console: Console) -> None:
     console.print(Text(record.title, style="bold"))
     for warning in warnings(record):
         console.print(Text(f"warning: {warning}", style="bold yellow"))
-    for part in (_about, _machine, _steps, _phases, _training, _evaluation, _traffic, _calibration, _summary):
+    for part in (_about, _machine, _steps, _phases, _bubble, _training, _evaluation, _traffic, _calibration, _summary):
         with held_to_the_layout(record.path, f"{part.__name__.strip('_')}: "):
             part(record, console)
 
@@ -127,6 +128,21 @@ def _phases(record: Record, console: Console) -> None:
     share = float(np.median(1 - record.phase_s.sum(axis=1) / record.mean_step_s))
     table.add_row("unattributed", "", f"{100 * share:.1f} %", f"{rest.value * 1e3:.3f} ms", _bounds(rest))
     _section(console, "Phases (mean over ranks, median over counted steps)", table)
+
+
+def _bubble(record: Record, console: Console) -> None:
+    if (found := bubble(record)) is None:
+        return
+    columns = ("rank", *PARTS.values(), "idle", *FORMS.values(), "idle share")
+    table = _table(*((name, "right") for name in columns))
+    for rank in _few(range(record.ranks)):
+        if rank is None:
+            table.add_row(*["..."] * len(columns))
+            continue
+        times = (*found.parts.values(), found.idle_s, *found.forms.values())
+        share = "-" if math.isnan(found.share[rank]) else f"{100 * found.share[rank]:.1f} %"
+        table.add_row(str(rank), *(_seconds(float(values[rank])) for values in times), share)
+    _section(console, "Pipeline bubble (in a step, mean over counted steps)", table)
 
 
 def _training(record: Record, console: Console) -> None:

@@ -120,6 +120,24 @@ void check_events(const File& file) {
   for (std::size_t i = 0; i < number.size(); ++i) EXPECT_EQ(units.at(static_cast<std::size_t>(number[i])), unit[i]);
 }
 
+// The clock of each rank was looked at before the first step and after the last; one host has one clock.
+void check_clocks(const File& file) {
+  const auto P = static_cast<std::size_t>(world().size());
+  const Integers begin_ns = integers(file, "/ranks/clock_begin_ns"), end_ns = integers(file, "/ranks/clock_end_ns");
+  const Integers offset = integers(file, "/ranks/clock_offset_ns"),
+                 last_offset = integers(file, "/ranks/clock_offset_end_ns");
+  const auto drift = std::get<std::vector<double>>(file.read("/ranks/clock_drift"));
+  const Integers steps_begin = integers(file, "/steps/start_ns"), steps_end = integers(file, "/steps/end_ns");
+  for (std::size_t r = 0; r < P; ++r) {
+    EXPECT_LT(begin_ns.at(r), steps_begin.at(r));
+    EXPECT_GT(end_ns.at(r), steps_end.at(steps_end.size() - P + r));
+    const auto between = static_cast<double>(end_ns[r] - begin_ns[r]);
+    EXPECT_LT(std::abs(drift.at(r)), 1);
+    EXPECT_NEAR(static_cast<double>(offset.at(r)) + drift[r] * between, static_cast<double>(last_offset.at(r)), 1);
+  }
+  EXPECT_EQ(drift[0], 0);
+}
+
 TEST(events, of_unlike_ranks_are_in_the_record_and_before_that_in_the_part) {
   const TemporaryFolder folder;
   const comm::Mesh mesh(world(), {{"data", world().size()}});
@@ -152,6 +170,7 @@ TEST(events, of_unlike_ranks_are_in_the_record_and_before_that_in_the_part) {
   check_events(file);
   EXPECT_EQ(std::get<std::int64_t>(file.read_attribute("/events", "first_step")), first);
   EXPECT_EQ(std::get<std::int64_t>(file.read_attribute("/events", "last_step")), last);
+  check_clocks(file);
   const auto norms = std::get<std::vector<double>>(file.read("/steps/grad_norm"));
   ASSERT_EQ(norms.size(), static_cast<std::size_t>(steps));
   for (std::size_t s = 0; s < norms.size(); ++s) {

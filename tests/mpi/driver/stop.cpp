@@ -2,6 +2,7 @@
 // A stop that reaches one rank alone, in steps that are far from a flush and in an evaluation: all ranks leave
 // together.
 #include <chrono>
+#include <cmath>
 #include <csignal>
 #include <thread>
 
@@ -81,6 +82,8 @@ TEST(stop, a_signal_far_from_a_flush_is_seen_by_all_ranks) {
   EXPECT_NE(toy.error.find("error: the run ended early: signal SIGTERM"), std::string::npos) << toy.error;
   const io::File file = io::File::open(toy.run.output);
   EXPECT_GT(file.extents("/steps/loss").at(0), 50);
+  const auto drift = std::get<std::vector<double>>(file.read("/ranks/clock_drift"));
+  for (const double of_rank : drift) EXPECT_FALSE(std::isnan(of_rank));
   EXPECT_LT(file.extents("/steps/loss").at(0), steps / 4);
 }
 

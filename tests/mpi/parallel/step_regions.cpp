@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <array>
 #include <string>
+#include <utility>
 
 #include <gtest/gtest.h>
 
@@ -65,14 +66,17 @@ INSTANTIATE_TEST_SUITE_P(by, step_regions, ::testing::Values(Allreduce::mpi, All
                          [](const auto& it) { return std::string(comm::to_string(it.param)); });
 
 // All that is around two units: the pause between them is the phase's that went before it, and no region's.
-TEST(step_observer, a_whole_action_is_an_event_and_no_phase) {
+TEST(step_regions_of_actions, a_whole_action_is_an_event_and_no_phase) {
   const comm::Communicator& world = partita::test::world();
   const Replica<float> replica({"mlp", 25}, world, {});
   const training::StepPhases phases(replica.model);
   const Exec& exec = replica.context.exec();
   constexpr std::int64_t pause_ns = 3'000'000;
-  for (const nn::Part part :
-       {nn::Part::forward, nn::Part::backward, nn::Part::backward_input, nn::Part::backward_weights}) {
+  const std::pair<nn::Part, std::string> actions[] = {{nn::Part::forward, "forward"},
+                                                      {nn::Part::backward, "backward"},
+                                                      {nn::Part::backward_input, "backward_input"},
+                                                      {nn::Part::backward_weights, "backward_weights"}};
+  for (const auto& [part, name] : actions) {
     metrics::PhaseTimer timer(phases.phases());
     metrics::EventLog events(0, 0, 100);
     driver::Instruments instruments{timer, events};
@@ -103,9 +107,7 @@ TEST(step_observer, a_whole_action_is_an_event_and_no_phase) {
     const std::vector<metrics::Event> kept = events.drain();
     ASSERT_EQ(kept.size(), 6u) << "five deep";
     const metrics::Event& action = kept.back();
-    EXPECT_EQ(training::StepPhases::part_names().at(static_cast<std::size_t>(action.part)),
-              std::array{"forward", "backward_input", "backward_weights", "backward"}.at(
-                  part == nn::Part::backward ? 3 : static_cast<std::size_t>(part)));
+    EXPECT_EQ(training::StepPhases::part_names().at(static_cast<std::size_t>(action.part)), name);
     EXPECT_EQ(action.unit, -1);
     EXPECT_EQ(action.stage, 1);
     EXPECT_EQ(action.micro_batch, 5);

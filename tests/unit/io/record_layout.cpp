@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include <algorithm>
+#include <cmath>
+#include <stdexcept>
 #include <string>
 
 #include <gtest/gtest.h>
@@ -192,6 +194,32 @@ TEST(record_layout, traffic_has_one_value_for_each_rank) {
   EXPECT_EQ(std::get<Integers>(column(*traffic, "sent_bytes").data), (Integers{1, 2, 3}));
   results.traffic[0].sent_bytes.pop_back();
   EXPECT_THROW(io::record_tables(record, results, 10), ShapeError);
+}
+
+TEST(record_layout, a_clock_drifts_by_what_its_offset_grew) {
+  metrics::RunHeader record = make_record(metrics::Detail::full);
+  record.ranks[1] = {.clock_offset_ns = -500, .clock_begin_ns = 1'000};
+  record.ranks[2] = {.clock_offset_ns = 7, .clock_begin_ns = 1'000};
+  const auto ranks = [&](const metrics::RunResults& results) {
+    for (const auto& table : io::record_tables(record, results, 10))
+      if (table.group == "/ranks") return table;
+    throw std::runtime_error("no /ranks");
+  };
+  metrics::RunResults results;
+  results.clock_offset_end_ns = {0, -300, 7};
+  results.clock_end_ns = {2'000'000'000, 2'000'001'000, 1'000};
+  const auto known = std::get<Reals>(column(ranks(results), "clock_drift").data);
+  EXPECT_EQ(known[0], 0);
+  EXPECT_DOUBLE_EQ(known[1], 1e-7);  // 200 ns in 2 s
+  EXPECT_TRUE(std::isnan(known[2])) << "no time between";
+  EXPECT_EQ(std::get<Integers>(column(ranks(results), "clock_offset_end_ns").data), (Integers{0, -300, 7}));
+
+  const auto running = ranks({});
+  const auto unknown = std::get<Reals>(column(running, "clock_drift").data);
+  for (const double drift : unknown) EXPECT_TRUE(std::isnan(drift));
+  EXPECT_EQ(std::get<Integers>(column(running, "clock_end_ns").data), Integers(3, -1));
+  results.clock_end_ns.pop_back();
+  EXPECT_THROW(ranks(results), ShapeError);
 }
 
 TEST(record_layout, reserved_evaluations_are_marked_as_not_there) {

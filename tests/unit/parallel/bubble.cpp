@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// Replays of several steps against the published closed forms, with and without a barrier (DESIGN.md, section 10). Times
-// are small binary fractions, so that sums are exact.
+// Replays of several steps against the published closed forms, with and without a barrier. Times are small binary
+// fractions, so that sums are exact.
 #include <string>
 
 #include <gtest/gtest.h>

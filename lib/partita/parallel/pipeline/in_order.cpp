@@ -13,15 +13,15 @@ namespace {
 using nn::Action;
 using Kind = Action::Kind;
 
-struct Hash {
+struct EventHash {
   std::size_t operator()(const Event& event) const {
     const auto stage = static_cast<std::uint64_t>(event.stage), kind = static_cast<std::uint64_t>(event.kind);
     return static_cast<std::size_t>((static_cast<std::uint64_t>(event.micro_batch) * 3 + kind) * 1000003 + stage);
   }
 };
-using Times = std::unordered_map<Event, double, Hash>;
+using EventTimes = std::unordered_map<Event, double, EventHash>;
 
-void give(const Action& action, double at, Times& there) {
+void bring_about(const Action& action, double at, EventTimes& there) {
   const auto [kind, stage, m] = action;
   if (kind == Kind::forward) there[{Event::Kind::output, stage, m}] = at;
   if (kind == Kind::backward || kind == Kind::backward_input) there[{Event::Kind::input_gradient, stage, m}] = at;
@@ -43,7 +43,7 @@ InOrder run_in_order(const std::vector<nn::Actions>& schedule, const ActionTimes
                      std::vector<double> begin) {
   InOrder result{{}, std::move(begin), {}};
   result.start.resize(schedule.size());
-  Times there;
+  EventTimes there;
   std::vector<Event> needed;
   // The first thing that is missing of a rank's next action; else when all is there.
   const auto look = [&](const Action& action, double& at) {
@@ -69,7 +69,7 @@ InOrder run_in_order(const std::vector<nn::Actions>& schedule, const ActionTimes
         }
         result.start[rank].push_back(at);
         at += times[rank][next];
-        give(action, at, there);
+        bring_about(action, at, there);
       }
   }
   return result;

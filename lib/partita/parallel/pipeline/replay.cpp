@@ -10,9 +10,12 @@
 #include <partita/parallel/pipeline/schedule_text.hpp>
 
 namespace partita::parallel {
+namespace {
 
 using nn::Action;
 using Kind = Action::Kind;
+
+}  // namespace
 
 double PassTimes::of(Kind kind) const {
   switch (kind) {
@@ -43,7 +46,7 @@ ActionTimes action_times(const std::vector<nn::Actions>& schedule, const PassTim
 }
 
 Replay replay(const std::vector<nn::Actions>& schedule, const ActionTimes& times, std::vector<double> begin) {
-  if (begin.empty()) begin.resize(schedule.size(), 0.);
+  begin.resize(schedule.size(), 0.);
   InOrder done = run_in_order(schedule, times, data_needs(schedule), std::move(begin));
   std::string stuck;
   for (const auto& [rank, action, event] : done.stuck)

@@ -28,7 +28,7 @@ struct Replay {
 ActionTimes action_times(const std::vector<nn::Actions>& schedule, const PassTimes& times);
 
 /// Ranks that do their actions in order, each as soon as the data that it needs are there (data_needs), on a network
-/// that costs nothing; rank r from begin[r] on, all from 0 if that is empty.
+/// that costs nothing; rank r from begin[r] on, one that has no begin from 0.
 ///
 /// Throws   UsageError for a schedule in which an action waits forever: the first such action of each rank that is
 ///          stuck, and what it waits for.

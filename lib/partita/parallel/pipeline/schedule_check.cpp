@@ -15,7 +15,7 @@ namespace {
 using nn::Action;
 using Kind = Action::Kind;
 
-std::vector<int> stages_of(const nn::Actions& actions) {
+std::vector<int> stages_in(const nn::Actions& actions) {
   std::set<int> stages;
   for (const Action& action : actions) stages.insert(action.stage);
   return {stages.begin(), stages.end()};
@@ -24,7 +24,7 @@ std::vector<int> stages_of(const nn::Actions& actions) {
 void check_stages(const std::vector<nn::Actions>& schedule, const std::string& name) {
   std::map<int, int> rank_of;
   for (int rank = 0; rank < static_cast<int>(schedule.size()); ++rank) {
-    const std::vector<int> stages = stages_of(schedule[static_cast<std::size_t>(rank)]);
+    const std::vector<int> stages = stages_in(schedule[static_cast<std::size_t>(rank)]);
     if (stages.empty())
       refuse<UsageError>(name, fmt::format("rank {} of {} has no pass", rank, schedule.size()),
                          "a stage for each rank, which is a row");
@@ -88,7 +88,7 @@ void check_micro_batches(const nn::Actions& actions, int stage, index_t micro_ba
 void check_schedule(const std::vector<nn::Actions>& schedule, index_t micro_batches, const std::string& name) {
   check_stages(schedule, name);
   for (const nn::Actions& actions : schedule) {
-    for (const int stage : stages_of(actions)) {
+    for (const int stage : stages_in(actions)) {
       check_order(actions, stage, name);
       check_micro_batches(actions, stage, micro_batches, name);
     }
@@ -105,7 +105,7 @@ std::vector<int> ranks_of_stages(const std::vector<nn::Actions>& schedule) {
 }
 
 std::vector<int> stages_of_rank(const std::vector<nn::Actions>& schedule, int rank) {
-  return stages_of(schedule[static_cast<std::size_t>(rank)]);
+  return stages_in(schedule[static_cast<std::size_t>(rank)]);
 }
 
 }  // namespace partita::parallel

@@ -11,9 +11,9 @@
 
 namespace partita::parallel {
 
-/// A step of `micro_batches` on as many ranks as there are rows: stages 0 to S-1, each on one rank, at least one on each
-/// rank; forward and backward (in one piece or two) of every micro-batch on every stage once and in an order that can
-/// be (nn::peak), each kind of pass of a stage in ascending order, as its buffers are used in turn.
+/// A step of `micro_batches` on as many ranks as there are rows: stages 0 to S-1, each on one rank, at least one on
+/// each rank; forward and backward (in one piece or two) of every micro-batch on every stage once and in an order that
+/// can be (nn::peak), each kind of pass of a stage in ascending order, as its buffers are used in turn.
 ///
 /// Throws   UsageError "<name>: ..." that names the stage and what is missing, too much or out of order.
 void check_schedule(const std::vector<nn::Actions>& schedule, index_t micro_batches, const std::string& name);
