@@ -71,8 +71,8 @@ class DataParallel {
   /// Where ranks of another axis hold other parts of the model: what completes the norm over them. all-reduce alone,
   /// whose ranks have all squares of their part.
   void complete_with(nn::CompleteSquares complete) { complete_ = std::move(complete); }
-  /// Where another rank updates a range of the flat weights that is here as a copy: this one leaves it alone. all-reduce
-  /// alone, and before make_update. Of the norm it counts nothing.
+  /// Where another rank updates a range of the flat weights that is here as a copy: this one leaves it alone, and
+  /// counts nothing of it in the norm. all-reduce alone, and before make_update.
   void leave_out(Range copy);
   /// all-reduce in fast mode: the gradient that exchange() leaves, to be written.
   Vector<nn::Sum<Scalar>> flat_gradient() const { return flat_->node(0); }

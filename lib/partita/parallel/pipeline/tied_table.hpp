@@ -18,7 +18,7 @@ namespace partita::parallel {
 /// the first one has taken the micro-batch whose place it puts its gradient into, `aside` micro-batches before.
 Needs tied_needs(int stages, index_t aside);
 
-/// The least number of micro-batches aside with which a step ends, and as early as with all of them, if every pass takes
+/// The least number of micro-batches aside with which a step ends, and as early as with all of them if every pass takes
 /// one unit of time.
 /// Throws   UsageError, as require_no_deadlock does, for a schedule that cannot end with any number.
 index_t tied_aside(const std::vector<nn::Actions>& schedule, int stages);
