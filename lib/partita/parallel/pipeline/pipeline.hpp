@@ -16,7 +16,7 @@ struct PipelinePlan {
   std::vector<nn::Actions> schedule;  ///< of each rank
   std::vector<int> rank_of_stage;
   std::vector<index_t> layers;  ///< of each stage
-  std::string tied;             ///< the tensor of the first stage that the last one reads, too; empty: none
+  std::string tied = {};        ///< the tensor of the first stage that the last one reads, too; empty: none
 
   int ranks() const { return static_cast<int>(schedule.size()); }
   int stages() const { return static_cast<int>(rank_of_stage.size()); }
