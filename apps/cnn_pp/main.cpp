@@ -61,7 +61,7 @@ int main(int argc, char** argv) {
       const auto shared = training::share_layers(env.world(), config.mesh, plan.stages(), layers, whole, how,
                                                  division.largest_piece(), config.train.kernels);
       plan.layers = shared.layers;
-      training::check(plan, config.model, config.train);
+      plan.tied = training::tied_table(config.model);
       training::require_memory<Scalar>(env.world(), replicas, config.train, config.model, data, division,
                                        config.replicas, nullptr, {&plan, axis.rank()});
       parallel::BatchNormAxis norms(replicas, config.replicas.how);

@@ -122,6 +122,27 @@ std::unique_ptr<nn::Update<Scalar>> DataParallel<Scalar>::make_update(const Exec
 }
 
 template <class Scalar>
+void DataParallel<Scalar>::leave_out(Range copy) {
+  const index_t end = model_.table().size();
+  owned_.ranges.clear();
+  for (const Range& range : {Range{0, copy.offset}, Range{copy.end(), end - copy.end()}})
+    if (range.extent > 0) owned_.ranges.push_back(range);
+  leaves_out_ = true;
+}
+
+template <class Scalar>
+StrategyBytes DataParallel<Scalar>::bytes(const kernels::OptimizerOptions& rule) const {
+  StrategyBytes bytes =
+      strategy_bytes<Scalar>(options_, model_.tables(), model_.units(), axis_.size(), axis_.rank(), division_, rule);
+  if (!leaves_out_) return bytes;
+  const std::vector<kernels::NormCell> cells = nn::norm_cells(model_.table());
+  index_t owned = 0;
+  for (const Range& range : nn::cells_of(owned_.ranges, cells)) owned += range.extent;
+  bytes.optimizer = static_cast<index_t>(nn::Update<Scalar>::bytes(rule, owned_.size(), std::ssize(cells), owned));
+  return bytes;
+}
+
+template <class Scalar>
 StrategyBytes DataParallel<Scalar>::allocated(const nn::Update<Scalar>& update) const {
   const nn::ExchangeBytes more = exchange_->allocated();
   return {.weights = nn::bytes_of(model_.parameters(), model_.running()) + more.weights,

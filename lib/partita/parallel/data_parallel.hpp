@@ -71,16 +71,16 @@ class DataParallel {
   /// Where ranks of another axis hold other parts of the model: what completes the norm over them. all-reduce alone,
   /// whose ranks have all squares of their part.
   void complete_with(nn::CompleteSquares complete) { complete_ = std::move(complete); }
+  /// Where another rank updates a range of the flat weights that is here as a copy: this one leaves it alone, and
+  /// counts nothing of it in the norm. all-reduce alone, and before make_update.
+  void leave_out(Range copy);
   /// all-reduce in fast mode: the gradient that exchange() leaves, to be written.
   Vector<nn::Sum<Scalar>> flat_gradient() const { return flat_->node(0); }
   /// To be called once.
   std::unique_ptr<nn::Update<Scalar>> make_update(const Exec& exec, const nn::UpdateOptions& options);
   /// Of this rank: what is allocated, and by the closed form.
   StrategyBytes allocated(const nn::Update<Scalar>& update) const;
-  StrategyBytes bytes(const kernels::OptimizerOptions& rule) const {
-    return strategy_bytes<Scalar>(options_, model_.tables(), model_.units(), axis_.size(), axis_.rank(), division_,
-                                  rule);
-  }
+  StrategyBytes bytes(const kernels::OptimizerOptions& rule) const;
 
  private:
   const comm::Communicator& axis_;
@@ -94,6 +94,7 @@ class DataParallel {
 
   // What the update works on.
   nn::Ownership owned_;
+  bool leaves_out_ = false;  // a copy
   Vector<Scalar> updated_;
   nn::CompleteSquares complete_;
 };

@@ -62,6 +62,12 @@ std::vector<driver::MemoryNeed> memory_needs(const TrainOptions& train, const Mo
   const bool trains = train.mode == Mode::train;
   const parallel::StrategyBytes kept = parallel::strategy_bytes<Scalar>(strategy, here.tables(), here.units(), ranks,
                                                                         rank, division, train.update.optimizer);
+  index_t tied = 0;
+  if (stages.plan != nullptr && stages.plan->stages() > 1 && !stages.plan->tied.empty()) {
+    const parallel::PipelinePlan& of = *stages.plan;
+    const index_t buffers = parallel::tied_buffers(of.schedule, of.rank_of_stage, stages.rank, division);
+    if (buffers > 0) tied = checked_product(here.table().at(of.tied).range.extent, buffers);
+  }
   const index_t evaluated = std::min(evaluation_rows, data.held_out_samples());
   std::size_t activations = 0;
   for (const nn::Stage<Scalar>& stage : here.stages()) {
@@ -80,7 +86,7 @@ std::vector<driver::MemoryNeed> memory_needs(const TrainOptions& train, const Mo
   return {
       {"parameters", of(kept.weights, 1)},
       {"optimizer state", trains ? of(kept.optimizer, 1) : 0.0},
-      {"gradients", of(kept.gradients, 1)},
+      {"gradients", of(kept.gradients, 1) + of(tied, sizeof(nn::Sum<Scalar>))},
       {"activations", of(1, activations)},
       {"prefill and decode", decoding_bytes<Scalar>(train, model, data.shape(), division, here.stages().front(), axis)},
       {"batches", of(checked_sum(waiting_rows(data, division.rows), checked_sum(division.rows.extent, evaluated)), 1) *

@@ -14,16 +14,8 @@
 
 namespace partita::training {
 
-void check(const parallel::PipelinePlan& plan, const ModelOptions& model, const TrainOptions& train) {
-  if (!model.language() || !model.gpt.tied || plan.stages() == 1) return;
-  const int first = plan.rank_of_stage.front(), last = plan.rank_of_stage.back();
-  if (first != last)
-    refuse<UsageError>("model.tied",
-                       fmt::format("true, with the embedding on rank {} and the head on rank {}", first, last),
-                       "false, or parallel.schedule = \"zb-v\", which has both on one rank");
-  if (train.deterministic)
-    refuse<UsageError>("model.tied", "true, and in deterministic mode head and embedding add chunk by chunk",
-                       "false, or one stage");
+std::string tied_table(const ModelOptions& model) {
+  return model.language() && model.gpt.tied ? "embedding.token" : "";
 }
 
 template <class Scalar>

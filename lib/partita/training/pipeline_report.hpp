@@ -8,9 +8,8 @@
 
 namespace partita::training {
 
-/// What depends on a model and where its stages are: a table of words that head and embedding share is on one rank.
-/// Throws   UsageError.
-void check(const parallel::PipelinePlan& plan, const ModelOptions& model, const TrainOptions& train);
+/// PipelinePlan::tied: the table of words that head and embedding share, if they do.
+std::string tied_table(const ModelOptions& model);
 
 /// --describe: the whole model, and which rank has which of its layers.
 template <class Scalar>

@@ -53,12 +53,25 @@ def test_any_number_of_micro_batches_has_the_same_bits(run, micro_batches):
     assert bits(run(2, *settings, f"parallel.schedule={schedule}")) == one
 
 
-def test_models_of_tokens_and_numbers_are_cut_too(run):
-    for deck, settings in (("inputs/mlp_dp/tiny_gpt.toml", ["model.dropout=0.1"]), ("inputs/mlp_dp/tiny.toml", [])):
-        exact = [*EXACT, "train.micro_batches=3", *settings]
-        one = bits(run(1, *exact, deck=deck))
-        for ranks, schedule in ((2, "zb-h1"), (3, "1f1b")):
-            assert bits(run(ranks, *exact, f"parallel.schedule={schedule}", deck=deck)) == one, (deck, schedule)
+def test_models_of_numbers_are_cut_too(run):
+    deck = "inputs/mlp_dp/tiny.toml"
+    exact = [*EXACT, "model.kind=mlp", "train.micro_batches=3"]
+    one = bits(run(1, *exact, deck=deck))
+    for ranks, schedule in ((2, "zb-h1"), (3, "1f1b")):
+        assert bits(run(ranks, *exact, f"parallel.schedule={schedule}", deck=deck)) == one, schedule
+
+
+GPT = "inputs/mlp_dp/tiny_gpt.toml"
+
+
+def test_head_and_embedding_share_a_table_on_any_ranks(run):
+    """The head's gradient of each chunk travels to the embedding's rank, or waits for its turn: zb-v has both there."""
+    exact = [*EXACT, "model.tied=true", "train.micro_batches=5"]
+    one = bits(run(1, *exact, deck=GPT))
+    for ranks, schedule in ((2, "zb-v"), (2, "interleaved"), (3, "gpipe"), (3, "zb-v"), (3, "1f1b"), (4, "zb-h1")):
+        assert bits(run(ranks, *exact, f"parallel.schedule={schedule}", deck=GPT)) == one, f"{schedule}, {ranks} ranks"
+    hybrid = ["parallel.data=2", "parallel.bucket_mib=0.001", "train.recompute=block", "parallel.balance=measured"]
+    assert bits(run(4, *exact, *hybrid, deck=GPT)) == one
 
 
 def losses(path):
@@ -88,9 +101,25 @@ def test_the_gradient_does_not_depend_on_its_micro_batches(run):
 
 
 def test_a_table_that_head_and_embedding_share_counts_once(run):
-    """zb-v has both on the first rank, in stages of their own, and backward's halves apart."""
-    settings = ["model.tied=true", "train.steps=4", "run.warmup=1", "train.micro_batches=5"]
-    loss, norm = losses(run(1, *settings, deck="inputs/mlp_dp/tiny_gpt.toml"))
-    for ranks in (1, 2):
-        of = losses(run(ranks, *settings, "parallel.schedule=zb-v", deck="inputs/mlp_dp/tiny_gpt.toml"))
-        assert np.allclose(of[0], loss, rtol=1e-5, atol=0) and np.allclose(of[1][0], norm[0], rtol=1e-5, atol=0)
+    """One gradient, one place in the norm, one update, whose weights reach the copy before it is read again."""
+    settings = ["model.tied=true", "train.steps=4", "run.warmup=1", "train.micro_batches=5", "train.clip_norm=0"]
+    path = run(1, *settings, deck=GPT)
+    loss, norm = losses(path)
+    with h5py.File(path) as file:
+        state = file["strategy/optimizer_bytes"][:].sum()
+    table = 13 * 24 * 4  # bytes of a moment of Adam
+    ways = [(1, "schedule=zb-v"), (2, "schedule=zb-v"), (2, "schedule=1f1b"), (3, "schedule=zb-h1"),
+            (2, "step_barrier=false"), (4, "data=2", "parallel.bucket_mib=0.001")]
+    for ranks, *way in ways:
+        path = run(ranks, *settings, f"parallel.{way[0]}", *way[1:], deck=GPT)
+        of = losses(path)
+        assert np.allclose(of[0], loss, rtol=1e-5, atol=0) and np.allclose(of[1][0], norm[0], rtol=1e-5, atol=0), way
+        with h5py.File(path) as file:
+            for kind in ("weight", "gradient", "optimizer"):
+                kept = file[f"strategy/{kind}_bytes"][:]
+                assert np.array_equal(kept, file[f"strategy/expected_{kind}_bytes"][:]), (way, kind)
+            replicas = 2 if "data=2" in way else 1
+            assert file["strategy/optimizer_bytes"][:].sum() < replicas * (state + table), f"{way}: kept twice"
+            sent = {name: file[f"traffic/{name}"][:] for name in ("messages", "sent_bytes")}
+            for name, counted in sent.items():
+                assert np.array_equal(counted, file[f"traffic/expected_{name.removeprefix('sent_')}"][:]), (way, name)

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include <partita/nn/units/linear.hpp>
 
+#include <algorithm>
 #include <cmath>
 #include <utility>
 
@@ -46,8 +47,13 @@ Linear<Scalar>::Linear(Tables& tables, std::string name, const LinearShape& shap
     refuse<UsageError>(this->name(),
                        fmt::format("the slope of {} does not follow from its output", kernels::name(shape.activation)),
                        "a unit of its own");
+  std::vector<Dimension> dimensions = shape.N;
+  dimensions.emplace_back(shape.K, shape.K_blocks);
   if (!shape.tied.empty()) {
-    weight_ = this->reads(tables.parameters.at(shape.tied).range);
+    const auto& all = tables.parameters.parameters();
+    const auto there = std::ranges::find(all, shape.tied, &Parameter::name);
+    weight_ = there != all.end() ? this->reads(there->range)
+                                 : this->own(tables.parameters.add(shape.tied, std::move(dimensions), shape.weight));
     if (weight_.extent != N_ * K_)
       refuse<UsageError>(this->name(), fmt::format("{} has {} elements", shape.tied, weight_.extent),
                          fmt::format("{} x {}", N_, K_));
@@ -55,8 +61,6 @@ Linear<Scalar>::Linear(Tables& tables, std::string name, const LinearShape& shap
   }
   const bool drawn = shape.weight.value == 0;
   const Initial torch = Initial::uniform(1 / std::sqrt(static_cast<double>(shape.K.global)));
-  std::vector<Dimension> dimensions = shape.N;
-  dimensions.emplace_back(shape.K, shape.K_blocks);
   weight_ =
       this->own(tables.parameters.add(this->name() + ".weight", std::move(dimensions), drawn ? torch : shape.weight));
   if (shape.bias)

@@ -17,7 +17,8 @@ struct LinearShape {
   bool bias_apart = false;  ///< y is a part of a sum, to which its owner adds the bias; its gradient is computed here
   Initial weight = {.value = 0};  ///< value 0: uniform in +-1/sqrt(K), as torch.nn.Linear draws weight and bias
   std::string tied =
-      {};  ///< the weight is this tensor, such as an embedding's (V, C) as a head, and not the unit's own
+      {};  ///< the weight is this tensor, such as an embedding's (V, C) as a head, and not the unit's own, unless no
+           ///< unit before it has declared that: then it is a copy of another rank's, which begins as `weight` says
 };
 
 /// y = act(x W^T + b) with W (N, K) and b (N): a fully connected layer with its activation fused.
@@ -28,7 +29,7 @@ template <class Scalar>
 class Linear final : public Unit<Scalar> {
  public:
   /// Declares W and b under "<name>.weight" and "<name>.bias". A tied weight is its owner's, who adds the two gradients
-  /// up and says when they are complete.
+  /// up and says when they are complete; a copy of another rank's is declared under its name.
   /// Throws   UsageError for an activation whose slope needs x W^T + b (give it a unit of its own), or a tied weight of
   ///          another shape.
   Linear(Tables& tables, std::string name, const LinearShape& shape);

@@ -84,14 +84,20 @@ std::string text(const Stages& stages, const Stuck& stuck) {
 
 }  // namespace
 
-void require_no_deadlock(const std::vector<nn::Actions>& schedule) {
+InOrder run_with_buffers(const std::vector<nn::Actions>& schedule, const Needs& more) {
   const Stages stages = stages_of(schedule);
   const Needs data = data_needs(schedule);
   const auto needs = [&](const Action& action, std::vector<Event>& needed) {
     data(action, needed);
     for (const Receive& receive : receives(stages, action)) needed.push_back(receive.after);
+    if (more) more(action, needed);
   };
-  const InOrder done = run_in_order(schedule, action_times(schedule, {}), needs, std::vector<double>(schedule.size()));
+  return run_in_order(schedule, action_times(schedule, {}), needs, std::vector<double>(schedule.size()));
+}
+
+void require_no_deadlock(const std::vector<nn::Actions>& schedule, const Needs& more) {
+  const Stages stages = stages_of(schedule);
+  const InOrder done = run_with_buffers(schedule, more);
   std::string all;
   for (const Stuck& stuck : done.stuck)
     all += fmt::format("{}rank {} stands before {}, which waits for {}", all.empty() ? "" : "; ", stuck.rank,

@@ -50,14 +50,35 @@ Pipeline<Scalar>::Pipeline(const comm::Communicator& replicas, const comm::Commu
       times_(std::ssize(actions())),
       links_(messages_, places_, model, actions(), division, true, &times_),
       replicas_(replicas, options, model, division, seed),
-      exchange_(replicas_.exchange(), axis, step_barrier, times_) {
+      tied_(plan_.tied.empty() || plan_.stages() == 1
+                ? nullptr
+                : std::make_unique<TiedTable<Scalar>>(axis, plan_.schedule, plan_.rank_of_stage, plan_.tied, model,
+                                                      division, replicas_.sum(), replicas_.exchange(), times_)),
+      exchange_(tied_ ? tied_->exchange() : replicas_.exchange(), axis, step_barrier, times_) {
   if (plan_.ranks() == 1) return;
   if (options.strategy != Strategy::allreduce)
     refuse<UsageError>("pipeline", std::string(name_of(strategies, options.strategy)),
                        "parallel.strategy = \"allreduce\" where a rank has some of the stages");
+  const Range copy = tied_ ? tied_->copy() : Range{0, 0};
+  if (copy.extent > 0) replicas_.leave_out(copy);
   if (step_barrier)
-    replicas_.complete_with(split_squares(axis, model.table(), division.leaves > 0 ? &whole : nullptr,
-                                          [](const nn::Parameter&) { return true; }));
+    replicas_.complete_with(split_squares(
+        axis, model.table(), division.leaves > 0 ? &whole : nullptr,
+        [&](const nn::Parameter& parameter) { return copy.extent == 0 || parameter.range.offset != copy.offset; }));
+}
+
+template <class Scalar>
+StrategyBytes Pipeline<Scalar>::allocated(const nn::Update<Scalar>& update) const {
+  StrategyBytes bytes = replicas_.allocated(update);
+  if (tied_) bytes.gradients += tied_->allocated();
+  return bytes;
+}
+
+template <class Scalar>
+StrategyBytes Pipeline<Scalar>::bytes(const kernels::OptimizerOptions& rule) const {
+  StrategyBytes bytes = replicas_.bytes(rule);
+  if (tied_) bytes.gradients += tied_->bytes();
+  return bytes;
 }
 
 template <class Scalar>
@@ -84,7 +105,15 @@ std::uint64_t hash_of_stages(const comm::Communicator& axis, const PipelinePlan&
   std::uint64_t hash = hash_of_nothing;
   for (int s = 0; s < plan.stages(); ++s) {
     const int owner = plan.rank_of_stage[static_cast<std::size_t>(s)];
-    if (axis.rank() == owner) hash = bits_hash<Scalar>(part(model.parameters(), model.parameters_of(s)), hash);
+    if (axis.rank() == owner) {
+      Range all = model.parameters_of(s), rest = {all.end(), 0};
+      const Range copy = tied_copy(plan.rank_of_stage, s + 1 == plan.stages() ? owner : -1, plan.tied, model.table());
+      if (copy.extent > 0) {
+        rest = {copy.end(), all.end() - copy.end()};
+        all.extent = copy.offset - all.offset;
+      }
+      for (const Range& range : {all, rest}) hash = bits_hash<Scalar>(part(model.parameters(), range), hash);
+    }
     axis.broadcast(hash, owner);
   }
   return hash;

@@ -7,6 +7,7 @@
 #include <partita/nn/gradient_pass.hpp>
 #include <partita/parallel/data_parallel.hpp>
 #include <partita/parallel/pipeline/links.hpp>
+#include <partita/parallel/pipeline/tied_table.hpp>
 
 namespace partita::parallel {
 
@@ -15,6 +16,7 @@ struct PipelinePlan {
   std::vector<nn::Actions> schedule;  ///< of each rank
   std::vector<int> rank_of_stage;
   std::vector<index_t> layers;  ///< of each stage
+  std::string tied = {};        ///< the tensor of the first stage that the last one reads, too; empty: none
 
   int ranks() const { return static_cast<int>(schedule.size()); }
   int stages() const { return static_cast<int>(rank_of_stage.size()); }
@@ -61,7 +63,7 @@ class Pipeline {
   const comm::Communicator& axis() const { return axis_; }
   const nn::Actions& actions() const { return plan_.schedule[static_cast<std::size_t>(axis_.rank())]; }
   nn::Links<Scalar>& links() { return links_; }
-  nn::GradientSum<nn::Sum<Scalar>>& sum() { return replicas_.sum(); }
+  nn::GradientSum<nn::Sum<Scalar>>& sum() { return tied_ ? tied_->sum() : replicas_.sum(); }
   nn::Exchange<Scalar>& exchange() { return exchange_; }
   bool step_barrier() const { return step_barrier_; }
   /// To be called once.
@@ -69,8 +71,8 @@ class Pipeline {
     return replicas_.make_update(exec, options);
   }
   /// Of this rank: what is allocated, and by the closed form.
-  StrategyBytes allocated(const nn::Update<Scalar>& update) const { return replicas_.allocated(update); }
-  StrategyBytes bytes(const kernels::OptimizerOptions& rule) const { return replicas_.bytes(rule); }
+  StrategyBytes allocated(const nn::Update<Scalar>& update) const;
+  StrategyBytes bytes(const kernels::OptimizerOptions& rule) const;
   index_t message_bytes() const { return links_.allocated(); }
   index_t expected_message_bytes() const;
 
@@ -100,10 +102,11 @@ class Pipeline {
   ActionClock times_;
   PipelineLinks<Scalar> links_;
   DataParallel<Scalar> replicas_;
+  std::unique_ptr<TiedTable<Scalar>> tied_;  // if any stages share one
   PipelineExchange<Scalar> exchange_;
 };
 
-/// bits_hash of the whole model's weights, stage after stage: the same for any placement. Collective over the axis;
+/// bits_hash of the whole model's weights, stage after stage and without copies: the same for any placement. Collective over the axis;
 /// fences; not for a timed step.
 template <class Scalar>
 std::uint64_t hash_of_stages(const comm::Communicator& axis, const PipelinePlan& plan, const nn::Model<Scalar>& model);
