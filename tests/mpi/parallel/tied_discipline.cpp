@@ -10,7 +10,6 @@
 #include <support/allocation_counter.hpp>
 #include <support/collective.hpp>
 #include <support/mpi.hpp>
-
 #include "pipeline_problem.hpp"
 
 // A step of a GPT whose head and embedding share a table, on one rank or two: once warm it allocates nothing.
