@@ -64,8 +64,8 @@ void batchnorm_share(const Exec& exec, index_t R, std::type_identity_t<ConstVect
 /// batchnorm_finish, whatever options.count.
 ///
 /// With q = |mean| / deviation the difference errs by about q^2 2^-53 of squares. That is below q 2^-24, what squares
-/// lose where x is stored in fp32 or less, as long as such x have a deviation at all (q < 2^24). x in double has no such
-/// excuse.
+/// lose where x is stored in fp32 or less, as long as such x have a deviation at all (q < 2^24). For x in double it is
+/// q times what they lose.
 ///
 /// Shapes   sums (2 C + 1)   ->   mean, variance, rstd (C), overwritten.
 /// Cost     cost::batchnorm_join.

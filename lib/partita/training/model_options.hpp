@@ -46,9 +46,9 @@ struct ModelPlan {
   nn::Model<Scalar> make(const nn::ModelOptions& how) const { return nn::Model<Scalar>(layers, output, how); }
 };
 
-/// With an axis, the ranks that hold the model between them, it is this rank's part, whose units refer to the axis. With
-/// model.sync_batchnorm and `replicas`, the ranks that share a batch, its batch norms refer to these; else each norm's
-/// statistics are those of its own rows, which is right for shapes and for inference.
+/// With an axis, the ranks that hold the model between them, it is this rank's part, whose units refer to the axis.
+/// With model.sync_batchnorm and `replicas`, the ranks that share a batch, its batch norms refer to these; without, a
+/// norm's statistics are those of its own rows, which will do for shapes and for inference.
 /// With a cache, which has room for the tokens of a sample, it is a GPT that goes on for `tokens` more of them at a
 /// time.
 ///

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 DECK = "inputs/mlp_dp/tiny_cnn.toml"
-SETTINGS = ["train.batch=50", "train.optimizer=sgd", "train.learning_rate=0.05", "evaluate.every=10"]  # 3 and 4 do not divide 50
+# 3 and 4 do not divide 50. What is a little off stays so under sgd.
+SETTINGS = ["train.batch=50", "train.optimizer=sgd", "train.learning_rate=0.1", "train.momentum=0.9", "evaluate.every=10"]
 
 
 def trained(path):
@@ -19,7 +20,7 @@ def trained(path):
 @pytest.mark.parametrize("more", [[], ["parallel.strategy=zero3"], ["train.recompute=block"]])
 def test_ranks_train_what_one_rank_trains(run, more):
     one = trained(run(1, *SETTINGS, deck=DECK))
-    for ranks in (2, 3, 4):
+    for ranks in (2, 3, 4) if not more else (3,):
         many = trained(run(ranks, *SETTINGS, *more, "model.sync_batchnorm=true", deck=DECK))
         assert np.allclose(many, one, rtol=1e-4, atol=0), f"{ranks} ranks: {np.abs(many / one - 1).max()}"
 

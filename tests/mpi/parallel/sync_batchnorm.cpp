@@ -37,7 +37,7 @@ Distance from_one_rank(const nn::CnnShape& shape, index_t batch, index_t micro_b
   CnnReplica<Scalar> one(kept, alone, whole_share(world().size(), batch, micro_batches), plain, false);
   CnnReplica<Scalar> many(shape, world(), split_share(world(), batch, micro_batches), options, sync);
   Distance distance;
-  for (index_t s = 0; s < 3; ++s) {
+  for (index_t s = 0; s < 2; ++s) {
     one.run(s);
     many.run(s);
     const auto far = [](double& to, double value) { to = std::max(to, value); };
@@ -55,7 +55,7 @@ Distance from_one_rank(const nn::CnnShape& shape, index_t batch, index_t micro_b
 template <class Scalar>
 constexpr double bound = 1e-12;
 template <>
-constexpr double bound<float> = 2e-4;
+constexpr double bound<float> = 2e-5;
 
 template <class Scalar>
 void expect_one_rank(const nn::CnnShape& shape, index_t batch, index_t micro_batches, const Options& options) {
@@ -68,11 +68,10 @@ void expect_one_rank(const nn::CnnShape& shape, index_t batch, index_t micro_bat
 
 TEST(sync_batchnorm, trains_as_one_rank_with_all_rows) {
   for (const CnnKind kind : {CnnKind::resnet, CnnKind::vgg})
-    for (const index_t micro_batches : {1, 2, 3})
-      for (const index_t batch : {24, 29}) {  // even and uneven
-        expect_one_rank<double>(small_cnn(kind), batch, micro_batches, by_sgd());
-        expect_one_rank<float>(small_cnn(kind), batch, micro_batches, by_sgd());
-      }
+    for (const index_t micro_batches : {1, 2, 3}) {
+      expect_one_rank<double>(small_cnn(kind), 29, micro_batches, by_sgd());  // uneven
+      expect_one_rank<float>(small_cnn(kind), 24, micro_batches, by_sgd());
+    }
 }
 
 // As few rows as there are: one for most ranks.
@@ -87,11 +86,10 @@ TEST(sync_batchnorm, adds_up_by_any_collective_beside_any_strategy) {
     expect_one_rank<double>(small_cnn(CnnKind::resnet), 29, 2, by_sgd(how));
   for (const Strategy strategy :
        {Strategy::allreduce, Strategy::gather_broadcast, Strategy::zero1, Strategy::zero2, Strategy::zero3})
-    for (const index_t bucket_bytes : {0, 256})
-      for (const Recompute recompute : {Recompute::none, Recompute::block})
-        if (strategy != Strategy::gather_broadcast || bucket_bytes == 0)
-          expect_one_rank<double>(small_cnn(CnnKind::vgg, recompute), 29, 2,
-                                  by_sgd(Allreduce::ring, strategy, bucket_bytes));
+    for (const bool whole : {true, false})
+      if (whole || strategy != Strategy::gather_broadcast)
+        expect_one_rank<double>(small_cnn(CnnKind::vgg, whole ? Recompute::none : Recompute::block), 29, 2,
+                                by_sgd(Allreduce::ring, strategy, whole ? 0 : 256));
 }
 
 // Added up again in a replay, and told to the running statistics once.
@@ -106,7 +104,7 @@ TEST(sync_batchnorm, is_not_what_each_rank_has_by_itself) {
   if (world().size() == 1) GTEST_SKIP() << "one rank has all rows";
   const Distance distance = from_one_rank<double>(small_cnn(CnnKind::resnet), 29, 1, by_sgd(), false);
   for (const double far : {distance.loss, distance.norm, distance.gradients, distance.weights, distance.running})
-    EXPECT_ALL(world(), far > 1e-2) << far;
+    EXPECT_ALL(world(), far > 1e-3) << far;
 }
 
 TEST(sync_batchnorm, is_a_plain_norm_on_one_rank) {
@@ -150,7 +148,9 @@ TEST(sync_batchnorm, gradients_are_slopes_of_all_ranks_loss) {
     const auto weights = problem.model.parameters();
     const auto host = Kokkos::create_mirror_view_and_copy(Kokkos::HostSpace(), weights);
     const double h = 1e-5;  // h^2 f''' / 6 and eps f / h are below the tolerance
-    for (std::size_t i = 0; i < host.extent(0); ++i) {
+    // Each means two steps of all ranks: of many ranks, which share a few cores here, some do.
+    const std::size_t stride = world().size() > 2 ? 7 : 1;
+    for (std::size_t i = 0; i < host.extent(0); i += stride) {
       const double centre = host(i);
       const auto at = [&](double value) {
         host(i) = value;

@@ -28,8 +28,8 @@ class BatchNorm2d final : public Unit<Scalar> {
 
   index_t channels() const { return C_; }
 
-  /// Two halves of forward in training: what is added up over all parts (kernels::batchnorm_share), and y from the sums.
-  /// What is told to the running statistics is those of all rows, times the rows here / batch.
+  /// Two halves of forward in training: what is added up over all parts (kernels::batchnorm_share), and y from the
+  /// sums. What the running statistics are told is those of all rows, times the rows here / batch.
   ///
   /// Shapes   x (B, inputs)   ->   sums (2 channels + 1), overwritten;   sums   ->   y (B, outputs), overwritten.
   void forward_sums(const Call<Scalar>& call, ConstMatrix<Scalar> x, Vector<double> sums) const;
