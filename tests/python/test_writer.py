@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from partita.events import read_events
 from partita.record import SCHEMA, Timeline, is_finished, read_record
 
 WRITER = os.environ.get("PARTITA_RECORD_WRITER", "")
@@ -43,6 +44,19 @@ def test_full_detail(tmp_path: Path) -> None:
     assert record.timeline == Timeline(first_step=0, last_step=11, written=12 * 3 * 4, dropped=12)
     assert record.config["train.steps"] == 3 and record.environment["compiler"] == "g++"
     assert record.summary("step_s") == pytest.approx(float(np.median(record.step_s)), rel=1e-12)
+
+
+def test_events_on_the_clock_of_rank_0(tmp_path: Path) -> None:
+    """Rank r of the writer is r ns ahead at first, and r ns less in 10 ms."""
+    events = read_events(write(tmp_path / "a.h5", "--steps", "12", "--rows", "4", "--ranks", "3"))
+    step, rank, k = (a.ravel() for a in np.mgrid[:12, :3, :4])
+    assert events.parts == ("forward", "send") and events.steps == list(range(12))
+    np.testing.assert_array_equal(events.columns["match"], np.where(k % 2, 10 * k, -1))
+    for name, after in (("start_ns", 0), ("end_ns", 5)):
+        own = 1_000_000 * step + 10 * k + after
+        np.testing.assert_array_equal(events.columns[name], own - rank + np.rint(1e-7 * rank * (own - 5 * rank)))
+    assert (events.step_start_ns[0] == 0).all() and events.begin_ns(0) == 0
+    assert not list(events.messages())  # Sends to nobody.
 
 
 def test_statistics_over_ranks(tmp_path: Path) -> None:

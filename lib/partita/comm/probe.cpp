@@ -89,7 +89,7 @@ std::vector<ClockOffset> clock_offsets(const Communicator& comm, int root, int r
         const std::int64_t end = now_ns();
         if (end - start >= best_ns) continue;
         best_ns = end - start;
-        offset = {.offset_ns = start + best_ns / 2 - stamp[0], .at_ns = stamp[0]};
+        offset = {.offset_ns = start + best_ns / 2 - stamp[0], .at_ns = stamp[0], .error_ns = (best_ns + 1) / 2};
       }
       offsets.push_back(offset);
     } else if (comm.rank() == other) {

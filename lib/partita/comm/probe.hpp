@@ -34,10 +34,11 @@ double shift_byte_per_s(const Communicator& comm);
 struct ClockOffset {
   std::int64_t offset_ns = 0;  ///< what to add to the rank's now_ns() to get that of root at the same instant
   std::int64_t at_ns = 0;      ///< the rank's now_ns() when that was so
+  std::int64_t error_ns = 0;   ///< most by which the offset is wrong: half the round trip, rounded up
 };
 
 /// For every rank; known on root, elsewhere empty. Cristian's method: of `rounds` exchanges the one that came back
-/// soonest, error at most half its round trip. Two looks tell how the clocks drift apart in between. Collective.
+/// soonest. Two looks tell how the clocks drift apart in between. Collective.
 std::vector<ClockOffset> clock_offsets(const Communicator& comm, int root = 0, int rounds = 32);
 
 }  // namespace partita::comm

@@ -25,6 +25,7 @@ void describe_run(const comm::Environment& env, const comm::Mesh& mesh, const Ru
                   const Placement& placement, metrics::RunHeader& header);
 
 /// Peak memory, compute seconds and the clock of every rank, known at the end. Collective.
-void describe_end(const comm::Communicator& world, const std::vector<double>& compute_s, metrics::RunResults& results);
+void describe_end(const comm::Communicator& world, const metrics::RunHeader& header,
+                  const std::vector<double>& compute_s, metrics::RunResults& results);
 
 }  // namespace partita::driver

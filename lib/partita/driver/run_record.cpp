@@ -33,7 +33,7 @@ void RunRecord::open() {
 
 void RunRecord::collect(const std::vector<double>& compute_s) {
   results_.traffic = collect_traffic(env_.world(), env_.traffic(), header_.calibration);
-  describe_end(env_.world(), compute_s, results_);
+  describe_end(env_.world(), header_, compute_s, results_);
 }
 
 std::string RunRecord::finish(const Verification& verdict, bool complete, const std::string& exit_reason) {

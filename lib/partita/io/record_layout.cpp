@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include <partita/io/record_layout.hpp>
 
+#include <algorithm>
 #include <string>
 #include <utility>
 
@@ -18,6 +19,7 @@ using metrics::RunResults;
 using metrics::Table;
 
 using Names = std::vector<std::string>;
+using Integers = std::vector<std::int64_t>;
 
 Attributes describe(std::string long_name, std::string units = {}) {
   Attributes attributes{{"long_name", std::move(long_name)}};
@@ -103,6 +105,13 @@ std::vector<double> drift(const std::vector<metrics::RankInfo>& ranks, const Run
   return drifts;
 }
 
+Integers clock_error(const std::vector<metrics::RankInfo>& ranks, const RunResults& results) {
+  Integers errors = collect(ranks, [](const auto& row) { return row.clock_error_ns; });
+  for (std::size_t r = 0; r < std::min(errors.size(), results.clock_error_end_ns.size()); ++r)
+    errors[r] = std::max(errors[r], results.clock_error_end_ns[r]);
+  return errors;
+}
+
 Table ranks(const RunHeader& header, const RunResults& results) {
   const auto& rows = header.ranks;
   const auto column = [&](const char* name, auto member, Attributes attributes) {
@@ -135,6 +144,10 @@ Table ranks(const RunHeader& header, const RunResults& results) {
                              describe("as clock_offset_ns, at the end of the run", "ns")),
                   over_ranks("clock_end_ns", results.clock_end_ns, std::int64_t{-1},
                              instant("clock_offset_end_ns, -1: neither is known")),
+                  {"clock_error_ns",
+                   {"rank"},
+                   clock_error(rows, results),
+                   describe("most by which clock_offset_ns and clock_offset_end_ns are wrong", "ns")},
                   {"clock_drift",
                    {"rank"},
                    drift(rows, results),

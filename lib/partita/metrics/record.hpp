@@ -33,6 +33,7 @@ struct RankInfo {
   std::string gpu_uuid = {};
   std::int64_t clock_offset_ns = 0;       ///< at the begin: to add to its instants to compare them with rank 0's
   std::int64_t clock_begin_ns = 0;        ///< when that was so, on its own clock
+  std::int64_t clock_error_ns = 0;        ///< most by which that offset is wrong
   std::vector<index_t> coordinates = {};  ///< one for each of RunHeader::mesh_axes
 };
 
@@ -113,6 +114,7 @@ struct RunResults {
   std::vector<double> compute_s = {};                  ///< useful compute seconds of each rank: StepSeries::compute_s()
   std::vector<std::int64_t> clock_offset_end_ns = {};  ///< as RankInfo::clock_offset_ns, at the end
   std::vector<std::int64_t> clock_end_ns = {};         ///< as RankInfo::clock_begin_ns
+  std::vector<std::int64_t> clock_error_end_ns = {};   ///< as RankInfo::clock_error_ns
   std::vector<TrafficRow> traffic = {};
   std::vector<EvaluationRow> evaluation = {};
   std::vector<SummaryRow> summary = {};

@@ -214,6 +214,11 @@ TEST(record_layout, a_clock_drifts_by_what_its_offset_grew) {
   EXPECT_TRUE(std::isnan(known[2])) << "no time between";
   EXPECT_EQ(std::get<Integers>(column(ranks(results), "clock_offset_end_ns").data), (Integers{0, -300, 7}));
 
+  record.ranks[1].clock_error_ns = 30;
+  record.ranks[2].clock_error_ns = 50;
+  results.clock_error_end_ns = {0, 40, 20};
+  EXPECT_EQ(std::get<Integers>(column(ranks(results), "clock_error_ns").data), (Integers{0, 40, 50}));
+
   const auto running = ranks({});
   const auto unknown = std::get<Reals>(column(running, "clock_drift").data);
   for (const double drift : unknown) EXPECT_TRUE(std::isnan(drift));
