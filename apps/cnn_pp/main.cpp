@@ -18,7 +18,7 @@
 //     mpiexec -n 2 cnn_pp inputs/cnn_pp/tiny.toml --set parallel.balance=measured --set train.recompute=block
 //         # measured_recompute
 //     mpiexec -n 2 cnn_pp inputs/mlp_dp/tiny_gpt.toml --set train.micro_batches=3  # gpt
-//     mpiexec -n 3 cnn_pp inputs/mlp_dp/tiny.toml --set train.micro_batches=4  # mlp
+//     mpiexec -n 3 cnn_pp inputs/mlp_dp/tiny.toml --set model.kind=mlp --set train.micro_batches=4  # mlp
 //     mpiexec -n 1 cnn_pp inputs/cnn_pp/tiny.toml --set parallel.pipeline=4 --show-schedule  # show_schedule
 //   * mpiexec -n 2 cnn_pp inputs/cnn_pp/fashion.toml
 #include <fmt/format.h>

@@ -39,7 +39,8 @@ CommandLine parse_command_line(int argc, const char* const* argv, const std::str
       ->type_name("FILE");
   for (const Option& option : options) {
     if (option.type.empty())
-      cli.add_flag_callback(option.flag, [to = option.value] { *to = ""; }, option.help);
+      cli.add_flag_callback(
+          option.flag, [to = option.value] { *to = ""; }, option.help);
     else
       cli.add_option(option.flag, *option.value, option.help)->type_name(option.type);
   }

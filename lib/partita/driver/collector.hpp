@@ -33,8 +33,8 @@ class Collector {
   void add(const metrics::StepTimes& times);
 
   /// Rows of the steps since the last flush, on rank 0 (elsewhere the arrays are empty); forgets them. `reduce` makes a
-  /// loss of the terms of all ranks; the gradient norm is rank 0's, or that of all parts. Not filled: samples, warmup, flushed. Collective;
-  /// fences; allocates.
+  /// loss of the terms of all ranks; the gradient norm is rank 0's, or that of all parts. Not filled: samples, warmup,
+  /// flushed. Collective; fences; allocates.
   metrics::StepRows flush(const Exec& exec, const comm::Communicator& world,
                           const std::function<double(std::span<const double>)>& reduce);
 

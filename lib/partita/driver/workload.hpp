@@ -54,7 +54,7 @@ struct Workload {
   index_t tokens_per_sample = 0;  ///< of sequences; 0: samples are none
   double flop_per_step = 0;       ///< useful floating-point operations of all ranks, from kernels/cost.hpp
   std::vector<FlopFormula> flop_formulas = {};
-  index_t loss_terms = 0;      ///< partial losses that a step leaves on this rank
+  index_t loss_terms = 0;  ///< partial losses that a step leaves on this rank
   /// Where ranks leave norms of parts of the gradient (all ranks, or none): whether this rank's part counts, or is
   /// another's, too. Else rank 0's norm is the whole's.
   std::optional<bool> norm_part = {};

@@ -42,8 +42,8 @@ class Stage {
   /// In place of all that was planned before.
   void plan(const StagePlan& plan);
   std::size_t allocated() const;
-  /// What reserve() allocates where there is nothing yet: slots x pieces x (saved values + output), pending gradients, gradients x pieces of the
-  /// output unless the loss puts them over it, and one workspace. A pure function.
+  /// What reserve() allocates where there is nothing yet: slots x pieces x (saved values + output), pending gradients,
+  /// gradients x pieces of the output unless the loss puts them over it, and one workspace. A pure function.
   std::size_t bytes(const StagePlan& plan) const { return bytes({plan}); }
   /// Of several plans, which share it.
   std::size_t bytes(std::initializer_list<StagePlan> plans) const;

@@ -40,8 +40,8 @@ void require_memory(const comm::Communicator& world, const comm::Communicator& r
                                                      replicas.rank(), world.is_root(), axis, stages));
 }
 
-/// Activations of a GPT, or of a rank's part of it, in bytes: the closed form of what a stage with these plans allocates
-/// (nn/gpt_memory.hpp, parallel/tensor/memory.hpp). axis: as in plan_model.
+/// Activations of a GPT, or of a rank's part of it, in bytes: the closed form of what a stage with these plans
+/// allocates (nn/gpt_memory.hpp, parallel/tensor/memory.hpp). axis: as in plan_model.
 template <class Scalar>
 std::size_t gpt_activation_bytes(const TrainOptions& train, const nn::GptShape& shape,
                                  std::initializer_list<nn::StagePlan> plans, const parallel::TensorAxis<Scalar>* axis);

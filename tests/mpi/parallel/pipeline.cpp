@@ -8,6 +8,7 @@
 
 #include <partita/nn/mlp.hpp>
 #include <partita/nn/serial_step.hpp>
+
 #include <support/collective.hpp>
 #include <support/mpi.hpp>
 #include "pipeline_problem.hpp"

@@ -2,6 +2,7 @@
 #include <gtest/gtest.h>
 
 #include <partita/nn/mlp.hpp>
+
 #include <support/allocation_counter.hpp>
 #include <support/collective.hpp>
 #include <support/kokkos_observer.hpp>

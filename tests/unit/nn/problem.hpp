@@ -56,9 +56,8 @@ struct Problem {
         sum(model.table().size(), model.statistics_table().size(), division),
         head(loss, model),
         links(model),
-        pass(model, division,
-             actions.empty() ? in_turn(micro_batches, model.stage_count()) : std::move(actions),
-             head, &sum, &links),
+        pass(model, division, actions.empty() ? in_turn(micro_batches, model.stage_count()) : std::move(actions), head,
+             &sum, &links),
         losses("losses", static_cast<std::size_t>(micro_batches)) {}
 
   /// The mean loss; its gradient is in gradients() then.

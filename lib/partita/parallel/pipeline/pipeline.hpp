@@ -106,8 +106,8 @@ class Pipeline {
   PipelineExchange<Scalar> exchange_;
 };
 
-/// bits_hash of the whole model's weights, stage after stage and without copies: the same for any placement. Collective over the axis;
-/// fences; not for a timed step.
+/// bits_hash of the whole model's weights, stage after stage and without copies: the same for any placement. Collective
+/// over the axis; fences; not for a timed step.
 template <class Scalar>
 std::uint64_t hash_of_stages(const comm::Communicator& axis, const PipelinePlan& plan, const nn::Model<Scalar>& model);
 
