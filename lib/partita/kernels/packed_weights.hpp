@@ -42,7 +42,7 @@ class PackedWeights {
   int new_layout() { return layouts_++; }
 
   /// Where `weights` in this layout lie, or are to be put by the caller, in Exec's memory, aligned to 64 bytes.
-  /// Runs   allocates at the first call with these weights and this layout in a period.
+  /// Runs     allocates at the first call with these weights and this layout in a period.
   Place find(const Exec& exec, const void* weights, int layout, std::size_t bytes);
 
   /// How often weights were packed, in periods and outside.
