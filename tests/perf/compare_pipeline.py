@@ -53,6 +53,23 @@ def torch_worker(rank: int, port: int) -> None:
         def forward(self, x):
             return F.relu(self.shortcut(x) + self.second(F.relu(self.first(x), inplace=True)), inplace=True)
 
+    class Layout(torch.autograd.Function):  # gloo moves contiguous tensors alone
+        @staticmethod
+        def forward(ctx, x, to, back):
+            ctx.back = back
+            return x.contiguous(memory_format=to)
+
+        @staticmethod
+        def backward(ctx, dy):
+            return dy.contiguous(memory_format=ctx.back), None, None
+
+    class Stage(nn.Sequential):
+        def forward(self, x):
+            last, plain = torch.channels_last, torch.contiguous_format
+            if rank == 0:
+                return Layout.apply(super().forward(x), plain, last)
+            return super().forward(Layout.apply(x, last, plain))
+
     class Head(nn.Module):
         def __init__(self):
             super().__init__()
@@ -63,7 +80,7 @@ def torch_worker(rank: int, port: int) -> None:
 
     shapes = [(16, 16, 1), (16, 16, 1), (16, 32, 2), (32, 32, 1), (32, 64, 2), (64, 64, 1)]
     units = [nn.Sequential(conv(1, 16, 3, 1), nn.ReLU(inplace=True)), *(BasicBlock(*shape) for shape in shapes), Head()]
-    model = nn.Sequential(*(units[:CUT] if rank == 0 else units[CUT:])).to(memory_format=torch.channels_last)
+    model = Stage(*(units[:CUT] if rank == 0 else units[CUT:])).to(memory_format=torch.channels_last)
     stage = PipelineStage(model, rank, 2, torch.device("cpu"))
     schedule = Schedule1F1B(stage, MICRO_BATCHES, loss_fn=F.cross_entropy)
     optimizer = torch.optim.AdamW(model.parameters(), lr=3e-4, fused=True)
