@@ -11,6 +11,7 @@ Config read_config(config::Deck& deck, int ranks) {
   config.data = training::read_data_options(deck, config.train.seed, config.model.language());
   config.replicas = training::read_allreduce_options(deck);
   config.mesh = training::read_pipeline_mesh(deck, ranks);
+  if (ranks == 0) return config;
   training::check(deck, config.data, config.train, config.model, config.mesh.replicas);
   training::check(deck, config.mesh, config.train, config.model);
   return config;

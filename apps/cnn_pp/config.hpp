@@ -18,7 +18,8 @@ struct Config {
   parallel::DataParallelOptions replicas;  ///< how their gradients become one
 };
 
-/// Declares and reads every key; checks what depends on several keys, or on the number of ranks (0: of no run).
+/// Declares and reads every key; checks what depends on several keys, or on the number of ranks (0: there will be no
+/// run, and a schedule is all that is asked for).
 Config read_config(config::Deck& deck, int ranks);
 
 }  // namespace partita::cnn_pp

@@ -41,15 +41,18 @@ int main(int argc, char** argv) {
     driver::Session session(env, argc, argv, "cnn_pp", "A model cut into stages: pipeline schedules compared", true,
                             flags.options());
     cnn_pp::Config config = cnn_pp::read_config(session.deck(), flags.asked() ? 0 : env.size());
-    if (session.settled(config.run, driver::Describes::model)) return ExitCode::done;
-    if (flags.answer(env.world(), config.mesh, config.train.micro_batches)) return ExitCode::done;
+    parallel::PipelinePlan plan;
+    const auto check_schedule = [&] {
+      plan = training::plan_schedule(env.world(), config.mesh, config.train.micro_batches);
+    };
+    if (session.settled(config.run, driver::Describes::model, check_schedule)) return ExitCode::done;
+    if (flags.answer(env.world(), plan)) return ExitCode::done;
     session.start(config.run);
 
     // 3. Who talks to whom, who does what when, and my share of the data.
     const comm::Mesh mesh(env.world(), {{"data", config.mesh.replicas}, {"pipeline", config.mesh.ranks}});
     const comm::Communicator& replicas = mesh["data"];
     const comm::Communicator& axis = mesh["pipeline"];
-    parallel::PipelinePlan plan = training::plan_schedule(env.world(), config.mesh, config.train.micro_batches);
     const training::Dataset data(env.world(), config.data, config.train, replicas.size());
 
     return training::with_precision(config.train.precision, [&]<class Scalar>() {

@@ -147,9 +147,8 @@ std::vector<config::Option> ScheduleFlags::options() {
       {"--schedule-csv", "FILE", "write that, a row a rank, as torch.distributed.pipelining does; run nothing", &csv}};
 }
 
-bool ScheduleFlags::answer(const comm::Communicator& world, const PipelineMesh& mesh, index_t micro_batches) const {
+bool ScheduleFlags::answer(const comm::Communicator& world, const parallel::PipelinePlan& plan) const {
   if (!asked()) return false;
-  const parallel::PipelinePlan plan = plan_schedule(world, mesh, micro_batches);
   world.on_root([&] {
     if (csv) {
       std::ofstream file(*csv, std::ios::binary);

@@ -50,7 +50,7 @@ struct ScheduleFlags {
   bool asked() const { return show || csv; }
   /// Draws the schedule, writes it: true when that was asked for and nothing more is to do. Collective.
   /// Throws   Error where the file cannot be written.
-  bool answer(const comm::Communicator& world, const PipelineMesh& mesh, index_t micro_batches) const;
+  bool answer(const comm::Communicator& world, const parallel::PipelinePlan& plan) const;
 };
 
 }  // namespace partita::training

@@ -27,6 +27,8 @@ def test_a_schedule_is_written_and_drawn(tmp_path):
     assert done.returncode == 0, done.stderr
     assert csv.read_text() == "0F0,0F1,,,,0B0,,0B1,\n,1F0,1F1,1B0,,1B1,,,\n"
     assert done.stdout.splitlines()[0].startswith("rank 0   |0F0 0F1 ")
+    more = ask(tmp_path, *keys(pipeline=8, schedule="zb-v", micro_batches=64), "--schedule-csv", csv)  # of no batch
+    assert more.returncode == 0 and len(csv.read_text().splitlines()) == 8, more.stderr
 
 
 def test_a_schedule_from_a_file_trains_the_same(run, tmp_path):
