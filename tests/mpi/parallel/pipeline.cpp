@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include <chrono>
+#include <numeric>
 #include <string>
 #include <thread>
 #include <vector>
@@ -130,9 +131,12 @@ struct Slow final : nn::Observer {
 // arrived, by its losses.
 TEST(pipeline_messages, are_not_overwritten_before_they_have_gone) {
   if (world().size() == 1) GTEST_SKIP() << "nothing travels";
-  constexpr index_t width = 3000, rows = 24, micro_batches = 6;  // 4 rows of 24 kB: 96 kB a message
-  const nn::MlpShape shape{width, {width, width, width}, 4, kernels::Activation::relu};
-  const PipelinePlan plan = plan_of(Schedule::one_f_one_b, world().size(), micro_batches, 4);
+  constexpr index_t width = 8, wide = 6000, rows = 24, micro_batches = 6;  // 4 rows of 48 kB: 192 kB a message
+  const nn::MlpShape shape{width, {wide, width, wide, width, wide}, 4, kernels::Activation::relu};
+  PipelinePlan plan = plan_of(Schedule::one_f_one_b, world().size(), micro_batches, 6);
+  plan.layers = {1};  // cut behind the wide ones
+  while (std::ssize(plan.layers) + 1 < world().size()) plan.layers.push_back(2);
+  plan.layers.push_back(6 - std::accumulate(plan.layers.begin(), plan.layers.end(), index_t{0}));
   const Options options{.micro_batches = micro_batches};
   const auto of = [&](bool slow_end) {
     Stages<double> stages(nn::mlp_layers<double>(shape, 1), {1, 4}, width, world(), plan, rows, options);
