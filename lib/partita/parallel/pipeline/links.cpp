@@ -16,9 +16,8 @@ using nn::Action;
 
 // Whether a list has a micro-batch's last action of a stage: nothing of it stays behind it.
 bool ends(const Action& action, bool trains) {
-  using Kind = Action::Kind;
-  return action.kind == Kind::backward || action.kind == Kind::backward_weights ||
-         (!trains && action.kind == Kind::forward);
+  return action.kind == Action::Kind::backward || action.kind == Action::Kind::backward_weights ||
+         (!trains && action.kind == Action::Kind::forward);
 }
 
 bool trains(const nn::Actions& actions) {
