@@ -5,7 +5,7 @@ import matplotlib as mpl
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
-from matplotlib.ticker import MaxNLocator
+from matplotlib.ticker import FixedLocator, MaxNLocator
 
 from partita import style
 from partita.figures import Picture, subtitle
@@ -80,7 +80,7 @@ def _panel(axes: Axes, mean: Bubble) -> None:
             axes.annotate(f"{100 * share:.0f} %", (rank, top), (0, 3), textcoords="offset points", ha="center",
                           fontsize=8.5)  # fmt: skip
     axes.set_xlabel("rank (above: its idle share)" if len(ranks) <= 8 else "rank")
-    axes.xaxis.set_major_locator(MaxNLocator(8, integer=True))
+    axes.xaxis.set_major_locator(MaxNLocator(8, integer=True) if len(ranks) > 8 else FixedLocator(range(len(ranks))))
     axes.set_xlim(-0.6, len(ranks) - 0.4)
     axes.set_ylim(0, max(axes.get_ylim()[1], 1.12 * max(above.max(), 1e-9)))
     axes.grid(False, axis="x")

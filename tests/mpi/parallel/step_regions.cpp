@@ -36,7 +36,7 @@ TEST_P(step_regions, are_the_moments_by_the_names_of_their_phases) {
   MomentCount moments;
   replica.run(0, moments);
 
-  const training::StepPhases phases(replica.model);
+  const training::StepPhases phases(replica.model, replica.model);
   metrics::PhaseTimer timer(phases.phases());
   metrics::EventLog events;
   driver::Instruments instruments{timer, events};
@@ -69,7 +69,7 @@ INSTANTIATE_TEST_SUITE_P(by, step_regions, ::testing::Values(Allreduce::mpi, All
 TEST(step_regions_of_actions, a_whole_action_is_an_event_and_no_phase) {
   const comm::Communicator& world = partita::test::world();
   const Replica<float> replica({"mlp", 25}, world, {});
-  const training::StepPhases phases(replica.model);
+  const training::StepPhases phases(replica.model, replica.model);
   const Exec& exec = replica.context.exec();
   constexpr std::int64_t pause_ns = 3'000'000;
   const std::pair<nn::Part, std::string> actions[] = {{nn::Part::forward, "forward"},
