@@ -63,7 +63,7 @@ TEST(evaluation, ranks_that_read_together_do_as_many_passes_and_count_their_own)
   const auto other = make_model<float>(options, data.shape(), seeded);
   auto model = make_model<float>(options, data.shape(), {.seed = 3, .weights = false});
   const nn::WholeRows<float> head(train.loss, model);
-  const Evaluation<float> evaluation(model, head, data, 32);
+  const Evaluation<float> evaluation(model, head, data, nullptr, 32);
   kernels::Context context(Exec(), train.kernels);
   const auto run = [&](Elsewhere& exchange) {
     return evaluation.run(context, exchange, 5, world(), [] { return false; });

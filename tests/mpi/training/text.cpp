@@ -108,7 +108,7 @@ TEST_F(text, mean_loss_is_over_the_bytes_that_are_asked_for) {
     kernels::Context context(Exec(), train.kernels);
     const nn::FlatGradientSum<float> sum(model.table().size(), 0, nn::divide(4, 1, 0, 1, 0));
     nn::NoExchange<float> exchange(model.parameters(), sum);
-    const Evaluation<float> evaluation(model, head, data, 2);
+    const Evaluation<float> evaluation(model, head, data, nullptr, 2);
     const EvaluationResult result = evaluation.run(context, exchange, 0, world(), [] { return false; });
     EXPECT_NEAR(result.loss, std::log(256.0), 1e-6) << length;
     EXPECT_EQ(result.accuracy, 0);  // the first of equal scores is byte 0, which the text has not got
