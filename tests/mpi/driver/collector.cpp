@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
+#include <algorithm>
 #include <cmath>
 #include <numeric>
+#include <optional>
 
 #include <gtest/gtest.h>
 
@@ -15,7 +17,9 @@ namespace {
 using partita::test::world;
 
 struct Steps {
-  Steps() : collector(exec, 3, 1, world().rank() + 1) { times.phase_s = {0.5}; }
+  explicit Steps(std::optional<bool> norm_part = {}) : collector(exec, 3, 1, world().rank() + 1, norm_part) {
+    times.phase_s = {0.5};
+  }
 
   // Terms are powers of ten, so that a sum tells which arrived; the norm is left alone where it is negative.
   void step(double norm) {
@@ -44,6 +48,20 @@ TEST(collector, gathers_losses_of_all_ranks_and_the_norm_of_rank_0) {
   const double sums[] = {1, 21, 321};  // rank r has r + 1 terms
   EXPECT_EQ(rows.loss, std::vector<double>(2, sums[world().size() - 1]));
   EXPECT_EQ(rows.grad_norm, (std::vector<double>{1.5, 2.5}));
+}
+
+TEST(collector, puts_norms_of_parts_together_and_leaves_out_what_others_have_too) {
+  const bool counts = world().size() == 1 || world().rank() + 1 < world().size();
+  Steps steps(counts);
+  steps.step(3);
+  steps.step(4);
+  const metrics::StepRows rows = steps.flush();
+  if (!world().is_root()) return;
+  for (const int s : {0, 1}) {
+    double squares = 0;
+    for (int rank = 0; rank < std::max(1, world().size() - 1); ++rank) squares += std::pow(3 + s + 100 * rank, 2);
+    EXPECT_DOUBLE_EQ(rows.grad_norm.at(static_cast<std::size_t>(s)), std::sqrt(squares));
+  }
 }
 
 TEST(collector, a_step_without_a_gradient_has_no_norm_in_any_window) {

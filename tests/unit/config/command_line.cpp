@@ -98,6 +98,19 @@ TEST(command_line, an_app_may_have_options_of_its_own) {
   EXPECT_NE(message({"a.toml", "--save-weights=w"}).find("unknown option"), std::string::npos) << "of others";
 }
 
+TEST(command_line, an_option_of_an_app_may_take_no_value) {
+  std::optional<std::string> value;
+  const auto with = [&](std::vector<const char*> arguments) {
+    arguments.insert(arguments.begin(), "cnn_pp");
+    return parse_command_line(static_cast<int>(arguments.size()), arguments.data(), "cnn_pp", "A CNN.", true,
+                              {{"--show-schedule", "", "draw it", &value}});
+  };
+  with({"a.toml"});
+  EXPECT_FALSE(value);
+  EXPECT_EQ(with({"--show-schedule", "a.toml"}).deck, "a.toml") << "what follows is no value of it";
+  EXPECT_TRUE(value);
+}
+
 TEST(command_line, a_deck_may_be_optional) { EXPECT_EQ(parse({"--set", "a.b=1"}, false).deck, ""); }
 
 }  // namespace
