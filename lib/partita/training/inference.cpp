@@ -44,7 +44,7 @@ Inference<Scalar>::Inference(const Parts<Scalar>& parts)
       prompt_(T_ - parts.train.decode),
       decoder_(make_decoder(parts)),
       phases_(decoder_ ? StepPhases(decoder_->with(1).model, decoder_->with(1).model, "prefill", "decode")
-                       : StepPhases(parts.whole, parts.model)) {
+                       : StepPhases(parts.model, parts.model)) {
   const nn::Division& division = parts.pass.division();
   correct_ = Vector<index_t>("partita::training::Inference::correct", division.pieces.size());
   if (!decoder_) {

@@ -19,7 +19,7 @@ namespace partita::training {
 /// send and receive for models of several stages alone. The time of units that communicate is communication.
 class StepPhases {
  public:
-  /// Phases are those of the whole model, the same on all ranks; units those of the part that is here.
+  /// Phases are those of `whole`, which is the same on all ranks and has every tag of what is here: units are those.
   template <class Scalar>
   StepPhases(const nn::Model<Scalar>& whole, const nn::Model<Scalar>& here, const char* first = "forward",
              const char* second = "backward");

@@ -26,7 +26,7 @@ struct State {
   explicit State(const Parts<Scalar>& of)
       : parts(of),
         infer(of.train.mode == Mode::infer ? std::make_unique<Inference<Scalar>>(of) : nullptr),
-        phases(infer ? infer->phases() : StepPhases(of.whole, of.model)),
+        phases(infer ? infer->phases() : StepPhases(of.pipeline != nullptr ? of.whole : of.model, of.model)),
         rows(of.pass.division().rows),
         buffers(of.data.template allocate<Scalar>(rows.extent)),
         stream(open_stream<Scalar>(of.data, rows)),
