@@ -67,29 +67,6 @@ def torch_step(name: str):
         def forward(self, tokens):
             return self.head(self.norm(self.blocks(self.token(tokens) + self.position(self.places))))
 
-    def conv(inputs: int, outputs: int, kernel: int, stride: int) -> nn.Sequential:
-        return nn.Sequential(nn.Conv2d(inputs, outputs, kernel, stride, kernel // 2, bias=False), nn.BatchNorm2d(outputs))
-
-    class BasicBlock(nn.Module):
-        def __init__(self, inputs: int, outputs: int, stride: int):
-            super().__init__()
-            self.first, self.second = conv(inputs, outputs, 3, stride), conv(outputs, outputs, 3, 1)
-            self.shortcut = conv(inputs, outputs, 1, stride) if stride != 1 or inputs != outputs else nn.Identity()
-
-        def forward(self, x):
-            return F.relu(self.shortcut(x) + self.second(F.relu(self.first(x), inplace=True)), inplace=True)
-
-    class Cnn(nn.Module):
-        def __init__(self):
-            super().__init__()
-            self.stem = nn.Sequential(conv(1, 16, 3, 1), nn.ReLU(inplace=True))
-            shapes = [(16, 16, 1), (16, 16, 1), (16, 32, 2), (32, 32, 1), (32, 64, 2), (64, 64, 1)]
-            self.blocks = nn.Sequential(*(BasicBlock(*shape) for shape in shapes))
-            self.linear = nn.Linear(64, 10)
-
-        def forward(self, x):
-            return self.linear(self.blocks(self.stem(x)).mean(dim=(2, 3)))
-
     if name == "mlp":
         model = nn.Sequential(nn.Linear(784, 2048), nn.ReLU(), nn.Linear(2048, 2048), nn.ReLU(), nn.Linear(2048, 10))
         x, label = torch.randn(256, 784), torch.randint(0, 10, (256,))
@@ -99,7 +76,9 @@ def torch_step(name: str):
         x, label = torch.randint(0, 256, (8, 256)), torch.randint(0, 256, (8 * 256,))
         optimizer = torch.optim.AdamW(model.parameters(), lr=3e-4, fused=True)
     else:
-        model = Cnn().to(memory_format=torch.channels_last)
+        from torch_cnn import units
+
+        model = nn.Sequential(*units()).to(memory_format=torch.channels_last)
         x = torch.randn(128, 1, 28, 28).to(memory_format=torch.channels_last)
         label = torch.randint(0, 10, (128,))
         optimizer = torch.optim.AdamW(model.parameters(), lr=3e-4, fused=True)

@@ -35,23 +35,12 @@ def torch_worker(rank: int, port: int) -> None:
     from torch import nn
     from torch.distributed.pipelining import PipelineStage, Schedule1F1B
     from torch.nn import functional as F
+    from torch_cnn import units
 
     os.environ |= {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port), "RANK": str(rank), "WORLD_SIZE": "2"}
     torch.set_num_threads(1)
     torch.manual_seed(0)
     dist.init_process_group("gloo")
-
-    def conv(inputs: int, outputs: int, kernel: int, stride: int) -> nn.Sequential:
-        return nn.Sequential(nn.Conv2d(inputs, outputs, kernel, stride, kernel // 2, bias=False), nn.BatchNorm2d(outputs))
-
-    class BasicBlock(nn.Module):
-        def __init__(self, inputs: int, outputs: int, stride: int):
-            super().__init__()
-            self.first, self.second = conv(inputs, outputs, 3, stride), conv(outputs, outputs, 3, 1)
-            self.shortcut = conv(inputs, outputs, 1, stride) if stride != 1 or inputs != outputs else nn.Identity()
-
-        def forward(self, x):
-            return F.relu(self.shortcut(x) + self.second(F.relu(self.first(x), inplace=True)), inplace=True)
 
     class Layout(torch.autograd.Function):  # gloo moves contiguous tensors alone
         @staticmethod
@@ -70,17 +59,7 @@ def torch_worker(rank: int, port: int) -> None:
                 return Layout.apply(super().forward(x), plain, last)
             return super().forward(Layout.apply(x, last, plain))
 
-    class Head(nn.Module):
-        def __init__(self):
-            super().__init__()
-            self.linear = nn.Linear(64, 10)
-
-        def forward(self, x):
-            return self.linear(x.mean(dim=(2, 3)))
-
-    shapes = [(16, 16, 1), (16, 16, 1), (16, 32, 2), (32, 32, 1), (32, 64, 2), (64, 64, 1)]
-    units = [nn.Sequential(conv(1, 16, 3, 1), nn.ReLU(inplace=True)), *(BasicBlock(*shape) for shape in shapes), Head()]
-    model = Stage(*(units[:CUT] if rank == 0 else units[CUT:])).to(memory_format=torch.channels_last)
+    model = Stage(*(units()[:CUT] if rank == 0 else units()[CUT:])).to(memory_format=torch.channels_last)
     stage = PipelineStage(model, rank, 2, torch.device("cpu"))
     schedule = Schedule1F1B(stage, MICRO_BATCHES, loss_fn=F.cross_entropy)
     optimizer = torch.optim.AdamW(model.parameters(), lr=3e-4, fused=True)

@@ -11,6 +11,7 @@
 #include <partita/parallel/pipeline/deadlock.hpp>
 #include <partita/parallel/pipeline/schedule_check.hpp>
 #include <partita/parallel/pipeline/schedule_text.hpp>
+#include <partita/training/mesh_options.hpp>
 
 namespace partita::training {
 namespace {
@@ -37,28 +38,6 @@ void read_schedule(config::Deck& deck, PipelineMesh& mesh) {
   mesh.file = words;
 }
 
-void read_extents(config::Deck& deck, PipelineMesh& mesh, int ranks) {
-  const auto axis = [&](const char* key, int& extent, int fallback, const char* doc) {
-    index_t value = fallback;
-    deck.integer(key, value, {0, 1 << 20}, {doc, "ranks"});
-    extent = static_cast<int>(value);
-  };
-  axis("parallel.pipeline", mesh.ranks, 0,
-       "that have the stages of one replica of the model; 0 = all that parallel.data leaves");
-  axis("parallel.data", mesh.replicas, mesh.ranks > 0 ? 0 : 1,
-       "replicas of the model, which share the rows of a batch; 0 = all that parallel.pipeline leaves");
-  index_t one = 1;
-  deck.integer("parallel.spatial", one, {1, 1}, {"that share the rows of an image: 1, no others yet", "ranks"});
-  if (mesh.ranks == 0 && mesh.replicas == 0) mesh.replicas = 1;
-  const int all = ranks > 0 ? ranks : std::max(mesh.ranks, 1) * std::max(mesh.replicas, 1);
-  if (mesh.ranks == 0) mesh.ranks = all % mesh.replicas == 0 ? all / mesh.replicas : 1;
-  if (mesh.replicas == 0) mesh.replicas = all % mesh.ranks == 0 ? all / mesh.ranks : 1;
-  if (mesh.ranks * static_cast<index_t>(mesh.replicas) != all)
-    deck.reject(deck.given("parallel.pipeline") ? "parallel.pipeline" : "parallel.data",
-                fmt::format("{} replicas of {} ranks each, on {} ranks", mesh.replicas, mesh.ranks, all),
-                "a mesh of all ranks: parallel.data x parallel.pipeline");
-}
-
 std::string read_file(const std::string& path) {
   std::ifstream file(path, std::ios::binary);
   std::ostringstream text;
@@ -73,7 +52,12 @@ std::string read_file(const std::string& path) {
 
 PipelineMesh read_pipeline_mesh(config::Deck& deck, int ranks) {
   PipelineMesh mesh;
-  read_extents(deck, mesh, ranks);
+  const MeshExtents extents =
+      read_mesh_extents(deck, "parallel.pipeline", "that have the stages of one replica of the model", ranks);
+  mesh.replicas = extents.replicas;
+  mesh.ranks = extents.parts;
+  index_t one = 1;
+  deck.integer("parallel.spatial", one, {1, 1}, {"that share the rows of an image: 1, no others yet", "ranks"});
   read_schedule(deck, mesh);
   const bool several = mesh.schedule == Schedule::interleaved || mesh.schedule == Schedule::zb_v;
   index_t stages = mesh.file.empty() && several ? 2 : 1;

@@ -4,27 +4,16 @@
 #include <fmt/format.h>
 
 #include <partita/parallel/tensor/slices.hpp>
+#include <partita/training/mesh_options.hpp>
 
 namespace partita::training {
 
 TensorMesh read_tensor_mesh(config::Deck& deck, comm::Allreduce how, bool deterministic, int ranks) {
   TensorMesh mesh;
-  const auto axis = [&](const char* key, int& extent, int fallback, const char* doc) {
-    index_t value = fallback;
-    deck.integer(key, value, {0, 1 << 20}, {doc, "ranks"});
-    extent = static_cast<int>(value);
-  };
-  axis("parallel.tensor", mesh.parts, 0,
-       "that hold one replica of the model between them; 0 = all that parallel.data leaves");
-  axis("parallel.data", mesh.replicas, mesh.parts > 0 ? 0 : 1,
-       "replicas of the model, which share the rows of a batch; 0 = all that parallel.tensor leaves");
-  if (mesh.parts == 0 && mesh.replicas == 0) mesh.replicas = 1;
-  if (mesh.parts == 0) mesh.parts = ranks % mesh.replicas == 0 ? ranks / mesh.replicas : 1;
-  if (mesh.replicas == 0) mesh.replicas = ranks % mesh.parts == 0 ? ranks / mesh.parts : 1;
-  if (mesh.parts * static_cast<index_t>(mesh.replicas) != ranks)
-    deck.reject(deck.given("parallel.tensor") ? "parallel.tensor" : "parallel.data",
-                fmt::format("{} replicas of {} ranks each, on {} ranks", mesh.replicas, mesh.parts, ranks),
-                "a mesh of all ranks: parallel.data x parallel.tensor");
+  const MeshExtents extents =
+      read_mesh_extents(deck, "parallel.tensor", "that hold one replica of the model between them", ranks);
+  mesh.replicas = extents.replicas;
+  mesh.parts = extents.parts;
   parallel::TensorOptions& options = mesh.options;
   options.how = how;
   options.deterministic = deterministic;

@@ -54,7 +54,6 @@ PipelineLinks<Scalar>::PipelineLinks(const comm::Communicator& axis, const Stage
     : nn::Links<Scalar>(model),
       axis_(axis),
       places_(places),
-      model_(model),
       division_(division),
       micro_batches_(micro_batches(division)),
       times_(times) {
@@ -219,7 +218,7 @@ void PipelineLinks<Scalar>::post_gradient(const Exec& exec, OfStage& stage, inde
   for (index_t piece = 0; piece < stage.dy.pieces; ++piece)
     if (const index_t B = rows_of(micro_batch, piece); B > 0)
       stage.dy.message(micro_batch, piece)
-          .receive(exec, elements(model_.stage(stage.number).output_gradient(micro_batch, piece, B)),
+          .receive(exec, elements(this->model().stage(stage.number).output_gradient(micro_batch, piece, B)),
                    tag(Way::backward, stage.number + 1, micro_batch));
 }
 

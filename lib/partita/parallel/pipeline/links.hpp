@@ -96,7 +96,6 @@ class PipelineLinks final : public nn::Links<Scalar> {
 
   const comm::Communicator& axis_;
   StagePlaces places_;
-  const nn::Model<Scalar>& model_;
   nn::Division division_;
   index_t micro_batches_;
   std::vector<bool> ends_;  // of the actions: whether they are the last of their stage and micro-batch
