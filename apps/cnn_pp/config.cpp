@@ -13,7 +13,7 @@ Config read_config(config::Deck& deck, int ranks) {
   config.mesh = training::read_pipeline_mesh(deck, ranks);
   if (ranks == 0) return config;
   training::check(deck, config.data, config.train, config.model, config.mesh.replicas);
-  training::check(deck, config.mesh, config.train, config.model);
+  training::check(deck, config.mesh, config.train, config.model, config.data);
   return config;
 }
 

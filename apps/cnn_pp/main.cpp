@@ -26,6 +26,7 @@
 #include <partita/driver/experiment.hpp>
 #include <partita/training/footprint.hpp>
 #include <partita/training/pipeline_report.hpp>
+#include <partita/training/spatial_ranks.hpp>
 #include <partita/training/stage_layers.hpp>
 #include <partita/training/workload.hpp>
 
@@ -50,10 +51,13 @@ int main(int argc, char** argv) {
     session.start(config.run);
 
     // 3. Who talks to whom, who does what when, and my share of the data.
-    const comm::Mesh mesh(env.world(), {{"data", config.mesh.replicas}, {"pipeline", config.mesh.ranks}});
+    const comm::Mesh mesh(
+        env.world(),
+        {{"data", config.mesh.replicas}, {"pipeline", config.mesh.ranks}, {"spatial", config.mesh.spatial}});
     const comm::Communicator& replicas = mesh["data"];
     const comm::Communicator& axis = mesh["pipeline"];
-    const training::Dataset data(env.world(), config.data, config.train, replicas.size());
+    const training::Dataset data(env.world(), config.data, config.train, replicas.size(),
+                                 {config.mesh.spatial, mesh.coordinate("spatial")});
 
     return training::with_precision(config.train.precision, [&]<class Scalar>() {
       // 4. The layers of my stages, if they find room, and the shapes of the whole.
@@ -65,16 +69,18 @@ int main(int argc, char** argv) {
                                                  division.largest_piece(), config.train.kernels);
       plan.layers = shared.layers;
       plan.tied = training::tied_table(config.model);
+      training::SpatialRanks<Scalar> beside(mesh, config.mesh, config.replicas.how, config.train, config.model,
+                                            data.shape().image.rows);
       training::require_memory<Scalar>(env.world(), replicas, config.train, config.model, data, division,
-                                       config.replicas, nullptr, {&plan, axis.rank()});
-      parallel::BatchNormAxis norms(replicas, config.replicas.how);
-      const auto own = training::plan_model<Scalar>(config.model, data.shape(), how, nullptr, &norms);
+                                       config.replicas, beside.splits(), {&plan, axis.rank()});
+      const auto own = training::plan_model<Scalar>(config.model, data.shape(), how, beside.splits());
+      const auto listed = own.make(how.without_weights());
       nn::Model<Scalar> model(own.layers, own.output, how, plan.cuts(), plan.stages_of(axis.rank()));
       if (session.describe(training::describe(plan, whole))) return ExitCode::done;
       kernels::Context context(Exec(), config.train.kernels);
 
       // 5. The step: its parts, and the strategy that this app is about.
-      parallel::Pipeline<Scalar> strategy(replicas, axis, env.rank(), plan, config.mesh.step_barrier, config.replicas,
+      parallel::Pipeline<Scalar> strategy(beside.adders(), axis, env.rank(), plan, config.mesh.step_barrier, config.replicas,
                                           model, whole.table(), division, config.train.seed);
       const nn::WholeRows<Scalar> head(config.train.loss, model);
       const nn::GradientPass<Scalar> pass(model, division, strategy.actions(), head, &strategy.sum(),
@@ -100,9 +106,12 @@ int main(int argc, char** argv) {
                                              .memory = strategy.allocated(*update),
                                              .expected = strategy.bytes(config.train.update.optimizer),
                                              .strategy = config.mesh.text(config.replicas),
-                                             .pipeline = &strategy};
+                                             .pipeline = &strategy,
+                                             .listed = &listed,
+                                             .rows = beside.rows()};
       auto work = training::make_workload<Scalar>(parts);
       training::attach<Scalar>(config.mesh, shared, parts, work);
+      training::attach_halos<Scalar>(parts, work);
       return driver::run_experiment(session, mesh, config.run, context.exec(), work);
     });
   });

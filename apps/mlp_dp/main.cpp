@@ -70,7 +70,7 @@ int main(int argc, char** argv) {
       nn::ModelOptions options = config.train.model();
       options.weights = config.parallel.whole_weights();
       parallel::BatchNormAxis norms(replicas, config.parallel.how);
-      auto model = training::plan_model<Scalar>(config.model, data.shape(), options, nullptr, &norms).make(options);
+      auto model = training::plan_model<Scalar>(config.model, data.shape(), options, {.norms = &norms}).make(options);
       if (session.describe(model.describe())) return ExitCode::done;
       kernels::Context context(Exec(), config.train.kernels);
 

@@ -63,9 +63,9 @@ int main(int argc, char** argv) {
       const nn::ModelOptions how = config.train.model();
       auto axis = training::tensor_axis<Scalar>(mesh["tensor"], config.mesh, data.shape(), how);
       training::require_memory<Scalar>(env.world(), replicas, config.train, config.model, data, division,
-                                       config.replicas, &axis);
+                                       config.replicas, {.tensor = &axis});
       const auto whole = training::plan_model<Scalar>(config.model, data.shape(), how).make(how.without_weights());
-      const auto plan = training::plan_model<Scalar>(config.model, data.shape(), how, &axis);
+      const auto plan = training::plan_model<Scalar>(config.model, data.shape(), how, {.tensor = &axis});
       auto model = plan.make(how);
       if (session.describe(model.describe())) return ExitCode::done;
       kernels::Context context(Exec(), config.train.kernels);

@@ -18,9 +18,16 @@ KOKKOS_INLINE_FUNCTION double triangle(std::uint32_t word) {
 
 struct Generator {
   SyntheticOptions options;
-  index_t blocks;  // of four features: one Philox block each for prototype and noise
+  Slice columns;
+  index_t blocks;       // of four features: one Philox block each for prototype and noise
+  index_t first, last;  // of these, with columns that are wanted
 
-  explicit Generator(const SyntheticOptions& options_) : options(options_), blocks((options_.features + 3) / 4) {}
+  Generator(const SyntheticOptions& options_, Slice columns_)
+      : options(options_),
+        columns(columns_),
+        blocks((options_.features + 3) / 4),
+        first(columns_.offset / 4),
+        last((columns_.end() + 3) / 4) {}
 
   /// Unsigned: with many features the last of many samples may wrap.
   KOKKOS_INLINE_FUNCTION std::uint64_t key(index_t row, index_t k) const {
@@ -31,13 +38,15 @@ struct Generator {
     return static_cast<std::int32_t>(u * static_cast<double>(options.classes));
   }
 
-  /// Features 4 k ... 4 k + 3 of a sample, as far as they exist.
+  /// Features 4 k ... 4 k + 3 of a sample, as far as they are wanted.
   template <class Scalar>
   KOKKOS_INLINE_FUNCTION void write(index_t sample, std::int32_t c, index_t k, Scalar* row) const {
     const auto prototype = random_block(options.seed, Stream::synthetic_prototype, key(c, k));
     const auto noise = random_block(options.seed, Stream::synthetic_noise, key(sample, k));
-    for (index_t j = 0; j < 4 && 4 * k + j < options.features; ++j) {
-      row[4 * k + j] = static_cast<Scalar>(triangle(prototype.word[j]) + options.noise * triangle(noise.word[j]));
+    for (index_t j = 0; j < 4; ++j) {
+      const index_t at = 4 * k + j - columns.offset;
+      if (at < 0 || at >= columns.extent) continue;
+      row[at] = static_cast<Scalar>(triangle(prototype.word[j]) + options.noise * triangle(noise.word[j]));
     }
   }
 };
@@ -63,18 +72,24 @@ void generate(const Exec& exec, const char* kernel, const Generator generator, c
             sample);
         const std::int32_t c = generator.label(sample);
         Scalar* const row = &target(b, 0);
-        Kokkos::parallel_for(Kokkos::TeamVectorRange(team, generator.blocks),
+        Kokkos::parallel_for(Kokkos::TeamVectorRange(team, generator.first, generator.last),
                              [=](const index_t k) { generator.write(sample, c, k, row); });
       });
 }
 
 void check_features(const char* function, const SyntheticOptions& options, std::size_t columns) {
-  if (static_cast<std::size_t>(options.features) != columns || options.features < 1 || options.classes < 1) {
+  const Slice here = options.columns();
+  if (static_cast<std::size_t>(here.extent) != columns || options.features < 1 || options.classes < 1) {
     refuse<ShapeError>(function,
-                       "x has " + std::to_string(columns) + " columns, options say " +
-                           std::to_string(options.features) + " features in " + std::to_string(options.classes) +
-                           " classes",
+                       "x has " + std::to_string(columns) + " columns, options say " + std::to_string(here.extent) +
+                           " features in " + std::to_string(options.classes) + " classes",
                        "x (B, F) with F features, F >= 1, classes >= 1");
+  }
+  if (here.offset < 0 || here.end() > options.features) {
+    refuse<ShapeError>(function,
+                       "features [" + std::to_string(here.offset) + ", " + std::to_string(here.end()) + ") of " +
+                           std::to_string(options.features),
+                       "a part of them");
   }
 }
 
@@ -85,7 +100,7 @@ void synthetic_batch(const Exec& exec, const SyntheticOptions& options, const Sa
                      Slice rows, const Matrix<Scalar>& x, const Vector<std::int32_t>& label) {
   detail::check_rows("synthetic_batch", sampler, rows, x.extent(0), label.extent(0));
   check_features("synthetic_batch", options, x.extent(1));
-  generate(exec, "partita::data::synthetic_batch", Generator(options),
+  generate(exec, "partita::data::synthetic_batch", Generator(options, options.columns()),
            detail::PickFromSampler{sampler, step, rows.offset}, x, label);
 }
 
@@ -95,12 +110,13 @@ void synthetic_rows(const Exec& exec, const SyntheticOptions& options, Split spl
   detail::check_labels("synthetic_rows", x.extent(0), label.extent(0));
   check_features("synthetic_rows", options, x.extent(1));
   const index_t origin = split == Split::held_out ? detail::held_out_origin : 0;
-  generate(exec, "partita::data::synthetic_rows", Generator(options), detail::PickInOrder{origin + first}, x, label);
+  generate(exec, "partita::data::synthetic_rows", Generator(options, options.columns()),
+           detail::PickInOrder{origin + first}, x, label);
 }
 
 template <class Scalar>
 std::int32_t synthetic_sample(const SyntheticOptions& options, index_t i, Scalar* x) {
-  const Generator generator(options);
+  const Generator generator(options, whole(options.features));
   const std::int32_t c = generator.label(i);
   for (index_t k = 0; k < generator.blocks; ++k) generator.write(i, c, k, x);
   return c;

@@ -19,6 +19,9 @@ struct SyntheticOptions {
   index_t features = 784;
   index_t classes = 10;
   double noise = 1.0;  ///< deviation of the noise; prototypes lie sqrt(2 features) apart, so large values make it hard
+  Slice here = {};     ///< of the features, those that a batch or rows are made of; none: all
+
+  Slice columns() const { return here.extent == 0 ? whole(features) : here; }
 };
 
 /// Held-out samples have the same prototypes, and classes and noise of indices that no training set reaches.
@@ -26,7 +29,7 @@ enum class Split { train, held_out };
 
 /// My rows of the global batch of a step: row r is sample i = sampler.sample(step, rows.offset + r).
 ///
-/// Shapes   -> x (rows.extent, options.features), label (rows.extent), overwritten.
+/// Shapes   -> x (rows.extent, options.columns().extent), label (rows.extent), overwritten.
 /// Runs     enqueued on exec; no fence, no allocation.
 /// Throws   ShapeError unless rows.global = sampler.batch() and the extents fit.
 /// Cost     half a Philox block a feature: 10 to 20 integer operations.

@@ -32,10 +32,10 @@ struct Writer {
                                      .kernel_columns = kernel,
                                      .stride = stride,
                                      .padding = kernel / 2};
-    image = {shape.out_rows(), shape.out_columns(), filters};
-    list.push_back(L::conv2d(name + ".conv", shape));
+    list.push_back(between.conv2d(name + ".conv", shape, image.reduction));
+    image = {shape.out_rows(), shape.out_columns(), filters, image.reduction * stride};
     if (groups == 0) return list.push_back(between.batchnorm2d(name + ".norm", image, relu));
-    list.push_back(L::groupnorm(name + ".norm", image, groups));
+    list.push_back(between.groupnorm(name + ".norm", image, groups));
     if (relu) list.push_back(L::activation(name + ".relu", image.size(), kernels::Activation::relu));
   }
 
@@ -56,8 +56,8 @@ struct Writer {
                                      .kernel_rows = 2,
                                      .kernel_columns = 2,
                                      .stride = 2};
-    image = {shape.out_rows(), shape.out_columns(), image.channels};
-    list.push_back(L::pool2d(name, Pool::maximum, shape));
+    list.push_back(between.pool2d(name, Pool::maximum, shape, image.reduction));
+    image = {shape.out_rows(), shape.out_columns(), image.channels, image.reduction * shape.stride};
   }
 };
 
@@ -109,8 +109,8 @@ LayerList<Scalar> cnn_layers(const CnnShape& shape, const Between<Scalar>& betwe
       network.image = block.image;
     }
   }
-  network.list.push_back(L::global_average_pool("pool", network.image));
-  network.list.push_back(L::linear("linear", {.K = whole(network.image.channels), .N = {shape.classes}}));
+  network.list.push_back(between.global_average_pool("pool", network.image));
+  network.list.push_back(between.linear_by_all("linear", {.K = whole(network.image.channels), .N = {shape.classes}}));
   return network.list;
 }
 

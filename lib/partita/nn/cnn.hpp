@@ -23,8 +23,8 @@ struct CnnShape {
   Recompute recompute = Recompute::none;  ///< block: of resnet, and each convolution of vgg with its norm
 };
 
-/// A convolutional classifier: images (B, rows columns channels) -> scores (B, classes). Batch norms are what `between`
-/// says.
+/// A convolutional classifier: images (B, rows columns channels) -> scores (B, classes). Norms, convolutions, pooling
+/// and the last layer are what `between` says.
 ///
 /// Throws   UsageError for an extent below 1, no group, a group whose images would have no pixel, group norms whose
 ///          groups do not divide the channels, or attention to be recomputed.

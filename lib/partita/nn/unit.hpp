@@ -119,6 +119,9 @@ class Unit {
     if (half != Half::weights) backward_input(call, x, y, dy, dx);
     if (half != Half::input) backward_weights(call, x, dy);
   }
+  void backward_weights_untold(const Call<Scalar>& call, ConstMatrix<Scalar> x, ConstMatrix<Scalar> dy) const {
+    backward_weights(call, x, dy);
+  }
 
  protected:
   Unit(std::string name, index_t inputs, index_t outputs)

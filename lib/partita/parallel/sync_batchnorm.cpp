@@ -26,10 +26,10 @@ void BatchNormAxis::run(Plans<Real>& plans, const Exec& exec, Vector<Real> inout
 
 template <class Scalar>
 SyncBatchNorm<Scalar>::SyncBatchNorm(nn::Tables& tables, const std::string& name, const nn::Image& image, bool relu,
-                                     BatchNormAxis& axis)
+                                     BatchNormAxis& axis, double share)
     : nn::Unit<Scalar>(name + ".all-reduce", image.size(), image.size()),
       axis_(axis),
-      norm_(std::make_unique<nn::BatchNorm2d<Scalar>>(tables, name, image, relu)) {
+      norm_(std::make_unique<nn::BatchNorm2d<Scalar>>(tables, name, image, relu, share)) {
   if (tables.cut())
     refuse<UsageError>(name, fmt::format("statistics of all ranks, and sums in {} chunks", tables.chunks),
                        "statistics of a chunk in deterministic mode");

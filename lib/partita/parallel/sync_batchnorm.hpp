@@ -56,9 +56,10 @@ class BatchNormAxis {
 template <class Scalar>
 class SyncBatchNorm final : public nn::Unit<Scalar> {
  public:
-  /// axis must outlive the unit.
+  /// share: as nn::BatchNorm2d's, where the axis is one of image rows, too. axis must outlive the unit.
   /// Throws   UsageError where sums are cut in chunks (deterministic mode): statistics are a chunk's own there.
-  SyncBatchNorm(nn::Tables& tables, const std::string& name, const nn::Image& image, bool relu, BatchNormAxis& axis);
+  SyncBatchNorm(nn::Tables& tables, const std::string& name, const nn::Image& image, bool relu, BatchNormAxis& axis,
+                double share = 1);
 
   nn::PassFlop flop(index_t B) const override { return norm_->flop(B); }
   nn::Footprint footprint(index_t B) const override;

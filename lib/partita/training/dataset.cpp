@@ -6,6 +6,7 @@
 #include <partita/core/error.hpp>
 #include <partita/core/extent.hpp>
 #include <partita/core/float16.hpp>
+#include <partita/core/partition.hpp>
 #include <partita/data/images.hpp>
 #include <partita/training/train_options.hpp>
 
@@ -50,6 +51,21 @@ data::ImageSet load(const comm::Communicator& world, const DataOptions& options,
   return set;
 }
 
+// Some numbers of every sample.
+void keep(data::ImageSet& set, Slice features) {
+  if (features.extent == features.global) return;
+  std::vector<std::uint8_t> kept;
+  kept.reserve(static_cast<std::size_t>(set.count * features.extent));
+  for (index_t i = 0; i < set.count; ++i) {
+    const auto first = set.pixels.begin() + static_cast<std::ptrdiff_t>(i * features.global + features.offset);
+    kept.insert(kept.end(), first, first + static_cast<std::ptrdiff_t>(features.extent));
+  }
+  set.pixels = std::move(kept);
+  set.height = 1;  // not whole images any more
+  set.width = features.extent;
+  set.channels = 1;
+}
+
 data::Text load_text(const comm::Communicator& world, const DataOptions& options, const TrainOptions& train) {
   const comm::Communicator node = world.split_by_node();
   data::Text text = read_once_a_node(world, node, [&] {
@@ -92,25 +108,39 @@ Rows<Scalar> Rows<Scalar>::top(index_t rows) const {
   return part;
 }
 
-Dataset::Dataset(const comm::Communicator& world, const DataOptions& options, const TrainOptions& train, index_t ranks)
+Dataset::Dataset(const comm::Communicator& world, const DataOptions& options, const TrainOptions& train, index_t ranks,
+                 const SampleShare& share)
     : world_(world), options_(options), steps_(train.steps) {
   index_t samples = options.streams() ? too_large : options.samples;
-  if (options.knows_shape()) shape_ = shape_of_keys(options);
+  if (options.knows_shape()) {
+    shape_ = shape_of_keys(options);
+    set_features(share);
+  }
   if (options.made_up())
     held_out_samples_ = options.held_out;
   else if (options.is_text())
     open_text(train, samples);
   else if (!options.streams())
-    read_files(options, samples);
+    read_files(options, share, samples);
   if (options.streams()) open_stream(ranks);
   if (const auto problem = find_batch_problem(train, ranks, samples))
     refuse<UsageError>(problem->key, problem->found, problem->expected);
   if (!options.streams()) sampler_.emplace(train.seed, samples, train.batch);
 }
 
-void Dataset::read_files(const DataOptions& options, index_t& samples) {
-  const data::ImageSet images = load(world_, options, true);
-  const data::ImageSet test = load(world_, options, false);
+void Dataset::set_features(const SampleShare& share) {
+  features_ = whole(shape_.features);
+  if (share.parts > 1 && shape_.image.size() > 0) {
+    const Slice rows = partition(shape_.image.rows, share.parts, share.part);
+    const index_t row = shape_.image.columns * shape_.image.channels;
+    features_ = {rows.offset * row, rows.extent * row, shape_.features};
+  }
+  options_.synthetic.here = features_;
+}
+
+void Dataset::read_files(const DataOptions& options, const SampleShare& share, index_t& samples) {
+  data::ImageSet images = load(world_, options, true);
+  data::ImageSet test = load(world_, options, false);
   if (images.features() != test.features())
     refuse<UsageError>(
         "data.path",
@@ -119,6 +149,8 @@ void Dataset::read_files(const DataOptions& options, index_t& samples) {
   samples = images.count;
   shape_ = {images.features(), {images.height, images.width, images.channels}, 0, images.classes};
   held_out_samples_ = test.count;
+  set_features(share);
+  for (data::ImageSet* set : {&images, &test}) keep(*set, features_);
   train_ = data::upload(images);
   test_ = data::upload(test);
 }
@@ -169,7 +201,7 @@ Rows<Scalar> Dataset::allocate(index_t rows) const {
   if (shape_.tokens > 0)
     all.tokens = Matrix<std::int32_t>("partita::training::Dataset::tokens", rows, shape_.tokens);
   else
-    all.x = Matrix<Scalar>("partita::training::Dataset::x", rows, shape_.features);
+    all.x = Matrix<Scalar>("partita::training::Dataset::x", rows, features_.extent);
   all.label = Vector<std::int32_t>("partita::training::Dataset::label", rows * shape_.labels());
   return all;
 }

@@ -43,19 +43,28 @@ struct Rows {
   nn::Batch<Scalar> batch() const { return {x, tokens, label}; }
 };
 
+/// Which part of every sample a rank works on: some rows of an image, partition(rows, parts, part).
+struct SampleShare {
+  int parts = 1, part = 0;
+};
+
 /// Training and held-out samples, whatever their source. Files are read by one rank of each node and passed on there;
 /// synthetic samples are computed where they are needed. Of a stream it holds the held-out samples: the first records
 /// of a file, read by one rank, or made up. Samples of a text are windows of it.
 class Dataset {
  public:
-  /// For batches that `ranks` replicas share.
+  /// For batches that `ranks` replicas share; of images the rows that are this rank's share.
   /// Throws   UsageError on all ranks alike: files that are missing or damaged, find_batch_problem, a stream that drops
   ///          samples where ranks share rows. Collective.
-  Dataset(const comm::Communicator& world, const DataOptions& options, const TrainOptions& train, index_t ranks);
+  Dataset(const comm::Communicator& world, const DataOptions& options, const TrainOptions& train, index_t ranks,
+          const SampleShare& share = {});
 
   const DataOptions& options() const { return options_; }
   const comm::Communicator& world() const { return world_; }
+  /// Of whole samples.
   const SampleShape& shape() const { return shape_; }
+  /// Numbers of a sample that are here.
+  Slice features() const { return features_; }
   index_t held_out_samples() const { return held_out_samples_; }
   /// Labels of all held-out samples that count: by these their sums become means.
   index_t held_out_labels() const;
@@ -82,7 +91,8 @@ class Dataset {
     return {options_.synthetic.seed, shape_.classes, options_.synthetic.noise};
   }
 
-  void read_files(const DataOptions& options, index_t& samples);
+  void set_features(const SampleShare& share);
+  void read_files(const DataOptions& options, const SampleShare& share, index_t& samples);
   void open_stream(index_t ranks);
   void open_text(const TrainOptions& train, index_t& samples);
 
@@ -90,6 +100,7 @@ class Dataset {
   DataOptions options_;
   index_t steps_;
   SampleShape shape_;
+  Slice features_;
   index_t held_out_samples_ = 0;
   data::DeviceImages train_, test_;
   ConstVector<std::uint8_t> text_, text_end_;  // for training, held out

@@ -18,9 +18,10 @@ namespace {
 constexpr index_t most_steps = index_t{1} << 26;
 
 template <class Scalar>
-double row_bytes(const SampleShape& shape) {
+double row_bytes(const Dataset& data) {
+  const SampleShape& shape = data.shape();
   const double sample = shape.tokens > 0 ? static_cast<double>(shape.tokens) * sizeof(std::int32_t)
-                                         : static_cast<double>(shape.features) * sizeof(Scalar);
+                                         : static_cast<double>(data.features().extent) * sizeof(Scalar);
   return sample + static_cast<double>(shape.labels()) * sizeof(std::int32_t);
 }
 
@@ -48,11 +49,11 @@ template <class Scalar>
 std::vector<driver::MemoryNeed> memory_needs(const TrainOptions& train, const ModelOptions& model, const Dataset& data,
                                              const nn::Division& division,
                                              const parallel::DataParallelOptions& strategy, int ranks, int rank,
-                                             bool keeps_record, parallel::TensorAxis<Scalar>* axis,
+                                             bool keeps_record, const Splits<Scalar>& over,
                                              const StagesOfRank& stages) {
   if (const auto problem = find_extent_problem(model, data.shape(), train.batch))
     refuse<UsageError>(problem->key, problem->found, problem->expected);
-  const ModelPlan<Scalar> plan = plan_model<Scalar>(model, data.shape(), train.model(), axis);
+  const ModelPlan<Scalar> plan = plan_model<Scalar>(model, data.shape(), train.model(), over);
   const nn::ModelOptions how = train.model().without_weights();
   const nn::Model<Scalar> here =
       stages.plan == nullptr
@@ -88,9 +89,9 @@ std::vector<driver::MemoryNeed> memory_needs(const TrainOptions& train, const Mo
       {"optimizer state", trains ? of(kept.optimizer, 1) : 0.0},
       {"gradients", of(kept.gradients, 1) + of(tied, sizeof(nn::Sum<Scalar>))},
       {"activations", of(1, activations)},
-      {"prefill and decode", decoding_bytes<Scalar>(train, model, data.shape(), division, here.stages().front(), axis)},
+      {"prefill and decode", decoding_bytes<Scalar>(train, model, data.shape(), division, here.stages().front(), over.tensor)},
       {"batches", of(checked_sum(waiting_rows(data, division.rows), checked_sum(division.rows.extent, evaluated)), 1) *
-                      row_bytes<Scalar>(data.shape())},
+                      row_bytes<Scalar>(data)},
       {"data set", static_cast<double>(data.bytes()), true},
       {"record",
        keeps_record ? of(std::min(train.total_steps(data.steps_per_epoch()), most_steps), 2 * sizeof(double)) : 0.0}};
@@ -121,7 +122,7 @@ std::size_t gpt_activation_bytes(const TrainOptions& train, const nn::GptShape& 
 #define PARTITA_MEMORY(S)                                                                                   \
   template std::vector<driver::MemoryNeed> memory_needs<S>(                                                 \
       const TrainOptions&, const ModelOptions&, const Dataset&, const nn::Division&,                        \
-      const parallel::DataParallelOptions&, int, int, bool, parallel::TensorAxis<S>*, const StagesOfRank&); \
+      const parallel::DataParallelOptions&, int, int, bool, const Splits<S>&, const StagesOfRank&);         \
   template std::size_t gpt_activation_bytes(const TrainOptions&, const nn::GptShape&,                       \
                                             std::initializer_list<nn::StagePlan>, const parallel::TensorAxis<S>*);
 PARTITA_MEMORY(float)

@@ -26,18 +26,17 @@ template <class Scalar>
 std::vector<driver::MemoryNeed> memory_needs(const TrainOptions& train, const ModelOptions& model, const Dataset& data,
                                              const nn::Division& division,
                                              const parallel::DataParallelOptions& strategy, int ranks, int rank,
-                                             bool keeps_record, parallel::TensorAxis<Scalar>* axis = nullptr,
+                                             bool keeps_record, const Splits<Scalar>& over = {},
                                              const StagesOfRank& stages = {});
 
-/// To be called before the model is made: driver::require_memory of that. axis: of a model that is split, as in
-/// plan_model. Collective over the world, whose first rank keeps the record.
+/// To be called before the model is made: driver::require_memory of that. over: as in plan_model. Collective over the world, whose first rank keeps the record.
 template <class Scalar>
 void require_memory(const comm::Communicator& world, const comm::Communicator& replicas, const TrainOptions& train,
                     const ModelOptions& model, const Dataset& data, const nn::Division& division,
-                    const parallel::DataParallelOptions& strategy, parallel::TensorAxis<Scalar>* axis = nullptr,
-                    const StagesOfRank& stages = {}) {
+                    const parallel::DataParallelOptions& strategy,
+                    const Splits<std::type_identity_t<Scalar>>& over = {}, const StagesOfRank& stages = {}) {
   driver::require_memory(world, memory_needs<Scalar>(train, model, data, division, strategy, replicas.size(),
-                                                     replicas.rank(), world.is_root(), axis, stages));
+                                                     replicas.rank(), world.is_root(), over, stages));
 }
 
 /// Activations of a GPT, or of a rank's part of it, in bytes: the closed form of what a stage with these plans

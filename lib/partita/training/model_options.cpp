@@ -9,6 +9,7 @@
 
 #include <partita/core/error.hpp>
 #include <partita/nn/cached.hpp>
+#include <partita/parallel/spatial/between.hpp>
 #include <partita/parallel/tensor/between.hpp>
 #include <partita/parallel/tensor/slices.hpp>
 #include <partita/parallel/tensor/vocabulary_loss.hpp>
@@ -168,8 +169,8 @@ nn::GptShape gpt_shape(const ModelOptions& options, const SampleShape& sample) {
 
 template <class Scalar>
 ModelPlan<Scalar> plan_model(const ModelOptions& options, const SampleShape& sample, const nn::ModelOptions& how,
-                             parallel::TensorAxis<Scalar>* axis, parallel::BatchNormAxis* replicas) {
-  const Here<Scalar> here(axis);
+                             const Splits<std::type_identity_t<Scalar>>& over) {
+  const Here<Scalar> here(over.tensor);
   switch (options.kind) {
     case ModelKind::gpt:
       return plan_gpt(gpt_shape(options, sample), how, here, here.between());
@@ -184,11 +185,13 @@ ModelPlan<Scalar> plan_model(const ModelOptions& options, const SampleShape& sam
       shape.columns = sample.image.columns;
       shape.channels = sample.image.channels;
       shape.classes = sample.classes;
-      nn::LayerList<Scalar> layers =
-          options.sync_batchnorm && replicas != nullptr
-              ? nn::cnn_layers<Scalar>(shape, parallel::SyncBatchNormBetween<Scalar>(*replicas))
-              : nn::cnn_layers<Scalar>(shape);
-      return {std::move(layers), {1, shape.classes}, whole(shape.classes)};
+      const auto planned = [&](const nn::Between<Scalar>& between) -> ModelPlan<Scalar> {
+        return {nn::cnn_layers<Scalar>(shape, between), {1, shape.classes}, whole(shape.classes)};
+      };
+      if (over.rows != nullptr) return planned(parallel::SpatialBetween<Scalar>(*over.rows, *over.norms));
+      if (options.sync_batchnorm && over.norms != nullptr)
+        return planned(parallel::SyncBatchNormBetween<Scalar>(*over.norms));
+      return planned({});
     }
     default: {
       nn::MlpShape shape = options.mlp;
@@ -241,7 +244,7 @@ std::string to_string(const ModelOptions& options, const SampleShape& sample) {
 
 #define PARTITA_MODEL(S)                                                                                       \
   template ModelPlan<S> plan_model(const ModelOptions&, const SampleShape&, const nn::ModelOptions&,           \
-                                   parallel::TensorAxis<S>*, parallel::BatchNormAxis*);                        \
+                                   const Splits<S>&);                                                          \
   template ModelPlan<S> plan_cached_model(const ModelOptions&, const SampleShape&, const nn::ModelOptions&,    \
                                           parallel::TensorAxis<S>*, nn::KeyValueCache<S>&, index_t);           \
   template std::unique_ptr<nn::LossHead<S>> make_head(kernels::Loss, const nn::Model<S>&, const ModelPlan<S>&, \

@@ -7,6 +7,7 @@
 #include <partita/nn/key_value_cache.hpp>
 #include <partita/nn/loss_head.hpp>
 #include <partita/nn/mlp.hpp>
+#include <partita/parallel/spatial/spatial_axis.hpp>
 #include <partita/parallel/sync_batchnorm.hpp>
 #include <partita/parallel/tensor/tensor_axis.hpp>
 #include <partita/training/dataset.hpp>
@@ -46,16 +47,23 @@ struct ModelPlan {
   nn::Model<Scalar> make(const nn::ModelOptions& how) const { return nn::Model<Scalar>(layers, output, how); }
 };
 
-/// With an axis, the ranks that hold the model between them, it is this rank's part, whose units refer to the axis.
-/// With model.sync_batchnorm and `replicas`, the ranks that share a batch, its batch norms refer to these; without, a
-/// norm's statistics are those of its own rows, which will do for shapes and for inference.
+/// Between which ranks a model is split, and how: units refer to these. Nothing: a rank has all of it.
+template <class Scalar>
+struct Splits {
+  parallel::TensorAxis<Scalar>* tensor = nullptr;  ///< ranks that hold the weights of one replica between them
+  parallel::SpatialAxis<Scalar>* rows = nullptr;   ///< ranks that share the rows of each image
+  /// Ranks whose rows are behind the statistics of a batch norm: with `rows`, or model.sync_batchnorm. Else they are
+  /// those of a rank's own rows, which will do for shapes and for inference.
+  parallel::BatchNormAxis* norms = nullptr;
+};
+
 /// With a cache, which has room for the tokens of a sample, it is a GPT that goes on for `tokens` more of them at a
 /// time.
 ///
 /// Throws   UsageError where a model cannot be built for such samples, its shapes do not fit, or it cannot be split.
 template <class Scalar>
 ModelPlan<Scalar> plan_model(const ModelOptions& options, const SampleShape& sample, const nn::ModelOptions& how,
-                             parallel::TensorAxis<Scalar>* axis = nullptr, parallel::BatchNormAxis* replicas = nullptr);
+                             const Splits<std::type_identity_t<Scalar>>& over = {});
 template <class Scalar>
 ModelPlan<Scalar> plan_cached_model(const ModelOptions& options, const SampleShape& sample, const nn::ModelOptions& how,
                                     parallel::TensorAxis<Scalar>* axis, nn::KeyValueCache<Scalar>& cache,

@@ -38,6 +38,19 @@ void read_schedule(config::Deck& deck, PipelineMesh& mesh) {
   mesh.file = words;
 }
 
+// Of so many ranks; 0: nobody knows.
+void read_spatial(config::Deck& deck, PipelineMesh& mesh, int ranks) {
+  index_t spatial = 1;
+  deck.integer("parallel.spatial", spatial, {1, 1 << 20},
+               {"cnn: that share the rows of every image, and have the same stages of the model", "ranks"});
+  deck.boolean("parallel.overlap_halo", mesh.overlap_halo,
+               "parallel.spatial: rows of neighbours travel while rows are computed that need none of them; false: "
+               "they are waited for");
+  mesh.spatial = static_cast<int>(spatial);
+  if (ranks > 0 && ranks % mesh.spatial != 0)
+    deck.reject("parallel.spatial", fmt::format("{} ranks that share images, of {}", spatial, ranks), "a divisor");
+}
+
 std::string read_file(const std::string& path) {
   std::ifstream file(path, std::ios::binary);
   std::ostringstream text;
@@ -48,16 +61,27 @@ std::string read_file(const std::string& path) {
   return text.str();
 }
 
+void check_spatial(const config::Deck& deck, const PipelineMesh& mesh, const ModelOptions& model,
+                   const DataOptions& data) {
+  const std::string shared = fmt::format("parallel.spatial = {} ranks share the rows of an image", mesh.spatial);
+  if (model.kind != ModelKind::cnn)
+    deck.reject("parallel.spatial", fmt::format("{}, and the model reads none", mesh.spatial),
+                "1, or model.kind = \"cnn\"");
+  if (model.cnn.groups > 0)
+    deck.reject("model.norm_groups", fmt::format("{}: {}, whose statistics would be of all of it", model.cnn.groups, shared),
+                "0: batch norms, whose sums cross the ranks");
+  if (data.streams()) deck.reject("data.source", "a stream gives whole samples: " + shared, "files, or \"synthetic\"");
+}
+
 }  // namespace
 
 PipelineMesh read_pipeline_mesh(config::Deck& deck, int ranks) {
   PipelineMesh mesh;
-  const MeshExtents extents =
-      read_mesh_extents(deck, "parallel.pipeline", "that have the stages of one replica of the model", ranks);
+  read_spatial(deck, mesh, ranks);
+  const MeshExtents extents = read_mesh_extents(
+      deck, "parallel.pipeline", "that have the stages of one replica of the model", ranks / mesh.spatial);
   mesh.replicas = extents.replicas;
   mesh.ranks = extents.parts;
-  index_t one = 1;
-  deck.integer("parallel.spatial", one, {1, 1}, {"that share the rows of an image: 1, no others yet", "ranks"});
   read_schedule(deck, mesh);
   const bool several = mesh.schedule == Schedule::interleaved || mesh.schedule == Schedule::zb_v;
   index_t stages = mesh.file.empty() && several ? 2 : 1;
@@ -83,15 +107,23 @@ PipelineMesh read_pipeline_mesh(config::Deck& deck, int ranks) {
 
 std::string PipelineMesh::text(const parallel::DataParallelOptions& gradients) const {
   std::string words = replicas > 1 ? fmt::format("data {}/{} x ", replicas, comm::to_string(gradients.how)) : "";
+  if (spatial > 1) {
+    words += fmt::format("spatial {}/{}", spatial, comm::to_string(gradients.how));
+    if (!overlap_halo) words += ", halos waited for";
+    if (ranks == 1) return words + (gradients.bucket_bytes > 0 ? "/buckets" : "");
+    words += " x ";
+  }
   words +=
       fmt::format("pipeline {}/{}", ranks, file.empty() ? std::string(name_of(parallel::schedules, schedule)) : file);
   if (virtual_stages > 1) words += fmt::format(", {} stages a rank", virtual_stages);
   if (!step_barrier) words += ", no barrier";
-  if (replicas > 1 && gradients.bucket_bytes > 0) words += "/buckets";
+  if (replicas * spatial > 1 && gradients.bucket_bytes > 0) words += "/buckets";
   return words;
 }
 
-void check(const config::Deck& deck, const PipelineMesh& mesh, const TrainOptions& train, const ModelOptions& model) {
+void check(const config::Deck& deck, const PipelineMesh& mesh, const TrainOptions& train, const ModelOptions& model,
+           const DataOptions& data) {
+  if (mesh.spatial > 1) check_spatial(deck, mesh, model, data);
   if (train.mode == Mode::infer) deck.reject("run.mode", "inference through a pipeline is not there yet", "\"train\"");
   const bool splits = mesh.schedule == Schedule::zb_h1 || mesh.schedule == Schedule::zb_v;
   if (mesh.file.empty() && splits && model.recomputes())

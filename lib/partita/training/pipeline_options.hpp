@@ -24,9 +24,11 @@ struct PipelineMesh {
   parallel::Balance balance = parallel::Balance::cost;
   std::vector<index_t> stages;  ///< layers of each, in place of `balance`
   bool step_barrier = true;
+  int spatial = 1;           ///< ranks that share the rows of each image; all of them have the same stages
+  bool overlap_halo = true;  ///< halos travel while rows are computed that need none
 
   int stage_count() const { return ranks * virtual_stages; }
-  /// "pipeline 2/1f1b", "data 2 x pipeline 2/interleaved, 2 stages a rank".
+  /// "pipeline 2/1f1b", "data 2 x pipeline 2/interleaved, 2 stages a rank", "data 2/mpi x spatial 2".
   std::string text(const parallel::DataParallelOptions& gradients) const;
 };
 
@@ -34,7 +36,8 @@ struct PipelineMesh {
 PipelineMesh read_pipeline_mesh(config::Deck& deck, int ranks);
 
 /// What depends on other keys, too. A key that does not fit is refused, as in reading.
-void check(const config::Deck& deck, const PipelineMesh& mesh, const TrainOptions& train, const ModelOptions& model);
+void check(const config::Deck& deck, const PipelineMesh& mesh, const TrainOptions& train, const ModelOptions& model,
+           const DataOptions& data);
 
 /// Who does what in a step of m micro-batches, made or read from the file, and checked: every pass once, nobody waits
 /// forever. `layers` of the plan are left open. Collective: one rank reads.

@@ -26,7 +26,7 @@ struct State {
   explicit State(const Parts<Scalar>& of)
       : parts(of),
         infer(of.train.mode == Mode::infer ? std::make_unique<Inference<Scalar>>(of) : nullptr),
-        phases(infer ? infer->phases() : StepPhases(of.pipeline != nullptr ? of.whole : of.model, of.model)),
+        phases(infer ? infer->phases() : StepPhases(of.listed != nullptr ? *of.listed : of.model, of.model)),
         rows(of.pass.division().rows),
         buffers(of.data.template allocate<Scalar>(rows.extent)),
         stream(open_stream<Scalar>(of.data, rows)),
@@ -54,6 +54,7 @@ struct State {
     } else {
       StepObserver observer(phases, instruments, s);
       if (parts.pipeline != nullptr) parts.pipeline->time_steps(!instruments.warm_up);
+      if (parts.rows != nullptr) parts.rows->begin_step(!instruments.warm_up);
       const TrainOptions& train = parts.train;
       if (train.schedule != nn::LearningRate::constant && parts.update != nullptr)
         parts.update->set_learning_rate(
@@ -61,7 +62,7 @@ struct State {
       parts.step.run(buffers.batch(), s, reports() ? out.losses : unreported, out.grad_norm, observer);
     }
     instruments.timer.mark(metrics::PhaseTimer::no_phase, exec);
-    const nn::OverlapTime time = parts.exchange.take_overlap();
+    const nn::OverlapTime time = take_overlap();
     if (!instruments.warm_up) {
       overlap.exposed_s += time.exposed_s;
       overlap.hidden_s += time.hidden_s;
@@ -73,10 +74,21 @@ struct State {
     }
   }
 
+  nn::OverlapTime take_overlap() const {
+    nn::OverlapTime time = parts.exchange.take_overlap();
+    if (parts.rows != nullptr) {
+      const nn::OverlapTime halos = parts.rows->end_step();
+      time.exposed_s += halos.exposed_s;
+      time.hidden_s += halos.hidden_s;
+    }
+    return time;
+  }
+
   /// Whether this rank's losses are the replica's.
   bool reports() const {
-    return parts.model.has_last_stage() && (parts.axis == nullptr || parts.axis->ranks().is_root());
+    return parts.model.has_last_stage() && (parts.axis == nullptr || parts.axis->ranks().is_root()) && first_of_rows();
   }
+  bool first_of_rows() const { return parts.rows == nullptr || parts.rows->ranks().is_root(); }
 
   /// Each rank measured the calls that it made: all choose by the sums, so that they go on alike.
   void agree_on_backends() {
@@ -140,7 +152,8 @@ struct State {
     const bool same_weights = parallel::replicas_agree(parts.replicas, weights);
     const bool same_running = parallel::replicas_agree<nn::Sum<Scalar>>(parts.replicas, parts.model.running());
     const bool same_parts = parts.axis == nullptr || parallel::parts_agree(parts.axis->ranks(), parts.model);
-    if (!world.all_of(same_weights && same_running && same_parts))
+    const bool same_beside = parts.rows == nullptr || parallel::replicas_agree(parts.rows->ranks(), weights);
+    if (!world.all_of(same_weights && same_running && same_parts && same_beside))
       return {.passed = false, .text = "ranks hold different parameters"};
     driver::Verification verdict;
     verdict.text = world.on_root([&] {
@@ -208,7 +221,7 @@ driver::Workload make_workload(const Parts<Scalar>& parts) {
     work.flop_formulas =
         published_flop(parts.model_options, parts.whole.table(), train.batch, parts.data.shape().tokens);
   work.loss_terms = state->reports() ? pieces : 0;  // all parts of a model have the same loss
-  if (parts.pipeline != nullptr && !parts.pipeline->step_barrier()) work.norm_part = parts.replicas.is_root();
+  if (parts.pipeline != nullptr && !parts.pipeline->step_barrier()) work.norm_part = parts.replicas.is_root() && state->first_of_rows();
   work.evaluate_every = train.evaluate_every > 0 ? train.evaluate_every : parts.data.steps_per_epoch();
   work.events_per_step =
       state->infer ? state->infer->events()
@@ -242,7 +255,7 @@ driver::Workload make_workload(const Parts<Scalar>& parts) {
   work.evaluate = [state](const driver::Stop& stop) {
     const EvaluationResult result =
         state->evaluation.run(state->parts.context, state->parts.exchange, state->next, state->parts.replicas, stop);
-    state->parts.exchange.take_overlap();  // of no step
+    state->take_overlap();  // of no step
     return metrics::EvaluationRow{0, result.loss, result.accuracy, state->parts.data.held_out_samples()};
   };
   work.verify = [state](const metrics::RunResults& results, std::span<const double> losses) {

@@ -33,6 +33,8 @@ struct Parts {
   parallel::StrategyBytes expected = {};           ///< ... and by the strategy's closed form
   std::string strategy;                            ///< "allreduce/ring"
   parallel::Pipeline<Scalar>* pipeline = nullptr;  ///< ranks that have stages of the model; null: each has all
+  const nn::Model<Scalar>* listed = nullptr;       ///< all layers with this rank's units; null: that is `model`
+  parallel::SpatialAxis<Scalar>* rows = nullptr;   ///< ranks that share the rows of each image; null: each has all
 };
 
 /// The loop of the driver over a training step, an evaluation and a verdict. Everything that `parts` refers to must

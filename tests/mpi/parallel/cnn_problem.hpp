@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #pragma once
 
+#include <algorithm>
+#include <functional>
 #include <string>
 #include <vector>
 
@@ -52,17 +54,34 @@ inline nn::CnnShape small_cnn(nn::CnnKind kind, nn::Recompute recompute = nn::Re
 /// Steps of a CNN over the ranks of an axis, whose batch norms take all ranks' rows together, or each rank's own.
 template <class Scalar>
 struct CnnReplica {
+  using MakeLayers = std::function<nn::LayerList<Scalar>(BatchNormAxis&)>;
+
   /// actions   none: in turn.
   CnnReplica(const nn::CnnShape& of, const comm::Communicator& ranks, Share of_batch, const Options& options, bool sync,
-             nn::Actions actions = {})
+             const nn::Actions& actions = {})
+      : CnnReplica(of, ranks, std::move(of_batch), options, ranks, whole(of.rows * of.columns * of.channels),
+                   [&](BatchNormAxis& norms) {
+                     return sync ? nn::cnn_layers<Scalar>(of, SyncBatchNormBetween<Scalar>(norms))
+                                 : nn::cnn_layers<Scalar>(of);
+                   },
+                   actions) {}
+
+  /// numbers   of a sample, those that are here.
+  CnnReplica(const nn::CnnShape& of, const comm::Communicator& ranks, Share of_batch, const Options& options,
+             const comm::Communicator& behind_norms, Slice numbers, const MakeLayers& layers,
+             const nn::Actions& actions = {})
       : shape(of),
         share(std::move(of_batch)),
-        context(Exec()),
-        norms(ranks, options.allreduce),
-        model(layers(sync), {1, of.classes}, {.seed = 7, .weights = options.parallel().whole_weights()}),
+        features(numbers),
+        context(Exec(), {.deterministic = options.chunks > 0, .per_kernel = {}}),
+        norms(behind_norms, options.allreduce),
+        model(layers(norms), {1, of.classes},
+              {.seed = 7,
+               .chunks = std::max<index_t>(options.chunks, 1),
+               .weights = options.parallel().whole_weights()}),
         strategy(ranks, options.parallel(), model, share.division, 7),
         head(kernels::Loss::cross_entropy, model),
-        pass(model, share.division, actions.empty() ? nn::in_turn(std::ssize(share.division.pieces)) : actions, head,
+        pass(model, share.division, actions.empty() ? nn::in_turn(std::ssize(share.division.micro_batches)) : actions, head,
              &strategy.sum()),
         exchange(strategy.exchange()),
         update(strategy.make_update(context.exec(), options.update)),
@@ -73,10 +92,6 @@ struct CnnReplica {
   CnnReplica(const CnnReplica&) = delete;
   CnnReplica& operator=(const CnnReplica&) = delete;
 
-  nn::LayerList<Scalar> layers(bool sync) {
-    return sync ? nn::cnn_layers<Scalar>(shape, SyncBatchNormBetween<Scalar>(norms)) : nn::cnn_layers<Scalar>(shape);
-  }
-
   /// Rows are functions of their place in the batch of a step, and far from alike, so that statistics of some of them
   /// are not those of all.
   void fill(index_t s) {
@@ -86,7 +101,9 @@ struct CnnReplica {
       const auto row = static_cast<std::uint64_t>(1000 * s + share.rows[i]);
       for (std::size_t j = 0; j < x.extent(1); ++j)
         host_x(i, j) = static_cast<Scalar>(
-            static_cast<float>(normal(5, Stream::test, row * x.extent(1) + j) + normal(9, Stream::test, row)));
+            static_cast<float>(normal(5, Stream::test, row * static_cast<std::uint64_t>(features.global) +
+                                                           static_cast<std::uint64_t>(features.offset) + j) +
+                               normal(9, Stream::test, row)));
       host_label(i) =
           static_cast<std::int32_t>(random_bits(8, Stream::test, row) % static_cast<std::uint64_t>(shape.classes));
     }
@@ -132,6 +149,7 @@ struct CnnReplica {
 
   nn::CnnShape shape;
   Share share;
+  Slice features;
   kernels::Context context;
   BatchNormAxis norms;
   nn::Model<Scalar> model;

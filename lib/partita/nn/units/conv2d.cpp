@@ -5,6 +5,7 @@
 #include <utility>
 
 #include <partita/kernels/cost.hpp>
+#include <partita/kernels/elementwise.hpp>
 
 namespace partita::nn {
 
@@ -48,6 +49,52 @@ void Conv2d<Scalar>::backward_weights(const Call<Scalar>& call, ConstMatrix<Scal
   kernels::conv2d_backward_weights<Scalar>(call.context, shape_, rows_, call.gradients->store, x, dy,
                                            call.gradients->matrix(weight_, shape_.filters, shape_.kernel()),
                                            call.gradients->vector(bias_));
+}
+
+template <class Scalar>
+void Conv2d<Scalar>::forward_rows(const Call<Scalar>& call, const kernels::Conv2dShape& part, ConstMatrix<Scalar> x,
+                                  Matrix<Scalar> y) const {
+  this->observed(call, Part::forward, [&] {
+    kernels::conv2d_forward<Scalar>(call.context, part, x, call.weights.matrix(weight_, part.filters, part.kernel()),
+                                    call.weights.vector(bias_), y);
+  });
+}
+
+template <class Scalar>
+void Conv2d<Scalar>::backward_input_rows(const Call<Scalar>& call, const kernels::Conv2dShape& part,
+                                         ConstMatrix<Scalar> dy, Matrix<Scalar> dx) const {
+  this->observed(call, Part::backward_input, [&] {
+    kernels::conv2d_backward_input<Scalar>(call.context, part, dy,
+                                           call.weights.matrix(weight_, part.filters, part.kernel()), dx);
+  });
+}
+
+template <class Scalar>
+void Conv2d<Scalar>::backward_weights_rows(const Call<Scalar>& call, const kernels::Conv2dShape& part,
+                                           ConstMatrix<Scalar> x, ConstMatrix<Scalar> dy) const {
+  this->observed(call, Part::backward_weights, [&] {
+    kernels::conv2d_backward_weights<Scalar>(call.context, part, {}, call.gradients->store, x, dy,
+                                             call.gradients->matrix(weight_, part.filters, part.kernel()),
+                                             call.gradients->vector(bias_));
+  });
+}
+
+template <class Scalar>
+void Conv2d<Scalar>::backward_weights_nodes(const Call<Scalar>& call, const kernels::Conv2dShape& part,
+                                            std::span<const Node> nodes, ConstMatrix<Scalar> x, ConstMatrix<Scalar> dy,
+                                            Matrix<Sum<Scalar>> sums, Vector<Sum<Scalar>> root,
+                                            const std::function<void()>& add) const {
+  this->observed(call, Part::backward_weights, [&] {
+    kernels::conv2d_backward_weights_nodes<Scalar>(call.context, part, nodes, x, dy, sums);
+    add();
+    const Sum<Scalar>* from = root.data();
+    for (const Range& range : {weight_, bias_}) {
+      const Vector<Sum<Scalar>> to = call.gradients->vector(range);
+      kernels::scale<Sum<Scalar>>(call.context.exec(), call.gradients->store, 1,
+                                  ConstVector<Sum<Scalar>>(from, to.extent(0)), to);
+      from += to.extent(0);
+    }
+  });
 }
 
 template class Conv2d<float>;

@@ -45,6 +45,24 @@ void Pool2d<Scalar>::backward_input(const Call<Scalar>& call, ConstMatrix<Scalar
 }
 
 template <class Scalar>
+void Pool2d<Scalar>::forward_rows(const Call<Scalar>& call, const kernels::Pool2dShape& part, ConstMatrix<Scalar> x,
+                                  Matrix<Scalar> y, Matrix<std::int32_t> winner) const {
+  this->observed(call, Part::forward, [&] {
+    if (pool_ == Pool::average) return kernels::average_pool2d_forward<Scalar>(call.context.exec(), part, x, y);
+    kernels::max_pool2d_forward<Scalar>(call.context.exec(), part, x, y, winner);
+  });
+}
+
+template <class Scalar>
+void Pool2d<Scalar>::backward_rows(const Call<Scalar>& call, const kernels::Pool2dShape& part, ConstMatrix<Scalar> dy,
+                                   ConstMatrix<std::int32_t> winner, Matrix<Scalar> dx) const {
+  this->observed(call, Part::backward_input, [&] {
+    if (pool_ == Pool::average) return kernels::average_pool2d_backward<Scalar>(call.context.exec(), part, dy, dx);
+    kernels::max_pool2d_backward<Scalar>(call.context.exec(), part, dy, winner, dx);
+  });
+}
+
+template <class Scalar>
 GlobalAveragePool<Scalar>::GlobalAveragePool(const Tables& tables, std::string name, const Image& image)
     : Unit<Scalar>(std::move(name), image.size(), image.channels),
       image_(image),
@@ -68,6 +86,30 @@ void GlobalAveragePool<Scalar>::backward_input(const Call<Scalar>& call, ConstMa
                                                Matrix<Scalar> dy, Matrix<Scalar> dx) const {
   if (dx.data() == nullptr) return;
   kernels::global_average_pool2d_backward<Scalar>(call.context.exec(), image_.pixels(), dy, dx);
+}
+
+template <class Scalar>
+void GlobalAveragePool<Scalar>::forward_nodes(const Call<Scalar>& call, std::span<const Node> nodes,
+                                              ConstMatrix<Scalar> x, Matrix<Sum<Scalar>> sums) const {
+  this->observed(call, Part::forward, [&] {
+    kernels::global_average_pool2d_nodes<Scalar>(call.context.exec(), image_.pixels(), image_.rows, nodes, x, sums);
+  });
+}
+
+template <class Scalar>
+void GlobalAveragePool<Scalar>::forward_rest(const Call<Scalar>& call, index_t pixels, ConstVector<Sum<Scalar>> sum,
+                                             Matrix<Scalar> y) const {
+  this->observed(call, Part::forward, [&] {
+    kernels::global_average_pool2d_finish<Scalar>(call.context.exec(), pixels, sum, y);
+  });
+}
+
+template <class Scalar>
+void GlobalAveragePool<Scalar>::backward_rows(const Call<Scalar>& call, index_t pixels, ConstMatrix<Scalar> dy,
+                                              Matrix<Scalar> dx) const {
+  this->observed(call, Part::backward_input, [&] {
+    kernels::global_average_pool2d_backward<Scalar>(call.context.exec(), image_.pixels(), dy, dx, pixels);
+  });
 }
 
 template class Pool2d<float>;
