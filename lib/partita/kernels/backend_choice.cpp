@@ -16,8 +16,11 @@ constexpr std::array<std::string_view, 7> call_names = {
     "linear_forward", "linear_backward_input", "linear_backward_weights", "gemm",
     "conv2d_forward", "conv2d_backward_input", "conv2d_backward_weights"};
 
+/// Rows above and below an image: the one that may be negative.
+constexpr std::size_t first_signed = 9;
+
 constexpr std::size_t extents_of(Call call) {
-  constexpr std::array<std::size_t, kernel_count> counts = {3, 6, 9};
+  constexpr std::array<std::size_t, kernel_count> counts = {3, 6, 11};
   return counts[std::size_t(kernel_of(call))];
 }
 
@@ -39,7 +42,7 @@ bool read_line(const std::string& line, BackendTable& into) {
   if (at == call_names.end()) return false;
   CallShape shape{Call(at - call_names.begin()), {}};
   for (std::size_t i = 0; i < extents_of(shape.call); ++i)
-    if (!(words >> shape.extents[i]) || shape.extents[i] < 0) return false;
+    if (!(words >> shape.extents[i]) || (i < first_signed && shape.extents[i] < 0)) return false;
   BackendTiming timing;
   words >> vendor_key >> timing.vendor_s >> portable_key >> timing.portable_s >> chosen;
   if (!words || words >> more || vendor_key != "vendor_s" || portable_key != "portable_s") return false;

@@ -44,10 +44,10 @@ constexpr Kernel kernel_of(Call call) {
 /// A call of some shape, whatever its operands' strides, bias, activation and Store. Extents that it has not are 0:
 ///   linear_...   B N K
 ///   gemm         M N K, matrices, A transposed, B transposed (0 or 1)
-///   conv2d_...   B, rows columns channels, filters, kernel_rows kernel_columns, stride, padding
+///   conv2d_...   B, rows columns channels, filters, kernel_rows kernel_columns, stride, padding, above below
 struct CallShape {
   Call call = Call::gemm;
-  std::array<index_t, 9> extents = {};
+  std::array<index_t, 11> extents = {};
 
   auto operator<=>(const CallShape&) const = default;
 };

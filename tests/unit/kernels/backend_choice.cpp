@@ -90,6 +90,21 @@ TEST(backend_choice, each_call_is_measured_once_and_gives_its_choices_bits) {
     EXPECT_TRUE(measured[i] == by_vendor[i] || measured[i] == by_us[i]) << "result " << i;
 }
 
+TEST(backend_choice, slices_of_the_same_extents_are_calls_of_their_own) {
+  if (without_vendor()) GTEST_SKIP() << "no vendor library in this build";
+  Context context = with(Backend::automatic);
+  context.measure_backends(true);
+  constexpr index_t zeros[][2] = {{1, 1}, {2, 0}, {0, 2}};
+  for (const auto& [above, below] : zeros) {
+    Conv2dShape slice = image;
+    slice.above = above;
+    slice.below = below;
+    const Matrix<float> x("x", 2, slice.inputs()), W("W", slice.filters, slice.kernel()), y("y", 2, slice.outputs());
+    conv2d_forward(context, slice, x, W, {}, y);
+  }
+  EXPECT_EQ(context.backend_choices().size(), 3u);
+}
+
 TEST(backend_choice, a_table_that_is_given_is_obeyed) {
   if (without_vendor()) GTEST_SKIP() << "no vendor library in this build";
   const Calls calls;
@@ -154,13 +169,13 @@ TEST(backend_choice, a_call_that_is_known_neither_fences_nor_allocates) {
 }
 
 const BackendTable two_calls = {{{Call::linear_backward_weights, {2048, 1024, 256}}, {0.0329, 0.0179}},
-                                {{Call::conv2d_forward, {64, 28, 28, 1, 16, 3, 3, 1, 1}}, {1.0 / 3, 2.0 / 3}}};
+                                {{Call::conv2d_forward, {64, 28, 28, 1, 16, 3, 3, 1, 1, -2, 1}}, {1.0 / 3, 2.0 / 3}}};
 
 TEST(backend_choice, text_holds_the_whole_table) {
   EXPECT_EQ(to_text(two_calls),
             "linear_backward_weights 2048 1024 256 vendor_s 0.0329 portable_s 0.0179 "
             "portable\n"
-            "conv2d_forward 64 28 28 1 16 3 3 1 1 vendor_s 0.3333333333333333 portable_s 0.6666666666666666 "
+            "conv2d_forward 64 28 28 1 16 3 3 1 1 -2 1 vendor_s 0.3333333333333333 portable_s 0.6666666666666666 "
             "vendor\n");
   EXPECT_EQ(backend_table(to_text(two_calls)), two_calls);
   EXPECT_EQ(backend_table(""), BackendTable());
@@ -173,6 +188,7 @@ TEST(backend_choice, a_damaged_text_is_refused) {
                                  std::string("linear_forward 1 2 3 vendor_s 1 portable_s 2 portable\n"),
                                  std::string("linear_forward 1 2 3 vendor_s nan portable_s 2 vendor\n"),
                                  std::string("linear_forward 1 2 3 vendor_s 1 portable_s 2 vendor more\n"),
+                                 std::string("linear_forward 1 -2 3 vendor_s 1 portable_s 2 vendor\n"),
                                  std::string("linear 1 2 3 vendor_s 1 portable_s 2 vendor\n"), std::string("\n")})
     EXPECT_NE(caught<UsageError>([&] { backend_table(bad); }).find(": expected a call, its extents"), std::string::npos)
         << bad;

@@ -20,7 +20,8 @@ std::string text(const Sizes& z, Placement p) {
   const auto n = [](index_t value) { return " " + std::to_string(value); };
   return "B" + n(z.B) + " image" + n(z.s.rows) + n(z.s.columns) + n(z.s.channels) + " filters" + n(z.s.filters) +
          " kernel" + n(z.s.kernel_rows) + n(z.s.kernel_columns) + " stride" + n(z.s.stride) + " padding" +
-         n(z.s.padding) + " offset" + n(p.offset) + " pad" + n(p.pad);
+         n(z.s.padding) + " above" + n(z.s.above) + " below" + n(z.s.below) + " offset" + n(p.offset) + " pad" +
+         n(p.pad);
 }
 
 /// Channels and filters at the sizes where kernels go wrong; kernels, strides and paddings that leave nothing out:
@@ -35,6 +36,11 @@ std::vector<Sizes> small_sizes() {
       for (index_t kernel : {1, 2, 5})
         all.push_back({2, {7, 6, 3, 4, kernel, std::min<index_t>(kernel, 3), stride, padding}});
   all.push_back({1, {0, 0, 3, 4, 1, 1, 1, 1}});  // all border
+  for (index_t above : {-3, -1, 0, 1, 4})        // rows left out, and zeros above or below alone
+    for (index_t below : {-2, 0, 3})
+      for (index_t stride : {1, 2, 3})
+        if (9 + above + below >= 3) all.push_back({2, {9, 6, 3, 4, 3, 3, stride, 1, above, below}});
+  all.push_back({2, {2, 6, 3, 4, 3, 3, 1, 1, -3, 5}});  // the whole image left out
   return all;
 }
 
@@ -277,6 +283,12 @@ TEST(conv2d, shape_errors_name_operand_and_extents) {
   EXPECT_EQ(caught<ShapeError>([&] { conv2d_forward(context, large, x, W, b, y); }),
             "conv2d_forward: a kernel of 7 x 3, stride 1, images of 4 x 4, padding 1, 3 channels, 5 filters: expected "
             "a kernel that fits the padded image");
+  large.above = 0;
+  large.below = -1;
+  EXPECT_EQ(
+      caught<ShapeError>([&] { conv2d_backward_input(context, large, y, W, x); }),
+      "conv2d_backward_input: a kernel of 7 x 3, stride 1, images of 4 x 4, padding 1, rows 0 above and -1 below, 3 "
+      "channels, 5 filters: expected a kernel that fits the padded image");
   large.stride = 0;
   EXPECT_NE(caught<ShapeError>([&] { conv2d_forward(context, large, x, W, b, y); }).find("stride 0, "),
             std::string::npos);

@@ -21,7 +21,7 @@ template <class Scalar>
 void check(index_t B, const Conv2dShape& s) {
   SCOPED_TRACE("B " + std::to_string(B) + " channels " + std::to_string(s.channels) + " filters " +
                std::to_string(s.filters) + " kernel " + std::to_string(s.kernel_rows) + " stride " +
-               std::to_string(s.stride));
+               std::to_string(s.stride) + " above " + std::to_string(s.above) + " below " + std::to_string(s.below));
   static const backend::ConvLabels labels("partita::test");
   const auto x = random_values<Scalar>(1, B * s.inputs()), W = random_values<Scalar>(2, s.filters * s.kernel()),
              b = random_values<Scalar>(3, s.filters), dy = random_values<Scalar>(4, B * s.outputs());
@@ -38,10 +38,10 @@ void check(index_t B, const Conv2dShape& s) {
                                            backend::forward_taps<Scalar>(s, W_at.data(), s.kernel()), b_at.data(),
                                            images(y.data(), s.out_rows(), s.out_columns(), s.filters));
   for (index_t p = 0; p < s.stride * s.stride; ++p) {
-    const backend::Phase row(s, p / s.stride, s.rows, s.kernel_rows);
-    const backend::Phase column(s, p % s.stride, s.columns, s.kernel_columns);
+    const backend::Phase row = backend::phase_of_rows(s, p / s.stride);
+    const backend::Phase column = backend::phase_of_columns(s, p % s.stride);
     backend::device::correlate<Scalar, grid>(
-        context, labels, B, backend::backward_correlation(s, row, column, p / s.stride, p % s.stride), out(dy_at),
+        context, labels, B, backend::backward_correlation(s, row, column), out(dy_at),
         backend::backward_taps<Scalar>(s, row, column, W_at.data(), s.kernel()), static_cast<const Scalar*>(nullptr),
         images(dx.data(), s.rows, s.columns, s.channels));
   }
@@ -72,6 +72,9 @@ TEST(conv2d_device, is_the_reference_bit_for_bit) {
     for (index_t padding : {0, 1, 2}) check<double>(2, {7, 6, 3, 4, 3, 2, stride, padding});
   check<float>(2, {9, 8, 2, 3, 1, 1, 2, 0});
   check<bfloat16>(2, {9, 8, 5, 3, 3, 3, 2, 1});
+  for (index_t stride : {1, 2, 3})
+    for (index_t above : {-4, -1, 0, 3})
+      for (index_t below : {-1, 2}) check<float>(2, {9, 6, 3, 4, 3, 2, stride, 1, above, below});
 }
 
 }  // namespace

@@ -29,6 +29,16 @@ TEST(cost_image, convolution) {
   EXPECT_EQ(cost::conv2d_forward(layer, 0, 4).flop, 0);
 }
 
+TEST(cost_image, convolution_of_a_slice) {
+  constexpr Conv2dShape part = conv2d_slice(layer, {9, 10, 28}, {5, 4, 14});  // rows 9 to 18 to outputs 5 to 8
+  static_assert(part.above == 0 && part.below == -1 && part.out_rows() == 4);
+  const double products = 2.0 * 128 * (4 * 14 * 32) * 144,
+               bytes = 4.0 * (128 * (10 * 28 * 16 + 4 * 14 * 32) + 32 * 144);
+  EXPECT_EQ(cost::conv2d_forward(part, 128, 4), (Cost{products, bytes}));
+  EXPECT_EQ(cost::conv2d_backward_input(part, 128, 4), (Cost{products, bytes}));
+  EXPECT_EQ(cost::conv2d_backward_weights(part, 128, 4), (Cost{products, bytes}));
+}
+
 TEST(cost_image, batch_norm) {
   constexpr double n = 1000 * 16;
   const BatchnormOptions plain, relu{.relu = true};

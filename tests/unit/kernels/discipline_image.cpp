@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
+#include <array>
+
 #include <partita/kernels/batchnorm.hpp>
 #include <partita/kernels/conv2d.hpp>
 #include <partita/kernels/elementwise.hpp>
@@ -18,13 +20,15 @@ struct Step {
   static constexpr index_t B = 6;
   static constexpr Conv2dShape s{9, 8, 16, 32, 3, 3, 2, 1};
   static constexpr Pool2dShape pool{9, 8, 16, 3, 3, 2, 1};
+  static constexpr std::array nodes = {Node{0, 3}, Node{3, 5}};
   static constexpr index_t pixels = s.rows * s.columns, C = s.channels;
   Context context;
   BatchnormOptions batch{.relu = true, .pixels = pixels};
   GroupnormOptions group{.groups = 4};
   Matrix<float> x{"x", B, s.inputs()}, dx{"dx", B, s.inputs()}, y{"y", B, s.outputs()}, W{"W", s.filters, s.kernel()},
-      dW{"dW", s.filters, s.kernel()}, pooled{"pooled", B, pool.outputs()}, mean_of_all{"all", B, C},
-      group_mean{"group_mean", B, 4}, group_rstd{"group_rstd", B, 4};
+      dW{"dW", s.filters, s.kernel()}, node_sums{"node_sums", 2, s.filters*(s.kernel() + 1)},
+      pooled{"pooled", B, pool.outputs()}, mean_of_all{"all", B, C}, group_mean{"group_mean", B, 4},
+      group_rstd{"group_rstd", B, 4};
   Vector<float> b{"b", s.filters}, db{"db", s.filters}, gamma{"gamma", C}, beta{"beta", C}, mean{"mean", C},
       variance{"variance", C}, rstd{"rstd", C}, running_mean{"running_mean", C}, dgamma{"dgamma", C}, dbeta{"dbeta", C},
       means{"means", 2 * C};
@@ -42,6 +46,7 @@ struct Step {
     for (Store store : {Store::overwrite, Store::accumulate})
       for (Blocks blocks : {Blocks{}, Blocks{s.out_rows()}})
         conv2d_backward_weights<float>(context, s, blocks, store, x, y, dW, db);
+    conv2d_backward_weights_nodes<float>(context, s, nodes, x, y, node_sums);
     const Matrix<float> rows(x.data(), B * pixels, C), drows(dx.data(), B * pixels, C);
     for (Blocks blocks : {Blocks{}, Blocks{s.rows}}) {
       batch.rows = group.rows = blocks;

@@ -136,6 +136,27 @@ TEST(vendor_sweep, conv2d) {
   }
 }
 
+/// Rows of zeros that differ above and below the image, or rows left out at its end: slices of it.
+TEST(vendor_sweep, conv2d_of_slices) {
+  if (backends().size() == 1) GTEST_SKIP() << "no vendor library in this build";
+  for (const Exec& exec : one_and_two_threads()) {
+    std::size_t at = 0;
+    for (index_t kernel : {1, 3, 5})
+      for (index_t stride : {1, 2, 3})
+        for (index_t image : {6, 13})
+          for (index_t above : {0, 1, 2, 5})
+            for (index_t below : {-2, -1, 0, 1, 2, 5}) {
+              const index_t channels = widths[++at % widths.size()], filters = widths[3 * at / 7 % widths.size()];
+              SCOPED_TRACE("image " + std::to_string(image) + " channels " + std::to_string(channels) + " filters " +
+                           std::to_string(filters) + " kernel " + std::to_string(kernel) + " stride " +
+                           std::to_string(stride) + " above " + std::to_string(above) + " below " +
+                           std::to_string(below));
+              compare_conv2d(exec, 1 + index_t(at % 3),
+                             {image, 7, channels, filters, kernel, kernel, stride, kernel / 2, above, below});
+            }
+  }
+}
+
 TEST(vendor_sweep, linear_and_gemm) {
   if (backends().size() == 1) GTEST_SKIP() << "no vendor library in this build";
   for (const Exec& exec : one_and_two_threads()) {

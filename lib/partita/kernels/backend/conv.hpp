@@ -49,7 +49,7 @@ Taps<Scalar> forward_taps(const Conv2dShape& s, const Scalar* W, index_t W_strid
 inline Correlation forward_correlation(const Conv2dShape& s) {
   return {s.kernel_rows,
           s.kernel_columns,
-          -s.padding,
+          -s.above,
           -s.padding,
           s.stride,
           s.out_rows(),
@@ -62,17 +62,27 @@ inline Correlation forward_correlation(const Conv2dShape& s) {
 /// Pixels of dx in row and column `phase` modulo the stride are seen by the taps of one phase only: a correlation of
 /// dy with step 1 and the taps in reverse. No taps: zeros.
 struct Phase {
+  index_t number;           // phase
   index_t first_tap, taps;  // along one direction: first_tap, first_tap + stride, ...
   index_t origin;           // row of dy below the last tap of the first pixel
   index_t pixels;
 
-  Phase(const Conv2dShape& s, index_t phase, index_t image, index_t kernel_extent) {
-    first_tap = (phase + s.padding) % s.stride;
-    taps = first_tap < kernel_extent ? (kernel_extent - first_tap + s.stride - 1) / s.stride : 0;
-    origin = (phase + s.padding - first_tap) / s.stride - (taps - 1);
-    pixels = phase < image ? (image - phase + s.stride - 1) / s.stride : 0;
+  /// Of `image` rows or columns with `before` of zeros in front, or left out.
+  Phase(index_t phase, index_t stride, index_t before, index_t image, index_t kernel_extent) : number(phase) {
+    const index_t rest = (phase + before) % stride;
+    first_tap = rest < 0 ? rest + stride : rest;
+    taps = first_tap < kernel_extent ? (kernel_extent - first_tap + stride - 1) / stride : 0;
+    origin = (phase + before - first_tap) / stride - (taps - 1);
+    pixels = phase < image ? (image - phase + stride - 1) / stride : 0;
   }
 };
+
+inline Phase phase_of_rows(const Conv2dShape& s, index_t phase) {
+  return {phase, s.stride, s.above, s.rows, s.kernel_rows};
+}
+inline Phase phase_of_columns(const Conv2dShape& s, index_t phase) {
+  return {phase, s.stride, s.padding, s.columns, s.kernel_columns};
+}
 
 template <class Scalar>
 Taps<Scalar> backward_taps(const Conv2dShape& s, const Phase& row, const Phase& column, const Scalar* W,
@@ -84,8 +94,7 @@ Taps<Scalar> backward_taps(const Conv2dShape& s, const Phase& row, const Phase& 
           -s.stride * s.kernel_columns * s.channels, -s.stride * s.channels, W_stride, 1};
 }
 
-inline Correlation backward_correlation(const Conv2dShape& s, const Phase& row, const Phase& column, index_t row_phase,
-                                        index_t column_phase) {
+inline Correlation backward_correlation(const Conv2dShape& s, const Phase& row, const Phase& column) {
   return {row.taps,
           column.taps,
           row.origin,
@@ -93,7 +102,7 @@ inline Correlation backward_correlation(const Conv2dShape& s, const Phase& row, 
           1,
           row.pixels,
           column.pixels,
-          (row_phase * s.columns + column_phase) * s.channels,
+          (row.number * s.columns + column.number) * s.channels,
           s.stride * s.columns * s.channels,
           s.stride * s.channels};
 }

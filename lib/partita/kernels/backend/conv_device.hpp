@@ -136,7 +136,7 @@ struct CorrelateWeights {
   KOKKOS_FUNCTION Sum b(index_t chunk, index_t k, index_t element) const {
     const index_t tap = element / s.channels, image = chunk * B / chunks + k / per_image;
     const index_t pixel = first_pixel + k % per_image;
-    const index_t row = pixel / out_columns * s.stride - s.padding + tap / s.kernel_columns;
+    const index_t row = pixel / out_columns * s.stride - s.above + tap / s.kernel_columns;
     const index_t column = pixel % out_columns * s.stride - s.padding + tap % s.kernel_columns;
     const bool inside = row >= 0 && row < s.rows && column >= 0 && column < s.columns;
     return inside ? Sum(x.data[image * x.stride + (row * s.columns + column) * s.channels + element % s.channels])

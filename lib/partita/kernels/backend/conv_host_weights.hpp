@@ -101,7 +101,7 @@ void correlate_weights(const Exec& exec, const ConvLabels& labels, index_t B, co
       for (index_t image = chunk * B / plan.chunks; image < (chunk + 1) * B / plan.chunks; ++image)
         for (index_t q0 = out.first; q0 < out.first + out.count; q0 += plan.bands.rows) {
           const index_t rows = std::min(plan.bands.rows, out.first + out.count - q0);
-          copy_band(x, x.data + image * x.stride, q0 * s.stride - s.padding, -s.padding,
+          copy_band(x, x.data + image * x.stride, q0 * s.stride - s.above, -s.padding,
                     (rows - 1) * s.stride + s.kernel_rows, band_columns, band);
           const Scalar* const from = dy.data + image * dy.stride + q0 * out_row;
           const Sum* slopes;

@@ -30,6 +30,12 @@ struct ConvProblem {
   auto operator<=>(const ConvProblem&) const = default;
 };
 
+/// cuDNN has as many rows of zeros below an image as above it: right where that makes as many rows of outputs.
+bool describable(const Conv2dShape& s) {
+  const index_t room = s.rows + 2 * s.above - s.kernel_rows;
+  return s.above >= 0 && room >= 0 && room / s.stride + 1 == s.out_rows();
+}
+
 /// Descriptors and the chosen algorithm of one problem.
 class Convolution {
  public:
@@ -39,12 +45,13 @@ class Convolution {
     check(cudnnCreateTensorDescriptor(&y_), "descriptor");
     check(cudnnCreateFilterDescriptor(&W_), "descriptor");
     check(cudnnCreateConvolutionDescriptor(&convolution_), "descriptor");
+    if (!describable(s)) return;
     images(x_, problem.B, s.rows, s.columns, s.channels);
     images(y_, problem.B, s.out_rows(), s.out_columns(), s.filters);
     check(cudnnSetFilter4dDescriptor(W_, CUDNN_DATA_FLOAT, CUDNN_TENSOR_NHWC, int(s.filters), int(s.channels),
                                      int(s.kernel_rows), int(s.kernel_columns)),
           "filters");
-    check(cudnnSetConvolution2dDescriptor(convolution_, int(s.padding), int(s.padding), int(s.stride), int(s.stride), 1,
+    check(cudnnSetConvolution2dDescriptor(convolution_, int(s.above), int(s.padding), int(s.stride), int(s.stride), 1,
                                           1, CUDNN_CROSS_CORRELATION, CUDNN_DATA_FLOAT),
           "convolution");
     check(cudnnSetConvolutionMathType(convolution_, tf32 ? CUDNN_DEFAULT_MATH : CUDNN_FMA_MATH), "math type");

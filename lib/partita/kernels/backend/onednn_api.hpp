@@ -53,7 +53,7 @@ inline dnnl::matmul::primitive_desc matmul(const dnnl::engine& engine, const dnn
 /// A convolution's shape and where its images lie; weights in a layout of oneDNN's choice.
 struct Convolution {
   dnnl::memory::desc src, weights, bias, dst;  // bias may be an empty descriptor
-  dnnl::memory::dims strides, padding;
+  dnnl::memory::dims strides, before, after;   // of zeros: rows, columns
 };
 
 /// The first implementation whose name starts with `preferred`, or else the first of all.
@@ -65,13 +65,13 @@ inline dnnl::convolution_forward::primitive_desc convolution_forward(const dnnl:
   constexpr auto algorithm = dnnl::algorithm::convolution_direct;
 #if DNNL_VERSION_MAJOR >= 3
   const auto make = [&] {
-    return Description(engine, kind, algorithm, c.src, c.weights, c.bias, c.dst, c.strides, c.padding, c.padding,
+    return Description(engine, kind, algorithm, c.src, c.weights, c.bias, c.dst, c.strides, c.before, c.after,
                        attributes);
   };
 #else
   // Lives as long as next_impl is called: the description keeps a pointer to it.
-  const dnnl::convolution_forward::desc operation(kind, algorithm, c.src, c.weights, c.bias, c.dst, c.strides,
-                                                  c.padding, c.padding);
+  const dnnl::convolution_forward::desc operation(kind, algorithm, c.src, c.weights, c.bias, c.dst, c.strides, c.before,
+                                                  c.after);
   const auto make = [&] { return Description(operation, attributes, engine); };
 #endif
   Description other = make();
@@ -85,9 +85,9 @@ inline dnnl::convolution_backward_data::primitive_desc convolution_backward_data
     const dnnl::convolution_forward::primitive_desc& hint) {
   constexpr auto algorithm = dnnl::algorithm::convolution_direct;
 #if DNNL_VERSION_MAJOR >= 3
-  return {engine, algorithm, c.src, c.weights, c.dst, c.strides, c.padding, c.padding, hint, attributes};
+  return {engine, algorithm, c.src, c.weights, c.dst, c.strides, c.before, c.after, hint, attributes};
 #else
-  return {{algorithm, c.src, c.weights, c.dst, c.strides, c.padding, c.padding}, attributes, engine, hint};
+  return {{algorithm, c.src, c.weights, c.dst, c.strides, c.before, c.after}, attributes, engine, hint};
 #endif
 }
 
@@ -99,11 +99,11 @@ dnnl::convolution_backward_weights::primitive_desc convolution_backward_weights(
   using Description = dnnl::convolution_backward_weights::primitive_desc;
   constexpr auto algorithm = dnnl::algorithm::convolution_direct;
 #if DNNL_VERSION_MAJOR >= 3
-  Description chosen(engine, algorithm, c.src, c.weights, c.dst, c.strides, c.padding, c.padding, hint, attributes);
+  Description chosen(engine, algorithm, c.src, c.weights, c.dst, c.strides, c.before, c.after, hint, attributes);
 #else
   // Lives as long as next_impl is called: the description keeps a pointer to it.
-  const dnnl::convolution_backward_weights::desc operation(algorithm, c.src, c.weights, c.dst, c.strides, c.padding,
-                                                           c.padding);
+  const dnnl::convolution_backward_weights::desc operation(algorithm, c.src, c.weights, c.dst, c.strides, c.before,
+                                                           c.after);
   Description chosen(operation, attributes, engine, hint);
 #endif
   while (refuse(std::string_view(chosen.impl_info_str())))

@@ -40,6 +40,9 @@ memory::desc weights(const Conv2dShape& s, memory::format_tag layout) {
   return {memory::dims{s.filters, s.channels, s.kernel_rows, s.kernel_columns}, memory::data_type::f32, layout};
 }
 
+/// oneDNN leaves out no rows at an image's beginning, and at its end fewer than a stride.
+bool describable(const Conv2dShape& s) { return s.above >= 0 && s.below > -s.stride; }
+
 /// oneDNN offers its matrix-product kernels (brgconv) before those made for convolutions. With few channels the latter
 /// were seen at 1.1 to 1.4 times their rate (2.6.3, AVX-512, channels-last, 1 to 32 channels); with 64 and more they
 /// are no better.
@@ -97,6 +100,7 @@ class Convolution {
   Convolution(const dnnl::engine& engine, const ConvProblem& problem, Context& context, Layouts& layouts)
       : pass_(problem.pass), filters_size_(problem.shape.filters * problem.shape.kernel()) {
     const Conv2dShape& s = problem.shape;
+    if (!describable(s)) return;
     const memory::desc ours = weights(s, memory::format_tag::ohwi);
     const bool biased = pass_ == Pass::forward_bias;
     const onednn::Convolution c{
@@ -106,7 +110,8 @@ class Convolution {
                        : memory::desc(),
         .dst = images(problem.B, s.out_rows(), s.out_columns(), s.filters),
         .strides = {s.stride, s.stride},
-        .padding = {s.padding, s.padding}};
+        .before = {s.above, s.padding},
+        .after = {s.below, s.padding}};
     dnnl::primitive_attr attributes;
     attributes.set_scratchpad_mode(dnnl::scratchpad_mode::user);
     const auto forward = onednn::convolution_forward(engine, c, attributes, preferred(s));

@@ -35,6 +35,13 @@ inline Blocks blocks_of_rows(const char* function, const TokenBlocks& options, i
   return blocks;
 }
 
+/// Throws   unless `node` is of the leaves that are here.
+inline void require_node(const char* function, index_t leaves, Node node) {
+  if (0 <= node.lo && node.lo < node.hi && node.hi <= leaves) return;
+  refuse<ShapeError>(function, "a node over leaves " + std::to_string(node.lo) + " to " + std::to_string(node.hi),
+                     "some of the " + std::to_string(leaves) + " that are here");
+}
+
 /// Throws   unless rows of an image can be cut so: images are what is outside of them, without being told.
 inline void require_rows(const char* function, const Blocks& rows) {
   if (rows.leaves < 1 || rows.outer != 1)

@@ -11,7 +11,7 @@
 
 namespace partita::kernels::cost {
 
-/// Multiply-adds with pixels beyond the edge count, as the field counts.
+/// Multiply-adds with pixels beyond the edge count, as the field counts. Bytes are of all rows, those left out, too.
 constexpr double conv2d_flop(const Conv2dShape& s, index_t B) {
   return 2 * double(B) * double(s.outputs()) * double(s.kernel());
 }

@@ -36,7 +36,7 @@ std::vector<Scalar> conv2d_forward(const Conv2dShape& s, const std::vector<Scala
           for (index_t i = 0; i < s.kernel_rows; ++i)
             for (index_t j = 0; j < s.kernel_columns; ++j)
               for (index_t k = 0; k < s.channels; ++k)
-                sum = std::fma(pixel(x, s.rows, s.columns, s.channels, image, r * s.stride - s.padding + i,
+                sum = std::fma(pixel(x, s.rows, s.columns, s.channels, image, r * s.stride - s.above + i,
                                      c * s.stride - s.padding + j, k),
                                Sum(W[((f * s.kernel_rows + i) * s.kernel_columns + j) * s.channels + k]), sum);
           y.push_back(Scalar(b.empty() ? sum : sum + Sum(b[f])));
@@ -59,7 +59,7 @@ std::vector<Scalar> conv2d_backward_input(const Conv2dShape& s, const std::vecto
           for (index_t i = s.kernel_rows - 1; i >= 0; --i)
             for (index_t j = s.kernel_columns - 1; j >= 0; --j)
               for (index_t f = 0; f < s.filters; ++f) {
-                const index_t over_row = r + s.padding - i, over_column = c + s.padding - j;  // stride x output pixel
+                const index_t over_row = r + s.above - i, over_column = c + s.padding - j;  // stride x output pixel
                 if (over_row % s.stride != 0 || over_column % s.stride != 0) continue;
                 sum = std::fma(pixel(dy, s.out_rows(), s.out_columns(), s.filters, image, over_row / s.stride,
                                      over_column / s.stride, f),
@@ -92,7 +92,7 @@ std::pair<std::vector<Sum>, std::vector<Sum>> conv2d_backward_weights(const Conv
               Sum& sum = dW_part[f * kernel + e];
               sum = std::fma(
                   slope,
-                  pixel(x, s.rows, s.columns, s.channels, image, r * s.stride - s.padding + tap / s.kernel_columns,
+                  pixel(x, s.rows, s.columns, s.channels, image, r * s.stride - s.above + tap / s.kernel_columns,
                         c * s.stride - s.padding + tap % s.kernel_columns, e % s.channels),
                   sum);
             }
