@@ -3,6 +3,7 @@
 
 #include <utility>
 
+#include <partita/kernels/batchnorm_parts.hpp>
 #include <partita/kernels/cost.hpp>
 #include <partita/kernels/elementwise.hpp>
 
@@ -124,6 +125,49 @@ void BatchNorm2d<Scalar>::backward_rest(const Call<Scalar>& call, ConstVector<Su
     kernels::batchnorm_backward_input<Scalar>(call.context.exec(), of_means, split_rows(x, C_), split_rows(y, C_),
                                               call.weights.vector(gamma_), saved.mean, saved.rstd, half(0), half(1),
                                               split_rows(dy, C_), split_rows(dx, C_));
+  });
+}
+
+template <class Scalar>
+void BatchNorm2d<Scalar>::forward_nodes(const Call<Scalar>& call, std::span<const Node> nodes, index_t rows,
+                                        ConstMatrix<Scalar> x, Matrix<Scalar> y, Matrix<double> sums,
+                                        Vector<double> root, Vector<double> mean,
+                                        const std::function<void()>& add) const {
+  this->observed(call, Part::forward, [&] {
+    const Exec& exec = call.context.exec();
+    const Saved saved = cut(Cutter(call.saved));
+    const ConstMatrix<Scalar> pixels = split_rows(x, C_);
+    kernels::BatchnormOptions of_all = options_;
+    of_all.count = rows;
+    kernels::batchnorm_sum_nodes<Scalar>(call.context, options_, nodes, pixels, sums);
+    add();
+    kernels::batchnorm_mean(exec, rows, root, mean);
+    kernels::batchnorm_square_nodes<Scalar>(call.context, options_, nodes, pixels, mean, sums);
+    add();
+    kernels::batchnorm_finish_parts<Sum<Scalar>>(exec, of_all, mean, root, saved.mean, saved.variance, saved.rstd);
+    kernels::batchnorm_apply<Scalar>(exec, options_, pixels, call.weights.vector(gamma_), call.weights.vector(beta_),
+                                     saved.mean, saved.rstd, split_rows(y, C_));
+  });
+}
+
+template <class Scalar>
+void BatchNorm2d<Scalar>::backward_nodes(const Call<Scalar>& call, std::span<const Node> nodes, index_t rows,
+                                         ConstMatrix<Scalar> x, ConstMatrix<Scalar> y, Matrix<Scalar> dy,
+                                         Matrix<Scalar> dx, Matrix<double> sums, Vector<double> root,
+                                         const std::function<void()>& add) const {
+  this->observed(call, Part::backward_input, [&] {
+    const Exec& exec = call.context.exec();
+    const Saved saved = cut(Cutter(call.saved));
+    kernels::batchnorm_slope_nodes<Scalar>(call.context, options_, nodes, split_rows(x, C_), split_rows(y, C_),
+                                           saved.mean, split_rows(dy, C_), sums);
+    add();
+    kernels::batchnorm_finish_slopes<Sum<Scalar>>(exec, root, saved.rstd, saved.dgamma, saved.dbeta);
+    if (dx.data() == nullptr) return;
+    kernels::BatchnormOptions of_all = options_;
+    of_all.count = rows;
+    kernels::batchnorm_backward_input<Scalar>(exec, of_all, split_rows(x, C_), split_rows(y, C_),
+                                              call.weights.vector(gamma_), saved.mean, saved.rstd, saved.dgamma,
+                                              saved.dbeta, split_rows(dy, C_), split_rows(dx, C_));
   });
 }
 

@@ -52,9 +52,9 @@ class BatchNorm2d final : public Unit<Scalar> {
   /// for the sum of x, then for that of (x - mean)^2, backward once, for both slopes, which are then those of all rows.
   ///
   /// rows     R, behind the statistics
-  /// Shapes   sums (nodes, C; backward 2 C)   ->   root (C; 2 C).
+  /// Shapes   sums (nodes, C; backward 2 C)   ->   root (C; 2 C); mean (C): scratch.
   void forward_nodes(const Call<Scalar>& call, std::span<const Node> nodes, index_t rows, ConstMatrix<Scalar> x,
-                     Matrix<Scalar> y, Matrix<double> sums, Vector<double> root,
+                     Matrix<Scalar> y, Matrix<double> sums, Vector<double> root, Vector<double> mean,
                      const std::function<void()>& add) const;
   void backward_nodes(const Call<Scalar>& call, std::span<const Node> nodes, index_t rows, ConstMatrix<Scalar> x,
                       ConstMatrix<Scalar> y, Matrix<Scalar> dy, Matrix<Scalar> dx, Matrix<double> sums,

@@ -92,7 +92,7 @@ template <class Scalar>
 void GlobalAveragePool<Scalar>::forward_nodes(const Call<Scalar>& call, std::span<const Node> nodes,
                                               ConstMatrix<Scalar> x, Matrix<Sum<Scalar>> sums) const {
   this->observed(call, Part::forward, [&] {
-    kernels::global_average_pool2d_nodes<Scalar>(call.context.exec(), image_.pixels(), image_.rows, nodes, x, sums);
+    kernels::global_average_pool2d_nodes<Scalar>(call.context.exec(), image_.pixels(), {.leaves = image_.rows}, nodes, x, sums);
   });
 }
 

@@ -29,6 +29,7 @@ typename SpatialBatchNorm<Scalar>::Buffers SpatialBatchNorm<Scalar>::cut(nn::Cut
   Buffers memory;
   memory.sums = workspace.matrix<double>(std::ssize(nodes_), numbers);
   memory.root = workspace.vector<double>(numbers);
+  memory.mean = workspace.vector<double>(image_.channels);
   return memory;
 }
 
@@ -42,15 +43,17 @@ nn::Footprint SpatialBatchNorm<Scalar>::footprint(index_t B) const {
 }
 
 template <class Scalar>
+void SpatialBatchNorm<Scalar>::add(const Exec& exec, const Buffers& memory) const {
+  axis_.add_nodes(exec, image_, ConstVector<double>(memory.sums.data(), memory.sums.size()), memory.root);
+}
+
+template <class Scalar>
 void SpatialBatchNorm<Scalar>::forward(const nn::Call<Scalar>& call, ConstMatrix<Scalar> x, Matrix<Scalar> y) const {
   if (!call.training) return norm_->forward(call, x, y);
   nn::Cutter workspace(call.workspace);
   const Buffers memory = cut(workspace, image_.channels);
   norm_->forward_nodes(call, nodes_, static_cast<index_t>(x.extent(0)) * image_.pixels(), x, y, memory.sums,
-                       memory.root, [&] {
-                         axis_.add_nodes(call.context.exec(), image_,
-                                         ConstVector<double>(memory.sums.data(), memory.sums.size()), memory.root);
-                       });
+                       memory.root, memory.mean, [&] { add(call.context.exec(), memory); });
 }
 
 template <class Scalar>
@@ -60,10 +63,7 @@ void SpatialBatchNorm<Scalar>::backward(Half half, const nn::Call<Scalar>& call,
     nn::Cutter workspace(call.workspace);
     const Buffers memory = cut(workspace, 2 * image_.channels);
     norm_->backward_nodes(call, nodes_, static_cast<index_t>(dy.extent(0)) * image_.pixels(), x, y, dy, dx, memory.sums,
-                          memory.root, [&] {
-                            axis_.add_nodes(call.context.exec(), image_,
-                                            ConstVector<double>(memory.sums.data(), memory.sums.size()), memory.root);
-                          });
+                          memory.root, [&] { add(call.context.exec(), memory); });
   }
   if (half != Half::input) norm_->backward(Half::weights, call, x, y, dy, {});
 }

@@ -36,10 +36,11 @@ class SpatialBatchNorm final : public nn::Unit<Scalar> {
  private:
   struct Buffers {
     Matrix<double> sums;
-    Vector<double> root;
+    Vector<double> root, mean;
   };
   // Of so many numbers a node.
   Buffers cut(nn::Cutter& workspace, index_t numbers) const;
+  void add(const Exec& exec, const Buffers& memory) const;
 
   SpatialAxis<Scalar>& axis_;
   nn::Image image_;
