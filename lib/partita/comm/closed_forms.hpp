@@ -120,6 +120,12 @@ index_t halo(index_t elements, index_t P, index_t rank, bool periodic, const Cou
   return neighbours * count(elements);
 }
 
+/// To each neighbour what it is given. Over all ranks of a line what all get.
+template <class Count>
+index_t borders(const Borders& elements, const Count& count) {
+  return count(elements.to_left) + count(elements.to_right);
+}
+
 /// How many tree nodes rank holds when C chunks are shared by P ranks.
 inline index_t tree_nodes(index_t C, index_t P, index_t rank) {
   const Slice mine = partition(C, P, rank);
@@ -185,6 +191,7 @@ inline index_t broadcast_bytes(index_t n, index_t P, index_t rank, index_t root,
 inline index_t halo_bytes(index_t elements, index_t P, index_t rank, bool periodic, index_t bytes) {
   return halo(elements, P, rank, periodic, Bytes{bytes});
 }
+inline index_t borders_bytes(const Borders& elements, index_t bytes) { return borders(elements, Bytes{bytes}); }
 inline index_t tree_reduce_scatter_ring_bytes(const Segments& segments, index_t C, index_t rank, index_t bytes) {
   return tree_reduce_scatter_ring(segments, C, rank, Bytes{bytes});
 }

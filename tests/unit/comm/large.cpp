@@ -40,6 +40,16 @@ std::vector<index_t> first_nodes(index_t C, int P) {
   return first;
 }
 
+/// Of ranks on a line that give each other elements of very unlike numbers, n at most.
+Borders borders_of(index_t n, int P, int r) {
+  const auto to_right = [&](int from) { return from % 3 == 1 ? 0 : n / (from + 1); };
+  const auto to_left = [&](int from) { return from % 2 == 1 ? n : from; };
+  return {.to_left = r > 0 ? to_left(r) : 0,
+          .to_right = r + 1 < P ? to_right(r) : 0,
+          .from_left = r > 0 ? to_right(r - 1) : 0,
+          .from_right = r + 1 < P ? to_left(r + 1) : 0};
+}
+
 std::vector<Form> forms(const Segments& segments, int root) {
   namespace forms = closed_forms;
   const index_t n = segments.elements();
@@ -89,6 +99,10 @@ std::vector<Form> forms(const Segments& segments, int root) {
       {"halo circle", [=](int r) { return halo_schedule(n, halo, P, r, true); },
        both(most, [=](index_t r, const auto& count) { return forms::halo(halo, P, r, true, count); }), n + 2 * halo,
        n + 2 * halo},
+      {"borders", [=](int r) { return borders_schedule(borders_of(n, P, r), r); },
+       both(most,
+            [=](index_t r, const auto& count) { return forms::borders(borders_of(n, P, static_cast<int>(r)), count); }),
+       3 * n + P, 3 * n + P},
       {"transfer", [=](int r) { return transfer_schedule(n, r, root, (root + 1) % P); },
        both(most, [=](index_t r, const auto& count) { return r == root && P > 1 ? count(n) : 0; }), n, n},
       {"tree hops", [=](int r) { return hop_schedule(segments, first, r); },
