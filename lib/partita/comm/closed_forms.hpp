@@ -120,25 +120,32 @@ index_t halo(index_t elements, index_t P, index_t rank, bool periodic, const Cou
   return neighbours * count(elements);
 }
 
-/// How many tree nodes rank holds when C chunks are shared by P ranks.
-inline index_t tree_nodes(index_t C, index_t P, index_t rank) {
-  const Slice mine = partition(C, P, rank);
-  return static_cast<index_t>(tree_cover(C, mine.offset, mine.end()).size());
+/// To each neighbour what it is given. Over all ranks of a line what all get.
+template <class Count>
+index_t borders(const Borders& elements, const Count& count) {
+  return count(elements.to_left) + count(elements.to_right);
+}
+
+/// How many tree nodes rank holds when the leaves are shared by P ranks.
+inline index_t tree_nodes(const Leaves& leaves, index_t P, index_t rank) {
+  const Range mine = leaves.over(static_cast<int>(P))[rank];
+  return static_cast<index_t>(tree_cover(leaves.count, mine.offset, mine.end()).size());
 }
 
 /// Each tree node's segments to their owners, but for my own.
-inline index_t tree_reduce_scatter_mpi_bytes(const Segments& segments, index_t C, index_t rank, index_t bytes) {
-  return tree_nodes(C, segments.ranks(), rank) * (segments.elements() - segments[rank].extent) * bytes;
+inline index_t tree_reduce_scatter_mpi_bytes(const Segments& segments, const Leaves& leaves, index_t rank,
+                                             index_t bytes) {
+  return tree_nodes(leaves, segments.ranks(), rank) * (segments.elements() - segments[rank].extent) * bytes;
 }
 
 /// The same around the ring: in hop h = 1 .. P-1 a rank passes on the nodes of rank - h + 1, those segments whose owner
 /// is at least h ranks from the origin: the neighbour's by itself, the others together.
 template <class Count>
-index_t tree_reduce_scatter_ring(const Segments& segments, index_t C, index_t rank, const Count& count) {
+index_t tree_reduce_scatter_ring(const Segments& segments, const Leaves& leaves, index_t rank, const Count& count) {
   const index_t P = segments.ranks();
   index_t sent = 0;
   for (index_t hop = 1; hop < P; ++hop) {
-    const index_t origin = (rank - hop + 1 + P) % P, nodes = tree_nodes(C, P, origin);
+    const index_t origin = (rank - hop + 1 + P) % P, nodes = tree_nodes(leaves, P, origin);
     index_t further = 0;
     for (index_t distance = hop + 1; distance < P; ++distance) further += segments[(origin + distance) % P].extent;
     sent += count(nodes * segments[(origin + hop) % P].extent) + count(nodes * further);
@@ -147,15 +154,15 @@ index_t tree_reduce_scatter_ring(const Segments& segments, index_t C, index_t ra
 }
 
 /// TreeAllreducePlan through MPI's collectives, payload: nodes to their owners, then my segment of the sum.
-inline index_t tree_allreduce_mpi_bytes(index_t n, index_t C, index_t P, index_t rank, index_t bytes) {
+inline index_t tree_allreduce_mpi_bytes(index_t n, const Leaves& leaves, index_t P, index_t rank, index_t bytes) {
   const Segments segments(n, static_cast<int>(P));
-  return P == 1 ? 0 : tree_reduce_scatter_mpi_bytes(segments, C, rank, bytes) + segments[rank].extent * bytes;
+  return P == 1 ? 0 : tree_reduce_scatter_mpi_bytes(segments, leaves, rank, bytes) + segments[rank].extent * bytes;
 }
 
 /// TreeAllreducePlan around the ring: nodes hop by hop, then the segments of the sum.
-inline index_t tree_allreduce_ring_bytes(index_t n, index_t C, index_t P, index_t rank, index_t bytes) {
+inline index_t tree_allreduce_ring_bytes(index_t n, const Leaves& leaves, index_t P, index_t rank, index_t bytes) {
   const Segments segments(n, static_cast<int>(P));
-  return tree_reduce_scatter_ring(segments, C, rank, Bytes{bytes}) + ring_all_gather(segments, rank, Bytes{bytes});
+  return tree_reduce_scatter_ring(segments, leaves, rank, Bytes{bytes}) + ring_all_gather(segments, rank, Bytes{bytes});
 }
 
 inline index_t ring_reduce_scatter_bytes(const Segments& segments, index_t rank, index_t bytes) {
@@ -185,8 +192,10 @@ inline index_t broadcast_bytes(index_t n, index_t P, index_t rank, index_t root,
 inline index_t halo_bytes(index_t elements, index_t P, index_t rank, bool periodic, index_t bytes) {
   return halo(elements, P, rank, periodic, Bytes{bytes});
 }
-inline index_t tree_reduce_scatter_ring_bytes(const Segments& segments, index_t C, index_t rank, index_t bytes) {
-  return tree_reduce_scatter_ring(segments, C, rank, Bytes{bytes});
+inline index_t borders_bytes(const Borders& elements, index_t bytes) { return borders(elements, Bytes{bytes}); }
+inline index_t tree_reduce_scatter_ring_bytes(const Segments& segments, const Leaves& leaves, index_t rank,
+                                              index_t bytes) {
+  return tree_reduce_scatter_ring(segments, leaves, rank, Bytes{bytes});
 }
 
 }  // namespace partita::comm::closed_forms

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include <partita/comm/mesh.hpp>
 
+#include <utility>
+
 #include <fmt/format.h>
 
 #include <partita/core/error.hpp>
@@ -44,9 +46,31 @@ Mesh::Mesh(const Communicator& world, std::vector<Axis> axes) : world_(&world), 
   }
 }
 
-const Communicator& Mesh::operator[](std::string_view axis) const {
+const Communicator& Mesh::operator[](std::string_view axis) const { return along_[index(axis)]; }
+
+Communicator Mesh::plane(std::span<const std::string_view> axes) const {
+  if (axes.empty()) refuse<Error>("mesh", "a plane along no axis", fmt::format("some of {}", words(axes_)));
+  std::vector<bool> spans(axes_.size(), false);
+  for (const std::string_view axis : axes) {
+    const std::size_t i = index(axis);
+    if (spans[i]) refuse<Error>("mesh", fmt::format("axis {} is given twice", axis), "each once");
+    spans[i] = true;
+  }
+  int stride = world_->size(), first = world_->rank(), number = 0;  // first: the rank of the plane that is 0 along it
+  std::string name;
+  for (std::size_t i = 0; i < axes_.size(); ++i) {
+    stride /= axes_[i].extent;
+    if (!spans[i]) continue;
+    first -= coordinates_[i] * stride;
+    number = number * axes_[i].extent + coordinates_[i];
+    name += (name.empty() ? "" : "+") + axes_[i].name;
+  }
+  return world_->split(first, number, std::move(name));
+}
+
+std::size_t Mesh::index(std::string_view axis) const {
   for (std::size_t i = 0; i < axes_.size(); ++i)
-    if (axes_[i].name == axis) return along_[i];
+    if (axes_[i].name == axis) return i;
   refuse<Error>("mesh", fmt::format("no axis {}", axis), fmt::format("one of {}", words(axes_)));
 }
 

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #pragma once
 
+#include <initializer_list>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -34,10 +36,20 @@ class Mesh {
   const Communicator& operator[](std::string_view axis) const;
   int extent(std::string_view axis) const { return (*this)[axis].size(); }
   int coordinate(std::string_view axis) const { return (*this)[axis].rank(); }
+  /// The ranks that differ from me in these coordinates alone, row-major in the order of axes(): the last runs fastest.
+  /// A communicator of its own, also where that is one axis or the world; named, and so counted, by its axes in that
+  /// order: "data+spatial". All ranks name the same axes, in any order. Collective over the world.
+  /// Throws   Error for a name that is no axis or is given twice, or for none.
+  Communicator plane(std::span<const std::string_view> axes) const;
+  Communicator plane(std::initializer_list<std::string_view> axes) const {
+    return plane(std::span(axes.begin(), axes.size()));
+  }
   /// In the order of axes().
   const std::vector<int>& coordinates() const { return coordinates_; }
 
  private:
+  std::size_t index(std::string_view axis) const;
+
   const Communicator* world_;
   std::vector<Axis> axes_;
   std::vector<int> coordinates_;

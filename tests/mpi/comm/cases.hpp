@@ -43,6 +43,29 @@ inline double sum_of_terms(index_t first, index_t end, index_t i) {
   return sum;
 }
 
+/// Neighbours on a line: `from` gives `to` so many elements, extent(from, to). What must be sent is added up here.
+template <class S>
+Case<S> borders_case(const Communicator& comm, const std::function<index_t(index_t from, index_t to)>& extent,
+                     double scale = 1) {
+  const index_t me = comm.rank(), P = comm.size();
+  const auto between = [=](index_t from, index_t to) { return to < 0 || to == P ? 0 : extent(from, to); };
+  const index_t lower = me > 0 ? extent(me - 1, me) : 0, upper = me + 1 < P ? extent(me + 1, me) : 0;
+  const Borders borders{
+      .to_left = between(me, me - 1), .to_right = between(me, me + 1), .from_left = lower, .from_right = upper};
+  return {.name = "borders",
+          .plan = [=](const Communicator& line) { return std::make_unique<BordersPlan<S>>(line, borders); },
+          .in_place = false,
+          .input = borders.to_left + borders.to_right,
+          .output = lower + upper,
+          .given = [=](index_t i) { return scale * term(me, i); },
+          .wanted =
+              [=](index_t i) {
+                return scale * (i < lower ? term(me - 1, between(me - 1, me - 2) + i) : term(me + 1, i - lower));
+              },
+          .sent_bytes = (borders.to_left + borders.to_right) * static_cast<index_t>(sizeof(S)),
+          .messages = (borders.to_left > 0 ? 1 : 0) + (borders.to_right > 0 ? 1 : 0)};
+}
+
 /// Where the cases differ: elements and how they are shared, who is the root, how long messages are.
 struct Shape {
   Segments segments;
@@ -54,7 +77,8 @@ template <class S>
 class Cases {
  public:
   Cases(const Communicator& comm, const Shape& shape)
-      : shape_(shape),
+      : comm_(&comm),
+        shape_(shape),
         segments_(shape.segments),
         n_(segments_.elements()),
         P_(comm.size()),
@@ -234,6 +258,9 @@ class Cases {
                planned<HaloPlan>(interior, halo, periodic)),
           longest_, [=, this](const auto& count) { return closed_forms::halo(halo, P_, me_, periodic, count); });
     }
+    cases_.push_back(borders_case<S>(*comm_, [n = n_](index_t from, index_t to) {
+      return from < to ? (n + from) / 2 : from % 3 == 2 ? 0 : (n + 2 * from) / 3;
+    }));
     const int to = (root_ + 1) % P_;
     add(with(in_place("transfer", me_ == root_ || me_ == to ? n_ : 0, [r = root_](index_t i) { return term(r, i); }),
              planned<TransferPlan>(n_, root_, to)),
@@ -288,6 +315,7 @@ class Cases {
     return c;
   }
 
+  const Communicator* comm_;
   Shape shape_;
   Segments segments_;
   index_t n_;

@@ -49,6 +49,63 @@ TEST(mesh, is_row_major) {
     }
 }
 
+/// The ranks of a plane, as the definition has them: those that agree with me in all other coordinates, ascending.
+std::vector<int> alike(const std::vector<int>& extents, const std::vector<bool>& spans) {
+  const auto coordinate = [&](int rank, std::size_t axis) {
+    for (std::size_t i = extents.size(); --i > axis;) rank /= extents[i];
+    return rank % extents[axis];
+  };
+  std::vector<int> members;
+  for (int rank = 0; rank < world().size(); ++rank) {
+    bool same = true;
+    for (std::size_t axis = 0; axis < extents.size(); ++axis)
+      same = same && (spans[axis] || coordinate(rank, axis) == coordinate(world().rank(), axis));
+    if (same) members.push_back(rank);
+  }
+  return members;
+}
+
+TEST(mesh, has_planes_of_any_axes) {
+  const int P = world().size();
+  const std::vector<std::string> names{"data", "spatial", "tensor"};
+  for (int a = 1; a <= P; ++a)
+    for (int b = 1; a * b <= P; ++b) {
+      if (P % (a * b) != 0) continue;
+      const std::vector<int> extents{a, b, P / (a * b)};
+      const Mesh mesh(world(), {{names[0], extents[0]}, {names[1], extents[1]}, {names[2], extents[2]}});
+      for (unsigned mask = 1; mask < 8; ++mask) {
+        std::vector<std::string_view> given;
+        std::vector<bool> spans;
+        std::string name;
+        for (std::size_t axis = 0; axis < 3; ++axis) {
+          spans.push_back((mask >> axis & 1u) != 0);
+          if (!spans.back()) continue;
+          given.insert(given.begin(), names[axis]);  // in another order than the mesh has them
+          name += (name.empty() ? "" : "+") + names[axis];
+        }
+        const Communicator plane = mesh.plane(given);
+        EXPECT_EQ(plane.name(), name);
+        EXPECT_EQ(plane.allgather(world().rank()), alike(extents, spans)) << name << " of " << a << " x " << b;
+      }
+    }
+}
+
+TEST(mesh, counts_a_plane_by_its_name_and_apart_from_the_axes) {
+  Traffic counted;
+  const int P = world().size();
+  const Communicator all = Communicator::borrow(world().handle(), "world", &counted, true);
+  const Mesh mesh(all, {{"data", 1}, {"spatial", P}});
+  const Communicator plane = mesh.plane({"data", "spatial"}), axis = mesh.plane({"spatial"});
+  EXPECT_EQ(plane.traffic_entry("allreduce", "ring"), &counted.entry("allreduce", "ring", "data+spatial"));
+  EXPECT_EQ(axis.traffic_entry("allreduce", "ring"), &counted.entry("allreduce", "ring", "spatial"));
+  for (const Communicator* mine : {&plane, &axis})
+    for (const Communicator* other : {&all, &mesh["spatial"]}) {
+      int same = MPI_IDENT;
+      MPI_Comm_compare(mine->handle(), other->handle(), &same);
+      EXPECT_EQ(same, MPI_CONGRUENT);  // the same ranks in the same order, and messages that do not meet
+    }
+}
+
 TEST(mesh, refuses_what_does_not_fit) {
   const int P = world().size();
   const auto refuse = [](std::vector<Axis> axes) { return caught<UsageError>([&] { Mesh(world(), axes); }); };
@@ -63,6 +120,13 @@ TEST(mesh, names_the_axes_it_has) {
   const Mesh mesh(world(), {{"data", world().size()}});
   EXPECT_EQ(caught<Error>([&] { mesh["tensor"]; }),
             "mesh: no axis tensor: expected one of data " + std::to_string(world().size()));
+  EXPECT_EQ(caught<Error>([&] {
+              mesh.plane({"data", "tensor"});
+            }),
+            "mesh: no axis tensor: expected one of data " + std::to_string(world().size()));
+  EXPECT_EQ(caught<Error>([&] { mesh.plane({"data", "data"}); }), "mesh: axis data is given twice: expected each once");
+  EXPECT_EQ(caught<Error>([&] { mesh.plane(std::span<const std::string_view>()); }),
+            "mesh: a plane along no axis: expected some of data " + std::to_string(world().size()));
 }
 
 }  // namespace

@@ -34,10 +34,29 @@ auto both(index_t longest, const Count& form) {
 }
 
 /// First node of each rank in the list of all.
-std::vector<index_t> first_nodes(index_t C, int P) {
+std::vector<index_t> first_nodes(const Leaves& leaves, int P) {
+  const Segments shares = leaves.over(P);
   std::vector<index_t> first = {0};
-  for (int r = 0; r < P; ++r) first.push_back(first.back() + closed_forms::tree_nodes(C, P, r));
+  for (int r = 0; r < P; ++r)
+    first.push_back(first.back() + std::ssize(tree_cover(leaves.count, shares[r].offset, shares[r].end())));
   return first;
+}
+
+/// More and more of C leaves for each rank, none for many of the first.
+Leaves uneven_leaves(index_t C, int P) {
+  std::vector<index_t> bounds;
+  for (index_t r = 0; r <= P; ++r) bounds.push_back(C * r * r * r / (index_t{P} * P * P));
+  return {C, bounds};
+}
+
+/// Of ranks on a line that give each other elements of very unlike numbers, n at most.
+Borders borders_of(index_t n, int P, int r) {
+  const auto to_right = [&](int from) { return from % 3 == 1 ? 0 : n / (from + 1); };
+  const auto to_left = [&](int from) { return from % 2 == 1 ? n : from; };
+  return {.to_left = r > 0 ? to_left(r) : 0,
+          .to_right = r + 1 < P ? to_right(r) : 0,
+          .from_left = r > 0 ? to_right(r - 1) : 0,
+          .from_right = r + 1 < P ? to_left(r + 1) : 0};
 }
 
 std::vector<Form> forms(const Segments& segments, int root) {
@@ -46,7 +65,8 @@ std::vector<Form> forms(const Segments& segments, int root) {
   const int P = segments.ranks();
   const index_t chunk = RingOptions{}.chunk(n, 4), part = RingOptions{}.chunk(segments.longest(), 4);
   const index_t C = 2 * P + 1, halo = n / 2;
-  const std::vector<index_t> first = first_nodes(C, P);
+  const Leaves uneven = uneven_leaves(C, P);
+  const std::vector<index_t> first = first_nodes(C, P), first_uneven = first_nodes(uneven, P);
   const auto ring = [=](RingPart which) { return [=](int r) { return ring_schedule(segments, r, which, part); }; };
   const auto down = [=](Tree tree) { return [=](int r) { return broadcast_schedule(n, P, r, root, tree, chunk); }; };
   const auto up = [=](Tree tree) { return [=](int r) { return reduce_schedule(n, P, r, root, tree, chunk); }; };
@@ -89,11 +109,19 @@ std::vector<Form> forms(const Segments& segments, int root) {
       {"halo circle", [=](int r) { return halo_schedule(n, halo, P, r, true); },
        both(most, [=](index_t r, const auto& count) { return forms::halo(halo, P, r, true, count); }), n + 2 * halo,
        n + 2 * halo},
+      {"borders", [=](int r) { return borders_schedule(borders_of(n, P, r), r); },
+       both(most,
+            [=](index_t r, const auto& count) { return forms::borders(borders_of(n, P, static_cast<int>(r)), count); }),
+       3 * n + P, 3 * n + P},
       {"transfer", [=](int r) { return transfer_schedule(n, r, root, (root + 1) % P); },
        both(most, [=](index_t r, const auto& count) { return r == root && P > 1 ? count(n) : 0; }), n, n},
       {"tree hops", [=](int r) { return hop_schedule(segments, first, r); },
        both(most, [=](index_t r, const auto& count) { return forms::tree_reduce_scatter_ring(segments, C, r, count); }),
        first.back() * n, first.back() * n},
+      {"uneven tree hops", [=](int r) { return hop_schedule(segments, first_uneven, r); },
+       both(most,
+            [=](index_t r, const auto& count) { return forms::tree_reduce_scatter_ring(segments, uneven, r, count); }),
+       first_uneven.back() * n, first_uneven.back() * n},
   };
 }
 

@@ -241,6 +241,39 @@ TEST(schedules, halos_of_a_line_and_a_circle) {
       }
 }
 
+TEST(schedules, borders_of_a_line_are_unlike) {
+  std::mt19937 random(11);
+  for (int P = 1; P <= most_ranks; ++P)
+    for (int again = 0; again < 20; ++again) {
+      std::vector<Borders> line(static_cast<std::size_t>(P));
+      for (std::size_t r = 0; r + 1 < line.size(); ++r) {
+        const auto draw = [&] { return std::max<index_t>(0, static_cast<index_t>(random() % 8) - 2); };
+        line[r].to_right = line[r + 1].from_left = draw();
+        line[r + 1].to_left = line[r].from_right = draw();
+      }
+      std::vector<Play::Rank> ranks;
+      for (int r = 0; r < P; ++r) {
+        const Borders& my = line[static_cast<std::size_t>(r)];
+        ranks.push_back({.schedule = borders_schedule(my, r),
+                         .input = values(r, my.to_left + my.to_right),
+                         .output = values(-1, my.from_left + my.from_right)});
+      }
+      Play play(std::move(ranks), static_cast<unsigned>(again));
+      ASSERT_TRUE(play.run()) << P;
+      EXPECT_EQ(play.mismatched_ + play.overlaps_, 0) << P;
+      for (int r = 0; r < P; ++r) {
+        const auto at = static_cast<std::size_t>(r);
+        std::vector<double> expected;
+        if (r > 0) expected = values(r - 1, line[at].from_left, line[at - 1].to_left);
+        if (r + 1 < P)
+          for (index_t i = 0; i < line[at].from_right; ++i) expected.push_back(value(r + 1, i));
+        EXPECT_EQ(play.ranks()[at].output, expected) << r << " of " << P;
+        EXPECT_EQ(play.ranks()[at].elements, closed_forms::borders_bytes(line[at], 1));
+        EXPECT_EQ(play.ranks()[at].messages, (line[at].to_left > 0) + (line[at].to_right > 0));
+      }
+    }
+}
+
 TEST(schedules, a_transfer_is_between_two) {
   for (int from = 0; from < 3; ++from)
     for (int to = 0; to < 3; ++to) {

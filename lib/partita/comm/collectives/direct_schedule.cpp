@@ -135,6 +135,35 @@ class Halo final : public Direct {
   bool has_left_, has_right_;
 };
 
+class Line final : public Direct {
+ public:
+  Line(const Borders& borders, int rank)
+      : Direct(std::max({borders.to_left, borders.to_right, borders.from_left, borders.from_right})),
+        borders_(borders),
+        rank_(rank) {}
+
+  index_t sends() const override { return 2 * pieces_; }
+  index_t receives() const override { return 2 * pieces_; }
+  // The sides take turns. Neighbours may count other pieces, of which the empty ones come last and are not sent.
+  Message send(index_t i) const override { return message(i, Place::input, {borders_.to_left, borders_.to_right}); }
+  Message receive(index_t i) const override {
+    return message(i, Place::output, {borders_.from_left, borders_.from_right});
+  }
+
+ private:
+  struct Sides {
+    index_t left, right;
+  };
+  Message message(index_t i, Place place, Sides sides) const {
+    const bool left = i % 2 == 0;
+    const Range of = left ? Range{0, sides.left} : Range{sides.left, sides.right};
+    return {left ? rank_ - 1 : rank_ + 1, place, piece(of, i / 2)};
+  }
+
+  Borders borders_;
+  int rank_;
+};
+
 class Transfer final : public Direct {
  public:
   Transfer(index_t n, int rank, int from, int to)
@@ -166,6 +195,9 @@ std::unique_ptr<Schedule> all_to_all_schedule(const Segments& segments, int rank
 }
 std::unique_ptr<Schedule> halo_schedule(index_t interior, index_t halo, int P, int rank, bool periodic) {
   return std::make_unique<Halo>(interior, halo, P, rank, periodic);
+}
+std::unique_ptr<Schedule> borders_schedule(const Borders& borders, int rank) {
+  return std::make_unique<Line>(borders, rank);
 }
 std::unique_ptr<Schedule> transfer_schedule(index_t n, int rank, int from, int to) {
   return std::make_unique<Transfer>(n, rank, from, to);

@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include <partita/comm/collectives/exchange.hpp>
 
+#include <algorithm>
+#include <cstdint>
+
 #include <fmt/format.h>
 
 #include <partita/comm/closed_forms.hpp>
@@ -28,6 +31,24 @@ index_t checked_halo(index_t interior, index_t halo) {
     refuse<ShapeError>("HaloPlan", fmt::format("a halo of {} elements beside an interior of {}", halo, interior),
                        "at most as many");
   return halo;
+}
+
+const Borders& checked_borders(const Communicator& comm, const Borders& borders) {
+  const auto& [to_left, to_right, from_left, from_right] = borders;
+  if (std::min({to_left, to_right, from_left, from_right}) < 0)
+    refuse<ShapeError>("BordersPlan",
+                       fmt::format("{} and {} elements to the left and right, {} and {} from there", to_left, to_right,
+                                   from_left, from_right),
+                       "at least 0");
+  const auto check_end = [&](bool is_end, const char* side, index_t to, index_t from) {
+    if (is_end && (to > 0 || from > 0))
+      refuse<ShapeError>("BordersPlan",
+                         fmt::format("{} elements to and {} from beyond the {} end of the line", to, from, side),
+                         "none");
+  };
+  check_end(comm.rank() == 0, "left", to_left, from_left);
+  check_end(comm.rank() + 1 == comm.size(), "right", to_right, from_right);
+  return borders;
 }
 
 index_t takes_part(const Communicator& comm, index_t n, int from, int to) {
@@ -63,6 +84,17 @@ HaloPlan<S>::HaloPlan(const Communicator& comm, index_t interior, index_t halo, 
               make_flow<S>(comm, halo_schedule(interior, halo, comm.size(), comm.rank(), periodic))) {}
 
 template <class S>
+BordersPlan<S>::BordersPlan(const Communicator& comm, const Borders& borders)
+    : Plan<S>(comm,
+              {.name = "BordersPlan",
+               .operation = "halo",
+               .algorithm = "direct",
+               .input = borders.to_left + borders.to_right,
+               .output = borders.from_left + borders.from_right,
+               .sent = sent<S>([&](const auto& count) { return closed_forms::borders(borders, count); })},
+              make_flow<S>(comm, borders_schedule(checked_borders(comm, borders), comm.rank()))) {}
+
+template <class S>
 TransferPlan<S>::TransferPlan(const Communicator& comm, index_t elements, int from, int to)
     : Plan<S>(
           comm,
@@ -77,6 +109,7 @@ TransferPlan<S>::TransferPlan(const Communicator& comm, index_t elements, int fr
 
 #define PARTITA_COMM_EXCHANGE(S)  \
   template class AllToAllPlan<S>; \
+  template class BordersPlan<S>;  \
   template class HaloPlan<S>;     \
   template class TransferPlan<S>;
 PARTITA_COMM_EXCHANGE(float)
@@ -84,5 +117,6 @@ PARTITA_COMM_EXCHANGE(double)
 PARTITA_COMM_EXCHANGE(bfloat16)
 PARTITA_COMM_EXCHANGE(float16)
 #undef PARTITA_COMM_EXCHANGE
+template class BordersPlan<std::int32_t>;
 
 }  // namespace partita::comm

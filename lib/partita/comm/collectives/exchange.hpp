@@ -30,6 +30,22 @@ class HaloPlan : public Plan<S> {
   HaloPlan(const Communicator& comm, index_t interior, index_t halo, bool periodic);
 };
 
+/// The exchange of a domain cut unevenly: neighbours on a line give each other elements of unlike numbers.
+///
+/// Planning is not collective, so nobody compares: what a rank sends to the left must be what its left neighbour
+/// expects from the right, and so on. A message longer than expected is MPI's truncation error, a shorter one leaves
+/// the rest of the output as it was, and one that nobody sends is waited for without end.
+///
+/// Types    those of all plans, and std::int32_t: payload is moved alone.
+/// Shapes   input (to_left + to_right)   ->   output (from_left + from_right), overwritten.
+/// Traffic  operation "halo", algorithm direct: closed_forms::borders_bytes; no message for no elements.
+/// Throws   ShapeError for a negative number, or one beyond an end of the line that is not 0.
+template <class S>
+class BordersPlan : public Plan<S> {
+ public:
+  BordersPlan(const Communicator& comm, const Borders& borders);
+};
+
 /// n elements from one rank to another. Collective in that all ranks plan it; only the two take part.
 ///
 /// Shapes   inout (n): read on `from`, overwritten on `to`; elsewhere (0).

@@ -2,6 +2,7 @@
 #include <partita/comm/collectives/flow.hpp>
 
 #include <algorithm>
+#include <cstdint>
 #include <string>
 
 #include <partita/core/float16.hpp>
@@ -197,6 +198,7 @@ PARTITA_COMM_FLOW(float)
 PARTITA_COMM_FLOW(double)
 PARTITA_COMM_FLOW(bfloat16)
 PARTITA_COMM_FLOW(float16)
+PARTITA_COMM_FLOW(std::int32_t)
 #undef PARTITA_COMM_FLOW
 
 }  // namespace partita::comm

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include <partita/comm/collectives/kernels.hpp>
 
+#include <cstdint>
 #include <cstring>
 #include <string>
 
@@ -126,6 +127,7 @@ PARTITA_COMM_KERNELS_OF(float)
 PARTITA_COMM_KERNELS_OF(double)
 PARTITA_COMM_KERNELS_OF(bfloat16)
 PARTITA_COMM_KERNELS_OF(float16)
+PARTITA_COMM_KERNELS_OF(std::int32_t)
 #undef PARTITA_COMM_KERNELS_OF
 #undef PARTITA_COMM_KERNELS
 

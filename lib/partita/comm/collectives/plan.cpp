@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include <partita/comm/collectives/plan.hpp>
 
+#include <cstdint>
 #include <utility>
 
 #include <fmt/format.h>
@@ -147,6 +148,7 @@ PARTITA_COMM_PLAN(float)
 PARTITA_COMM_PLAN(double)
 PARTITA_COMM_PLAN(bfloat16)
 PARTITA_COMM_PLAN(float16)
+PARTITA_COMM_PLAN(std::int32_t)
 #undef PARTITA_COMM_PLAN
 
 }  // namespace partita::comm

@@ -54,7 +54,8 @@ struct PlanTerms {
 /// One that goes while it is in flight (an exception unwinds) takes back its receives and gives what MPI may still read
 /// or write no more free: the job is about to end, and the communicator is of no use any more.
 ///
-/// Types    float, double, bfloat16, float16 (added as floats, rounded after each addition).
+/// Types    float, double, bfloat16, float16 (added as floats, rounded after each addition); std::int32_t where a class
+///          says so.
 /// Memory   scratch is planned with it; a call allocates nothing.
 /// Traffic  every message of our own algorithms, where it is posted; one for a call of MPI's own, with its payload.
 /// Region   partita::comm::<operation>::<algorithm> in Kokkos Tools: around run, or around start and around finish.

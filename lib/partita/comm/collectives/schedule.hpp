@@ -131,6 +131,21 @@ std::unique_ptr<Schedule> all_to_all_schedule(const Segments& segments, int rank
 /// lower halo. Both directions are posted together. At the ends of a line halos are left as they are.
 std::unique_ptr<Schedule> halo_schedule(index_t interior, index_t halo, int P, int rank, bool periodic);
 
+/// What a rank of a line gives its neighbours and gets from them, in elements; any may be none.
+struct Borders {
+  index_t to_left = 0;
+  index_t to_right = 0;
+  index_t from_left = 0;
+  index_t from_right = 0;
+};
+
+/// Neighbours on a line exchange elements of unlike numbers:
+///
+///     input | what goes left | what goes right |   ->   output | what came from the left | from the right |
+///
+/// Both directions are posted together. What a rank sends must be what its neighbour expects.
+std::unique_ptr<Schedule> borders_schedule(const Borders& borders, int rank);
+
 /// n elements from one rank to another: nothing for the others.
 std::unique_ptr<Schedule> transfer_schedule(index_t n, int rank, int from, int to);
 

@@ -5,6 +5,7 @@
 #include <utility>
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <partita/core/error.hpp>
 
@@ -29,6 +30,15 @@ index_t Segments::longest() const {
   index_t most = 0;
   for (int rank = 0; rank < P_; ++rank) most = std::max(most, (*this)[rank].extent);
   return most;
+}
+
+Segments Leaves::over(int P) const {
+  if (bounds.empty()) return {count, P};
+  if (std::ssize(bounds) != P + 1 || bounds.front() != 0 || bounds.back() != count ||
+      !std::is_sorted(bounds.begin(), bounds.end()))
+    refuse<ShapeError>("TreeNodes", fmt::format("bounds {}", fmt::join(bounds, " ")),
+                       fmt::format("{} that ascend from 0 to the {} leaves", P + 1, count));
+  return Segments(bounds);
 }
 
 }  // namespace partita::comm

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <memory>
+#include <utility>
 #include <vector>
 
 #include <partita/core/partition.hpp>
@@ -35,6 +36,18 @@ class Segments {
   index_t n_;
   int P_;
   std::shared_ptr<const std::vector<index_t>> bounds_;  // null: even
+};
+
+/// The leaves of a tree (core/tree.hpp), and which of them each rank has: partition(count, P, rank), or
+/// [bounds[rank], bounds[rank + 1]). A number stands for so many, shared evenly.
+struct Leaves {
+  Leaves(index_t C, std::vector<index_t> uneven = {}) : count(C), bounds(std::move(uneven)) {}
+
+  /// Throws   ShapeError unless bounds are none, or P + 1 numbers that ascend from 0 to count.
+  Segments over(int P) const;
+
+  index_t count;
+  std::vector<index_t> bounds;
 };
 
 }  // namespace partita::comm

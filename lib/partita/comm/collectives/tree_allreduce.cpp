@@ -16,19 +16,19 @@ namespace {
 const char* word(Allreduce how) { return how == Allreduce::mpi ? "mpi" : "ring"; }
 
 index_t nodes_extent(const Communicator& comm, const TreeNodes& nodes) {
-  const auto count = std::ssize(my_nodes(comm, nodes.chunks));
+  const auto count = std::ssize(my_nodes(comm, nodes));
   const index_t stride = nodes.stride > 0 ? nodes.stride : nodes.elements;
   return count == 0 ? 0 : (count - 1) * stride + nodes.elements;
 }
 
 // Nodes to the owners of their segments; one rank alone sends nothing and makes no call.
 template <class S>
-closed_forms::Sent moved(const Communicator& comm, Allreduce how, index_t chunks, const Segments& segments) {
+closed_forms::Sent moved(const Communicator& comm, Allreduce how, const Leaves& leaves, const Segments& segments) {
   constexpr auto size = static_cast<index_t>(sizeof(S));
   if (how == Allreduce::mpi)
-    return {closed_forms::tree_reduce_scatter_mpi_bytes(segments, chunks, comm.rank(), size), comm.size() > 1 ? 1 : 0};
+    return {closed_forms::tree_reduce_scatter_mpi_bytes(segments, leaves, comm.rank(), size), comm.size() > 1 ? 1 : 0};
   return closed_forms::sent(size, closed_forms::Messages{}.longest, [&](const auto& count) {
-    return closed_forms::tree_reduce_scatter_ring(segments, chunks, comm.rank(), count);
+    return closed_forms::tree_reduce_scatter_ring(segments, leaves, comm.rank(), count);
   });
 }
 
@@ -36,9 +36,9 @@ template <class S>
 PlanTerms allreduce_terms(const Communicator& comm, Allreduce how, const TreeNodes& nodes, RingOptions options) {
   constexpr auto size = static_cast<index_t>(sizeof(S));
   const Segments segments(nodes.elements, comm.size());
-  closed_forms::Sent sent = moved<S>(comm, how, nodes.chunks, segments);
+  closed_forms::Sent sent = moved<S>(comm, how, nodes.leaves(), segments);
   if (how == Allreduce::mpi) {  // the gather, too
-    sent = {closed_forms::tree_allreduce_mpi_bytes(nodes.elements, nodes.chunks, comm.size(), comm.rank(), size),
+    sent = {closed_forms::tree_allreduce_mpi_bytes(nodes.elements, nodes.leaves(), comm.size(), comm.rank(), size),
             2 * sent.messages};
   } else {
     const closed_forms::Sent gathered = closed_forms::sent(
@@ -66,7 +66,7 @@ PlanTerms reduce_scatter_terms(const Communicator& comm, Allreduce how, const Tr
           .algorithm = word(how),
           .input = nodes_extent(comm, nodes),
           .output = segments[comm.rank()].extent,
-          .sent = moved<S>(comm, how, nodes.chunks, segments)};
+          .sent = moved<S>(comm, how, nodes.leaves(), segments)};
 }
 
 template <class S>
@@ -78,9 +78,13 @@ std::unique_ptr<Transport<S>> transport(const Communicator& comm, Allreduce how,
 }  // namespace
 
 std::vector<Node> my_nodes(const Communicator& comm, index_t chunks) {
-  if (chunks < 1) refuse<ShapeError>("my_nodes", fmt::format("{} chunks", chunks), "at least 1");
-  const Slice mine = partition(chunks, comm.size(), comm.rank());
-  return tree_cover(chunks, mine.offset, mine.end());
+  return my_nodes(comm, TreeNodes{.chunks = chunks});
+}
+
+std::vector<Node> my_nodes(const Communicator& comm, const TreeNodes& nodes) {
+  if (nodes.chunks < 1) refuse<ShapeError>("my_nodes", fmt::format("{} chunks", nodes.chunks), "at least 1");
+  const Range mine = nodes.leaves().over(comm.size())[comm.rank()];
+  return tree_cover(nodes.chunks, mine.offset, mine.end());
 }
 
 template <class S>

@@ -11,13 +11,21 @@ namespace partita::comm {
 /// The nodes that a sum over chunks starts from. Each rank has those that its chunks fill, one after the other.
 struct TreeNodes {
   index_t elements = 0;  ///< of a node that are summed
-  index_t chunks = 1;    ///< C, leaves of the tree, shared by partition(C, P, rank)
+  index_t chunks = 1;    ///< C, leaves of the tree
   index_t stride = 0;    ///< from one node to the next, in elements; 0: they are adjacent
+  /// Rank r has the leaves [bounds[r], bounds[r + 1]), which may be none: P + 1 numbers that ascend from 0 to C. Where
+  /// there are none, partition(C, P, r).
+  std::vector<index_t> bounds = {};
+
+  Leaves leaves() const { return {chunks, bounds}; }
 };
 
 /// The nodes of the tree that a rank's chunks fill, ascending; none where chunks are fewer than ranks.
 /// Throws   ShapeError for chunks < 1.
 std::vector<Node> my_nodes(const Communicator& comm, index_t chunks);
+/// The same of leaves that may be shared unevenly.
+/// Throws   ShapeError for chunks < 1, or bounds that do not fit.
+std::vector<Node> my_nodes(const Communicator& comm, const TreeNodes& nodes);
 
 /// The all-reduce of deterministic mode: sum = the binary tree sum over C chunks, the same bits for any number of
 /// ranks and any route (core/tree.hpp says which sum).
@@ -44,7 +52,7 @@ std::vector<Node> my_nodes(const Communicator& comm, index_t chunks);
 /// Memory   what arrives and leaves: n / P elements of each node, and my nodes.
 /// Traffic  operation "tree_allreduce", closed_forms::tree_allreduce_{mpi,ring}_bytes.
 /// Runs     planning is collective (mpi: duplicates the communicator).
-/// Throws   ShapeError for chunks < 1, Error when MPI cannot count a message.
+/// Throws   ShapeError for chunks < 1, or bounds that do not fit; Error when MPI cannot count a message.
 template <class S>
 class TreeAllreducePlan : public Plan<S> {
  public:
@@ -55,7 +63,8 @@ class TreeAllreducePlan : public Plan<S> {
 ///
 /// Shapes   nodes, left as they are   ->   sum (my segment), overwritten.
 /// Traffic  operation "tree_reduce_scatter", closed_forms::tree_reduce_scatter_{mpi,ring}_bytes.
-/// Throws   ShapeError for chunks < 1, or segments of other elements; Error when MPI cannot count a message.
+/// Throws   ShapeError for chunks < 1, bounds that do not fit, or segments of other elements; Error when MPI cannot
+///          count a message.
 template <class S>
 class TreeReduceScatterPlan : public Plan<S> {
  public:

@@ -106,7 +106,7 @@ template <class S, Side side>
 TreeTransport<S, side>::TreeTransport(const Communicator& comm, Allreduce how, const TreeNodes& nodes,
                                       const Segments& segments, bool everywhere, RingOptions options)
     : rank_(comm.rank()), P_(comm.size()), mine_(segments[comm.rank()]), longest_(segments.longest()) {
-  plan_merges(nodes.chunks);
+  plan_merges(nodes.leaves());
   leaving_ =
       make_buffer<Buffer>("partita::comm::tree::leaving", node_count(rank_) * (segments.elements() - mine_.extent));
   arrived_ = make_buffer<Buffer>("partita::comm::tree::arrived", first_node_.back() * mine_.extent);
@@ -140,17 +140,18 @@ TreeTransport<S, side>::TreeTransport(const Communicator& comm, Allreduce how, c
 }
 
 template <class S, Side side>
-void TreeTransport<S, side>::plan_merges(index_t chunks) {
+void TreeTransport<S, side>::plan_merges(const Leaves& leaves) {
+  const Segments shares = leaves.over(P_);
   std::vector<Node> all;
   first_node_ = {0};
   for (int rank = 0; rank < P_; ++rank) {
-    const Slice leaves = partition(chunks, P_, rank);
-    const std::vector<Node> cover = tree_cover(chunks, leaves.offset, leaves.end());
+    const Range theirs = shares[rank];
+    const std::vector<Node> cover = tree_cover(leaves.count, theirs.offset, theirs.end());
     all.insert(all.end(), cover.begin(), cover.end());
     first_node_.push_back(static_cast<index_t>(all.size()));
   }
   std::vector<index_t> pairs;
-  for (const Merge& merge : tree_merges(chunks, all)) pairs.insert(pairs.end(), {merge.into, merge.from});
+  for (const Merge& merge : tree_merges(leaves.count, all)) pairs.insert(pairs.end(), {merge.into, merge.from});
   merges_ = to_table<Table<index_t>>("partita::comm::tree::merges", pairs);
 }
 

@@ -37,7 +37,7 @@ class TreeTransport final : public Transport<S> {
   using Table = Kokkos::View<T*, Kokkos::LayoutRight, typename detail::Space<side>::memory_space>;
   enum class Stage { idle, moving, gathering };
 
-  void plan_merges(index_t chunks);
+  void plan_merges(const Leaves& leaves);
   void plan_copies(const Segments& segments, index_t stride);
   std::unique_ptr<Transport<S>> mpi_moves(const Communicator& comm, const Segments& segments) const;
   index_t node_count(int rank) const { return first_node_[rank + 1] - first_node_[rank]; }
