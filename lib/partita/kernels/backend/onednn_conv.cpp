@@ -40,8 +40,8 @@ memory::desc weights(const Conv2dShape& s, memory::format_tag layout) {
   return {memory::dims{s.filters, s.channels, s.kernel_rows, s.kernel_columns}, memory::data_type::f32, layout};
 }
 
-/// As we describe it to oneDNN, which leaves no rows out but those below its last window; a negative padding there passes
-/// its checks and was seen to give wrong weight gradients (2.6.3).
+/// As we describe it to oneDNN, which leaves no rows out but those below its last window. A negative padding there
+/// passes its checks and was seen to give wrong weight gradients (2.6.3).
 Conv2dShape described(const Conv2dShape& s) {
   Conv2dShape theirs = s;
   theirs.below = std::max<index_t>(s.below, 0);
