@@ -216,7 +216,7 @@ void conv2d_backward_weights_nodes(Context& context, const Conv2dShape& s, std::
   const index_t width = index_t(sums.extent(1)), weights = s.filters * s.kernel();
   const bool bias = width != weights;
   if (bias)
-    backend::require_extent(function, "sums", "columns", sums.extent(1), "dW and db", "numbers", weights + s.filters,
+    backend::require_extent(function, "sums", "columns", sums.extent(1), "dW with db", "numbers", weights + s.filters,
                             "(nodes, F kernel) or (nodes, F kernel + F)");
   const auto parts = weight_sums<Scalar>(context.exec(), labels, s, x, dy);
   for (std::size_t k = 0; k < nodes.size(); ++k) {

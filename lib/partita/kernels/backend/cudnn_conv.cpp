@@ -32,8 +32,9 @@ struct ConvProblem {
 
 /// cuDNN has as many rows of zeros below an image as above it: right where that makes as many rows of outputs.
 bool describable(const Conv2dShape& s) {
-  const index_t room = s.rows + 2 * s.above - s.kernel_rows;
-  return s.above >= 0 && room >= 0 && room / s.stride + 1 == s.out_rows();
+  Conv2dShape theirs = s;
+  theirs.below = s.above;
+  return s.above >= 0 && theirs.out_rows() == s.out_rows();
 }
 
 /// Descriptors and the chosen algorithm of one problem.

@@ -40,8 +40,14 @@ memory::desc weights(const Conv2dShape& s, memory::format_tag layout) {
   return {memory::dims{s.filters, s.channels, s.kernel_rows, s.kernel_columns}, memory::data_type::f32, layout};
 }
 
-/// oneDNN leaves out no rows at an image's beginning, and at its end fewer than a stride.
-bool describable(const Conv2dShape& s) { return s.above >= 0 && s.below > -s.stride; }
+/// As we describe it to oneDNN, which leaves no rows out but those below its last window. A negative padding there
+/// passes its checks and was seen to give wrong weight gradients (2.6.3).
+Conv2dShape described(const Conv2dShape& s) {
+  Conv2dShape theirs = s;
+  theirs.below = std::max<index_t>(s.below, 0);
+  return theirs;
+}
+bool describable(const Conv2dShape& s) { return s.above >= 0 && described(s).out_rows() == s.out_rows(); }
 
 /// oneDNN offers its matrix-product kernels (brgconv) before those made for convolutions. With few channels the latter
 /// were seen at 1.1 to 1.4 times their rate (2.6.3, AVX-512, channels-last, 1 to 32 channels); with 64 and more they
@@ -111,7 +117,7 @@ class Convolution {
         .dst = images(problem.B, s.out_rows(), s.out_columns(), s.filters),
         .strides = {s.stride, s.stride},
         .before = {s.above, s.padding},
-        .after = {s.below, s.padding}};
+        .after = {described(s).below, s.padding}};
     dnnl::primitive_attr attributes;
     attributes.set_scratchpad_mode(dnnl::scratchpad_mode::user);
     const auto forward = onednn::convolution_forward(engine, c, attributes, preferred(s));
