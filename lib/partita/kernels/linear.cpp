@@ -129,16 +129,6 @@ void linear_backward_weights(Context& context, const LinearOptions& options, Sto
                               vendor_multiplies(rows, B, N, K), into(dW, db), make_trial);
 }
 
-namespace {
-
-void require_node(const char* function, const Blocks& blocks, Node node) {
-  if (0 <= node.lo && node.lo < node.hi && node.hi <= blocks.leaves) return;
-  refuse<ShapeError>(function, "a node over leaves " + std::to_string(node.lo) + " to " + std::to_string(node.hi),
-                     "some of the " + std::to_string(blocks.leaves) + " that are here");
-}
-
-}  // namespace
-
 template <class Scalar>
 void linear_forward_node(Context& context, const LinearOptions& options, Node node,
                          std::type_identity_t<ConstMatrix<Scalar>> x, std::type_identity_t<ConstMatrix<Scalar>> W,
@@ -152,7 +142,7 @@ void linear_forward_node(Context& context, const LinearOptions& options, Node no
   backend::require_extent(function, "y", "columns", y.extent(1), "W", "rows", W.extent(0),
                           "y (B, N) and W (N, K) with the same N");
   backend::require_blocks(function, "inputs", options.inputs, index_t(x.extent(1)));
-  require_node(function, options.inputs, node);
+  backend::require_node(function, options.inputs.leaves, node);
   backend::node_gemm<Scalar>(context, labels, index_t(x.extent(0)), index_t(W.extent(0)), index_t(x.extent(1)),
                              plain<Scalar>(x), transposed<Scalar>(W), options.inputs, node, y.data(),
                              index_t(y.stride(0)));
@@ -172,7 +162,7 @@ void linear_backward_input_node(Context& context, const LinearOptions& options, 
   backend::require_extent(function, "dx", "columns", dx.extent(1), "W", "columns", W.extent(1),
                           "dx (B, K) and W (N, K) with the same K");
   backend::require_blocks(function, "outputs", options.outputs, index_t(W.extent(0)));
-  require_node(function, options.outputs, node);
+  backend::require_node(function, options.outputs.leaves, node);
   backend::node_gemm<Scalar>(context, labels, index_t(dy.extent(0)), index_t(W.extent(1)), index_t(W.extent(0)),
                              plain<Scalar>(dy), plain<Scalar>(W), options.outputs, node, dx.data(),
                              index_t(dx.stride(0)));
