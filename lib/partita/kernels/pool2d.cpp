@@ -15,8 +15,8 @@ using backend::for_pixels;
 using backend::pool_width;
 using backend::PoolPixels;
 
-/// First output row or column whose window reaches `at`, and the end of those. Windows start at o stride - padding; what
-/// lies before the first one is in none.
+/// First output row or column whose window reaches `at`, and the end of those. Windows start at o stride - padding;
+/// what lies before the first one is in none.
 struct Reach {
   index_t begin, end;
 

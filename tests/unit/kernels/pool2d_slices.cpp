@@ -118,7 +118,7 @@ TYPED_TEST(pool2d_slices, have_the_bits_of_the_rows_of_the_whole) {
   EXPECT_GT(backward, 1000);
 }
 
-TEST(pool2d_padding, a_window_without_a_pixel_gives_zero_and_no_winner) {
+TEST(pool2d_slices_padding, a_window_without_a_pixel_gives_zero_and_no_winner) {
   constexpr Pool2dShape s{2, 2, 1, 2, 2,
                           1, 0, 3, 2};  // rows of the outputs: from -3 and -2 nothing, ..., from 2 nothing
   static_assert(s.out_rows() == 6 && s.out_columns() == 1);
@@ -135,7 +135,7 @@ TEST(pool2d_padding, a_window_without_a_pixel_gives_zero_and_no_winner) {
   EXPECT_EQ(dx.values(), (std::vector<float>{0, 1, 0, 30}));
 }
 
-TEST(pool2d_padding, that_of_columns_and_of_a_whole_is_at_most_half_the_kernel) {
+TEST(pool2d_slices_padding, that_of_columns_and_of_a_whole_is_at_most_half_the_kernel) {
   const Matrix<float> x("x", 1, 4), y("y", 1, 9);
   EXPECT_THROW(average_pool2d_forward(Exec(), {2, 2, 1, 2, 2, 1, 2, 0, 0}, x, y), ShapeError);
   EXPECT_THROW(average_pool2d_forward(Exec(), {2, 2, 1, 1, 2, 1, 1}, x, y), ShapeError);
