@@ -36,56 +36,57 @@ TYPED_TEST(batchnorm_parts, merged_nodes_have_the_bits_of_the_whole) {
     auto x = random_values<Scalar>(1, R * C);
     for (Scalar& v : x) v = Scalar(3 + double(v));  // a mean that is not small
     const auto y = random_values<Scalar>(2, R * C), dy = random_values<Scalar>(3, R * C);
-    for (const bool relu : {false, true})
-      for (const Exec& exec : instances()) {
-        Context context(exec);
-        const BatchnormOptions whole{.relu = relu, .count = R, .pixels = P, .rows = {H}};
-        const Vector<Real> mean("mean", C), variance("variance", C), rstd("rstd", C), dgamma("dgamma", C),
-            dbeta("dbeta", C), mean_here("mean", C), variance_here("variance", C), rstd_here("rstd", C),
-            dgamma_here("dgamma", C), dbeta_here("dbeta", C);
-        const Vector<double> unrounded("unrounded", C);
-        const Placed<Scalar> x_all(x, R, C), y_all(y, R, C), dy_all(dy, R, C);
-        batchnorm_stats<Scalar>(context, whole, x_all.matrix(), mean, variance);
-        batchnorm_finish<Real>(exec, whole, variance, variance, rstd);
-        batchnorm_backward_sums<Scalar>(context, whole, x_all.matrix(), y_all.matrix(), mean, rstd, dy_all.matrix(),
-                                        dgamma, dbeta);
+    for (const bool relu : {false, true}) {
+      const auto all = instances();
+      const Exec& exec = all[std::size_t(B + C + (relu ? 1 : 0)) % all.size()];
+      Context context(exec);
+      const BatchnormOptions whole{.relu = relu, .count = R, .pixels = P, .rows = {H}};
+      const Vector<Real> mean("mean", C), variance("variance", C), rstd("rstd", C), dgamma("dgamma", C),
+          dbeta("dbeta", C), mean_here("mean", C), variance_here("variance", C), rstd_here("rstd", C),
+          dgamma_here("dgamma", C), dbeta_here("dbeta", C);
+      const Vector<double> unrounded("unrounded", C);
+      const Placed<Scalar> x_all(x, R, C), y_all(y, R, C), dy_all(dy, R, C);
+      batchnorm_stats<Scalar>(context, whole, x_all.matrix(), mean, variance);
+      batchnorm_finish<Real>(exec, whole, variance, variance, rstd);
+      batchnorm_backward_sums<Scalar>(context, whole, x_all.matrix(), y_all.matrix(), mean, rstd, dy_all.matrix(),
+                                      dgamma, dbeta);
 
-        const auto nodes_of = [&](index_t sums, const auto& run) {
-          return root_of_parts<double>(cut, sums * C, [&](index_t first, index_t end, const std::vector<Node>& nodes) {
-            const index_t rows = B * (end - first) * columns;
-            const BatchnormOptions here{.relu = relu, .pixels = (end - first) * columns, .rows = {end - first}};
-            const Placement p = placements[std::size_t(first) % placements.size()];
-            const auto part = [&](const auto& of) {
-              return Placed<Scalar>(image_rows(of, H, pitch, first, end), rows, C, p);
-            };
-            const Placed<double> to(index_t(nodes.size()), sums * C, p);
-            run(here, std::span<const Node>(nodes), part(x), part(y), part(dy), to);
-            exec.fence();
-            EXPECT_TRUE(to.surroundings_untouched());
-            return to.values();
+      const auto nodes_of = [&](index_t sums, const auto& run) {
+        return root_of_parts<double>(cut, sums * C, [&](index_t first, index_t end, const std::vector<Node>& nodes) {
+          const index_t rows = B * (end - first) * columns;
+          const BatchnormOptions here{.relu = relu, .pixels = (end - first) * columns, .rows = {end - first}};
+          const Placement p = placements[std::size_t(first) % placements.size()];
+          const auto part = [&](const auto& of) {
+            return Placed<Scalar>(image_rows(of, H, pitch, first, end), rows, C, p);
+          };
+          const Placed<double> to(index_t(nodes.size()), sums * C, p);
+          run(here, std::span<const Node>(nodes), part(x), part(y), part(dy), to);
+          exec.fence();
+          EXPECT_TRUE(to.surroundings_untouched());
+          return to.values();
+        });
+      };
+      const auto sums = nodes_of(1, [&](const auto& here, auto nodes, const auto& x_at, auto&&, auto&&, auto& to) {
+        batchnorm_sum_nodes<Scalar>(context, here, nodes, x_at.matrix(), to.matrix());
+      });
+      batchnorm_mean(exec, R, to_device(sums), unrounded);
+      const auto squares = nodes_of(1, [&](const auto& here, auto nodes, const auto& x_at, auto&&, auto&&, auto& to) {
+        batchnorm_square_nodes<Scalar>(context, here, nodes, x_at.matrix(), unrounded, to.matrix());
+      });
+      batchnorm_finish_parts<Real>(exec, whole, unrounded, to_device(squares), mean_here, variance_here, rstd_here);
+      const auto slopes = nodes_of(
+          2, [&](const auto& here, auto nodes, const auto& x_at, const auto& y_at, const auto& dy_at, auto& to) {
+            batchnorm_slope_nodes<Scalar>(context, here, nodes, x_at.matrix(), relu ? y_at.matrix() : Matrix<Scalar>(),
+                                          mean_here, dy_at.matrix(), to.matrix());
           });
-        };
-        const auto sums = nodes_of(1, [&](const auto& here, auto nodes, const auto& x_at, auto&&, auto&&, auto& to) {
-          batchnorm_sum_nodes<Scalar>(context, here, nodes, x_at.matrix(), to.matrix());
-        });
-        batchnorm_mean(exec, R, to_device(sums), unrounded);
-        const auto squares = nodes_of(1, [&](const auto& here, auto nodes, const auto& x_at, auto&&, auto&&, auto& to) {
-          batchnorm_square_nodes<Scalar>(context, here, nodes, x_at.matrix(), unrounded, to.matrix());
-        });
-        batchnorm_finish_parts<Real>(exec, whole, unrounded, to_device(squares), mean_here, variance_here, rstd_here);
-        const auto slopes = nodes_of(2, [&](const auto& here, auto nodes, const auto& x_at, const auto& y_at,
-                                            const auto& dy_at, auto& to) {
-          batchnorm_slope_nodes<Scalar>(context, here, nodes, x_at.matrix(), relu ? y_at.matrix() : Matrix<Scalar>(),
-                                        mean_here, dy_at.matrix(), to.matrix());
-        });
-        batchnorm_finish_slopes<Real>(exec, to_device(slopes), rstd_here, dgamma_here, dbeta_here);
-        exec.fence();
-        EXPECT_TRUE(same_bits(to_host(mean_here), to_host(mean)));
-        EXPECT_TRUE(same_bits(to_host(variance_here), to_host(variance)));
-        EXPECT_TRUE(same_bits(to_host(rstd_here), to_host(rstd)));
-        EXPECT_TRUE(same_bits(to_host(dgamma_here), to_host(dgamma)));
-        EXPECT_TRUE(same_bits(to_host(dbeta_here), to_host(dbeta)));
-      }
+      batchnorm_finish_slopes<Real>(exec, to_device(slopes), rstd_here, dgamma_here, dbeta_here);
+      exec.fence();
+      EXPECT_TRUE(same_bits(to_host(mean_here), to_host(mean)));
+      EXPECT_TRUE(same_bits(to_host(variance_here), to_host(variance)));
+      EXPECT_TRUE(same_bits(to_host(rstd_here), to_host(rstd)));
+      EXPECT_TRUE(same_bits(to_host(dgamma_here), to_host(dgamma)));
+      EXPECT_TRUE(same_bits(to_host(dbeta_here), to_host(dbeta)));
+    }
   });
 }
 
