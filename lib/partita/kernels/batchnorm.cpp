@@ -3,8 +3,7 @@
 
 #include <string>
 
-#include <partita/kernels/backend/channel_norm.hpp>
-#include <partita/kernels/backend/check.hpp>
+#include <partita/kernels/backend/batch_norm.hpp>
 #include <partita/kernels/backend/tree.hpp>
 
 namespace partita::kernels {
@@ -64,15 +63,11 @@ struct StoreBatchSquares {
 
 template <class Real>
 struct FinishVariance {
-  double count, epsilon;
+  backend::BatchVariance<Real> of;
   const Real* squares;
   Real *variance, *rstd;
 
-  KOKKOS_FUNCTION void operator()(index_t c) const {
-    const double sum = double(squares[c]), biased = count > 0 ? sum / count : 0.0;
-    variance[c] = Real(count > 1 ? sum / (count - 1) : biased);
-    rstd[c] = Real(1 / Kokkos::sqrt(biased + epsilon));
-  }
+  KOKKOS_FUNCTION void operator()(index_t c) const { of(squares[c], variance[c], rstd[c]); }
 };
 
 /// y = (x - mean) (gamma rstd) + beta; rstd from a variance where `epsilon` is not negative.
@@ -140,8 +135,8 @@ void batchnorm_stats(Context& context, const BatchnormOptions& options, std::typ
                               x.extent(1));
   const index_t leaves = backend::leaves_of_images("batchnorm_stats", options.rows, pixels, R);
   if (leaves > 1)
-    return backend::moments_in_blocks<Scalar>(context, leaves_label, label, {1, R / pixels, pixels, C, C}, leaves,
-                                              {x.data(), pixels * stride_of(x), stride_of(x)}, mean.data(), 0,
+    return backend::moments_in_blocks<Scalar>(context, leaves_label, label, backend::batch_images(R, pixels, C), leaves,
+                                              backend::batch_pixels<Scalar>(x, pixels), mean.data(), 0,
                                               StoreBatchSquares<Real>{squares.data()});
   const index_t chunks = (R + batchnorm_chunk - 1) / batchnorm_chunk;
   Real* const partial = static_cast<Real*>(context.scratch(std::size_t(2 * chunks * C) * sizeof(Real)));
@@ -159,7 +154,7 @@ void batchnorm_finish(const Exec& exec, const BatchnormOptions& options,
   backend::require_length("batchnorm_finish", "rstd", rstd.extent(0), "squares", squares.extent(0));
   Kokkos::parallel_for(
       label, backend::range_policy(exec, index_t(squares.extent(0))),
-      FinishVariance<Real>{double(options.count), options.epsilon, squares.data(), variance.data(), rstd.data()});
+      FinishVariance<Real>{{double(options.count), options.epsilon}, squares.data(), variance.data(), rstd.data()});
 }
 
 template <class Scalar>

@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include <string>
 
-#include <partita/kernels/backend/channel_norm.hpp>
-#include <partita/kernels/backend/check.hpp>
+#include <partita/kernels/backend/batch_norm.hpp>
 #include <partita/kernels/backend/tree.hpp>
 #include <partita/kernels/batchnorm.hpp>
 
@@ -64,28 +63,6 @@ struct ChunkChain {
   }
 };
 
-/// Sum s of a column: the tree over blocks.
-struct BlockTree {
-  const double* partial;  // (leaves, 2, columns)
-  index_t columns, leaves;
-
-  KOKKOS_FUNCTION double operator()(index_t s, index_t c) const {
-    return backend::tree_of<double>(leaves, [&](index_t leaf) { return partial[(2 * leaf + s) * columns + c]; });
-  }
-};
-
-template <class Real, class Sums>
-struct FinishBatchSlopes {
-  Sums sums;
-  const Real* rstd;
-  Real *dgamma, *dbeta;
-
-  KOKKOS_FUNCTION void operator()(index_t c) const {
-    dgamma[c] = Real(sums(1, c) * double(rstd[c]));
-    dbeta[c] = Real(sums(0, c));
-  }
-};
-
 /// dx = gamma rstd (dz - dbeta / count - (x - mean) (rstd dgamma / count)).
 template <class Scalar, bool relu>
 struct BatchSlopes {
@@ -123,15 +100,6 @@ void with_batch_operands(bool relu, const ConstMatrix<Scalar>& x, const ConstMat
     run(BatchOperands<Scalar, false>{x.data(), stride_of(x), nullptr, 0, dy.data(), stride_of(dy)});
 }
 
-template <class Scalar>
-void require_batch(const char* function, const BatchnormOptions& options, const ConstMatrix<Scalar>& x,
-                   const ConstMatrix<Scalar>& y, const ConstMatrix<Scalar>& dy,
-                   std::initializer_list<backend::NamedLength> vectors) {
-  backend::require_shape(function, "dy", dy, "x", x, "(R, C)");
-  if (options.relu) backend::require_shape(function, "y", y, "x", x, "(R, C)");
-  backend::require_per_column(function, vectors, x.extent(1));
-}
-
 }  // namespace
 
 template <class Scalar>
@@ -145,30 +113,16 @@ void batchnorm_backward_sums(Context& context, const BatchnormOptions& options,
   static const std::string chunks_label = "partita::kernels::batchnorm_backward_sums::chunks";
   static const std::string label = "partita::kernels::batchnorm_backward_sums";
   const index_t R = index_t(x.extent(0)), C = index_t(x.extent(1));
-  require_batch<Scalar>(
+  backend::require_batch<Scalar>(
       "batchnorm_backward_sums", options, x, y, dy,
       {{"mean", mean.extent(0)}, {"rstd", rstd.extent(0)}, {"dgamma", dgamma.extent(0)}, {"dbeta", dbeta.extent(0)}});
   const index_t leaves = backend::leaves_of_images("batchnorm_backward_sums", options.rows, options.pixels, R);
   const Exec& exec = context.exec();
-  const auto finish = [&](const auto& sums) {
-    using Sums = std::remove_cvref_t<decltype(sums)>;
-    Kokkos::parallel_for(label, backend::range_policy(exec, C),
-                         FinishBatchSlopes<Real, Sums>{sums, rstd.data(), dgamma.data(), dbeta.data()});
-  };
   if (leaves > 1) {
-    const index_t pixels = options.pixels;
     double* const partial = static_cast<double*>(context.scratch(std::size_t(2 * leaves * C) * sizeof(double)));
-    with_batch_operands<Scalar>(options.relu, x, y, dy, [&]<bool relu>(const BatchOperands<Scalar, relu>& in) {
-      const auto at = [pixels](const Scalar* data, index_t stride) -> backend::PixelAt<Scalar> {
-        return {data, pixels * stride, stride};
-      };
-      backend::leaf_sums(
-          exec, chunks_label, {1, R / pixels, pixels, C, C}, leaves,
-          backend::SlopesOfPixels<Scalar, relu>{
-              at(in.x, in.x_stride), at(in.y, in.y_stride), at(in.dy, in.dy_stride), {mean.data(), 0, 1}},
-          partial);
-    });
-    return finish(BlockTree{partial, C, leaves});
+    backend::batch_slope_leaves<Scalar>(exec, chunks_label, options, leaves, x, y, mean.data(), dy, partial);
+    return backend::finish_batch_slopes<Real>(exec, label, backend::LeafTree{{0, leaves}, partial, 2, C}, rstd, dgamma,
+                                              dbeta);
   }
   const index_t chunks = (R + batchnorm_chunk - 1) / batchnorm_chunk;
   Real* const partial = static_cast<Real*>(context.scratch(std::size_t(2 * chunks * C) * sizeof(Real)));
@@ -176,7 +130,7 @@ void batchnorm_backward_sums(Context& context, const BatchnormOptions& options,
     backend::for_columns<Real>(exec, chunks_label, R, C, batchnorm_chunk,
                                BatchSlopeSums<Scalar, relu>{in, mean.data(), C, partial});
   });
-  finish(ChunkChain<Real>{partial, C, chunks});
+  backend::finish_batch_slopes<Real>(exec, label, ChunkChain<Real>{partial, C, chunks}, rstd, dgamma, dbeta);
 }
 
 template <class Scalar>
@@ -191,12 +145,12 @@ void batchnorm_backward_input(const Exec& exec, const BatchnormOptions& options,
   using Real = accumulate_t<Scalar>;
   static const std::string label = "partita::kernels::batchnorm_backward_input";
   const index_t R = index_t(x.extent(0)), C = index_t(x.extent(1));
-  require_batch<Scalar>("batchnorm_backward_input", options, x, y, dy,
-                        {{"gamma", gamma.extent(0)},
-                         {"mean", mean.extent(0)},
-                         {"rstd", rstd.extent(0)},
-                         {"dgamma", dgamma.extent(0)},
-                         {"dbeta", dbeta.extent(0)}});
+  backend::require_batch<Scalar>("batchnorm_backward_input", options, x, y, dy,
+                                 {{"gamma", gamma.extent(0)},
+                                  {"mean", mean.extent(0)},
+                                  {"rstd", rstd.extent(0)},
+                                  {"dgamma", dgamma.extent(0)},
+                                  {"dbeta", dbeta.extent(0)}});
   backend::require_shape("batchnorm_backward_input", "dx", dx, "x", x, "(R, C)");
   const Real inverse_count = R == 0 ? Real(0) : Real(1 / double(options.count > 0 ? options.count : R));
   with_batch_operands<Scalar>(options.relu, x, y, dy, [&]<bool relu>(const BatchOperands<Scalar, relu>& in) {

@@ -4,64 +4,26 @@
 #include <string>
 
 #include <partita/kernels/backend/check.hpp>
-#include <partita/kernels/backend/leaf_sums.hpp>
-#include <partita/kernels/backend/range.hpp>
-#include <partita/kernels/backend/tree.hpp>
+#include <partita/kernels/backend/pool.hpp>
 
 namespace partita::kernels {
 namespace {
 
 using backend::stride_of;
 
-constexpr index_t pool_width =
-    backend::runs_on_host ? 64 : 1;  // channels side by side: vector lanes here, threads there
+using backend::for_pixels;
+using backend::pool_width;
+using backend::PoolPixels;
 
-/// Images of a call: where pixel (b, r, c) starts.
-template <class Scalar>
-struct PoolPixels {
-  Scalar* data;
-  index_t stride, columns, channels;
-
-  KOKKOS_FUNCTION Scalar* at(index_t b, index_t r, index_t c) const {
-    return data + b * stride + (r * columns + c) * channels;
-  }
-};
-
-/// Runs body.pixel(b, r, c, first channel, end channel). On hosts a task is a row of pixels, on devices a number.
-template <class Body>
-struct PixelTasks {
-  Body body;
-  index_t rows, columns, channels;
-
-  KOKKOS_FUNCTION void operator()(index_t task) const {
-    if constexpr (backend::runs_on_host) {
-      const Body local = body;
-      for (index_t c = 0; c < columns; ++c)
-        for (index_t k = 0; k < channels; k += pool_width)
-          local.pixel(task / rows, task % rows, c, k, k + pool_width < channels ? k + pool_width : channels);
-    } else {
-      const index_t k = task % channels, pixel = task / channels, in_image = pixel % (rows * columns);
-      body.pixel(pixel / (rows * columns), in_image / columns, in_image % columns, k, k + 1);
-    }
-  }
-};
-
-template <class Body>
-void for_pixels(const Exec& exec, const std::string& label, index_t B, index_t rows, index_t columns, index_t channels,
-                const Body& body) {
-  Kokkos::parallel_for(label,
-                       backend::range_policy(exec, backend::runs_on_host ? B * rows : B * rows * columns * channels),
-                       PixelTasks<Body>{body, rows, columns, channels});
-}
-
-/// First output row or column whose window reaches `at`, and the end of those. Windows start at o stride - padding.
+/// First output row or column whose window reaches `at`, and the end of those. Windows start at o stride - padding;
+/// what lies before the first one is in none.
 struct Reach {
   index_t begin, end;
 
   KOKKOS_FUNCTION Reach(index_t at, index_t padding, index_t kernel, index_t stride, index_t outputs) {
     const index_t before = at + padding - kernel + 1;
     begin = before > 0 ? (before + stride - 1) / stride : 0;
-    end = (at + padding) / stride + 1;
+    end = at + padding < 0 ? 0 : (at + padding) / stride + 1;
     if (end > outputs) end = outputs;
   }
 };
@@ -71,7 +33,7 @@ template <class Body>
 KOKKOS_FORCEINLINE_FUNCTION void each_in_window(const Pool2dShape& s, index_t r, index_t c, const Body& body) {
   for (index_t i = 0; i < s.kernel_rows; ++i)
     for (index_t j = 0; j < s.kernel_columns; ++j) {
-      const index_t row = r * s.stride - s.padding + i, column = c * s.stride - s.padding + j;
+      const index_t row = r * s.stride - s.above + i, column = c * s.stride - s.padding + j;
       if (row < 0 || row >= s.rows || column < 0 || column >= s.columns) continue;
       body(std::int32_t(i * s.kernel_columns + j), row, column);
     }
@@ -80,11 +42,11 @@ KOKKOS_FORCEINLINE_FUNCTION void each_in_window(const Pool2dShape& s, index_t r,
 /// body(tap, p, q) for the outputs (p, q) in whose windows pixel (r, c) is.
 template <class Body>
 KOKKOS_FORCEINLINE_FUNCTION void each_window_of(const Pool2dShape& s, index_t r, index_t c, const Body& body) {
-  const Reach over_rows(r, s.padding, s.kernel_rows, s.stride, s.out_rows());
+  const Reach over_rows(r, s.above, s.kernel_rows, s.stride, s.out_rows());
   const Reach over_columns(c, s.padding, s.kernel_columns, s.stride, s.out_columns());
   for (index_t p = over_rows.begin; p < over_rows.end; ++p)
     for (index_t q = over_columns.begin; q < over_columns.end; ++q) {
-      const index_t i = r + s.padding - p * s.stride, j = c + s.padding - q * s.stride;
+      const index_t i = r + s.above - p * s.stride, j = c + s.padding - q * s.stride;
       body(std::int32_t(i * s.kernel_columns + j), p, q);
     }
 }
@@ -99,8 +61,9 @@ struct MaxForward {
 
   KOKKOS_FUNCTION void pixel(index_t b, index_t r, index_t c, index_t first, index_t end) const {
     const int n = int(end - first);
-    Real best[pool_width];
+    Real best[pool_width] = {};
     std::int32_t won[pool_width];
+    for (int k = 0; k < n; ++k) won[k] = -1;
     bool any = false;
     each_in_window(s, r, c, [&](std::int32_t tap, index_t row, index_t column) {
       const Scalar* const from = x.at(b, row, column) + first;
@@ -178,63 +141,6 @@ struct AverageBackward {
   }
 };
 
-/// A single row of a single pixel an image: its sum runs over all pixels.
-template <class Scalar>
-struct GlobalForward {
-  using Real = accumulate_t<Scalar>;
-  index_t pixels;
-  PoolPixels<const Scalar> x;
-  PoolPixels<Scalar> y;
-
-  KOKKOS_FUNCTION void pixel(index_t b, index_t, index_t, index_t first, index_t end) const {
-    const int n = int(end - first);
-    Real sum[pool_width] = {};
-    for (index_t p = 0; p < pixels; ++p) {
-      const Scalar* const from = x.at(b, 0, p) + first;
-      for (int k = 0; k < n; ++k) sum[k] += Real(from[k]);
-    }
-    const Real area = Real(pixels > 0 ? pixels : 1);
-    for (int k = 0; k < n; ++k) y.at(b, 0, 0)[first + k] = Scalar(sum[k] / area);
-  }
-};
-
-/// The same as a tree over blocks of pixels.
-template <class Scalar>
-struct GlobalForwardBlocks {
-  using Real = accumulate_t<Scalar>;
-  index_t pixels, leaves;
-  PoolPixels<const Scalar> x;
-  PoolPixels<Scalar> y;
-
-  KOKKOS_FUNCTION void pixel(index_t b, index_t, index_t, index_t first, index_t end) const {
-    const Real area = Real(pixels > 0 ? pixels : 1);
-    for (index_t k = first; k < end; ++k) {
-      const Real sum = backend::tree_of<Real>(leaves, [&](index_t leaf) {
-        Real of_leaf = 0;
-        const index_t last = backend::leaf_begin(pixels, leaves, leaf + 1);
-        for (index_t p = backend::leaf_begin(pixels, leaves, leaf); p < last; ++p) of_leaf += Real(x.at(b, 0, p)[k]);
-        return of_leaf;
-      });
-      y.at(b, 0, 0)[k] = Scalar(sum / area);
-    }
-  }
-};
-
-template <class Scalar>
-struct GlobalBackward {
-  using Real = accumulate_t<Scalar>;
-  index_t pixels;
-  PoolPixels<const Scalar> dy;
-  PoolPixels<Scalar> dx;
-
-  KOKKOS_FUNCTION void pixel(index_t b, index_t, index_t c, index_t first, index_t end) const {
-    const Scalar* const from = dy.at(b, 0, 0);
-    Scalar* const to = dx.at(b, 0, c);
-#pragma GCC ivdep
-    for (index_t k = first; k < end; ++k) to[k] = Scalar(Real(from[k]) / Real(pixels));
-  }
-};
-
 template <class View>
 auto inputs(const Pool2dShape& s, const View& a) {
   return PoolPixels<typename View::value_type>{a.data(), stride_of(a), s.columns, s.channels};
@@ -253,7 +159,8 @@ void require_pooled(const char* function, const Pool2dShape& s, const char* in_n
   };
   if (s.kernel_rows <= 0 || s.kernel_columns <= 0 || s.stride <= 0 || s.padding < 0)
     refuse<ShapeError>(function, kernel(), "a positive kernel and stride, and padding that is not negative");
-  if (2 * s.padding > s.kernel_rows || 2 * s.padding > s.kernel_columns)
+  const bool whole = s.above == s.padding && s.below == s.padding;  // a slice may read rows beyond its edges as padding
+  if (2 * s.padding > s.kernel_columns || (whole && 2 * s.padding > s.kernel_rows))
     refuse<ShapeError>(function, kernel(), "padding of at most half the kernel");
   backend::require_images(function, in_name, in, out_name, out, s.inputs(), s.outputs());
 }
@@ -298,40 +205,13 @@ void average_pool2d_backward(const Exec& exec, const Pool2dShape& s, std::type_i
              AverageBackward<Scalar>{s, outputs(s, dy), inputs(s, dx)});
 }
 
-template <class Scalar>
-void global_average_pool2d_forward(const Exec& exec, index_t pixels, const Blocks& rows,
-                                   std::type_identity_t<ConstMatrix<Scalar>> x, Matrix<Scalar> y) {
-  static const std::string label = "partita::kernels::global_average_pool2d_forward";
-  const index_t B = index_t(y.extent(0)), C = index_t(y.extent(1));
-  backend::require_images("global_average_pool2d_forward", "x", x, "y", y, pixels * C, C);
-  backend::require_rows("global_average_pool2d_forward", rows);
-  const PoolPixels<const Scalar> in{x.data(), stride_of(x), pixels, C};
-  const PoolPixels<Scalar> out{y.data(), stride_of(y), 1, C};
-  if (rows.leaves > 1)
-    for_pixels(exec, label, B, 1, 1, C, GlobalForwardBlocks<Scalar>{pixels, rows.leaves, in, out});
-  else
-    for_pixels(exec, label, B, 1, 1, C, GlobalForward<Scalar>{pixels, in, out});
-}
-
-template <class Scalar>
-void global_average_pool2d_backward(const Exec& exec, index_t pixels, std::type_identity_t<ConstMatrix<Scalar>> dy,
-                                    Matrix<Scalar> dx) {
-  static const std::string label = "partita::kernels::global_average_pool2d_backward";
-  const index_t B = index_t(dy.extent(0)), C = index_t(dy.extent(1));
-  backend::require_images("global_average_pool2d_backward", "dx", dx, "dy", dy, pixels * C, C);
-  for_pixels(exec, label, B, 1, pixels, C,
-             GlobalBackward<Scalar>{pixels, {dy.data(), stride_of(dy), 1, C}, {dx.data(), stride_of(dx), pixels, C}});
-}
-
 #define PARTITA_INSTANTIATE(S)                                                                                     \
   template void max_pool2d_forward<S>(const Exec&, const Pool2dShape&, ConstMatrix<S>, Matrix<S>,                  \
                                       Matrix<std::int32_t>);                                                       \
   template void max_pool2d_backward<S>(const Exec&, const Pool2dShape&, ConstMatrix<S>, ConstMatrix<std::int32_t>, \
                                        Matrix<S>);                                                                 \
   template void average_pool2d_forward<S>(const Exec&, const Pool2dShape&, ConstMatrix<S>, Matrix<S>);             \
-  template void average_pool2d_backward<S>(const Exec&, const Pool2dShape&, ConstMatrix<S>, Matrix<S>);            \
-  template void global_average_pool2d_forward<S>(const Exec&, index_t, const Blocks&, ConstMatrix<S>, Matrix<S>);  \
-  template void global_average_pool2d_backward<S>(const Exec&, index_t, ConstMatrix<S>, Matrix<S>);
+  template void average_pool2d_backward<S>(const Exec&, const Pool2dShape&, ConstMatrix<S>, Matrix<S>);
 PARTITA_INSTANTIATE(float)
 PARTITA_INSTANTIATE(double)
 PARTITA_INSTANTIATE(bfloat16)

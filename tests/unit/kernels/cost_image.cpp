@@ -58,6 +58,17 @@ TEST(cost_image, batch_norm) {
   EXPECT_EQ(cost::batchnorm_backward_input(relu, 1000, 16, 8), (Cost{6 * n + 64, 32 * n + 5 * 8 * 16}));
 }
 
+TEST(cost_image, batch_norm_in_parts) {
+  constexpr double n = 1000 * 16;
+  EXPECT_EQ(cost::batchnorm_sum_nodes(3, 1000, 16, 4), (Cost{n, 4 * n + 3 * 8 * 16}));
+  EXPECT_EQ(cost::batchnorm_square_nodes(3, 1000, 16, 2), (Cost{3 * n, 2 * n + 4 * 8 * 16}));
+  EXPECT_EQ(cost::batchnorm_slope_nodes({}, 3, 1000, 16, 4), (Cost{4 * n, 8 * n + (4 + 3 * 16) * 16}));
+  EXPECT_EQ(cost::batchnorm_slope_nodes({.relu = true}, 1, 1000, 16, 8), (Cost{5 * n, 24 * n + (8 + 16) * 16}));
+  EXPECT_EQ(cost::batchnorm_mean(16), (Cost{16, 16 * 16}));
+  EXPECT_EQ(cost::batchnorm_finish_parts(16, 4), (Cost{5 * 16, (16 + 3 * 4) * 16}));
+  EXPECT_EQ(cost::batchnorm_finish_slopes(16, 8), (Cost{16, (16 + 3 * 8) * 16}));
+}
+
 TEST(cost_image, group_norm) {
   const GroupnormOptions two{.groups = 2};
   constexpr double n = 3 * 49 * 8;
@@ -75,6 +86,8 @@ TEST(cost_image, pooling) {
   EXPECT_EQ(cost::average_pool2d_forward(s, 2, 4), (Cost{2 * 27 * 9 + 2 * 27, 2 * 4 * (108 + 27)}));
   EXPECT_EQ(cost::average_pool2d_backward(s, 2, 4), (Cost{2 * 27 * 9 + 2 * 108, 2 * 4 * (108 + 27)}));
   EXPECT_EQ(cost::global_average_pool2d_forward(2, 49, 64, 4), (Cost{128 * 50, 4 * 128 * 50}));
+  EXPECT_EQ(cost::global_average_pool2d_nodes(3, 2, 49, 64, 2), (Cost{128 * 49, 128 * (2 * 49 + 3 * 4)}));
+  EXPECT_EQ(cost::global_average_pool2d_finish(2, 64, 8), (Cost{128, 128 * 16}));
   EXPECT_EQ(cost::global_average_pool2d_backward(2, 49, 64, 4), (Cost{128 * 49, 4 * 128 * 50}));
 }
 

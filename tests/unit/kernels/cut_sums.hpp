@@ -5,6 +5,7 @@
 #include <vector>
 
 #include <partita/core/partition.hpp>
+#include <partita/core/tree.hpp>
 #include <partita/kernels/blocks.hpp>
 
 #include "numbers.hpp"
@@ -23,6 +24,14 @@ auto tree(index_t low, index_t high, const Leaf& leaf) {
   const auto right = tree(middle, high, leaf);
   for (std::size_t i = 0; i < sum.size(); ++i) sum[i] += right[i];
   return sum;
+}
+
+/// Nodes of all parts, added as the tree says.
+template <class Real>
+std::vector<Real> merged(index_t leaves, const std::vector<Node>& nodes, std::vector<std::vector<Real>> values) {
+  for (const Merge& merge : tree_merges(leaves, nodes))
+    for (std::size_t i = 0; i < values[merge.into].size(); ++i) values[merge.into][i] += values[merge.from][i];
+  return values.front();
 }
 
 /// What a leaf adds, in order.

@@ -2,6 +2,7 @@
 #include <array>
 
 #include <partita/kernels/batchnorm.hpp>
+#include <partita/kernels/batchnorm_parts.hpp>
 #include <partita/kernels/conv2d.hpp>
 #include <partita/kernels/elementwise.hpp>
 #include <partita/kernels/groupnorm.hpp>
@@ -32,7 +33,11 @@ struct Step {
   Vector<float> b{"b", s.filters}, db{"db", s.filters}, gamma{"gamma", C}, beta{"beta", C}, mean{"mean", C},
       variance{"variance", C}, rstd{"rstd", C}, running_mean{"running_mean", C}, dgamma{"dgamma", C}, dbeta{"dbeta", C},
       means{"means", 2 * C};
-  Vector<double> sums{"sums", 2 * C + 1}, one{"one", 1};
+  Vector<double> sums{"sums", 2 * C + 1}, one{"one", 1}, root{"root", C}, slopes{"slopes", 2 * C};
+  Matrix<double> node_sums{"node_sums", 2, C}, node_slopes{"node_slopes", 2, 2 * C};
+  Matrix<float> node_means{"node_means", 2, B* C};
+  Vector<float> sum_of_all{"sum_of_all", B* C};
+  std::array<Node, 2> nodes{Node{0, 5}, Node{5, s.rows}};
   Matrix<std::int32_t> winner{"winner", B, pool.outputs()};
 
   explicit Step(const Exec& exec, Backend backend)
@@ -62,6 +67,14 @@ struct Step {
       groupnorm_backward_weights<float>(context, group, Store::accumulate, x, group_mean, group_rstd, x, dgamma, dbeta);
       global_average_pool2d_forward(exec, pixels, blocks, x, mean_of_all);
     }
+    batchnorm_sum_nodes<float>(context, batch, nodes, rows, node_sums);
+    batchnorm_mean(exec, B * pixels, root, root);
+    batchnorm_square_nodes<float>(context, batch, nodes, rows, root, node_sums);
+    batchnorm_finish_parts<float>(exec, batch, root, root, mean, variance, rstd);
+    batchnorm_slope_nodes<float>(context, batch, nodes, rows, drows, mean, drows, node_slopes);
+    batchnorm_finish_slopes<float>(exec, slopes, rstd, dgamma, dbeta);
+    global_average_pool2d_nodes<float>(exec, pixels, {s.rows}, nodes, x, node_means);
+    global_average_pool2d_finish<float>(exec, pixels, sum_of_all, mean_of_all);
     scale(exec, Store::overwrite, 0.5, mean, running_mean);
     scale(exec, Store::accumulate, 0.5, dgamma, dbeta);
     max_pool2d_forward(exec, pool, x, pooled, winner);

@@ -6,7 +6,7 @@
 #include <partita/kernels/embedding.hpp>
 #include <partita/kernels/linear.hpp>
 
-#include "numbers.hpp"
+#include "cut_sums.hpp"
 
 namespace partita::kernels::test::parts_tests {
 namespace {
@@ -28,14 +28,6 @@ std::vector<Scalar> columns(const std::vector<Scalar>& all, index_t of, index_t 
 Range of_leaves(index_t n, index_t leaves, index_t lo, index_t hi) {
   const index_t first = partition(n, leaves, lo).offset;
   return {first, partition(n, leaves, hi - 1).end() - first};
-}
-
-/// Nodes of all parts, added as the tree says.
-template <class Real>
-std::vector<Real> merged(index_t leaves, const std::vector<Node>& nodes, std::vector<std::vector<Real>> values) {
-  for (const Merge& merge : tree_merges(leaves, nodes))
-    for (std::size_t i = 0; i < values[merge.into].size(); ++i) values[merge.into][i] += values[merge.from][i];
-  return values.front();
 }
 
 TYPED_TEST(parts, nodes_of_a_product_give_the_bits_of_the_whole) {

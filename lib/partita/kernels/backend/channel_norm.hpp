@@ -107,6 +107,11 @@ struct FinishGroups {
   }
 };
 
+/// Of a sum of so many numbers; 0 for none.
+KOKKOS_FORCEINLINE_FUNCTION double mean_of_sum(double sum, index_t count) {
+  return count > 0 ? sum / double(count) : 0.0;
+}
+
 /// The mean, and unrounded.
 template <class Real>
 struct StoreMean {
@@ -116,7 +121,7 @@ struct StoreMean {
   index_t mean_stride;
 
   KOKKOS_FUNCTION void operator()(index_t set, index_t g, double sum) const {
-    const double value = e.count() > 0 ? sum / double(e.count()) : 0.0;
+    const double value = mean_of_sum(sum, e.count());
     unrounded[set * e.groups + g] = value;
     mean[set * mean_stride + g] = Real(value);
   }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #pragma once
 
+#include <partita/core/tree.hpp>
 #include <partita/core/types.hpp>
 
 // Sums in fixed blocks inside a kernel, where a leaf is a number.
@@ -30,6 +31,12 @@ KOKKOS_INLINE_FUNCTION Number tree_of(index_t leaves, const Leaf& leaf) {
     for (; ends > 0; --ends, --nodes) node[nodes - 2] += node[nodes - 1];
   }
   return node[0];
+}
+
+/// A node of that tree: its shape depends on how many leaves it has, not on which.
+template <class Number, class Leaf>
+KOKKOS_INLINE_FUNCTION Number tree_of(Node node, const Leaf& leaf) {
+  return tree_of<Number>(node.hi - node.lo, [&](index_t l) { return leaf(node.lo + l); });
 }
 
 }  // namespace partita::kernels::backend

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #pragma once
 
+#include <span>
 #include <string>
 
 #include <partita/core/error.hpp>
@@ -51,14 +52,34 @@ inline void require_rows(const char* function, const Blocks& rows) {
                        "at least 1, and 1");
 }
 
-/// Leaves of a sum over `rows` that are (images, pixels).
-/// Throws   as require_rows.
-inline index_t leaves_of_images(const char* function, const Blocks& blocks, index_t pixels, index_t rows) {
+/// Throws   as require_rows, and unless `rows` are (images, pixels).
+inline void require_images_of(const char* function, const Blocks& blocks, index_t pixels, index_t rows) {
   require_rows(function, blocks);
-  if (blocks.leaves > 1 && (pixels < 1 || rows % pixels != 0))
+  if (pixels < 1 || rows % pixels != 0)
     refuse<ShapeError>(function, std::to_string(rows) + " rows, an image has " + std::to_string(pixels) + " pixels",
                        "rows (images, pixels)");
+}
+
+/// Leaves of a sum over `rows` that are (images, pixels): where there is one, it does not matter whether they are.
+/// Throws   as require_images_of.
+inline index_t leaves_of_images(const char* function, const Blocks& blocks, index_t pixels, index_t rows) {
+  require_images_of(function, blocks, blocks.leaves == 1 ? 1 : pixels, rows);
   return blocks.leaves;
+}
+
+/// Throws   unless the node is of `leaves` leaves.
+inline void require_node(const char* function, index_t leaves, Node node) {
+  if (0 <= node.lo && node.lo < node.hi && node.hi <= leaves) return;
+  refuse<ShapeError>(function, "a node over leaves " + std::to_string(node.lo) + " to " + std::to_string(node.hi),
+                     "some of the " + std::to_string(leaves) + " that are here");
+}
+
+/// Throws   unless each is, and has a row of sums.
+inline void require_nodes(const char* function, index_t leaves, std::span<const Node> nodes, std::size_t rows) {
+  if (nodes.size() != rows)
+    refuse<ShapeError>(function, std::to_string(nodes.size()) + " nodes, sums has " + std::to_string(rows) + " rows",
+                       "a row for each node");
+  for (const Node& node : nodes) require_node(function, leaves, node);
 }
 
 /// The elements of a leaf: `outer` times `extent` of them, the first of them at `first`, then one `pitch` on.

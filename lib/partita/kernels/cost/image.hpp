@@ -92,6 +92,37 @@ constexpr Cost batchnorm_backward_input(const BatchnormOptions& options, index_t
               (double(element) + 4 * statistic_bytes(element)) * double(C)};
 }
 
+/// Reads x, writes a double a node and column. Addition.
+constexpr Cost batchnorm_sum_nodes(index_t nodes, index_t R, index_t C, index_t element) {
+  return Cost{double(R), double(element) * double(R) + 8 * double(nodes)} * double(C);
+}
+
+/// Reads the mean, too. Subtraction, square, addition.
+constexpr Cost batchnorm_square_nodes(index_t nodes, index_t R, index_t C, index_t element) {
+  return Cost{3 * double(R), double(element) * double(R) + 8 * (double(nodes) + 1)} * double(C);
+}
+
+/// As batchnorm_backward_sums, but for rstd; writes two doubles a node and column.
+constexpr Cost batchnorm_slope_nodes(const BatchnormOptions& options, index_t nodes, index_t R, index_t C,
+                                     index_t element) {
+  return Cost{(options.relu ? 5 : 4) * double(R),
+              (options.relu ? 3 : 2) * double(element) * double(R) + statistic_bytes(element) + 16 * double(nodes)} *
+         double(C);
+}
+
+/// A division; a double in, one out.
+constexpr Cost batchnorm_mean(index_t C) { return Cost{1, 16} * double(C); }
+
+/// Reads two doubles a column, writes three numbers. As batchnorm_finish.
+constexpr Cost batchnorm_finish_parts(index_t C, index_t element) {
+  return Cost{5, 16 + 3 * statistic_bytes(element)} * double(C);
+}
+
+/// Reads two doubles and rstd, writes two numbers. A multiplication.
+constexpr Cost batchnorm_finish_slopes(index_t C, index_t element) {
+  return Cost{1, 16 + 3 * statistic_bytes(element)} * double(C);
+}
+
 /// x is read once: an image is in the cache when it is normalised. 4 flop a number for the statistics, 3 for y; per
 /// channel 5 to put it into its group, per group 5.
 constexpr Cost groupnorm_forward(const GroupnormOptions& options, index_t B, index_t P, index_t C, index_t element) {
@@ -149,6 +180,16 @@ constexpr Cost average_pool2d_backward(const Pool2dShape& s, index_t B, index_t 
 constexpr Cost global_average_pool2d_forward(index_t B, index_t pixels, index_t C, index_t element) {
   const double outputs = double(B) * double(C);
   return Cost{double(pixels) + 1, double(element) * (double(pixels) + 1)} * outputs;
+}
+
+/// Reads x, writes a number a node, image and channel in accumulate_t.
+constexpr Cost global_average_pool2d_nodes(index_t nodes, index_t B, index_t pixels, index_t C, index_t element) {
+  const double outputs = double(B) * double(C);
+  return Cost{double(pixels), double(element) * double(pixels) + statistic_bytes(element) * double(nodes)} * outputs;
+}
+
+constexpr Cost global_average_pool2d_finish(index_t B, index_t C, index_t element) {
+  return Cost{1, double(element) + statistic_bytes(element)} * (double(B) * double(C));
 }
 
 constexpr Cost global_average_pool2d_backward(index_t B, index_t pixels, index_t C, index_t element) {

@@ -118,7 +118,7 @@ void for_windows(const Pool2dShape& s, index_t B, const Visit& visit) {
     const index_t k = at % s.channels, c = at / s.channels % s.out_columns();
     const index_t r = at / s.channels / s.out_columns() % s.out_rows(), b = at / s.outputs();
     for (index_t tap = 0; tap < s.kernel_rows * s.kernel_columns; ++tap) {
-      const index_t row = r * s.stride - s.padding + tap / s.kernel_columns;
+      const index_t row = r * s.stride - s.above + tap / s.kernel_columns;
       const index_t column = c * s.stride - s.padding + tap % s.kernel_columns;
       if (row >= 0 && row < s.rows && column >= 0 && column < s.columns)
         visit(at, ((b * s.rows + row) * s.columns + column) * s.channels + k, tap);
