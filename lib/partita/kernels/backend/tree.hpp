@@ -67,13 +67,6 @@ inline index_t leaves_of_images(const char* function, const Blocks& blocks, inde
   return blocks.leaves;
 }
 
-/// Throws   unless the node is of `leaves` leaves.
-inline void require_node(const char* function, index_t leaves, Node node) {
-  if (0 <= node.lo && node.lo < node.hi && node.hi <= leaves) return;
-  refuse<ShapeError>(function, "a node over leaves " + std::to_string(node.lo) + " to " + std::to_string(node.hi),
-                     "some of the " + std::to_string(leaves) + " that are here");
-}
-
 /// Throws   unless each is, and has a row of sums.
 inline void require_nodes(const char* function, index_t leaves, std::span<const Node> nodes, std::size_t rows) {
   if (nodes.size() != rows)
