@@ -80,8 +80,8 @@ int main(int argc, char** argv) {
       kernels::Context context(Exec(), config.train.kernels);
 
       // 5. The step: its parts, and the strategy that this app is about.
-      parallel::Pipeline<Scalar> strategy(beside.adders(), axis, env.rank(), plan, config.mesh.step_barrier, config.replicas,
-                                          model, whole.table(), division, config.train.seed);
+      parallel::Pipeline<Scalar> strategy(beside.adders(), axis, env.rank(), plan, config.mesh.step_barrier,
+                                          config.replicas, model, whole.table(), division, config.train.seed);
       const nn::WholeRows<Scalar> head(config.train.loss, model);
       const nn::GradientPass<Scalar> pass(model, division, strategy.actions(), head, &strategy.sum(),
                                           &strategy.links());

@@ -89,7 +89,8 @@ std::vector<driver::MemoryNeed> memory_needs(const TrainOptions& train, const Mo
       {"optimizer state", trains ? of(kept.optimizer, 1) : 0.0},
       {"gradients", of(kept.gradients, 1) + of(tied, sizeof(nn::Sum<Scalar>))},
       {"activations", of(1, activations)},
-      {"prefill and decode", decoding_bytes<Scalar>(train, model, data.shape(), division, here.stages().front(), over.tensor)},
+      {"prefill and decode",
+       decoding_bytes<Scalar>(train, model, data.shape(), division, here.stages().front(), over.tensor)},
       {"batches", of(checked_sum(waiting_rows(data, division.rows), checked_sum(division.rows.extent, evaluated)), 1) *
                       row_bytes<Scalar>(data)},
       {"data set", static_cast<double>(data.bytes()), true},
@@ -119,11 +120,11 @@ std::size_t gpt_activation_bytes(const TrainOptions& train, const nn::GptShape& 
   return slots + workspace;
 }
 
-#define PARTITA_MEMORY(S)                                                                                   \
-  template std::vector<driver::MemoryNeed> memory_needs<S>(                                                 \
-      const TrainOptions&, const ModelOptions&, const Dataset&, const nn::Division&,                        \
-      const parallel::DataParallelOptions&, int, int, bool, const Splits<S>&, const StagesOfRank&);         \
-  template std::size_t gpt_activation_bytes(const TrainOptions&, const nn::GptShape&,                       \
+#define PARTITA_MEMORY(S)                                                                                             \
+  template std::vector<driver::MemoryNeed> memory_needs<S>(const TrainOptions&, const ModelOptions&, const Dataset&,  \
+                                                           const nn::Division&, const parallel::DataParallelOptions&, \
+                                                           int, int, bool, const Splits<S>&, const StagesOfRank&);    \
+  template std::size_t gpt_activation_bytes(const TrainOptions&, const nn::GptShape&,                                 \
                                             std::initializer_list<nn::StagePlan>, const parallel::TensorAxis<S>*);
 PARTITA_MEMORY(float)
 PARTITA_MEMORY(bfloat16)

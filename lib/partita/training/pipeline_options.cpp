@@ -68,7 +68,8 @@ void check_spatial(const config::Deck& deck, const PipelineMesh& mesh, const Mod
     deck.reject("parallel.spatial", fmt::format("{}, and the model reads none", mesh.spatial),
                 "1, or model.kind = \"cnn\"");
   if (model.cnn.groups > 0)
-    deck.reject("model.norm_groups", fmt::format("{}: {}, whose statistics would be of all of it", model.cnn.groups, shared),
+    deck.reject("model.norm_groups",
+                fmt::format("{}: {}, whose statistics would be of all of it", model.cnn.groups, shared),
                 "0: batch norms, whose sums cross the ranks");
   if (data.streams()) deck.reject("data.source", "a stream gives whole samples: " + shared, "files, or \"synthetic\"");
 }

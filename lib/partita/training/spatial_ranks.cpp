@@ -13,7 +13,10 @@ SpatialRanks<Scalar>::SpatialRanks(const comm::Mesh& mesh, const PipelineMesh& e
                                    const TrainOptions& train, const ModelOptions& model, index_t rows)
     : peers_(mesh.plane({"data", "spatial"})),
       adders_(extents.spatial > 1 && !train.deterministic ? peers_ : mesh["data"]),
-      norms_(extents.spatial == 1 ? mesh["data"] : model.sync_batchnorm ? peers_ : mesh["spatial"], how) {
+      norms_(extents.spatial == 1   ? mesh["data"]
+             : model.sync_batchnorm ? peers_
+                                    : mesh["spatial"],
+             how) {
   if (extents.spatial > 1)
     rows_.emplace(mesh["spatial"], parallel::SpatialOptions{how, train.deterministic, extents.overlap_halo}, rows);
 }
@@ -34,15 +37,14 @@ void attach_halos(const Parts<Scalar>& parts, driver::Workload& work) {
       return metrics::Column{
           name, {"rank"}, world.gather(std::int64_t{value}), {{"long_name", long_name}, {"units", "1"}}};
     };
-    tables.push_back(
-        {.group = "/strategy",
-         .columns = {count("first_image_row", mine.offset, "of the rows of every image that the rank has"),
-                     count("image_rows", mine.extent, "of every image that the rank has"),
-                     seconds("halo_exposed_s", halos.exposed_s,
-                             "of a step, in which it packs, posts or waits for rows of neighbours"),
-                     seconds("halo_hidden_s", halos.hidden_s,
-                             "of a step, in which rows of neighbours travel and it computes")},
-         .attributes = {{"overlap_halo", std::int64_t{parts.rows->options().overlap}}}});
+    tables.push_back({.group = "/strategy",
+                      .columns = {count("first_image_row", mine.offset, "of the rows of every image that the rank has"),
+                                  count("image_rows", mine.extent, "of every image that the rank has"),
+                                  seconds("halo_exposed_s", halos.exposed_s,
+                                          "of a step, in which it packs, posts or waits for rows of neighbours"),
+                                  seconds("halo_hidden_s", halos.hidden_s,
+                                          "of a step, in which rows of neighbours travel and it computes")},
+                      .attributes = {{"overlap_halo", std::int64_t{parts.rows->options().overlap}}}});
     return tables;
   };
 }

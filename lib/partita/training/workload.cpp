@@ -221,7 +221,8 @@ driver::Workload make_workload(const Parts<Scalar>& parts) {
     work.flop_formulas =
         published_flop(parts.model_options, parts.whole.table(), train.batch, parts.data.shape().tokens);
   work.loss_terms = state->reports() ? pieces : 0;  // all parts of a model have the same loss
-  if (parts.pipeline != nullptr && !parts.pipeline->step_barrier()) work.norm_part = parts.replicas.is_root() && state->first_of_rows();
+  if (parts.pipeline != nullptr && !parts.pipeline->step_barrier())
+    work.norm_part = parts.replicas.is_root() && state->first_of_rows();
   work.evaluate_every = train.evaluate_every > 0 ? train.evaluate_every : parts.data.steps_per_epoch();
   work.events_per_step =
       state->infer ? state->infer->events()

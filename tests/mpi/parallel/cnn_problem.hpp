@@ -59,12 +59,12 @@ struct CnnReplica {
   /// actions   none: in turn.
   CnnReplica(const nn::CnnShape& of, const comm::Communicator& ranks, Share of_batch, const Options& options, bool sync,
              const nn::Actions& actions = {})
-      : CnnReplica(of, ranks, std::move(of_batch), options, ranks, whole(of.rows * of.columns * of.channels),
-                   [&](BatchNormAxis& norms) {
-                     return sync ? nn::cnn_layers<Scalar>(of, SyncBatchNormBetween<Scalar>(norms))
-                                 : nn::cnn_layers<Scalar>(of);
-                   },
-                   actions) {}
+      : CnnReplica(
+            of, ranks, std::move(of_batch), options, ranks, whole(of.rows * of.columns * of.channels),
+            [&](BatchNormAxis& axis) {
+              return sync ? nn::cnn_layers<Scalar>(of, SyncBatchNormBetween<Scalar>(axis)) : nn::cnn_layers<Scalar>(of);
+            },
+            actions) {}
 
   /// numbers   of a sample, those that are here.
   CnnReplica(const nn::CnnShape& of, const comm::Communicator& ranks, Share of_batch, const Options& options,
@@ -75,14 +75,13 @@ struct CnnReplica {
         features(numbers),
         context(Exec(), {.deterministic = options.chunks > 0, .per_kernel = {}}),
         norms(behind_norms, options.allreduce),
-        model(layers(norms), {1, of.classes},
-              {.seed = 7,
-               .chunks = std::max<index_t>(options.chunks, 1),
-               .weights = options.parallel().whole_weights()}),
+        model(
+            layers(norms), {1, of.classes},
+            {.seed = 7, .chunks = std::max<index_t>(options.chunks, 1), .weights = options.parallel().whole_weights()}),
         strategy(ranks, options.parallel(), model, share.division, 7),
         head(kernels::Loss::cross_entropy, model),
-        pass(model, share.division, actions.empty() ? nn::in_turn(std::ssize(share.division.micro_batches)) : actions, head,
-             &strategy.sum()),
+        pass(model, share.division, actions.empty() ? nn::in_turn(std::ssize(share.division.micro_batches)) : actions,
+             head, &strategy.sum()),
         exchange(strategy.exchange()),
         update(strategy.make_update(context.exec(), options.update)),
         step(context, pass, exchange, update.get(), 5),
@@ -100,10 +99,11 @@ struct CnnReplica {
     for (std::size_t i = 0; i < share.rows.size(); ++i) {
       const auto row = static_cast<std::uint64_t>(1000 * s + share.rows[i]);
       for (std::size_t j = 0; j < x.extent(1); ++j)
-        host_x(i, j) = static_cast<Scalar>(
-            static_cast<float>(normal(5, Stream::test, row * static_cast<std::uint64_t>(features.global) +
-                                                           static_cast<std::uint64_t>(features.offset) + j) +
-                               normal(9, Stream::test, row)));
+        host_x(i, j) =
+            static_cast<Scalar>(static_cast<float>(normal(5, Stream::test,
+                                                          row * static_cast<std::uint64_t>(features.global) +
+                                                              static_cast<std::uint64_t>(features.offset) + j) +
+                                                   normal(9, Stream::test, row)));
       host_label(i) =
           static_cast<std::int32_t>(random_bits(8, Stream::test, row) % static_cast<std::uint64_t>(shape.classes));
     }

@@ -141,9 +141,7 @@ TEST(spatial, halos_are_the_closed_form) {
         const index_t W_out = (W + 2 * (k / 2) - k) / s + 1;
         layer(R, reduction, k, s, k / 2, W * C, W_out * F, first, false);
       };
-      const auto move = [&](index_t F, index_t s) {
-        R = (R - 1) / s + 1, W = (W - 1) / s + 1, C = F, reduction *= s;
-      };
+      const auto move = [&](index_t F, index_t s) { R = (R - 1) / s + 1, W = (W - 1) / s + 1, C = F, reduction *= s; };
       if (kind == CnnKind::resnet) {
         convolve(shape.width[0], 3, 1, true), move(shape.width[0], 1);
         for (std::size_t g = 0; g < shape.width.size(); ++g) {

@@ -37,9 +37,8 @@ struct SpatialReplica {
         rows(mesh["spatial"], {of.options.allreduce, deterministic, of.overlap}, shape.rows),
         replica(shape, deterministic ? mesh["data"] : peers, share(mesh["data"], of), of.options, mesh["spatial"],
                 features(shape), [&](BatchNormAxis& norms) {
-                  return rows.ranks().size() == 1
-                             ? nn::cnn_layers<Scalar>(shape)
-                             : nn::cnn_layers<Scalar>(shape, SpatialBetween<Scalar>(rows, norms));
+                  return rows.ranks().size() == 1 ? nn::cnn_layers<Scalar>(shape)
+                                                  : nn::cnn_layers<Scalar>(shape, SpatialBetween<Scalar>(rows, norms));
                 }) {}
 
   static Share share(const comm::Communicator& data, const SpatialCase& of) {

@@ -10,8 +10,7 @@
 namespace partita::nn {
 
 template <class Scalar>
-BatchNorm2d<Scalar>::BatchNorm2d(Tables& tables, std::string name, const Image& image, bool relu,
-                                 double share)
+BatchNorm2d<Scalar>::BatchNorm2d(Tables& tables, std::string name, const Image& image, bool relu, double share)
     : Unit<Scalar>(std::move(name), image.size(), image.size()),
       C_(image.channels),
       pixels_(image.pixels()),
@@ -175,7 +174,8 @@ template <class Scalar>
 void BatchNorm2d<Scalar>::backward_weights(const Call<Scalar>& call, ConstMatrix<Scalar>, ConstMatrix<Scalar>) const {
   const Saved saved = cut(Cutter(call.saved));
   const double weight =
-      share_ * (call.rows.global > 0 ? static_cast<double>(call.rows.extent) / static_cast<double>(call.rows.global) : 1);
+      share_ *
+      (call.rows.global > 0 ? static_cast<double>(call.rows.extent) / static_cast<double>(call.rows.global) : 1);
   const auto put = [&](kernels::Store store, double factor, const Vector<Sum<Scalar>>& from,
                        const Vector<Sum<Scalar>>& to) {
     kernels::scale<Sum<Scalar>>(call.context.exec(), store, factor, from, to);

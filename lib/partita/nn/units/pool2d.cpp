@@ -92,16 +92,16 @@ template <class Scalar>
 void GlobalAveragePool<Scalar>::forward_nodes(const Call<Scalar>& call, std::span<const Node> nodes,
                                               ConstMatrix<Scalar> x, Matrix<Sum<Scalar>> sums) const {
   this->observed(call, Part::forward, [&] {
-    kernels::global_average_pool2d_nodes<Scalar>(call.context.exec(), image_.pixels(), {.leaves = image_.rows}, nodes, x, sums);
+    kernels::global_average_pool2d_nodes<Scalar>(call.context.exec(), image_.pixels(), {.leaves = image_.rows}, nodes,
+                                                 x, sums);
   });
 }
 
 template <class Scalar>
 void GlobalAveragePool<Scalar>::forward_rest(const Call<Scalar>& call, index_t pixels, ConstVector<Sum<Scalar>> sum,
                                              Matrix<Scalar> y) const {
-  this->observed(call, Part::forward, [&] {
-    kernels::global_average_pool2d_finish<Scalar>(call.context.exec(), pixels, sum, y);
-  });
+  this->observed(call, Part::forward,
+                 [&] { kernels::global_average_pool2d_finish<Scalar>(call.context.exec(), pixels, sum, y); });
 }
 
 template <class Scalar>

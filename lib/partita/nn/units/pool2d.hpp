@@ -27,8 +27,8 @@ class Pool2d final : public Unit<Scalar> {
   /// Of rows that kernels::pool2d_slice gives the shape of; `winner` is nothing to a mean.
   ///
   /// Shapes   x, dx (B, part.inputs())   y, dy, winner (B, part.outputs()); rows may be padded.
-  void forward_rows(const Call<Scalar>& call, const kernels::Pool2dShape& part, ConstMatrix<Scalar> x,
-                    Matrix<Scalar> y, Matrix<std::int32_t> winner) const;
+  void forward_rows(const Call<Scalar>& call, const kernels::Pool2dShape& part, ConstMatrix<Scalar> x, Matrix<Scalar> y,
+                    Matrix<std::int32_t> winner) const;
   void backward_rows(const Call<Scalar>& call, const kernels::Pool2dShape& part, ConstMatrix<Scalar> dy,
                      ConstMatrix<std::int32_t> winner, Matrix<Scalar> dx) const;
 

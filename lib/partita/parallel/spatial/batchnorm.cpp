@@ -24,8 +24,7 @@ void SpatialBatchNorm<Scalar>::visit(const std::function<void(nn::Unit<Scalar>&)
 }
 
 template <class Scalar>
-typename SpatialBatchNorm<Scalar>::Buffers SpatialBatchNorm<Scalar>::cut(nn::Cutter& workspace,
-                                                                         index_t numbers) const {
+typename SpatialBatchNorm<Scalar>::Buffers SpatialBatchNorm<Scalar>::cut(nn::Cutter& workspace, index_t numbers) const {
   Buffers memory;
   memory.sums = workspace.matrix<double>(std::ssize(nodes_), numbers);
   memory.root = workspace.vector<double>(numbers);

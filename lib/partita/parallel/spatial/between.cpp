@@ -49,8 +49,8 @@ template <class Scalar>
 nn::Layer<Scalar> SpatialBetween<Scalar>::conv2d(const std::string& name, const kernels::Conv2dShape& shape,
                                                  index_t reduction) const {
   return [=, axis = axis_](nn::Tables& tables) -> std::unique_ptr<nn::Unit<Scalar>> {
-    return tagged<Scalar>(std::make_unique<SpatialConv2d<Scalar>>(tables, name, shape, reduction, *axis),
-                          "convolution", halo);
+    return tagged<Scalar>(std::make_unique<SpatialConv2d<Scalar>>(tables, name, shape, reduction, *axis), "convolution",
+                          halo);
   };
 }
 

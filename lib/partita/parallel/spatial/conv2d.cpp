@@ -14,7 +14,7 @@ namespace {
 using nn::Half;
 using nn::Part;
 
-index_t most_rows(const std::vector<RowBlock>& blocks, Slice RowBlock::* which) {
+index_t most_rows(const std::vector<RowBlock>& blocks, Slice RowBlock::*which) {
   index_t most = 0;
   for (const RowBlock& block : blocks) most = std::max(most, (block.*which).extent);
   return most;
@@ -82,9 +82,9 @@ typename SpatialConv2d<Scalar>::Buffers SpatialConv2d<Scalar>::cut(nn::Cutter& s
   memory.halo_of_x = saved.vector<Scalar>(halo_of_x_->arriving(B));
   memory.leaving = workspace.vector<Scalar>(std::max(halo_of_x_->leaving(B), halo_of_dy_->leaving(B)));
   memory.halo_of_dy = workspace.vector<Scalar>(halo_of_dy_->arriving(B));
-  const index_t window = std::max({rows_read(shape, rows_.out).extent * row_of_x,
-                                   most_rows(rows_.edges, &RowBlock::read) * row_of_x,
-                                   most_rows(rows_.edges_of_dx, &RowBlock::read) * row_of_y});
+  const index_t window =
+      std::max({rows_read(shape, rows_.out).extent * row_of_x, most_rows(rows_.edges, &RowBlock::read) * row_of_x,
+                most_rows(rows_.edges_of_dx, &RowBlock::read) * row_of_y});
   memory.window = workspace.vector<Scalar>(B * window);
   memory.strip = workspace.vector<Scalar>(B * std::max(most_rows(rows_.edges, &RowBlock::made) * row_of_y,
                                                        most_rows(rows_.edges_of_dx, &RowBlock::made) * row_of_x));
@@ -128,9 +128,9 @@ void SpatialConv2d<Scalar>::finish_halo(const nn::Call<Scalar>& call, Part part)
 template <class Scalar>
 template <class Compute>
 void SpatialConv2d<Scalar>::at_edges(const Exec& exec, const std::vector<RowBlock>& edges, const Halo<Scalar>& halo,
-                                     index_t read_row, index_t made_row, const Buffers& memory,
-                                     ConstMatrix<Scalar> own, ConstVector<Scalar> arrived, Slice here,
-                                     Matrix<Scalar> made, const Compute& compute) const {
+                                     index_t read_row, index_t made_row, const Buffers& memory, ConstMatrix<Scalar> own,
+                                     ConstVector<Scalar> arrived, Slice here, Matrix<Scalar> made,
+                                     const Compute& compute) const {
   const std::size_t B = own.extent(0);
   for (const RowBlock& edge : edges) {
     const Matrix<Scalar> window = as_images(memory.window, B, edge.read.extent * read_row);
@@ -178,9 +178,8 @@ void SpatialConv2d<Scalar>::gradient(const nn::Call<Scalar>& call, const Buffers
   const kernels::Conv2dShape part = kernels::conv2d_slice(shape, read, rows_.out);
   if (nodes_.empty()) return conv_->backward_weights_rows(call, part, from, dy);
   const ConstVector<Real> nodes(memory.nodes.data(), memory.nodes.size());
-  conv_->backward_weights_nodes(call, part, nodes_, from, dy, memory.nodes, memory.root, [&] {
-    axis_.add_nodes(call.context.exec(), outputs_image(), nodes, memory.root);
-  });
+  conv_->backward_weights_nodes(call, part, nodes_, from, dy, memory.nodes, memory.root,
+                                [&] { axis_.add_nodes(call.context.exec(), outputs_image(), nodes, memory.root); });
 }
 
 template <class Scalar>

@@ -49,10 +49,10 @@ class SpatialConv2d final : public nn::Unit<Scalar> {
  private:
   using Real = nn::Sum<Scalar>;
   struct Buffers {
-    Vector<Scalar> halo_of_x;             // saved
-    Vector<Scalar> leaving, halo_of_dy;   // messages
-    Vector<Scalar> window, strip;         // rows that an edge reads, rows that it makes; dW: all rows of x that it reads
-    Matrix<Real> nodes;                   // deterministic mode
+    Vector<Scalar> halo_of_x;            // saved
+    Vector<Scalar> leaving, halo_of_dy;  // messages
+    Vector<Scalar> window, strip;        // rows that an edge reads, rows that it makes; dW: all rows of x that it reads
+    Matrix<Real> nodes;                  // deterministic mode
     Vector<Real> root;
   };
   Buffers cut(nn::Cutter& saved, nn::Cutter& workspace, index_t B) const;

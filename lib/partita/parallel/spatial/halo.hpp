@@ -5,8 +5,8 @@
 #include <memory>
 
 #include <partita/core/types.hpp>
-#include <partita/parallel/spatial/row_slices.hpp>
 #include <partita/parallel/flights.hpp>
+#include <partita/parallel/spatial/row_slices.hpp>
 
 namespace partita::parallel {
 
@@ -46,9 +46,8 @@ class Halo {
 /// Rows of images that have `first` as their first row, as a matrix whose rows are padded.
 template <class T>
 Matrix<T> image_rows(Matrix<T> images, index_t first, Slice rows, index_t row) {
-  return Kokkos::subview(
-      images, Kokkos::ALL,
-      Kokkos::pair<index_t, index_t>((rows.offset - first) * row, (rows.end() - first) * row));
+  return Kokkos::subview(images, Kokkos::ALL,
+                         Kokkos::pair<index_t, index_t>((rows.offset - first) * row, (rows.end() - first) * row));
 }
 
 }  // namespace partita::parallel

@@ -97,8 +97,8 @@ void SpatialPool2d<Scalar>::forward(const nn::Call<Scalar>& call, ConstMatrix<Sc
   for (const RowBlock& edge : rows_.edges) {
     const Matrix<Scalar> window = window_of(memory.window, x.extent(0), edge.read, row_of_x_);
     halo_of_x_->assemble(exec, edge.read, x, arriving, window);
-    const Matrix<Winner> winner = maximum() ? image_rows(memory.winner, rows_.out.offset, edge.made, row_of_y_)
-                                            : Matrix<Winner>();
+    const Matrix<Winner> winner =
+        maximum() ? image_rows(memory.winner, rows_.out.offset, edge.made, row_of_y_) : Matrix<Winner>();
     pool_->forward_rows(call, kernels::pool2d_slice(shape_, edge.read, edge.made), window,
                         image_rows(y, rows_.out.offset, edge.made, row_of_y_), winner);
   }
@@ -134,8 +134,7 @@ void SpatialPool2d<Scalar>::backward(Half half, const nn::Call<Scalar>& call, Co
 }
 
 template <class Scalar>
-SpatialGlobalPool<Scalar>::SpatialGlobalPool(const std::string& name, const nn::Image& image,
-                                             SpatialAxis<Scalar>& axis)
+SpatialGlobalPool<Scalar>::SpatialGlobalPool(const std::string& name, const nn::Image& image, SpatialAxis<Scalar>& axis)
     : nn::Unit<Scalar>(name + ".all-reduce", axis.here(image).size(), image.channels),
       axis_(axis),
       image_(image),

@@ -37,10 +37,10 @@ class SpatialPool2d final : public nn::Unit<Scalar> {
  private:
   using Winner = std::int32_t;
   struct Buffers {
-    Matrix<Winner> winner;               // saved
-    Vector<Scalar> leaving, arriving;    // of x, or dy
+    Matrix<Winner> winner;             // saved
+    Vector<Scalar> leaving, arriving;  // of x, or dy
     Vector<Winner> winners_leaving, winners_arriving;
-    Vector<Scalar> window;               // rows that an edge reads
+    Vector<Scalar> window;  // rows that an edge reads
     Vector<Winner> winner_window;
   };
   Buffers cut(const nn::Call<Scalar>& call, std::size_t B) const;

@@ -97,17 +97,19 @@ RowStencil row_stencil(const std::string& unit, const Shape& whole, const RowSli
   const Need x{in, [&](int r) { return rows_read(whole, out(r)); }};
   const Need dy{out, [&](int r) { return rows_reading(whole, in(r)); }};
   const int ranks = slices.ranks();
-  for (int r = 0; r < ranks; ++r) {
-    const auto refused = [&](Slice slice, const char* what, index_t needed) {
+  for (const auto& [need, what] : {std::pair(&x, "input"), std::pair(&dy, "output")}) {
+    const auto refused = [&, what = what](int r, Slice slice, const std::string& why) {
       refuse<UsageError>("parallel.spatial",
-                         fmt::format("{} ranks share {} {} rows of {}, and rank {} would have {}: a neighbour reads {}",
-                                     ranks, slice.global, what, unit, r, slice.extent, needed),
+                         fmt::format("{} ranks share {} {} rows of {}, and rank {} would have {}{}", ranks,
+                                     slice.global, what, unit, r, slice.extent, why),
                          "fewer ranks, or images of more rows");
     };
-    for (const auto& [need, what] : {std::pair(&x, "input"), std::pair(&dy, "output")}) {
+    for (int r = 0; r < ranks; ++r)
+      if (need->own(r).extent == 0) refused(r, need->own(r), "");
+    for (int r = 0; r < ranks; ++r) {
       const RowHalo of = halo(*need, r, ranks);
-      const index_t most = std::max({of.rows.to_left, of.rows.to_right, index_t{1}});
-      if (of.own.extent < most) refused(of.own, what, most);
+      const index_t most = std::max(of.rows.to_left, of.rows.to_right);
+      if (of.own.extent < most) refused(r, of.own, fmt::format(", of which a neighbour reads {}", most));
     }
   }
   RowStencil stencil{in(rank), out(rank), halo(x, rank, ranks), halo(dy, rank, ranks), {}, {}};
@@ -121,9 +123,9 @@ index_t halo_bytes(const RowStencil& stencil, index_t B, index_t row_of_x, index
   return B * element_bytes * (sent(stencil.forward.rows) * row_of_x + sent(stencil.backward.rows) * row_of_dy);
 }
 
-#define PARTITA_ROW_STENCIL(Shape)                     \
-  template Slice rows_read(const Shape&, Slice);       \
-  template Slice rows_reading(const Shape&, Slice);    \
+#define PARTITA_ROW_STENCIL(Shape)                  \
+  template Slice rows_read(const Shape&, Slice);    \
+  template Slice rows_reading(const Shape&, Slice); \
   template RowStencil row_stencil(const std::string&, const Shape&, const RowSlices&, index_t, int);
 PARTITA_ROW_STENCIL(kernels::Conv2dShape)
 PARTITA_ROW_STENCIL(kernels::Pool2dShape)

@@ -52,8 +52,8 @@ struct RowBlock {
 
 /// What a rank that has rows `own` of an image must have to compute its part, and what travels for it.
 struct RowHalo {
-  Slice own, needed;    ///< needed: without rows beyond the image's edge
-  comm::Borders rows;   ///< of an image, to and from the neighbours
+  Slice own, needed;   ///< needed: without rows beyond the image's edge
+  comm::Borders rows;  ///< of an image, to and from the neighbours
   bool any() const { return rows.to_left + rows.to_right + rows.from_left + rows.from_right > 0; }
 };
 
@@ -66,9 +66,9 @@ struct RowHalo {
 /// Backward reads rows of dy as forward reads rows of x.
 struct RowStencil {
   Slice in, out;
-  RowHalo forward, backward;           ///< of x; of dy
-  std::vector<RowBlock> edges;         ///< rows of y that read rows of x from elsewhere
-  std::vector<RowBlock> edges_of_dx;   ///< rows of dx that read rows of dy from elsewhere
+  RowHalo forward, backward;          ///< of x; of dy
+  std::vector<RowBlock> edges;        ///< rows of y that read rows of x from elsewhere
+  std::vector<RowBlock> edges_of_dx;  ///< rows of dx that read rows of dy from elsewhere
 };
 
 /// Rows of the input that rows `out` read, and rows of the output that read rows `in`: without what lies beyond the

@@ -28,8 +28,8 @@ void SpatialAxis<Scalar>::add(Plans<T>& plans, const Exec& exec, const nn::Image
   if (found == plans.end()) {
     std::unique_ptr<comm::Plan<T>> plan;
     if (options_.deterministic)
-      plan = std::make_unique<comm::TreeAllreducePlan<T>>(axis_, options_.how,
-                                                          comm::TreeNodes{n, image.rows, 0, bounds});
+      plan =
+          std::make_unique<comm::TreeAllreducePlan<T>>(axis_, options_.how, comm::TreeNodes{n, image.rows, 0, bounds});
     else
       plan = std::make_unique<comm::AllreducePlan<T>>(axis_, options_.how, n);
     found = plans.emplace(std::pair(n, bounds), std::move(plan)).first;
