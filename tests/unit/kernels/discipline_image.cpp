@@ -21,13 +21,13 @@ struct Step {
   static constexpr index_t B = 6;
   static constexpr Conv2dShape s{9, 8, 16, 32, 3, 3, 2, 1};
   static constexpr Pool2dShape pool{9, 8, 16, 3, 3, 2, 1};
-  static constexpr std::array nodes = {Node{0, 3}, Node{3, 5}};
+  static constexpr std::array out_nodes = {Node{0, 3}, Node{3, 5}};
   static constexpr index_t pixels = s.rows * s.columns, C = s.channels;
   Context context;
   BatchnormOptions batch{.relu = true, .pixels = pixels};
   GroupnormOptions group{.groups = 4};
   Matrix<float> x{"x", B, s.inputs()}, dx{"dx", B, s.inputs()}, y{"y", B, s.outputs()}, W{"W", s.filters, s.kernel()},
-      dW{"dW", s.filters, s.kernel()}, node_sums{"node_sums", 2, s.filters*(s.kernel() + 1)},
+      dW{"dW", s.filters, s.kernel()}, filter_sums{"filter_sums", 2, s.filters*(s.kernel() + 1)},
       pooled{"pooled", B, pool.outputs()}, mean_of_all{"all", B, C}, group_mean{"group_mean", B, 4},
       group_rstd{"group_rstd", B, 4};
   Vector<float> b{"b", s.filters}, db{"db", s.filters}, gamma{"gamma", C}, beta{"beta", C}, mean{"mean", C},
@@ -51,7 +51,7 @@ struct Step {
     for (Store store : {Store::overwrite, Store::accumulate})
       for (Blocks blocks : {Blocks{}, Blocks{s.out_rows()}})
         conv2d_backward_weights<float>(context, s, blocks, store, x, y, dW, db);
-    conv2d_backward_weights_nodes<float>(context, s, nodes, x, y, node_sums);
+    conv2d_backward_weights_nodes<float>(context, s, out_nodes, x, y, filter_sums);
     const Matrix<float> rows(x.data(), B * pixels, C), drows(dx.data(), B * pixels, C);
     for (Blocks blocks : {Blocks{}, Blocks{s.rows}}) {
       batch.rows = group.rows = blocks;
