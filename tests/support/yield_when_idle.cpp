@@ -1,10 +1,9 @@
 // SPDX-License-Identifier: BSD-3-Clause
 
-#include <algorithm>
-
 #include <dlfcn.h>
 #include <sched.h>
 #include <time.h>
+#include <algorithm>
 
 // Preloaded into the tests: MPICH over UCX polls for messages and never yields, so that ranks which share a core burn
 // whole slices of the scheduler: an 8-byte all-reduce takes milliseconds at 4 ranks on 2 cores, tens of them at 8. This
