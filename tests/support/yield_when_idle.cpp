@@ -2,8 +2,8 @@
 
 #include <dlfcn.h>
 #include <sched.h>
-#include <time.h>
-#include <algorithm>
+
+#include <ctime>
 
 // Preloaded into the tests: MPICH over UCX polls for messages and never yields, so that ranks which share a core burn
 // whole slices of the scheduler: an 8-byte all-reduce takes milliseconds at 4 ranks on 2 cores, tens of them at 8. This
@@ -19,7 +19,8 @@ extern "C" unsigned ucp_worker_progress(void* worker) {
   const unsigned found = progress(worker);
   in_vain = found == 0 ? in_vain + 1 : 0;
   if (in_vain > yields) {
-    const timespec pause{0, std::min((in_vain - yields) * ns_more_a_poll, most_ns)};
+    const long longer_ns = (in_vain - yields) * ns_more_a_poll;
+    const timespec pause{0, longer_ns < most_ns ? longer_ns : most_ns};
     nanosleep(&pause, nullptr);
   } else if (in_vain > 0) {
     sched_yield();
