@@ -56,23 +56,26 @@ if do in ("hang", "stubborn"):
     time.sleep(600)
 if do == "no_record":
     sys.exit(0)
-from pathlib import Path
-sys.path[:0] = [{here!r}]
-# h5py and numpy take most of the time of a pretended run: only where a record is written.
-from synthetic import Synthetic
-output = Path(output)
-if do == "wrong":
-    Synthetic(ranks=ranks, verified=0).write(output)
-    sys.exit(3)
-Synthetic(
-    ranks=ranks,
-    threads=int(os.environ["OMP_NUM_THREADS"]),
-    allreduce=settings.get("parallel.allreduce", "mpi"),
-    batch=int(settings.get("train.batch", 64)),
-    study=settings["record.study"],
-    point=settings["record.point"],
-    complete=0 if do == "incomplete" else 1,
-).write(output)
+# h5py and numpy take most of the time of a pretended run: a record is written once a session and copied after that.
+what = [str(ranks), os.environ["OMP_NUM_THREADS"], *(f"{{k}}={{v}}" for k, v in sorted(settings.items()))]
+kept = os.path.join({kept!r}, " ".join(what).replace("/", "_") + ".h5")
+if not os.path.exists(kept):
+    from pathlib import Path
+    sys.path[:0] = [{here!r}]
+    from synthetic import Synthetic
+    Synthetic(
+        ranks=ranks,
+        threads=int(os.environ["OMP_NUM_THREADS"]),
+        allreduce=settings.get("parallel.allreduce", "mpi"),
+        batch=int(settings.get("train.batch", 64)),
+        study=settings["record.study"],
+        point=settings["record.point"],
+        complete=0 if do == "incomplete" else 1,
+        verified=0 if do == "wrong" else 1,
+    ).write(Path(kept))
+with open(kept, "rb") as source, open(output, "wb") as copy:
+    copy.write(source.read())
+sys.exit(3 if do == "wrong" else 0)
 """
 # Like hydra: ranks live in a session of their own, where a signal to the launcher's group does not reach them.
 LAUNCHER = """#!{python}
@@ -158,22 +161,28 @@ def alive(pid: int) -> bool:
         return False
 
 
-def _script(path: Path, text: str) -> None:
+def _script(path: Path, text: str, kept: Path) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(text.format(python=sys.executable, here=str(HERE)))
+    path.write_text(text.format(python=sys.executable, here=str(HERE), kept=str(kept)))
     path.chmod(path.stat().st_mode | stat.S_IXUSR)
 
 
+@pytest.fixture(scope="session")
+def kept(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where the pretended app keeps what it has written, for all tests."""
+    return tmp_path_factory.mktemp("records")
+
+
 @pytest.fixture
-def checkout(tmp_path: Path) -> Checkout:
+def checkout(tmp_path: Path, kept: Path) -> Checkout:
     """A fresh pretended checkout."""
     (tmp_path / "CMakeLists.txt").write_text("")
     (tmp_path / "inputs" / "studies").mkdir(parents=True)
     deck = tmp_path / "inputs" / "mlp_dp" / "deck.toml"
     deck.parent.mkdir()
     deck.write_text("[train]\nsteps = 12\n")
-    _script(tmp_path / "build" / "release" / "apps" / "mlp_dp" / "mlp_dp", APP)
-    _script(tmp_path / "mpiexec", LAUNCHER)
+    _script(tmp_path / "build" / "release" / "apps" / "mlp_dp" / "mlp_dp", APP, kept)
+    _script(tmp_path / "mpiexec", LAUNCHER, kept)
     return Checkout(tmp_path)
 
 
