@@ -254,5 +254,22 @@ TYPED_TEST(row_stencils, are_those_of_brute_force_or_refused) {
     });
 }
 
+TEST(row_slices, say_which_rows_are_too_few) {
+  const auto message = [](const Windows& unit, int ranks) {
+    return caught<UsageError>(
+        [&] { row_stencil("stem.conv", unit.shape<kernels::Conv2dShape>(), RowSlices(unit.rows, ranks), 1, 0); });
+  };
+  const std::string remedy = ": expected fewer ranks, or images of more rows";
+  EXPECT_EQ(message({2, 3, 1, 1}, 3),
+            "parallel.spatial: 3 ranks share 2 input rows of stem.conv, and rank 2 would have 0" + remedy);
+  EXPECT_EQ(message({4, 3, 2, 1}, 3),
+            "parallel.spatial: 3 ranks share 2 output rows of stem.conv, and rank 2 would have 0" + remedy);
+  EXPECT_EQ(
+      message({3, 5, 1, 2}, 3),
+      "parallel.spatial: 3 ranks share 3 input rows of stem.conv, and rank 1 would have 1, of which a neighbour reads "
+      "2" +
+          remedy);
+}
+
 }  // namespace
 }  // namespace partita::parallel::row_slices_tests
