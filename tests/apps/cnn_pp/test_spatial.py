@@ -131,7 +131,10 @@ def sent_rows(layer, input_rows, ranks):
     """Of each rank: numbers of x, of dy and of winners that it sends for an image, every window by itself."""
     kernel, stride, padding, rows, reduction, row_of_x, row_of_y, first, maximum = layer
     firsts = [r * (input_rows // ranks) + min(r, input_rows % ranks) for r in range(ranks)]  # larger slices first
-    owner = lambda row: max(r for r in range(ranks) if firsts[r] <= row)
+
+    def owner(row):
+        return max(r for r in range(ranks) if firsts[r] <= row)
+
     of_x, of_dy = set(), set()
     for out in range((rows + 2 * padding - kernel) // stride + 1):
         for row in range(max(out * stride - padding, 0), min(out * stride - padding + kernel, rows)):

@@ -239,11 +239,11 @@ TEST(row_slices, rows_read_and_rows_reading_are_those_of_the_windows) {
 }
 
 template <class Shape>
-class row_stencils : public ::testing::Test {};
+class row_slices_stencils : public ::testing::Test {};
 using Shapes = ::testing::Types<kernels::Conv2dShape, kernels::Pool2dShape>;
-TYPED_TEST_SUITE(row_stencils, Shapes);
+TYPED_TEST_SUITE(row_slices_stencils, Shapes);
 
-TYPED_TEST(row_stencils, are_those_of_brute_force_or_refused) {
+TYPED_TEST(row_slices_stencils, are_those_of_brute_force_or_refused) {
   for (const index_t reduction : {1, 2})
     for_every_unit(40 / reduction, [&](const Windows& unit) {
       for (int ranks = 1; ranks <= 6; ++ranks)
