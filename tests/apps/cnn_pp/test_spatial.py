@@ -179,6 +179,8 @@ def test_the_record_has_rows_times_and_places(run, overlap):
         assert strategy["first_image_row"][:].tolist() == [0, 10, 20]
         assert strategy["image_rows"][:].tolist() == [10, 10, 9]
         assert strategy.attrs["overlap_halo"] == overlap
+        for what in ("activation", "message", "weight", "gradient", "optimizer"):
+            assert np.array_equal(strategy[f"{what}_bytes"][:], strategy[f"expected_{what}_bytes"][:]), what
         exposed, hidden = strategy["halo_exposed_s"][:], strategy["halo_hidden_s"][:]
         assert (exposed > 0).all() and (hidden >= 0).all()
         if overlap:
