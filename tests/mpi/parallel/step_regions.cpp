@@ -14,6 +14,7 @@
 #include <support/mpi.hpp>
 #include <support/region_log.hpp>
 #include "problem.hpp"
+#include "spatial_problem.hpp"
 
 namespace partita::parallel::test::step_regions_tests {
 namespace {
@@ -64,6 +65,46 @@ TEST_P(step_regions, are_the_moments_by_the_names_of_their_phases) {
 
 INSTANTIATE_TEST_SUITE_P(by, step_regions, ::testing::Values(Allreduce::mpi, Allreduce::ring),
                          [](const auto& it) { return std::string(comm::to_string(it.param)); });
+
+// Halos are moments of the passes that they serve, and the collective's region is inside: where it starts, and where
+// it is waited for.
+TEST(step_regions_of_shared_images, have_halos_inside_forward_and_backward) {
+  const comm::Communicator& world = partita::test::world();
+  SpatialReplica<float> images(world, tall_cnn(nn::CnnKind::vgg, 13), {.options = by_sgd()});
+  CnnReplica<float>& replica = images.replica;
+  replica.fill(0);
+  MomentCount moments;
+  replica.run(0, moments);
+
+  const training::StepPhases phases(replica.model, replica.model);
+  metrics::PhaseTimer timer(phases.phases());
+  metrics::EventLog events;
+  driver::Instruments instruments{timer, events};
+  training::StepObserver observer(phases, instruments, 1);
+  comm::Traffic& traffic = partita::test::environment().traffic();
+  traffic.reset();
+  const partita::test::RegionLog log;
+  timer.begin_step(replica.context.exec());
+  replica.run(1, observer);
+  timer.end_step(replica.context.exec());
+
+  const auto regions = [&](const std::string& start) {
+    return std::count_if(log.names.begin(), log.names.end(), [&](const auto& name) { return name.starts_with(start); });
+  };
+  const auto counted = [&](nn::Part part) { return moments.of[static_cast<std::size_t>(part)]; };
+  EXPECT_EQ(regions("partita::training::forward"), counted(nn::Part::forward));
+  EXPECT_EQ(regions("partita::training::backward"),
+            counted(nn::Part::backward_input) + counted(nn::Part::backward_weights));
+  EXPECT_TRUE(
+      std::all_of(log.names.begin(), log.names.end(), [](const auto& n) { return n.starts_with("partita::"); }));
+  EXPECT_EQ(log.open, 0);
+  if (world.size() == 1) return;
+  const index_t halos = images.rows.ranks().traffic_entry("halo", "direct")->calls;
+  EXPECT_GE(halos, 8);
+  EXPECT_EQ(regions("partita::comm::halo::direct"), 2 * halos);
+  EXPECT_GT(regions("partita::training::forward_halo"), 0);
+  EXPECT_GT(regions("partita::training::backward_halo"), 0);
+}
 
 // All that is around two units: the pause between them is the phase's that went before it, and no region's.
 TEST(step_regions_of_actions, a_whole_action_is_an_event_and_no_phase) {

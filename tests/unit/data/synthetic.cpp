@@ -2,6 +2,7 @@
 #include <cmath>
 #include <map>
 #include <set>
+#include <utility>
 #include <vector>
 
 #include <gtest/gtest.h>
@@ -95,6 +96,33 @@ TEST(synthetic, a_sample_is_a_function_of_its_global_index) {
   }
   const Rows tail = rows_of(options, Split::train, 90, 10);
   EXPECT_EQ(tail.x[9], all.x[99]);
+}
+
+// Four features come from one draw: a slice may begin and end within one.
+TEST(synthetic, a_slice_of_the_features_has_the_whole_sample_s_numbers) {
+  constexpr index_t F = 17;
+  SyntheticOptions options{3, F, 10, 1.0};
+  const Sampler sampler(3, 100, 12);
+  const Rows all = rows_of(options, Split::held_out, 40, 12);
+  const Rows batch = batch_of<double>(options, sampler, 2, 1);
+  for (index_t first = 0; first < F; ++first)
+    for (index_t count = 1; count <= F - first; ++count) {
+      options.here = {first, count, F};
+      const Matrix<double> x("partita::test::x", 12, count);
+      const Vector<std::int32_t> label("partita::test::label", 12);
+      Rows part_of_all, part_of_batch;
+      synthetic_rows(Exec{}, options, Split::held_out, 40, x, label);
+      append(part_of_all, x, label);
+      synthetic_batch(Exec{}, options, sampler, 2, whole(12), x, label);
+      append(part_of_batch, x, label);
+      for (const auto& [part, of] : {std::pair(&part_of_all, &all), std::pair(&part_of_batch, &batch)}) {
+        ASSERT_EQ(part->label, of->label);
+        for (std::size_t b = 0; b < 12; ++b) {
+          const auto begin = of->x[b].begin() + first;
+          ASSERT_EQ(part->x[b], std::vector<double>(begin, begin + count)) << "features from " << first;
+        }
+      }
+    }
 }
 
 TEST(synthetic, single_precision_is_the_rounded_double) {
@@ -226,6 +254,12 @@ TEST(synthetic, extents_that_do_not_fit_are_named) {
   EXPECT_THROW(synthetic_batch(Exec{}, {1, 5, 10, 1.0}, sampler, 0, {0, 3, 8}, x, label), ShapeError);
   EXPECT_THROW(synthetic_batch(Exec{}, {1, 5, 10, 1.0}, sampler, 0, {0, 4, 9}, x, label), ShapeError);
   EXPECT_THROW(synthetic_rows(Exec{}, {1, 5, 0, 1.0}, Split::train, 0, x, label), ShapeError);
+  EXPECT_EQ(caught<ShapeError>([&] {
+              synthetic_rows(Exec{}, {1, 7, 10, 1.0, {3, 5, 7}}, Split::train, 0, x, label);
+            }),
+            "synthetic_rows: features [3, 8) of 7: expected a part of them");
+  EXPECT_THROW(synthetic_rows(Exec{}, {1, 9, 10, 1.0, {-1, 5, 9}}, Split::train, 0, x, label), ShapeError);
+  EXPECT_THROW(synthetic_rows(Exec{}, {1, 9, 10, 1.0, {0, 4, 9}}, Split::train, 0, x, label), ShapeError);
 }
 
 }  // namespace

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include <partita/parallel/spatial/batchnorm.hpp>
 
+#include <functional>
+
 #include <partita/core/float16.hpp>
 
 namespace partita::parallel {
@@ -51,8 +53,9 @@ void SpatialBatchNorm<Scalar>::forward(const nn::Call<Scalar>& call, ConstMatrix
   if (!call.training) return norm_->forward(call, x, y);
   nn::Cutter workspace(call.workspace);
   const Buffers memory = cut(workspace, image_.channels);
+  const auto add_up = [&] { add(call.context.exec(), memory); };
   norm_->forward_nodes(call, nodes_, static_cast<index_t>(x.extent(0)) * image_.pixels(), x, y, memory.sums,
-                       memory.root, memory.mean, [&] { add(call.context.exec(), memory); });
+                       memory.root, memory.mean, std::cref(add_up));  // a reference: no allocation
 }
 
 template <class Scalar>
@@ -61,8 +64,9 @@ void SpatialBatchNorm<Scalar>::backward(Half half, const nn::Call<Scalar>& call,
   if (half != Half::weights) {
     nn::Cutter workspace(call.workspace);
     const Buffers memory = cut(workspace, 2 * image_.channels);
+    const auto add_up = [&] { add(call.context.exec(), memory); };
     norm_->backward_nodes(call, nodes_, static_cast<index_t>(dy.extent(0)) * image_.pixels(), x, y, dy, dx, memory.sums,
-                          memory.root, [&] { add(call.context.exec(), memory); });
+                          memory.root, std::cref(add_up));
   }
   if (half != Half::input) norm_->backward(Half::weights, call, x, y, dy, {});
 }

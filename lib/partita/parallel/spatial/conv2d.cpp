@@ -2,6 +2,7 @@
 #include <partita/parallel/spatial/conv2d.hpp>
 
 #include <algorithm>
+#include <functional>
 #include <utility>
 
 #include <partita/core/float16.hpp>
@@ -178,8 +179,9 @@ void SpatialConv2d<Scalar>::gradient(const nn::Call<Scalar>& call, const Buffers
   const kernels::Conv2dShape part = kernels::conv2d_slice(shape, read, rows_.out);
   if (nodes_.empty()) return conv_->backward_weights_rows(call, part, from, dy);
   const ConstVector<Real> nodes(memory.nodes.data(), memory.nodes.size());
-  conv_->backward_weights_nodes(call, part, nodes_, from, dy, memory.nodes, memory.root,
-                                [&] { axis_.add_nodes(call.context.exec(), outputs_image(), nodes, memory.root); });
+  const auto add_up = [&] { axis_.add_nodes(call.context.exec(), outputs_image(), nodes, memory.root); };
+  // A reference: no allocation.
+  conv_->backward_weights_nodes(call, part, nodes_, from, dy, memory.nodes, memory.root, std::cref(add_up));
 }
 
 template <class Scalar>

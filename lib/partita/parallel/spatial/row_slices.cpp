@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include <partita/parallel/spatial/row_slices.hpp>
 
+#include <algorithm>
 #include <functional>
+#include <utility>
 
 #include <fmt/format.h>
 
@@ -97,21 +99,22 @@ RowStencil row_stencil(const std::string& unit, const Shape& whole, const RowSli
   const Need x{in, [&](int r) { return rows_read(whole, out(r)); }};
   const Need dy{out, [&](int r) { return rows_reading(whole, in(r)); }};
   const int ranks = slices.ranks();
-  for (const auto& [need, what] : {std::pair(&x, "input"), std::pair(&dy, "output")}) {
-    const auto refused = [&, what = what](int r, Slice slice, const std::string& why) {
-      refuse<UsageError>("parallel.spatial",
-                         fmt::format("{} ranks share {} {} rows of {}, and rank {} would have {}{}", ranks,
-                                     slice.global, what, unit, r, slice.extent, why),
-                         "fewer ranks, or images of more rows");
-    };
+  const auto refused = [&](const char* what, int r, Slice slice, const std::string& why) {
+    refuse<UsageError>("parallel.spatial",
+                       fmt::format("{} ranks share {} {} rows of {}, and rank {} would have {}{}", ranks, slice.global,
+                                   what, unit, r, slice.extent, why),
+                       "fewer ranks, or images of more rows");
+  };
+  const std::pair<const Need*, const char*> needs[] = {{&x, "input"}, {&dy, "output"}};
+  for (const auto& [need, what] : needs)
     for (int r = 0; r < ranks; ++r)
-      if (need->own(r).extent == 0) refused(r, need->own(r), "");
+      if (need->own(r).extent == 0) refused(what, r, need->own(r), "");
+  for (const auto& [need, what] : needs)
     for (int r = 0; r < ranks; ++r) {
       const RowHalo of = halo(*need, r, ranks);
       const index_t most = std::max(of.rows.to_left, of.rows.to_right);
-      if (of.own.extent < most) refused(r, of.own, fmt::format(", of which a neighbour reads {}", most));
+      if (of.own.extent < most) refused(what, r, of.own, fmt::format(", of which a neighbour reads {}", most));
     }
-  }
   RowStencil stencil{in(rank), out(rank), halo(x, rank, ranks), halo(dy, rank, ranks), {}, {}};
   stencil.edges = edges(stencil.out, stencil.in, [&](Slice made) { return rows_read(whole, made); });
   stencil.edges_of_dx = edges(stencil.in, stencil.out, [&](Slice made) { return rows_reading(whole, made); });

@@ -22,19 +22,19 @@ template <class T>
 void SpatialAxis<Scalar>::add(Plans<T>& plans, const Exec& exec, const nn::Image& image, ConstVector<T> sums,
                               Vector<T> root) {
   const auto n = static_cast<index_t>(root.extent(0));
-  const std::vector<index_t> bounds =
-      options_.deterministic ? slices_.bounds(image.rows, image.reduction) : std::vector<index_t>();
-  auto found = plans.find({n, bounds});
+  const bool tree = options_.deterministic;
+  const std::array<index_t, 3> key{n, tree ? image.rows : 0, tree ? image.reduction : 0};
+  auto found = plans.find(key);
   if (found == plans.end()) {
     std::unique_ptr<comm::Plan<T>> plan;
-    if (options_.deterministic)
-      plan =
-          std::make_unique<comm::TreeAllreducePlan<T>>(axis_, options_.how, comm::TreeNodes{n, image.rows, 0, bounds});
+    if (tree)
+      plan = std::make_unique<comm::TreeAllreducePlan<T>>(
+          axis_, options_.how, comm::TreeNodes{n, image.rows, 0, slices_.bounds(image.rows, image.reduction)});
     else
       plan = std::make_unique<comm::AllreducePlan<T>>(axis_, options_.how, n);
-    found = plans.emplace(std::pair(n, bounds), std::move(plan)).first;
+    found = plans.emplace(key, std::move(plan)).first;
   }
-  if (options_.deterministic) {
+  if (tree) {
     found->second->run(exec, sums, root);
   } else {
     kernels::copy<T>(exec, sums, root);

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #pragma once
 
+#include <array>
 #include <map>
 #include <memory>
-#include <utility>
 #include <vector>
 
 #include <partita/comm/collectives/tree_allreduce.hpp>
@@ -65,8 +65,9 @@ class SpatialAxis {
   nn::OverlapTime step_time() const;
 
  private:
+  // By numbers of a sum, and of trees the image's rows and reduction.
   template <class T>
-  using Plans = std::map<std::pair<index_t, std::vector<index_t>>, std::unique_ptr<comm::Plan<T>>>;
+  using Plans = std::map<std::array<index_t, 3>, std::unique_ptr<comm::Plan<T>>>;
   template <class T>
   void add(Plans<T>& plans, const Exec& exec, const nn::Image& image, ConstVector<T> sums, Vector<T> root);
 
