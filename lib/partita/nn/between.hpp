@@ -7,8 +7,9 @@ namespace partita::nn {
 
 /// What a builder asks for where a strategy may have to communicate: around a product whose outputs or inputs are split
 /// over ranks, an embedding of some of the words, a norm of some of the tokens, or of some of the rows behind its
-/// statistics, what reads neighbours of a pixel; and where tokens may follow others that went through before, attention.
-/// Nothing, in a model that is whole: each word then means the plain unit, and the list of layers is the same.
+/// statistics, what reads neighbours of a pixel; and where tokens may follow others that went through before,
+/// attention. Nothing, in a model that is whole: each word then means the plain unit, and the list of layers is the
+/// same.
 template <class Scalar>
 struct Between {
   virtual ~Between() = default;

@@ -29,7 +29,8 @@ std::vector<driver::MemoryNeed> memory_needs(const TrainOptions& train, const Mo
                                              bool keeps_record, const Splits<Scalar>& over = {},
                                              const StagesOfRank& stages = {});
 
-/// To be called before the model is made: driver::require_memory of that. over: as in plan_model. Collective over the world, whose first rank keeps the record.
+/// To be called before the model is made: driver::require_memory of that. over: as in plan_model. Collective over the
+/// world, whose first rank keeps the record.
 template <class Scalar>
 void require_memory(const comm::Communicator& world, const comm::Communicator& replicas, const TrainOptions& train,
                     const ModelOptions& model, const Dataset& data, const nn::Division& division,

@@ -183,10 +183,6 @@ def test_the_record_has_rows_times_and_places(run, overlap):
             assert np.array_equal(strategy[f"{what}_bytes"][:], strategy[f"expected_{what}_bytes"][:]), what
         exposed, hidden = strategy["halo_exposed_s"][:], strategy["halo_hidden_s"][:]
         assert (exposed > 0).all() and (hidden >= 0).all()
-        if overlap:
-            assert (hidden > 0).all()
-        else:  # nothing but the way from posting to waiting
-            assert (hidden < 0.2 * exposed).all()
         phases = dict(zip(file["steps/phase"].asstr()[:], file["steps/phase_class"].asstr()[:]))
         for name in ("forward_halo", "backward_halo", "forward_all-reduce", "backward_all-reduce"):
             assert phases[name] == "communication", name

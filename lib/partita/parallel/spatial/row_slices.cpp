@@ -32,16 +32,20 @@ struct Need {
 };
 
 RowHalo halo(const Need& of, int rank, int ranks) {
-  RowHalo result{of.own(rank), of.needed(rank), {}};
+  const auto needed = [&](int r) {
+    const Slice rows = of.needed(r), own = of.own(r);
+    return rows.extent > 0 ? rows : Slice{own.offset, 0, own.global};  // windows that lie in the padding read nothing
+  };
+  RowHalo result{of.own(rank), needed(rank), {}};
   const Slice own = result.own;
   const auto behind = [&](index_t begin, index_t end) { return std::max<index_t>(end - begin, 0); };
   if (rank > 0) {
     result.rows.from_left = behind(result.needed.offset, own.offset);
-    result.rows.to_left = behind(own.offset, of.needed(rank - 1).end());
+    result.rows.to_left = behind(own.offset, needed(rank - 1).end());
   }
   if (rank + 1 < ranks) {
     result.rows.from_right = behind(own.end(), result.needed.end());
-    result.rows.to_right = behind(of.needed(rank + 1).offset, own.end());
+    result.rows.to_right = behind(needed(rank + 1).offset, own.end());
   }
   return result;
 }

@@ -78,9 +78,9 @@ Slice rows_read(const Shape& whole, Slice out);
 template <class Shape>
 Slice rows_reading(const Shape& whole, Slice in);
 
-/// reduction   of the input.
-/// Throws      UsageError, on all ranks alike: naming the unit, where a rank would have no row, or fewer than a
-///             neighbour needs of it.
+/// What `rank` does. reduction: of the input.
+/// Throws   UsageError, on all ranks alike: naming the unit, where a rank would have no row, or fewer than a neighbour
+///          needs of it.
 template <class Shape>
 RowStencil row_stencil(const std::string& unit, const Shape& whole, const RowSlices& slices, index_t reduction,
                        int rank);
