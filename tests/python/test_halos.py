@@ -95,6 +95,17 @@ def test_bars_are_means_over_runs_by_image_size(tmp_path: Path) -> None:
     np.testing.assert_allclose(picture.table.column("halo_bytes_most"), [8000, 2000])
 
 
+def test_a_series_is_named_by_its_image_alone(tmp_path: Path) -> None:
+    """Numbers of an image follow from its size; without images they are what tells series apart."""
+    for index, (image, features) in enumerate((("[8, 8, 1]", 64), ("[16, 16, 1]", 256), ("[]", 5), ("[]", 7))):
+        data = f"hidden = []\n[data]\nimage = {image}\nfeatures = {features}"
+        folder = tmp_path / ("images" if features > 7 else "features")
+        folder.mkdir(exist_ok=True)
+        Synthetic(model=data).write(folder / f"{index}.h5")
+    labels = [[series.label for series in study(tmp_path / name).series] for name in ("images", "features")]
+    assert labels == [["image [8, 8, 1]", "image [16, 16, 1]"], ["features 5", "features 7"]]
+
+
 @pytest.mark.parametrize("oversubscribed", [0, 1])
 def test_plot_draws_the_runs_that_share_images_alone(tmp_path: Path, partita: Command, oversubscribed: int) -> None:
     Synthetic(ranks=1).write(tmp_path / "np1.h5")
