@@ -49,8 +49,8 @@ def halo_picture(study: RecordedStudy) -> Picture | None:
         "it computes; means over counted steps, ranks and runs; beside the bar: the exposed share of a step",
         "surface to volume: rows of neighbours that a 3 x 3 window of the whole image reads, for each row that a rank "
         "has, of the rank with the most",
-        "bytes: counted where messages are posted, those of evaluation among them, mean over ranks; tick: the rank with "
-        "the most",
+        "bytes: counted where messages are posted, those of evaluation among them, mean over ranks; tick: the rank "
+        "with the most",
     ]
     if any(row.cell.oversubscribed for row in rows):
         notes.append("* oversubscribed: more threads than cores")
