@@ -4,7 +4,8 @@
 //     stage s of S:   y_s = f_s(y_{s-1}; w_s),   dy_{s-1} = (df_s/dy_{s-1})^T dy_s,   w_s <- optimizer(w_s, dloss/dw_s)
 //
 // A rank has one stage or several; activations go forward and their gradients back, a message for each micro-batch.
-// parallel.schedule says in which order a rank passes its stages over the micro-batches: README.md.
+// parallel.schedule says in which order a rank passes its stages over the micro-batches: README.md. Ranks of
+// parallel.spatial have the same stages and share the rows of every image; edges of their slices travel as halos.
 //
 // Sample runs (each is a test; * only by hand):
 //     mpiexec -n 2 cnn_pp inputs/cnn_pp/tiny.toml  # tiny
@@ -19,6 +20,10 @@
 //         # measured_recompute
 //     mpiexec -n 2 cnn_pp inputs/mlp_dp/tiny_gpt.toml --set train.micro_batches=3  # gpt
 //     mpiexec -n 3 cnn_pp inputs/mlp_dp/tiny.toml --set model.kind=mlp --set train.micro_batches=4  # mlp
+//     mpiexec -n 2 cnn_pp inputs/cnn_pp/tiny.toml --set parallel.spatial=2  # spatial
+//     mpiexec -n 4 cnn_pp inputs/cnn_pp/tiny.toml --set parallel.spatial=2 --set parallel.data=2  # spatial_data
+//     mpiexec -n 4 cnn_pp inputs/cnn_pp/tiny.toml --set parallel.spatial=2 --set parallel.pipeline=2
+//         # spatial_pipeline
 //     mpiexec -n 1 cnn_pp inputs/cnn_pp/tiny.toml --set parallel.pipeline=4 --show-schedule  # show_schedule
 //   * mpiexec -n 2 cnn_pp inputs/cnn_pp/fashion.toml
 #include <fmt/format.h>

@@ -5,10 +5,12 @@
     step.svg     one training step with its phases, on two ranks
     run.svg      deck -> run -> record -> report
     split.svg    one block of a GPT split over two ranks (apps/transformer_tp)
+    spatial.svg  image rows shared by three ranks, and surface to volume (apps/cnn_pp)
 
 --check: the stored pictures are those that this would draw. --png: also as PNG, to look at.
 """
 
+import itertools
 import re
 import sys
 import tempfile
@@ -18,7 +20,7 @@ import matplotlib as mpl
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
-from matplotlib.patches import FancyArrowPatch, FancyBboxPatch
+from matplotlib.patches import FancyArrowPatch, FancyBboxPatch, Rectangle
 
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parents[1]
@@ -27,7 +29,7 @@ sys.dont_write_bytecode = True
 sys.path[:0] = [str(ROOT / "tests" / "style"), str(ROOT / "scripts" / "partita")]
 
 from check_tree import INCLUDES, SKIPPED  # noqa: E402
-from partita.style import CLASS, GREY, INK, RULE, SERIES, SETTINGS  # noqa: E402
+from partita.style import CLASS, GREY, INK, RULE, SERIES, SETTINGS, shades  # noqa: E402
 
 # Shapes and not text, so that a picture looks the same whatever fonts its reader has.
 LOOK = SETTINGS | {"svg.fonttype": "path", "axes.grid": False}
@@ -136,6 +138,7 @@ def step() -> Figure:
                                           edgecolor="white", linewidth=1.2))  # fmt: skip
             label(axes, x + width / 2, y + 2.3, name, 8.4, color="white" if kind != "wait" else INK)
             x += width
+
         phase("input", other, "input")
         for _ in range(2):
             phase("forward", forward * slow, "compute")
@@ -243,6 +246,69 @@ def split() -> Figure:
     return figure
 
 
+def row_slices(rows: int, ranks: int, reduction: int) -> list[range]:
+    """Rows of each rank of an image that has one row for `reduction` of the network's input (RowSlices)."""
+    small, more = divmod(rows, ranks)
+    cuts = [rank * small + min(rank, more) for rank in range(ranks + 1)]
+    return [range(-(-a // reduction), -(-b // reduction)) for a, b in itertools.pairwise(cuts)]
+
+
+def spatial() -> Figure:
+    """Where rows are and which of them travel; beside it rows of neighbours for each own row."""
+    figure, axes = canvas(8, 3.9)
+    pitch, top, ranks = 0.8, 32.0, 3
+    tints = [shades(colour, 4) for colour in (SERIES[0], SERIES[2], SERIES[4])]
+    for reduction, x in ((1, 7.5), (2, 35.0), (4, 50.5)):
+        rows = 28 // reduction
+        label(axes, x + rows * pitch / 2, top + 1.6, f"{rows} rows", 9)
+        shared = row_slices(28, ranks, reduction)
+        for rank, mine in enumerate(shared):
+            for row in mine:
+                sent = (row == mine[0] and rank > 0) or (row == mine[-1] and rank + 1 < ranks)
+                at = (x, top - pitch * (row + 1))
+                axes.add_patch(Rectangle(at, rows * pitch, pitch, facecolor=tints[rank][1 if sent else 3],
+                                         edgecolor="white", linewidth=0.5))  # fmt: skip
+            if reduction == 1:
+                middle = top - pitch * (mine[0] + mine[-1] + 1) / 2
+                label(axes, x - 0.8, middle, f"rank {rank}", 9, ha="right")
+            if rank:
+                cut, wide = top - pitch * mine[0], rows * pitch
+                for share, way in ((0.5 * rank - 0.35, 1), (0.5 * rank - 0.15, -1)):
+                    arrow(axes, (x + share * wide, cut - 1.3 * way), (x + share * wide, cut + 1.3 * way), INK)
+    for left, right in ((30.6, 34.3), (46.9, 49.8)):
+        arrow(axes, (left, top - 2.2), (right, top - 2.2))
+        label(axes, (left + right) / 2, top + 0.2, "stride\n2", 7.6, color=GREY)
+    words = ["each 3 x 3 convolution of stride 1: a row each way over a cut, of x forward, of dy backward",
+             "stride 2: a row of x one way, a row of dy the other"]  # fmt: skip
+    for index, line in enumerate(words):
+        label(axes, 1.5, 5.6 - 2.2 * index, line, 8.2, ha="left", color=GREY)
+    _surface(figure)
+    return figure
+
+
+def _surface(figure: Figure) -> None:
+    """Rows of neighbours for each own row, of the rank with the most: a line for each size of an image."""
+    axes = figure.add_axes((0.79, 0.25, 0.17, 0.57))
+    for rows, colour in zip((28, 56, 112, 224), SERIES, strict=False):
+        counts = [p for p in (2, 4, 8, 16, 32) if all(row_slices(rows, p, 4))]
+        ratios = []
+        for count in counts:
+            parts = row_slices(rows, count, 1)
+            beside = [(rank > 0) + (rank + 1 < count) for rank in range(count)]
+            ratios.append(100 * max(n / len(mine) for n, mine in zip(beside, parts, strict=True)))
+        axes.plot(counts, ratios, color=colour, marker="o", markersize=4, linewidth=1.5)
+        axes.annotate(str(rows), (counts[0], ratios[0]), (-6, 0), textcoords="offset points", fontsize=8.2, ha="right",
+                      color=colour, va="center")  # fmt: skip
+    axes.set(xscale="log", yscale="log", xlim=(0.65, 45), ylim=(0.7, 60), xticks=[2, 4, 8, 16, 32],
+             yticks=[1, 2, 5, 10, 20, 50])  # fmt: skip
+    axes.set_xticklabels(["2", "4", "8", "16", "32"])
+    axes.set_yticklabels([f"{y} %" for y in (1, 2, 5, 10, 20, 50)])
+    axes.minorticks_off()
+    axes.tick_params(labelsize=8)
+    axes.set_xlabel("ranks", fontsize=8.6)
+    axes.set_title("rows of neighbours per\nown row, by image rows", fontsize=8.6, fontweight="normal", loc="center")
+
+
 def main() -> int:
     """Draw, or compare."""
     check, png = "--check" in sys.argv, sys.argv[sys.argv.index("--png") + 1] if "--png" in sys.argv else None
@@ -252,7 +318,7 @@ def main() -> int:
         return SKIPPED
     wrong = [] if set(MODULES) == set(INCLUDES) else ["MODULES and INCLUDES do not name the same modules"]
     with mpl.rc_context(LOOK), tempfile.TemporaryDirectory() as scratch:
-        for draw in (floors, step, run, split):
+        for draw in (floors, step, run, split, spatial):
             figure, stored = draw(), HERE / f"{draw.__name__}.svg"
             made = Path(scratch) / stored.name if check else stored
             figure.savefig(made, metadata={"Date": None, "Creator": "scripts/figures/draw.py"})

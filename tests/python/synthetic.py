@@ -54,6 +54,8 @@ class Synthetic:
     )
     overlap_s: tuple[float, float] = (0.0, 0.0)  # /strategy: exposed, hidden.
     bubble: dict[str, object] | None = None  # /strategy: columns of a pipeline.
+    halos: dict[str, object] | None = None  # /strategy: columns of shared image rows.
+    halo_bytes: Sequence[int] = ()  # That a rank sends in a step.
 
     def toml(self, path: Path) -> str:
         """The resolved deck."""
@@ -159,20 +161,28 @@ class Synthetic:
         )
         parameters = 1000
         moved = 2 * (self.ranks - 1) / self.ranks * parameters * 4 * len(counted)
+        sent = np.full((1, self.ranks), round(moved))
+        calls = np.full((1, self.ranks), len(counted))
+        named = [("allreduce", "data", self.allreduce)]
+        if len(self.halo_bytes):
+            named.append(("halo", "spatial", "direct"))
+            sent = np.vstack([sent, (self.steps - self.warmup) * np.asarray(self.halo_bytes)])
+            calls = np.repeat(calls, 2, axis=0)
+        kinds, axes, algorithms = zip(*named, strict=True)
         _columns(
             f,
             "traffic",
-            operation=[f"allreduce/data/{self.allreduce}"],
-            kind=["allreduce"],
-            algorithm=[self.allreduce],
-            axis=["data"],
-            calls=np.full((1, self.ranks), len(counted)),
-            messages=np.full((1, self.ranks), 2 * (self.ranks - 1) * len(counted)),
-            sent_bytes=np.full((1, self.ranks), round(moved)),
-            seconds=np.full((1, self.ranks), 0.1),
-            expected_messages=np.full((1, self.ranks), 2.0 * (self.ranks - 1) * len(counted)),
-            expected_bytes=np.full((1, self.ranks), moved),
-            predicted_s=[0.09],
+            operation=["/".join(names) for names in named],
+            kind=list(kinds),
+            algorithm=list(algorithms),
+            axis=list(axes),
+            calls=calls,
+            messages=2 * (self.ranks - 1) * calls,
+            sent_bytes=sent,
+            seconds=np.full(calls.shape, 0.1),
+            expected_messages=2.0 * (self.ranks - 1) * calls,
+            expected_bytes=np.vstack([np.full((1, self.ranks), moved), 1.0 * sent[1:]]),
+            predicted_s=np.full(len(named), 0.09),
         )
         if self.memory is not None:
             share = 1 / (1 + np.arange(self.ranks))
@@ -188,6 +198,8 @@ class Synthetic:
             )
         if self.bubble is not None:
             _columns(f, "strategy", **self.bubble)
+        if self.halos is not None:
+            _columns(f, "strategy", **self.halos)
         n = len(self.accuracy)
         _columns(
             f,

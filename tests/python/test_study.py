@@ -256,6 +256,15 @@ def test_the_shipped_weak_study_keeps_the_flops_of_a_rank() -> None:
     assert len(per_rank) == 3 and max(per_rank) <= 1.02 * min(per_rank)
 
 
+def test_the_shipped_study_of_image_rows_keeps_the_pixels_of_a_step() -> None:
+    study = read_study(HERE.parents[1] / "inputs" / "studies" / "spatial_strong.toml")
+    shipped = [dict(p.overrides) | {"ranks": str(p.ranks)} for p in points(study) if p.repeat == 1]
+    images = [(tomllib.loads(f"x = {keys['data.image']}")["x"], int(keys["train.batch"])) for keys in shipped]
+    assert [image[0] for image, _ in images] == [28, 56, 112, 224] * 2
+    assert len({batch * rows * columns for (rows, columns, _), batch in images}) == 1
+    assert all(keys["parallel.spatial"] == keys["ranks"] for keys in shipped)
+
+
 def test_the_shipped_comparison_has_every_strategy() -> None:
     root = HERE.parents[1]
     header = (root / "lib" / "partita" / "parallel" / "data_parallel.hpp").read_text(encoding="utf-8")

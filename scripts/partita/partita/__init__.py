@@ -15,6 +15,7 @@ Modules, lowest first; each uses only those above it:
     validate    each deck, read by the app before the first point
     folder      a folder of records -> series that differ in one strategy
     pipeline    idle time of pipeline stages, from /strategy
+    spatial     shared image rows and their halos, from /strategy and /traffic
     events      /events on the clock of rank 0
     perfetto    events -> a trace that Perfetto opens
     replay      times of a step's units -> what overlap could reach
@@ -22,8 +23,10 @@ Modules, lowest first; each uses only those above it:
     execute     Points -> records
     style       colours, fonts and sizes of every picture
     figures     pictures of scaling and phases
+    bars        horizontal bars side by side
     strategies  picture of strategies side by side
     bubble      picture of the idle time of pipeline stages
+    surface     picture of halos: their time, surface to volume, bytes
     timeline    picture of one step
     curves      pictures of loss and accuracy
     roofline    picture of the kernels of kernel_bench

@@ -151,7 +151,7 @@ def plot(
 
     Time per step, speed-up, efficiency, phases, loss and accuracy, strategies side by side, the roofline of
     kernel_bench, and time and bandwidth of the collectives of comm_bench; the numbers go to CSV files beside the
-    pictures. Of pipelines also where the ranks idle.
+    pictures. Of pipelines also where the ranks idle, of shared image rows also their halos.
 
     With --timeline: a row for each rank, a box for each forward and backward of a micro-batch, white where it idles.
 
@@ -211,7 +211,7 @@ def _plot_bench(record: "Record", target: Path, kind: Format, console: Console) 
 
 
 def _plot_study(study: "RecordedStudy", target: Path, kind: Format, prefix: str, console: Console) -> None:
-    from partita import bubble, curves, figures, scaling, strategies
+    from partita import bubble, curves, figures, scaling, strategies, surface
 
     result = scaling.analyse(study)
     pictures = [
@@ -221,6 +221,7 @@ def _plot_study(study: "RecordedStudy", target: Path, kind: Format, prefix: str,
         curves.loss_picture(study),
         curves.accuracy_picture(study),
         bubble.bubble_picture(study),
+        surface.halo_picture(study),
     ]
     _save(pictures, target, kind, prefix)
     console.print(_scaling_table(study, result))

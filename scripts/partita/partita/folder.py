@@ -22,6 +22,7 @@ NOT_A_STRATEGY = (
     "output.", "record.", "evaluate.", "train.seed", "run.warmup", "run.time_limit_s", "run.hang_timeout_s",
     "run.oversubscribe", "run.calibration",
 )  # fmt: skip
+FOLLOWS = {"data.features": "data.image"}  # A key that another one decides, where that is set.
 EQUAL_AT_ONE_RANK = ("parallel.allreduce",)  # Unless the study says otherwise.
 STRATEGY = "parallel.strategy"  # Comes first in the name of a series.
 
@@ -156,7 +157,9 @@ def _recorded(name: str, records: list[Record], intent: dict[str, Any], notes: l
 
 def _settings(record: Record) -> dict[str, str]:
     """All that may tell two series apart, as text. Not the strategy's name: it follows from these."""
+    decided = {key for key, by in FOLLOWS.items() if record.config.get(by)}
     config = {k: toml_value(v) for k, v in record.config.items() if not k.startswith(NOT_A_STRATEGY)}
+    config = {k: v for k, v in config.items() if k not in decided}
     return {**config, "threads per rank": str(record.threads)}
 
 

@@ -39,15 +39,16 @@ def bubble(record: Record) -> Bubble | None:
     table = record.groups.get("strategy", {})
     if not set(PARTS) <= set(table):
         return None
-    parts = {name: _of_ranks(table[name], record, name) for name in PARTS}
+    parts = {name: of_ranks(table[name], record, name) for name in PARTS}
     forms = {}
     for name in FORMS:
         given = table[name] if name in table else record.attributes.get(name, np.nan)
-        forms[name] = _of_ranks(given, record, name)
+        forms[name] = of_ranks(given, record, name)
     return Bubble(parts, forms)
 
 
-def _of_ranks(values: object, record: Record, name: str) -> np.ndarray:
+def of_ranks(values: object, record: Record, name: str) -> np.ndarray:
+    """A column of /strategy as a number for each rank; UsageError if it has others."""
     array = np.asarray(values)
     if array.dtype.kind not in "iuf" or array.shape not in ((), (1,), (record.ranks,)):
         raise UsageError(

@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """The picture of a study that compares strategies: step time, communication, traffic and memory side by side."""
 
-import itertools
 import math
 from dataclasses import dataclass
 
@@ -9,12 +8,11 @@ import matplotlib as mpl
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
-from matplotlib.ticker import MaxNLocator
 
-from partita import style
+from partita import bars, style
 from partita.figures import Picture, subtitle
 from partita.folder import STRATEGY, Cell, RecordedStudy
-from partita.record import Record, plural
+from partita.record import Record
 from partita.scaling import Scaling, interval_note, step_time
 from partita.statistics import Interval
 from partita.table import Table
@@ -24,8 +22,6 @@ PARTS = dict(zip(MEMORY, ("#0072B2", "#E69F00", "#009E73"), strict=True))
 EXPOSED = dict(
     zip(("phase exchange", "during forward, backward"), style.shades(style.CLASS["communication"], 3)[::2], strict=True)
 )
-BYTE_UNITS = ((1e9, "GB"), (1e6, "MB"), (1e3, "kB"), (1.0, "B"))
-ROW, GAP = 0.34, 0.9  # Inches of a row; rows between two numbers of ranks.
 
 
 @dataclass(frozen=True)
@@ -51,20 +47,16 @@ def strategies_picture(study: RecordedStudy, scaling: Scaling) -> Picture | None
     ):
         return None
     rows = [_row(label, cell) for label, cell in study.distinct_cells()]
-    places = _places(rows)
-    page = style.Page(13.2, max(2.2, ROW * (places[-1] + 1) + 0.75), nrows=1, ncols=4, sharey=True,
+    places = bars.places(rows)
+    page = style.Page(13.2, bars.height(places), nrows=1, ncols=4, sharey=True,
                       gridspec_kw={"width_ratios": [1.15, 1, 1, 1]})  # fmt: skip
     time, exposed, sent, memory = page.axes
     with mpl.rc_context(style.SETTINGS):
         _time_panel(time, rows, places)
         _exposed_panel(exposed, rows, places)
-        _sent_panel(sent, rows, places)
+        bars.sent_panel(sent, [row.sent_bytes for row in rows], places)
         _memory_panel(memory, rows, places)
-        _names(time, rows, places)
-        for axes in page.axes:
-            axes.grid(False, axis="y")
-            axes.tick_params(axis="y", length=0)
-            axes.xaxis.set_major_locator(MaxNLocator(4, steps=[1, 2, 5, 10]))
+        bars.finish(page, rows, places)
         handles = [Line2D([], [], ls="", marker="s", ms=9, color=c, label=n) for n, c in (EXPOSED | PARTS).items()]
         if any(row.cell.oversubscribed for row in rows):
             handles.insert(
@@ -113,28 +105,6 @@ def _sent(record: Record) -> np.ndarray:
     return traffic["sent_bytes"].sum(axis=0) / max(1, int((record.steps["warmup"] == 0).sum()))
 
 
-def _places(rows: list[Row]) -> list[float]:
-    """Rows from the top, those of the same number of ranks together."""
-    places = [0.0]
-    for before, row in itertools.pairwise(rows):
-        places.append(places[-1] + 1 + (GAP if row.cell.ranks != before.cell.ranks else 0))
-    return places
-
-
-def _names(axes: Axes, rows: list[Row], places: list[float]) -> None:
-    """The strategies at the axis, the number of ranks above each group."""
-    axes.set_yticks(places, [row.label for row in rows])
-    axes.set_ylim(places[-1] + 0.6, -1.15)
-    seen: set[int] = set()
-    for row, place in zip(rows, places, strict=True):
-        if row.cell.ranks not in seen:
-            seen.add(row.cell.ranks)
-            text = plural(row.cell.ranks, "rank") + ("*" if row.cell.oversubscribed else "")
-            axes.annotate(text, (0, place - 0.78), (-4, 0), xycoords=axes.get_yaxis_transform(),
-                          textcoords="offset points", ha="right", va="center", fontsize=9.5,
-                          fontweight="bold")  # fmt: skip
-
-
 def _time_panel(axes: Axes, rows: list[Row], places: list[float]) -> None:
     colour = style.SERIES[0]
     for row, y in zip(rows, places, strict=True):
@@ -147,7 +117,7 @@ def _time_panel(axes: Axes, rows: list[Row], places: list[float]) -> None:
         axes.plot([value.value], [y], ls="", marker="o", ms=6.5, mfc="white" if hollow else colour,
                   mec=colour if hollow else "white", mew=1.2 if hollow else 0.8, zorder=3, label="_median")  # fmt: skip
         right = max(1e3 * row.spread_s[1], np.nan_to_num(value.high), value.value)
-        _value(axes, right, y, f"{value.value:.3g}", 7)
+        bars.value(axes, right, y, f"{value.value:.3g}", 7)
     axes.set_xlim(0, 1.22 * max(line.get_xdata()[-1] for line in axes.lines))
     axes.set_title("Time per step")
     axes.set_xlabel("median step (ms)")
@@ -158,57 +128,26 @@ def _exposed_panel(axes: Axes, rows: list[Row], places: list[float]) -> None:
     most = max(row.exposed_s for row in rows)
     scale, unit = (1e6, "us") if most < 1e-3 else (1e3, "ms")
     for row, y in zip(rows, places, strict=True):
-        _bar(axes, y, 0, row.exchange_s * scale, phase)
-        _bar(axes, y, row.exchange_s * scale, (row.exposed_s - row.exchange_s) * scale, between)
-        _value(axes, row.exposed_s * scale, y, f"{row.exposed_s * scale:.3g}")
-    _limit(axes, most * scale)
+        bars.bar(axes, y, 0, row.exchange_s * scale, phase)
+        bars.bar(axes, y, row.exchange_s * scale, (row.exposed_s - row.exchange_s) * scale, between)
+        bars.value(axes, row.exposed_s * scale, y, f"{row.exposed_s * scale:.3g}")
+    bars.limit(axes, most * scale)
     axes.set_title("Exposed communication")
     axes.set_xlabel(f"mean of a step ({unit})")
 
 
-def _sent_panel(axes: Axes, rows: list[Row], places: list[float]) -> None:
-    most = max(row.sent_bytes[1] for row in rows)
-    scale, unit = _unit(most)
-    for row, y in zip(rows, places, strict=True):
-        mean, top = (b / scale for b in row.sent_bytes)
-        _bar(axes, y, 0, mean, style.CLASS["other"])
-        if top > mean:
-            axes.plot([top, top], [y - 0.3, y + 0.3], color=style.INK, lw=1.6, zorder=3, label="_most")
-        _value(axes, top, y, f"{mean:.3g}")
-    _limit(axes, most / scale)
-    axes.set_title("Sent by a rank")
-    axes.set_xlabel(f"in a step ({unit})")
-
-
 def _memory_panel(axes: Axes, rows: list[Row], places: list[float]) -> None:
     most = max(sum(row.memory.values()) for row in rows)
-    scale, unit = _unit(most)
+    scale, unit = bars.byte_unit(most)
     for row, y in zip(rows, places, strict=True):
         left = 0.0
         for part, size in row.memory.items():
-            _bar(axes, y, left, size / scale, PARTS[part])
+            bars.bar(axes, y, left, size / scale, PARTS[part])
             left += size / scale
-        _value(axes, left, y, f"{left:.3g}")
-    _limit(axes, most / scale)
+        bars.value(axes, left, y, f"{left:.3g}")
+    bars.limit(axes, most / scale)
     axes.set_title("Memory of a rank")
     axes.set_xlabel(f"weights, gradients, optimizer ({unit})")
-
-
-def _bar(axes: Axes, y: float, left: float, width: float, colour: object) -> None:
-    if width > 0:
-        axes.barh(y, width, left=left, height=0.66, color=colour, edgecolor="white", linewidth=0.6)
-
-
-def _value(axes: Axes, x: float, y: float, text: str, offset_pt: float = 4) -> None:
-    axes.annotate(text, (x, y), (offset_pt, 0), textcoords="offset points", ha="left", va="center", fontsize=8.5)
-
-
-def _limit(axes: Axes, most: float) -> None:
-    axes.set_xlim(0, 1.22 * most if most > 0 else 1)
-
-
-def _unit(most: float) -> tuple[float, str]:
-    return next((scale, word) for scale, word in BYTE_UNITS if most >= scale or scale == 1)
 
 
 def _table(rows: list[Row]) -> Table:

@@ -13,6 +13,7 @@ from rich.text import Text
 from partita.errors import held_to_the_layout
 from partita.pipeline import FORMS, PARTS, bubble
 from partita.record import Columns, Record
+from partita.spatial import halos
 from partita.statistics import Interval, median_interval
 
 PREFIXES = ((1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k"), (1.0, ""))
@@ -33,7 +34,20 @@ def show(record: Record, console: Console) -> None:
     console.print(Text(record.title, style="bold"))
     for warning in warnings(record):
         console.print(Text(f"warning: {warning}", style="bold yellow"))
-    for part in (_about, _machine, _steps, _phases, _bubble, _training, _evaluation, _traffic, _calibration, _summary):
+    parts = (
+        _about,
+        _machine,
+        _steps,
+        _phases,
+        _bubble,
+        _halos,
+        _training,
+        _evaluation,
+        _traffic,
+        _calibration,
+        _summary,
+    )
+    for part in parts:
         with held_to_the_layout(record.path, f"{part.__name__.strip('_')}: "):
             part(record, console)
 
@@ -143,6 +157,22 @@ def _bubble(record: Record, console: Console) -> None:
         share = "-" if math.isnan(found.share[rank]) else f"{100 * found.share[rank]:.1f} %"
         table.add_row(str(rank), *(_seconds(float(values[rank])) for values in times), share)
     _section(console, "Pipeline bubble (in a step, mean over counted steps)", table)
+
+
+def _halos(record: Record, console: Console) -> None:
+    if (found := halos(record)) is None:
+        return
+    columns = ("rank", "image rows", "halo rows", "exposed", "hidden", "exposed share", "sent")
+    table = _table(*((name, "right") for name in columns))
+    for rank in _few(range(record.ranks)):
+        if rank is None:
+            table.add_row(*["..."] * len(columns))
+            continue
+        counts = (f"{found.rows[rank]:.0f}", f"{found.halo_rows[rank]:.0f}")
+        times = (_seconds(float(values[rank])) for values in (found.exposed_s, found.hidden_s))
+        share = "-" if math.isnan(found.share[rank]) else f"{100 * found.share[rank]:.1f} %"
+        table.add_row(str(rank), *counts, *times, share, _bytes(float(found.sent_bytes[rank])))
+    _section(console, "Halos (in a step, mean over counted steps)", table)
 
 
 def _training(record: Record, console: Console) -> None:
