@@ -122,8 +122,8 @@ void SpatialConv2d<Scalar>::start_halo_of_x(const nn::Call<Scalar>& call, const 
 }
 
 template <class Scalar>
-void SpatialConv2d<Scalar>::finish_halo(const nn::Call<Scalar>& call, Part part) const {
-  if (!axis_.flights().idle()) this->observed(call, part, [&] { axis_.flights().finish(); });
+void SpatialConv2d<Scalar>::finish_halo(const nn::Call<Scalar>& call, Part part, const Halo<Scalar>& halo) const {
+  if (axis_.options().overlap && halo.rows().any()) this->observed(call, part, [&] { axis_.flights().finish(); });
 }
 
 template <class Scalar>
@@ -150,7 +150,7 @@ void SpatialConv2d<Scalar>::forward(const nn::Call<Scalar>& call, ConstMatrix<Sc
   start_halo_of_x(call, memory, x);
   if (!all_of(rows_.edges, rows_.out))
     conv_->forward_rows(call, kernels::conv2d_slice(shape, rows_.in, rows_.out), x, y);
-  finish_halo(call, Part::forward);
+  finish_halo(call, Part::forward, *halo_of_x_);
   at_edges(call.context.exec(), rows_.edges, *halo_of_x_, shape.columns * shape.channels,
            shape.out_columns() * shape.filters, memory, x, memory.halo_of_x, rows_.out, y,
            [&](const RowBlock& edge, ConstMatrix<Scalar> window, Matrix<Scalar> strip) {
@@ -162,7 +162,7 @@ template <class Scalar>
 void SpatialConv2d<Scalar>::restore(const nn::Call<Scalar>& call, ConstMatrix<Scalar> x, Matrix<Scalar>) const {
   const Buffers memory = cut(call, x.extent(0));
   start_halo_of_x(call, memory, x);
-  finish_halo(call, Part::forward);
+  finish_halo(call, Part::forward, *halo_of_x_);
 }
 
 template <class Scalar>
@@ -203,7 +203,7 @@ void SpatialConv2d<Scalar>::backward(Half half, const nn::Call<Scalar>& call, Co
   axis_.flights().progress();
   if (!all_of(rows_.edges_of_dx, rows_.in))
     conv_->backward_input_rows(call, kernels::conv2d_slice(shape, rows_.in, rows_.out), dy, dx);
-  finish_halo(call, Part::backward_input);
+  finish_halo(call, Part::backward_input, *halo_of_dy_);
   at_edges(exec, rows_.edges_of_dx, *halo_of_dy_, shape.out_columns() * shape.filters, shape.columns * shape.channels,
            memory, dy, memory.halo_of_dy, rows_.in, dx,
            [&](const RowBlock& edge, ConstMatrix<Scalar> window, Matrix<Scalar> strip) {

@@ -59,7 +59,7 @@ class SpatialConv2d final : public nn::Unit<Scalar> {
   Buffers cut(const nn::Call<Scalar>& call, std::size_t B) const;
   // x's halo on its way, and there.
   void start_halo_of_x(const nn::Call<Scalar>& call, const Buffers& memory, ConstMatrix<Scalar> x) const;
-  void finish_halo(const nn::Call<Scalar>& call, nn::Part part) const;
+  void finish_halo(const nn::Call<Scalar>& call, nn::Part part, const Halo<Scalar>& halo) const;
   void gradient(const nn::Call<Scalar>& call, const Buffers& memory, ConstMatrix<Scalar> x,
                 ConstMatrix<Scalar> dy) const;
   // Fills rows of `made` that others' rows go into: compute(shape's rows in, out, window, strip).

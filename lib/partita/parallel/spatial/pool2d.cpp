@@ -93,7 +93,8 @@ void SpatialPool2d<Scalar>::forward(const nn::Call<Scalar>& call, ConstMatrix<Sc
     if (!axis_.options().overlap) axis_.flights().finish();
   });
   pool_->forward_rows(call, kernels::pool2d_slice(shape_, rows_.in, rows_.out), x, y, memory.winner);
-  if (!axis_.flights().idle()) this->observed(call, Part::forward, [&] { axis_.flights().finish(); });
+  if (axis_.options().overlap && halo_of_x_->rows().any())
+    this->observed(call, Part::forward, [&] { axis_.flights().finish(); });
   for (const RowBlock& edge : rows_.edges) {
     const Matrix<Scalar> window = window_of(memory.window, x.extent(0), edge.read, row_of_x_);
     halo_of_x_->assemble(exec, edge.read, x, arriving, window);
@@ -119,7 +120,8 @@ void SpatialPool2d<Scalar>::backward(Half half, const nn::Call<Scalar>& call, Co
     if (!axis_.options().overlap) axis_.flights().finish();
   });
   pool_->backward_rows(call, kernels::pool2d_slice(shape_, rows_.in, rows_.out), dy, memory.winner, dx);
-  if (!axis_.flights().idle()) this->observed(call, Part::backward_input, [&] { axis_.flights().finish(); });
+  if (axis_.options().overlap && halo_of_dy_->rows().any())
+    this->observed(call, Part::backward_input, [&] { axis_.flights().finish(); });
   for (const RowBlock& edge : rows_.edges_of_dx) {
     const Matrix<Scalar> window = window_of(memory.window, dy.extent(0), edge.read, row_of_y_);
     halo_of_dy_->assemble(exec, edge.read, dy, arriving, window);
