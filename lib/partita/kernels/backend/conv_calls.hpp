@@ -66,7 +66,7 @@ bool vendor_convolves(const Conv2dShape& s, const Operands&... operands) {
   return some && ((operands.stride(0) == operands.extent(1)) && ...);
 }
 
-inline CallShape shape_of(Call call, std::size_t B, const Conv2dShape& s) {
+inline CallShape shape_of(kernels::Call call, std::size_t B, const Conv2dShape& s) {
   return {call,
           {index_t(B), s.rows, s.columns, s.channels, s.filters, s.kernel_rows, s.kernel_columns, s.stride, s.padding,
            s.above, s.below}};

@@ -31,7 +31,7 @@ struct Need {
   std::function<Slice(int)> own, needed;
 };
 
-RowHalo halo(const Need& of, int rank, int ranks) {
+RowHalo halo_of(const Need& of, int rank, int ranks) {
   const auto needed = [&](int r) {
     const Slice rows = of.needed(r), own = of.own(r);
     return rows.extent > 0 ? rows : Slice{own.offset, 0, own.global};  // windows that lie in the padding read nothing
@@ -115,11 +115,11 @@ RowStencil row_stencil(const std::string& unit, const Shape& whole, const RowSli
       if (need->own(r).extent == 0) refused(what, r, need->own(r), "");
   for (const auto& [need, what] : needs)
     for (int r = 0; r < ranks; ++r) {
-      const RowHalo of = halo(*need, r, ranks);
+      const RowHalo of = halo_of(*need, r, ranks);
       const index_t most = std::max(of.rows.to_left, of.rows.to_right);
       if (of.own.extent < most) refused(what, r, of.own, fmt::format(", of which a neighbour reads {}", most));
     }
-  RowStencil stencil{in(rank), out(rank), halo(x, rank, ranks), halo(dy, rank, ranks), {}, {}};
+  RowStencil stencil{in(rank), out(rank), halo_of(x, rank, ranks), halo_of(dy, rank, ranks), {}, {}};
   stencil.edges = edges(stencil.out, stencil.in, [&](Slice made) { return rows_read(whole, made); });
   stencil.edges_of_dx = edges(stencil.in, stencil.out, [&](Slice made) { return rows_reading(whole, made); });
   return stencil;
