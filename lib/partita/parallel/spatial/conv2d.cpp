@@ -15,22 +15,6 @@ namespace {
 using nn::Half;
 using nn::Part;
 
-index_t most_rows(const std::vector<RowBlock>& blocks, Slice RowBlock::*which) {
-  index_t most = 0;
-  for (const RowBlock& block : blocks) most = std::max(most, (block.*which).extent);
-  return most;
-}
-
-template <class Scalar>
-Matrix<Scalar> as_images(const Vector<Scalar>& memory, std::size_t B, index_t elements) {
-  return {memory.data(), B, static_cast<std::size_t>(elements)};
-}
-
-template <class Scalar>
-Vector<Scalar> first(const Vector<Scalar>& memory, index_t n) {
-  return {memory.data(), static_cast<std::size_t>(n)};
-}
-
 bool all_of(const std::vector<RowBlock>& edges, Slice made) { return !edges.empty() && edges.front().made == made; }
 
 }  // namespace
@@ -115,7 +99,7 @@ void SpatialConv2d<Scalar>::start_halo_of_x(const nn::Call<Scalar>& call, const 
                                             ConstMatrix<Scalar> x) const {
   const auto B = static_cast<index_t>(x.extent(0));
   this->observed(call, Part::forward, [&] {
-    halo_of_x_->start(call.context.exec(), axis_.flights(), 0, x, first(memory.leaving, halo_of_x_->leaving(B)),
+    halo_of_x_->start(call.context.exec(), axis_.flights(), 0, x, first_of(memory.leaving, halo_of_x_->leaving(B)),
                       memory.halo_of_x);
     if (!axis_.options().overlap) axis_.flights().finish();
   });
@@ -134,9 +118,9 @@ void SpatialConv2d<Scalar>::at_edges(const Exec& exec, const std::vector<RowBloc
                                      const Compute& compute) const {
   const std::size_t B = own.extent(0);
   for (const RowBlock& edge : edges) {
-    const Matrix<Scalar> window = as_images(memory.window, B, edge.read.extent * read_row);
+    const Matrix<Scalar> window = images_in(memory.window, B, edge.read.extent * read_row);
     const bool all = edge.made == here;
-    const Matrix<Scalar> strip = all ? made : as_images(memory.strip, B, edge.made.extent * made_row);
+    const Matrix<Scalar> strip = all ? made : images_in(memory.strip, B, edge.made.extent * made_row);
     halo.assemble(exec, edge.read, own, arrived, window);
     compute(edge, ConstMatrix<Scalar>(window), strip);
     if (!all) kernels::copy<Scalar>(exec, strip, image_rows<Scalar>(made, here.offset, edge.made, made_row));
@@ -172,7 +156,7 @@ void SpatialConv2d<Scalar>::gradient(const nn::Call<Scalar>& call, const Buffers
   const Slice read = rows_read(shape, rows_.out);
   ConstMatrix<Scalar> from = x;
   if (read != rows_.in) {
-    const Matrix<Scalar> window = as_images(memory.window, x.extent(0), read.extent * shape.columns * shape.channels);
+    const Matrix<Scalar> window = images_in(memory.window, x.extent(0), read.extent * shape.columns * shape.channels);
     halo_of_x_->assemble(call.context.exec(), read, x, memory.halo_of_x, window);
     from = window;
   }
@@ -194,7 +178,7 @@ void SpatialConv2d<Scalar>::backward(Half half, const nn::Call<Scalar>& call, Co
   const bool wanted = dx.data() != nullptr && half != Half::weights;
   if (wanted)
     this->observed(call, Part::backward_input, [&] {
-      halo_of_dy_->start(exec, axis_.flights(), 0, dy, first(memory.leaving, halo_of_dy_->leaving(B)),
+      halo_of_dy_->start(exec, axis_.flights(), 0, dy, first_of(memory.leaving, halo_of_dy_->leaving(B)),
                          memory.halo_of_dy);
       if (!axis_.options().overlap) axis_.flights().finish();
     });

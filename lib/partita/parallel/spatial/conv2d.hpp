@@ -37,7 +37,7 @@ class SpatialConv2d final : public nn::Unit<Scalar> {
   nn::Footprint footprint(index_t B) const override;
   bool communicates() const override { return true; }
   index_t moments() const override { return 4 + 2; }  // start and end of two halos, and the convolution's edges
-  nn::Restoring restoring(index_t B) const override { return {0, footprint(B).saved == 0}; }
+  nn::Restoring restoring(index_t) const override { return {}; }
   void visit(const std::function<void(nn::Unit<Scalar>&)>& f) override;
 
   void forward(const nn::Call<Scalar>& call, ConstMatrix<Scalar> x, Matrix<Scalar> y) const override;

@@ -43,6 +43,16 @@ class Halo {
   std::map<index_t, std::unique_ptr<comm::BordersPlan<T>>> plans_;  // by B
 };
 
+/// The first n numbers of a buffer, and its first B images of so many numbers.
+template <class T>
+Vector<T> first_of(const Vector<T>& buffer, index_t n) {
+  return {buffer.data(), static_cast<std::size_t>(n)};
+}
+template <class T>
+Matrix<T> images_in(const Vector<T>& buffer, std::size_t B, index_t numbers) {
+  return {buffer.data(), B, static_cast<std::size_t>(numbers)};
+}
+
 /// Rows of images that have `first` as their first row, as a matrix whose rows are padded.
 template <class T>
 Matrix<T> image_rows(Matrix<T> images, index_t first, Slice rows, index_t row) {

@@ -6,28 +6,9 @@
 #include <partita/core/float16.hpp>
 
 namespace partita::parallel {
-namespace {
 
 using nn::Half;
 using nn::Part;
-
-index_t most_read(const std::vector<RowBlock>& blocks) {
-  index_t most = 0;
-  for (const RowBlock& block : blocks) most = std::max(most, block.read.extent);
-  return most;
-}
-
-template <class T>
-Matrix<T> window_of(const Vector<T>& memory, std::size_t B, Slice rows, index_t row) {
-  return {memory.data(), B, static_cast<std::size_t>(rows.extent * row)};
-}
-
-template <class T>
-Vector<T> first_of(const Vector<T>& memory, index_t n) {
-  return {memory.data(), static_cast<std::size_t>(n)};
-}
-
-}  // namespace
 
 template <class Scalar>
 SpatialPool2d<Scalar>::SpatialPool2d(const std::string& name, nn::Pool pool, const kernels::Pool2dShape& shape,
@@ -59,12 +40,12 @@ typename SpatialPool2d<Scalar>::Buffers SpatialPool2d<Scalar>::cut(nn::Cutter& s
   if (maximum()) memory.winner = saved.matrix<Winner>(B, this->outputs());
   memory.leaving = workspace.vector<Scalar>(std::max(halo_of_x_->leaving(B), halo_of_dy_->leaving(B)));
   memory.arriving = workspace.vector<Scalar>(std::max(halo_of_x_->arriving(B), halo_of_dy_->arriving(B)));
-  memory.window = workspace.vector<Scalar>(
-      B * std::max(most_read(rows_.edges) * row_of_x_, most_read(rows_.edges_of_dx) * row_of_y_));
+  memory.window = workspace.vector<Scalar>(B * std::max(most_rows(rows_.edges, &RowBlock::read) * row_of_x_,
+                                                        most_rows(rows_.edges_of_dx, &RowBlock::read) * row_of_y_));
   if (maximum()) {
     memory.winners_leaving = workspace.vector<Winner>(halo_of_winners_->leaving(B));
     memory.winners_arriving = workspace.vector<Winner>(halo_of_winners_->arriving(B));
-    memory.winner_window = workspace.vector<Winner>(B * most_read(rows_.edges_of_dx) * row_of_y_);
+    memory.winner_window = workspace.vector<Winner>(B * most_rows(rows_.edges_of_dx, &RowBlock::read) * row_of_y_);
   }
   return memory;
 }
@@ -96,7 +77,7 @@ void SpatialPool2d<Scalar>::forward(const nn::Call<Scalar>& call, ConstMatrix<Sc
   if (axis_.options().overlap && halo_of_x_->rows().any())
     this->observed(call, Part::forward, [&] { axis_.flights().finish(); });
   for (const RowBlock& edge : rows_.edges) {
-    const Matrix<Scalar> window = window_of(memory.window, x.extent(0), edge.read, row_of_x_);
+    const Matrix<Scalar> window = images_in(memory.window, x.extent(0), edge.read.extent * row_of_x_);
     halo_of_x_->assemble(exec, edge.read, x, arriving, window);
     const Matrix<Winner> winner =
         maximum() ? image_rows(memory.winner, rows_.out.offset, edge.made, row_of_y_) : Matrix<Winner>();
@@ -123,11 +104,11 @@ void SpatialPool2d<Scalar>::backward(Half half, const nn::Call<Scalar>& call, Co
   if (axis_.options().overlap && halo_of_dy_->rows().any())
     this->observed(call, Part::backward_input, [&] { axis_.flights().finish(); });
   for (const RowBlock& edge : rows_.edges_of_dx) {
-    const Matrix<Scalar> window = window_of(memory.window, dy.extent(0), edge.read, row_of_y_);
+    const Matrix<Scalar> window = images_in(memory.window, dy.extent(0), edge.read.extent * row_of_y_);
     halo_of_dy_->assemble(exec, edge.read, dy, arriving, window);
     Matrix<Winner> winner;
     if (maximum()) {
-      winner = window_of(memory.winner_window, dy.extent(0), edge.read, row_of_y_);
+      winner = images_in(memory.winner_window, dy.extent(0), edge.read.extent * row_of_y_);
       halo_of_winners_->assemble(exec, edge.read, memory.winner, memory.winners_arriving, winner);
     }
     pool_->backward_rows(call, kernels::pool2d_slice(shape_, edge.made, edge.read), window, winner,

@@ -67,6 +67,12 @@ std::vector<RowBlock> edges(Slice made, Slice own, const Needed& needed) {
 
 }  // namespace
 
+index_t most_rows(const std::vector<RowBlock>& blocks, Slice RowBlock::*which) {
+  index_t most = 0;
+  for (const RowBlock& block : blocks) most = std::max(most, (block.*which).extent);
+  return most;
+}
+
 RowSlices::RowSlices(index_t rows, int ranks) {
   if (ranks < 1) refuse<ShapeError>("RowSlices", fmt::format("{} ranks", ranks), "at least 1");
   for (int rank = 0; rank < ranks; ++rank) bounds_.push_back(partition(rows, ranks, rank).offset);

@@ -50,6 +50,9 @@ struct RowBlock {
   friend bool operator==(const RowBlock&, const RowBlock&) = default;
 };
 
+/// The most rows that one of them reads, or makes.
+index_t most_rows(const std::vector<RowBlock>& blocks, Slice RowBlock::*which);
+
 /// What a rank that has rows `own` of an image must have to compute its part, and what travels for it.
 struct RowHalo {
   Slice own, needed;   ///< needed: without rows beyond the image's edge
