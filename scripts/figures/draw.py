@@ -116,7 +116,7 @@ def floors() -> Figure:
             arrow(axes, (leave, y), (arrive, top + high))
     top = 2.5 + step * (1 + max(map(floor, INCLUDES)))
     box(axes, 2, top, 76, high, fill="white")
-    label(axes, 40, top + 2.3, "apps: mlp_dp, transformer_tp, comm_bench, kernel_bench", 11)
+    label(axes, 40, top + 2.3, "apps: mlp_dp, transformer_tp, cnn_pp, comm_bench, kernel_bench", 11)
     arrow(axes, (40, top), (40, places["training"][1] + high))
     return figure
 
