@@ -166,6 +166,36 @@ TEST(spatial, halos_are_the_closed_form) {
     }
 }
 
+/// How often it hears of each unit.
+struct Hearing final : nn::Observer {
+  explicit Hearing(std::size_t units) : heard(units, 0) {}
+  void before(const nn::Moment& moment, std::span<const Range>, const Exec&) override {
+    if (moment.unit >= 0) ++heard[static_cast<std::size_t>(moment.unit)];
+  }
+  std::vector<index_t> heard;
+};
+
+// What events have room for: a unit that is made of another one speaks for both.
+TEST(spatial, tells_no_more_moments_than_units_say) {
+  for (const CnnKind kind : {CnnKind::resnet, CnnKind::vgg})
+    for (const index_t rows : {28, 29}) {
+      SpatialReplica<float> many(world(), tall_cnn(kind, rows), {.options = by_sgd()});
+      const std::vector<const nn::Unit<float>*>& units = many.replica.model.units();
+      Hearing hearing(units.size());
+      many.replica.fill(0);
+      many.replica.run(0, hearing);
+      index_t most = 0, heard = 0;
+      for (std::size_t u = 0; u < units.size(); ++u) {
+        most += units[u]->moments();
+        heard += hearing.heard[u];
+        const bool goes_on = u + 1 < units.size() && units[u + 1]->name().starts_with(units[u]->name() + ".");
+        if (goes_on) continue;
+        EXPECT_ALL(world(), heard <= most) << units[u]->name() << ": " << heard << " of " << most;
+        most = heard = 0;
+      }
+    }
+}
+
 // The time of halos is kept, of the steps that count.
 TEST(spatial, says_how_long_halos_took) {
   SpatialReplica<float> many(world(), tall_cnn(CnnKind::resnet, 28), {.options = by_sgd()});

@@ -36,7 +36,7 @@ class SpatialConv2d final : public nn::Unit<Scalar> {
   nn::PassFlop flop(index_t B) const override;
   nn::Footprint footprint(index_t B) const override;
   bool communicates() const override { return true; }
-  index_t moments() const override { return 4 + 2; }  // start and end of two halos, and the convolution's edges
+  index_t moments() const override { return 4 + 4; }  // start and end of two halos, and two edges of y and of dx
   nn::Restoring restoring(index_t) const override { return {}; }
   void visit(const std::function<void(nn::Unit<Scalar>&)>& f) override;
 

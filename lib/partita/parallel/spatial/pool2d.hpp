@@ -27,7 +27,7 @@ class SpatialPool2d final : public nn::Unit<Scalar> {
   nn::PassFlop flop(index_t B) const override { return pool_->flop(B); }
   nn::Footprint footprint(index_t B) const override;
   bool communicates() const override { return true; }
-  index_t moments() const override { return 4 + 2; }
+  index_t moments() const override { return 4 + 4; }  // as SpatialConv2d's
   void visit(const std::function<void(nn::Unit<Scalar>&)>& f) override;
 
   void forward(const nn::Call<Scalar>& call, ConstMatrix<Scalar> x, Matrix<Scalar> y) const override;
