@@ -143,6 +143,24 @@ std::vector<index_t> Deck::integers(std::string_view key, std::optional<std::vec
   return value;
 }
 
+std::vector<double> Deck::reals(std::string_view key, std::optional<std::vector<double>> fallback, RealRange range,
+                                const Doc& doc) {
+  const std::string expected = with_unit("a list of numbers" + range.text(), doc);
+  const Given* user = look_up(key, fallback.has_value(), expected);
+  std::vector<double> value = fallback.value_or(std::vector<double>{});
+  if (user) {
+    if (const auto* integers = std::get_if<std::vector<index_t>>(&user->value.data))
+      value.assign(integers->begin(), integers->end());
+    else if (const auto* list = std::get_if<std::vector<double>>(&user->value.data))
+      value = *list;
+    else
+      complain(*user, expected);
+    if (!std::ranges::all_of(value, [&](double element) { return range.contains(element); })) complain(*user, expected);
+  }
+  declare({std::string(key), expected, fallback ? to_toml(*fallback) : "", to_toml(value), doc});
+  return value;
+}
+
 std::string Deck::choice(std::string_view key, const std::string& fallback, const std::vector<std::string>& allowed,
                          const Doc& doc) {
   std::string expected;

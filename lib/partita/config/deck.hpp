@@ -85,6 +85,8 @@ class Deck {
   std::string text(std::string_view key, std::optional<std::string> fallback, const Doc& doc);
   std::vector<index_t> integers(std::string_view key, std::optional<std::vector<index_t>> fallback, IntRange range,
                                 const Doc& doc);
+  std::vector<double> reals(std::string_view key, std::optional<std::vector<double>> fallback, RealRange range,
+                            const Doc& doc);  ///< integers are fine, too
   std::string choice(std::string_view key, const std::string& fallback, const std::vector<std::string>& allowed,
                      const Doc& doc);
 
@@ -102,6 +104,9 @@ class Deck {
   }
   std::vector<index_t> integers(std::string_view key, std::vector<index_t>& option, IntRange range, const Doc& doc) {
     return option = integers(key, std::optional(option), range, doc);
+  }
+  std::vector<double> reals(std::string_view key, std::vector<double>& option, RealRange range, const Doc& doc) {
+    return option = reals(key, std::optional(option), range, doc);
   }
   template <class Enum>
   requires std::is_enum_v<Enum> Enum choice(std::string_view key, Enum& option,

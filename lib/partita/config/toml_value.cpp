@@ -38,11 +38,15 @@ std::string printed(const Node& node) {
 
 Value read_array(const toml::array& array) {
   std::vector<index_t> integers;
+  std::vector<double> numbers;
   for (const toml::node& element : array) {
     if (const auto* integer = element.as_integer()) integers.push_back(integer->get());
+    if (const auto number = element.value<double>(); number && !element.is_boolean()) numbers.push_back(*number);
   }
-  if (integers.size() != array.size()) return {std::monostate{}, "the list " + printed(array), {}};
-  return {std::move(integers), "the list " + printed(array), {}};
+  const std::string shown = "the list " + printed(array);
+  if (integers.size() == array.size()) return {std::move(integers), shown, {}};
+  if (numbers.size() == array.size()) return {std::move(numbers), shown, {}};
+  return {std::monostate{}, shown, {}};
 }
 
 Value read_value(const toml::node& node) {
@@ -188,6 +192,12 @@ std::string to_toml(std::string_view value) {
 std::string to_toml(const std::vector<index_t>& value) {
   std::string text = "[";
   for (std::size_t i = 0; i < value.size(); ++i) text += (i ? ", " : "") + std::to_string(value[i]);
+  return text + "]";
+}
+
+std::string to_toml(const std::vector<double>& value) {
+  std::string text = "[";
+  for (std::size_t i = 0; i < value.size(); ++i) text += (i ? ", " : "") + to_toml(value[i]);
   return text + "]";
 }
 

@@ -16,7 +16,7 @@ namespace partita::config {
 /// A value of the types that a deck reads; everything else (dates, mixed lists, lists of tables, empty tables) is
 /// monostate.
 struct Value {
-  std::variant<std::monostate, bool, index_t, double, std::string, std::vector<index_t>> data;
+  std::variant<std::monostate, bool, index_t, double, std::string, std::vector<index_t>, std::vector<double>> data;
   std::string shown;                ///< for messages: `the string "ring"`, `the integer 5`
   std::optional<std::string> bare;  ///< an override as typed, when nothing quoted or bracketed it
 };
@@ -45,5 +45,6 @@ std::string to_toml(index_t value);
 std::string to_toml(double value);
 std::string to_toml(std::string_view value);
 std::string to_toml(const std::vector<index_t>& value);
+std::string to_toml(const std::vector<double>& value);
 
 }  // namespace partita::config

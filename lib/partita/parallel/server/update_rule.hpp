@@ -1,0 +1,73 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#pragma once
+
+#include <functional>
+#include <span>
+#include <vector>
+
+#include <partita/nn/update.hpp>
+
+namespace partita::parallel::server {
+
+/// What a server makes of an update's gradient: new weights of its keys.
+template <class Scalar>
+class UpdateRule {
+ public:
+  virtual ~UpdateRule() = default;
+  /// gradient   (keys), the mean over its samples; may be overwritten.
+  /// version    Updates that were made before.
+  /// staleness  Mean of the gradients that it is made of.
+  virtual void apply(kernels::Context& context, Vector<nn::Sum<Scalar>> gradient, index_t version,
+                     double staleness) = 0;
+  /// Of the last update's gradient: sums of squares of the model's norm cells, 0 for those of other servers. Adding
+  /// them up over servers gives the whole norm. Empty: nobody knows it.
+  virtual std::span<const double> squares() const { return {}; }
+  virtual index_t allocated() const { return 0; }
+};
+
+/// The training step's nn::Update on a server's keys.
+template <class Scalar>
+class OptimizerRule final : public UpdateRule<Scalar> {
+ public:
+  /// keys      Of the flat weights; no norm cell crosses a bound (key_ranges).
+  /// weights   (keys): these alone, updated in place.
+  /// rate      The learning rate of the update that follows so many others.
+  /// by_staleness  Divides the rate by the staleness, where that is above 1 (Zhang et al., IJCAI 2016).
+  /// Clipping needs the whole norm: one server alone.
+  OptimizerRule(const Exec& exec, const nn::UpdateOptions& options, const nn::Model<Scalar>& model, Range keys,
+                Vector<Scalar> weights, std::function<double(index_t)> rate, bool by_staleness);
+
+  void apply(kernels::Context& context, Vector<nn::Sum<Scalar>> gradient, index_t version, double staleness) override;
+  std::span<const double> squares() const override { return squares_; }
+  index_t allocated() const override { return update_.allocated(); }
+
+ private:
+  std::function<double(index_t)> rate_;
+  bool by_staleness_;
+  double set_rate_;
+  Vector<double> device_squares_;
+  std::vector<double> squares_;
+  nn::Update<Scalar> update_;
+  Kokkos::View<double, Memory> norm_;
+};
+
+/// Elastic averaging: centre += what workers have moved towards it.
+template <class Scalar>
+class ElasticRule final : public UpdateRule<Scalar> {
+ public:
+  explicit ElasticRule(Vector<Scalar> centre) : centre_(centre) {}
+  void apply(kernels::Context& context, Vector<nn::Sum<Scalar>> difference, index_t version, double staleness) override;
+
+ private:
+  Vector<Scalar> centre_;
+};
+
+/// Keys of each server: the flat weights in as many ranges, cut where no norm cell is, as even as these allow, or so
+/// that each server's share is `shares`[s] of their sum.
+/// Throws   UsageError for more servers than there are such ranges.
+std::vector<Range> key_ranges(const nn::ParameterTable& table, int servers, std::span<const double> shares = {});
+
+/// The norm of a gradient whose squares several servers have added up: as nn::Update has it, bit for bit.
+double norm_of_squares(const Exec& exec, std::span<const double> squares);
+
+}  // namespace partita::parallel::server
