@@ -28,6 +28,8 @@ enum class Stream : std::uint64_t {
   synthetic_token = 7,
   text_offset = 8,
   sampled_token = 9,
+  compute_time = 10,
+  slow_down = 11,
   test = 255
 };
 

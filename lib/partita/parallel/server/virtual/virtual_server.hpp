@@ -1,0 +1,59 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#pragma once
+
+#include <map>
+
+#include <partita/parallel/server/virtual/simulation.hpp>
+
+namespace partita::parallel::server {
+
+/// A server of the virtual engine: its machine, its numbers, and what becomes of both.
+template <class Scalar>
+class VirtualServer final : public ServerActions {
+ public:
+  using Real = nn::Sum<Scalar>;
+
+  VirtualServer(Simulation<Scalar>& world, int number, Range keys, Vector<Scalar> weights,
+                std::unique_ptr<UpdateRule<Scalar>> rule);
+
+  void push(const VirtualEvent<Scalar>& event);
+
+  void keep(const Push& push, index_t update) override;
+  void drop(const Push& push) override;
+  void update(index_t update) override;
+  void judge(int worker, index_t update) override;
+  void reply(int worker) override;
+  void stop(int worker) override;
+  void end(int worker) override;
+
+  index_t gradient_bytes(int worker) const {
+    return store_.nodes(worker) * keys_.extent * static_cast<index_t>(sizeof(Real));
+  }
+  index_t weight_bytes() const { return keys_.extent * static_cast<index_t>(sizeof(Scalar)); }
+  index_t allocated() const { return store_.allocated() + rule_->allocated(); }
+
+  ServerMachine machine;
+  ServerStatistics statistics;
+  index_t kept = 0, conflicts = 0;
+
+ private:
+  // What is known of an update that is under way.
+  struct Part {
+    std::vector<std::pair<int, std::vector<double>>> losses;  // of the first server
+    double staleness = 0;
+    index_t samples = 0;
+  };
+  double loss(Part& part) const;
+
+  Simulation<Scalar>& world_;
+  int number_;
+  Range keys_;
+  Vector<Scalar> weights_;
+  std::unique_ptr<UpdateRule<Scalar>> rule_;
+  GradientStore<Real> store_;
+  std::map<index_t, Part> parts_;
+  const Payload<Scalar>* payload_ = nullptr;  // of the push that is handled
+  index_t stale_ = 0;
+};
+
+}  // namespace partita::parallel::server

@@ -1,0 +1,49 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#pragma once
+
+#include <partita/parallel/server/elastic_worker.hpp>
+#include <partita/parallel/server/virtual/simulation.hpp>
+
+namespace partita::parallel::server {
+
+/// A worker of the virtual engine: its machine, its window of weights, its virtual time.
+template <class Scalar>
+class VirtualWorker final : public WorkerActions {
+ public:
+  VirtualWorker(Simulation<Scalar>& world, int number, int servers);
+
+  void begin(index_t clock);
+  void leave();
+  void replied(const VirtualEvent<Scalar>& event);
+  void computed(const VirtualEvent<Scalar>& event);
+
+  void pull(int server, index_t clock, index_t wanted) override;
+  void compute(index_t clock) override;
+  void cancel() override;
+  void push(int server, const Push& push) override;
+  void finish() override;
+
+  /// (keys): where the servers' answers go.
+  Vector<Scalar> window();
+  /// With what is under way.
+  WorkerStatistics so_far() const;
+  index_t allocated() const;
+
+  WorkerMachine machine;
+  WorkerStatistics statistics;
+  int life = 0;
+  bool present = false;
+  index_t replies = 0;  ///< with weights
+
+ private:
+  Simulation<Scalar>& world_;
+  int number_;
+  std::vector<double> asked_s_;  // of each server
+  double began_s_ = 0, computing_since_s_ = 0;
+  index_t drawn_ = 0, computation_ = 0;
+  Vector<Scalar> window_;
+  std::unique_ptr<ElasticWorker<Scalar>> elastic_;
+  std::shared_ptr<Payload<Scalar>> payload_;  // what is handed in
+};
+
+}  // namespace partita::parallel::server

@@ -1,0 +1,81 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include <partita/training/model_learner.hpp>
+
+#include <algorithm>
+
+#include <partita/core/error.hpp>
+
+namespace partita::training {
+
+template <class Scalar>
+ModelLearner<Scalar>::Worker::Worker(kernels::Context& context, const TrainOptions& train, nn::Model<Scalar>& model,
+                                     const nn::LossHead<Scalar>& head, const nn::Division& division,
+                                     nn::FlatGradientSum<nn::Sum<Scalar>>& gradient)
+    : sum(gradient),
+      pass(model, division, nn::in_turn(train.micro_batches), head, &gradient),
+      exchange(gradient),
+      step(context, pass, exchange, nullptr, train.seed) {}
+
+template <class Scalar>
+ModelLearner<Scalar>::ModelLearner(kernels::Context& context, const TrainOptions& train, const Dataset& data,
+                                   nn::Model<Scalar>& model, const nn::LossHead<Scalar>& head, int W,
+                                   const std::vector<int>& workers)
+    : context_(context), train_(train), data_(data), model_(model), workers_(static_cast<std::size_t>(W)) {
+  if (model.statistics_table().size() > 0)
+    refuse<UsageError>("model", "a batch norm, whose running statistics no server has", "a model without");
+  for (int w = 0; w < W; ++w) divisions_.push_back(train.division(W, w));
+  index_t rows = 0;
+  std::size_t pieces = 0;
+  for (const int w : workers) {
+    const nn::Division& division = divisions_[static_cast<std::size_t>(w)];
+    // In fast mode a gradient is one sum, whoever's it is.
+    if (sums_.empty() || train.deterministic) sums_.emplace_back(model.table().size(), 0, division);
+    workers_[static_cast<std::size_t>(w)] =
+        std::make_unique<Worker>(context, train, model, head, division, sums_.back());
+    rows = std::max(rows, division.rows.extent);
+    pieces = std::max(pieces, division.pieces.size());
+  }
+  rows_ = data.template allocate<Scalar>(rows);
+  device_losses_ = Vector<double>("partita::training::ModelLearner::losses", pieces);
+  losses_.resize(pieces);
+}
+
+template <class Scalar>
+std::vector<Node> ModelLearner<Scalar>::cover(int worker) const {
+  const nn::Division& division = divisions_[static_cast<std::size_t>(worker)];
+  return tree_cover(division.leaves, division.chunks.lo, division.chunks.hi);
+}
+
+template <class Scalar>
+parallel::server::Gradient<Scalar> ModelLearner<Scalar>::gradient(int number, index_t clock,
+                                                                  const nn::Window<const Scalar>& weights) {
+  const Exec& exec = context_.exec();
+  Worker& worker = *workers_[static_cast<std::size_t>(number)];
+  const nn::Division& division = worker.pass.division();
+  const Rows<Scalar> rows = rows_.top(division.rows.extent);
+  data_.template batch<Scalar>(exec, clock, division.rows, rows);
+  worker.exchange.read(weights);
+  const std::size_t pieces = division.pieces.size();
+  const Vector<double> losses(device_losses_.data(), pieces);
+  worker.step.run(rows.batch(), clock, losses, no_norm_, *observer_);
+  Kokkos::deep_copy(exec, Kokkos::View<double*, Kokkos::HostSpace>(losses_.data(), pieces), losses);
+  exec.fence("partita::training::ModelLearner: losses are on the host");
+  return {worker.sum.all_nodes(), std::span<const double>(losses_.data(), pieces), division.rows.extent};
+}
+
+template <class Scalar>
+void ModelLearner<Scalar>::between_units(const std::function<void()>& call) {
+  for (const auto& worker : workers_)
+    if (worker) worker->exchange.between = call;
+}
+
+template <class Scalar>
+index_t ModelLearner<Scalar>::allocated() const {
+  index_t sum = 0;
+  for (const auto& each : sums_) sum += each.allocated();
+  return sum;
+}
+
+template class ModelLearner<float>;
+
+}  // namespace partita::training

@@ -1,0 +1,94 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#pragma once
+
+#include <deque>
+#include <memory>
+#include <vector>
+
+#include <partita/nn/train_step.hpp>
+#include <partita/parallel/server/learner.hpp>
+#include <partita/training/dataset.hpp>
+#include <partita/training/train_options.hpp>
+
+namespace partita::training {
+
+/// The weights of a step are a window that somebody else has filled, and nobody updates them here.
+template <class Scalar>
+class PulledWeights final : public nn::Exchange<Scalar> {
+ public:
+  explicit PulledWeights(const nn::FlatGradientSum<nn::Sum<Scalar>>& sum) : sum_(sum) {}
+
+  void read(const nn::Window<const Scalar>& window) { window_ = window; }
+  const nn::Window<const Scalar>& weights(const Exec&, index_t) override { return window_; }
+  bool weights_stay() const override { return true; }
+  void finish(const Exec&, nn::Observer&) override {}
+  ConstVector<nn::Sum<Scalar>> gradients() const override { return sum_.weights_of(sum_.node(0)); }
+  ConstVector<nn::Sum<Scalar>> statistics() const override { return sum_.statistics_of(sum_.node(0)); }
+  void progress() override {
+    if (between) between();
+  }
+
+  std::function<void()> between = {};  ///< after every unit of a pass; may throw, which ends the pass
+
+ private:
+  const nn::FlatGradientSum<nn::Sum<Scalar>>& sum_;
+  nn::Window<const Scalar> window_;
+};
+
+/// Gradients of a model on a data set: worker w of W has its rows of every global batch, as replica w of W has in data
+/// parallelism, and its gradient number c is that of batch c. A nn::TrainStep without an update; one model with one
+/// slot serves all workers.
+///
+/// Memory   one gradient (deterministic mode: one for each worker), the rows of a batch.
+template <class Scalar>
+class ModelLearner final : public parallel::server::Learner<Scalar> {
+ public:
+  /// workers   Those that will be asked for, of W: all in one process, or one.
+  /// All that is referred to must outlive this.
+  /// Throws   UsageError when W workers cannot share a batch.
+  ModelLearner(kernels::Context& context, const TrainOptions& train, const Dataset& data, nn::Model<Scalar>& model,
+               const nn::LossHead<Scalar>& head, int W, const std::vector<int>& workers);
+
+  index_t keys() const override { return model_.table().size(); }
+  index_t batch() const override { return train_.batch; }
+  index_t labels() const override { return data_.shape().labels(); }
+  index_t leaves() const override { return train_.deterministic ? divisions_.front().leaves : 0; }
+  std::vector<Node> cover(int worker) const override;
+  index_t samples(int worker) const override { return divisions_[static_cast<std::size_t>(worker)].rows.extent; }
+  parallel::server::Gradient<Scalar> gradient(int worker, index_t clock,
+                                              const nn::Window<const Scalar>& weights) override;
+
+  /// Who is told of the moments of gradients; nobody at first.
+  void observe(nn::Observer* observer) { observer_ = observer == nullptr ? &nobody_ : observer; }
+  /// Called after every unit; what it throws ends the gradient.
+  void between_units(const std::function<void()>& call);
+
+  index_t allocated() const;
+
+ private:
+  struct Worker {
+    Worker(kernels::Context& context, const TrainOptions& train, nn::Model<Scalar>& model,
+           const nn::LossHead<Scalar>& head, const nn::Division& division,
+           nn::FlatGradientSum<nn::Sum<Scalar>>& gradient);
+    nn::FlatGradientSum<nn::Sum<Scalar>>& sum;
+    nn::GradientPass<Scalar> pass;
+    PulledWeights<Scalar> exchange;
+    nn::TrainStep<Scalar> step;
+  };
+
+  kernels::Context& context_;
+  const TrainOptions& train_;
+  const Dataset& data_;
+  nn::Model<Scalar>& model_;
+  std::vector<nn::Division> divisions_;  // of all W
+  std::deque<nn::FlatGradientSum<nn::Sum<Scalar>>> sums_;
+  std::vector<std::unique_ptr<Worker>> workers_;  // of W; null: not here
+  Rows<Scalar> rows_;
+  Vector<double> device_losses_;
+  std::vector<double> losses_;
+  Kokkos::View<double, Memory> no_norm_;
+  nn::Observer nobody_;
+  nn::Observer* observer_ = &nobody_;
+};
+
+}  // namespace partita::training

@@ -1,0 +1,241 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include <partita/training/server_options.hpp>
+
+#include <algorithm>
+#include <cmath>
+
+#include <fmt/format.h>
+
+namespace partita::training {
+namespace {
+
+using config::Deck;
+using config::IntRange;
+using config::RealRange;
+using parallel::server::Apply;
+using parallel::server::ComputeTime;
+using parallel::server::Protocol;
+using parallel::server::SlowKind;
+
+constexpr index_t most_workers = 4096, most_servers = 64;
+
+enum class NetworkKind { free, links };
+constexpr Named<NetworkKind> network_kinds[] = {{"free", NetworkKind::free}, {"links", NetworkKind::links}};
+
+int small(Deck& deck, const char* key, int fallback, IntRange range, const config::Doc& doc) {
+  return static_cast<int>(deck.integer(key, fallback, range, doc));
+}
+
+bool has_k(Protocol protocol) {
+  return protocol == Protocol::k_sync || protocol == Protocol::k_batch_sync || protocol == Protocol::k_async ||
+         protocol == Protocol::k_batch_async;
+}
+
+// Servers and workers of the ranks.
+void read_ranks(Deck& deck, ServerOptions& options, int ranks) {
+  options.servers = small(deck, "server.count", options.servers, {1, most_servers},
+                          {"servers, each of which has a range of the weights", "servers"});
+  deck.choice(
+      "server.placement", options.placement, placements,
+      "mpi engine: servers have ranks of their own (the first ones), or the first ranks are servers and workers");
+  options.workers = small(deck, "virtual.workers", 8, {1, most_workers},
+                          {"virtual engine: workers that one process emulates", "workers"});
+  if (options.engine == Engine::virtual_time) {
+    if (ranks > 1)
+      deck.reject("run.engine", fmt::format("\"virtual\" on {} ranks", ranks), "one rank, which emulates all workers");
+    return;
+  }
+  const int alone = options.placement == Placement::alone ? options.servers : 0;
+  options.workers = ranks == 0 ? 1 : ranks - alone;
+  if (ranks > 0 && (options.workers < 1 || options.servers > ranks))
+    deck.reject("server.count", fmt::format("{} servers on {} rank{}", options.servers, ranks, ranks == 1 ? "" : "s"),
+                options.placement == Placement::alone ? "at least one rank more than servers, for a worker"
+                                                      : "at most as many servers as ranks");
+}
+
+// How many of the workers an update waits for: by server.k or by server.backup.
+void read_k(Deck& deck, ServerOptions& options) {
+  auto& protocol = options.protocol;
+  const int backup =
+      small(deck, "server.backup", 0, {0, most_workers},
+            {"bsp, k-sync: workers that an update does not wait for: k-sync with k = workers - backup", "workers"});
+  const int k = small(deck, "server.k", 0, {0, 1 << 20},
+                      {"k-sync, k-batch-sync, k-async, k-batch-async: gradients of an update; 0 = workers - backup in "
+                       "k-sync, else 1",
+                       "gradients"});
+  if (backup > 0 && protocol.protocol != Protocol::k_sync && protocol.protocol != Protocol::bsp)
+    deck.reject("server.backup", "it belongs to server.protocol = \"bsp\" and \"k-sync\"", "0");
+  if (backup >= options.workers)
+    deck.reject("server.backup", fmt::format("{} of {} workers", backup, options.workers), "less than all workers");
+  if (protocol.protocol == Protocol::bsp && backup > 0) protocol.protocol = Protocol::k_sync;
+  if (k > 0 && !has_k(protocol.protocol))
+    deck.reject("server.k", "it belongs to the four protocols that begin with k", "0");
+  const bool sync = protocol.protocol == Protocol::k_sync;
+  protocol.k = k > 0 ? k : sync ? options.workers - backup : 1;
+  if (sync && k > 0 && backup > 0 && k != options.workers - backup)
+    deck.reject("server.k", fmt::format("{} beside {} backup workers of {}", k, backup, options.workers),
+                "one of the two, or k = workers - backup");
+  if ((sync || protocol.protocol == Protocol::k_async) && protocol.k > options.workers)
+    deck.reject("server.k", fmt::format("{} of {} workers", protocol.k, options.workers), "at most all workers");
+}
+
+void read_protocol(Deck& deck, ServerOptions& options, const TrainOptions& train) {
+  auto& protocol = options.protocol;
+  deck.choice("server.protocol", protocol.protocol, parallel::server::protocols,
+              "when workers may go on and what an update is made of: README of param_server draws them");
+  protocol.apply = protocol.protocol == Protocol::async ? Apply::push : Apply::clock;
+  deck.choice("server.apply", protocol.apply, parallel::server::applies,
+              "bsp, ssp, async: an update is made of all gradients of a clock, or of each as it arrives");
+  deck.integer("server.staleness", protocol.staleness, IntRange::count(),
+               {"ssp: clocks that the fastest worker may be ahead of the slowest", "clocks"});
+  read_k(deck, options);
+  deck.integer(
+      "server.accumulate", protocol.accumulate, {1, 1 << 20},
+      {"gradients that a worker adds up before it hands them in; elastic: local steps between two looks at the "
+       "centre",
+       "gradients"});
+  deck.boolean("server.staleness_rate", options.staleness_rate,
+               "divide the learning rate of an update by the mean staleness of its gradients, where that is above 1");
+  deck.real("server.alpha", options.alpha, {0, 1}, "elastic: share of the difference to the centre that is taken back");
+
+  const bool grouped = has_k(protocol.protocol) || protocol.protocol == Protocol::elastic;
+  if (grouped && protocol.apply == Apply::push)
+    deck.reject("server.apply", "it belongs to server.protocol = \"bsp\", \"ssp\" and \"async\"", "\"clock\"");
+  if (protocol.protocol != Protocol::elastic && deck.changed("server.alpha"))
+    deck.reject("server.alpha", "it belongs to server.protocol = \"elastic\"", "0.1");
+  if (protocol.protocol != Protocol::ssp && deck.changed("server.staleness"))
+    deck.reject("server.staleness", "it belongs to server.protocol = \"ssp\"", "3");
+  const bool whole = protocol.protocol == Protocol::bsp && protocol.apply == Apply::clock && options.servers == 1;
+  if (train.update.clip_norm > 0 && !whole)
+    deck.reject("train.clip_norm", "only bsp with one server knows the whole norm ahead of an update",
+                "0, or server.protocol = \"bsp\" with server.count = 1");
+  const auto& rule = train.update.optimizer;
+  if (protocol.protocol == Protocol::elastic &&
+      (rule.kind != kernels::Optimizer::sgd || rule.momentum != 0 || rule.weight_decay != 0))
+    deck.reject("train.optimizer", "elastic averaging takes plain steps", "\"sgd\" without momentum and weight_decay");
+  if (protocol.protocol == Protocol::elastic && options.staleness_rate)
+    deck.reject("server.staleness_rate", "elastic averaging has rates of workers", "false");
+}
+
+void read_compute(Deck& deck, ServerOptions& options) {
+  auto& compute = options.compute;
+  deck.choice("virtual.compute", compute.kind, parallel::server::compute_times,
+              "law of the time of a worker's gradient; trace: virtual.trace; calibrated: virtual.calibration");
+  deck.real("virtual.compute_mean_s", compute.mean_s, RealRange::above(0), {"its mean, a shift included", "virtual s"});
+  deck.real("virtual.compute_shift_s", compute.shift_s, RealRange::at_least(0),
+            {"shifted_exponential, uniform: the shortest time", "virtual s"});
+  if (compute.kind == ComputeTime::pareto) compute.shape = 2.5;
+  deck.real("virtual.compute_shape", compute.shape, RealRange::above(0),
+            "pareto: exponent, above 1 (default 2.5); lognormal: deviation of the logarithm (default 1)");
+  const std::string trace =
+      deck.text("virtual.trace", std::string(), "trace: file of times in seconds, one a line, # comments");
+  if (compute.kind == ComputeTime::pareto && compute.shape <= 1)
+    deck.reject("virtual.compute_shape", fmt::format("{} of pareto, which has no mean", compute.shape), "above 1");
+  if (compute.shift_s > compute.mean_s)
+    deck.reject("virtual.compute_shift_s", fmt::format("{} s of a mean of {} s", compute.shift_s, compute.mean_s),
+                "at most virtual.compute_mean_s");
+  if ((compute.kind == ComputeTime::trace) != !trace.empty())
+    deck.reject("virtual.trace", trace.empty() ? "no file" : "a file that nobody reads",
+                "a file, and virtual.compute = \"trace\"");
+  if (compute.kind == ComputeTime::trace) {
+    compute.trace = parallel::server::read_trace(trace);
+    compute.scale_trace = deck.given("virtual.compute_mean_s");
+  }
+}
+
+void read_slow_downs(Deck& deck, ServerOptions& options) {
+  auto& slow = options.slow;
+  deck.choice("virtual.slow_kind", slow.kind, parallel::server::slow_kinds,
+              "how workers become slow: at random in each gradient; drifting to and fro; in bursts");
+  deck.real("virtual.slow_factor", slow.factor, RealRange::at_least(1), "how much longer a gradient then takes");
+  deck.real("virtual.slow_probability", slow.probability, {0, 1},
+            "random, bursty: share of gradients that take so long; 1 = always");
+  slow.workers = small(deck, "virtual.slow_workers", slow.workers, {0, most_workers},
+                       {"the first so many workers become slow; 0 = all", "workers"});
+  deck.real("virtual.slow_period_s", slow.period_s, RealRange::at_least(0),
+            {"drifting: from fast to slow and back", "virtual s"});
+  deck.real("virtual.slow_burst", slow.burst, RealRange::at_least(1), {"bursty: mean length of a burst", "gradients"});
+  if (slow.workers > options.workers)
+    deck.reject("virtual.slow_workers", fmt::format("{} of {}", slow.workers, options.workers), "at most all workers");
+  if (slow.kind == SlowKind::drifting && slow.period_s <= 0)
+    deck.reject("virtual.slow_period_s", "0 s of a drift", "above 0");
+}
+
+void read_network(Deck& deck, ServerOptions& options) {
+  auto& network = options.network;
+  NetworkKind kind = NetworkKind::free;
+  deck.choice("virtual.network", kind, network_kinds,
+              "messages cost nothing; or links with latency and bandwidth, and servers with queues");
+  const auto real = [&](const char* key, double& option, const config::Doc& doc) {
+    deck.real(key, option, RealRange::at_least(0), doc);
+    if (kind == NetworkKind::free && option > 0)
+      deck.reject(key, "virtual.network = \"free\" costs nothing", "0, or virtual.network = \"links\"");
+  };
+  real("virtual.latency_s", network.latency_s, {"links: of a message, one way", "virtual s"});
+  real("virtual.byte_per_s", network.byte_per_s,
+       {"links: of a server, in each direction; 0 = without limit", "byte/s"});
+  real("virtual.service_s", network.service_s, {"links: a server's work for a message", "virtual s"});
+  real("virtual.service_s_per_byte", network.service_s_per_byte, {"links: and for each of its bytes", "virtual s"});
+}
+
+void read_changes(Deck& deck, ServerOptions& options) {
+  const auto read = [&](const char* key, bool comes, const char* help) {
+    const std::vector<double> pairs =
+        deck.reals(key, std::vector<double>{}, RealRange::at_least(0), {help, "worker, virtual s"});
+    if (pairs.size() % 2 != 0) deck.reject(key, fmt::format("{} numbers", pairs.size()), "pairs: worker, time");
+    for (std::size_t k = 0; k < pairs.size(); k += 2) {
+      if (pairs[k] != std::floor(pairs[k]) || pairs[k] >= options.workers)
+        deck.reject(key, fmt::format("worker {}", pairs[k]), fmt::format("0 to {}", options.workers - 1));
+      options.changes.push_back({pairs[k + 1], static_cast<int>(pairs[k]), comes});
+    }
+  };
+  read("virtual.deaths", false, "[worker, time, worker, time, ...]: workers that die");
+  read(
+      "virtual.joins", true,
+      "[worker, time, worker, time, ...]: workers that come; one that has not died before is not there from the start");
+}
+
+// What the other engine alone would heed.
+void check_engine(const Deck& deck, const ServerOptions& options) {
+  if (options.engine == Engine::virtual_time) {
+    if (deck.changed("server.placement"))
+      deck.reject("server.placement", "run.engine = \"virtual\" has one rank", "\"alone\"");
+    return;
+  }
+  for (const char* key : {"virtual.workers", "virtual.compute", "virtual.compute_mean_s", "virtual.compute_shift_s",
+                          "virtual.compute_shape", "virtual.slow_kind", "virtual.slow_factor",
+                          "virtual.slow_probability", "virtual.slow_workers", "virtual.slow_period_s",
+                          "virtual.slow_burst", "virtual.network", "virtual.deaths", "virtual.joins"})
+    if (deck.changed(key))
+      deck.reject(key, "run.engine = \"mpi\" has real workers and times", "run.engine = \"virtual\"");
+}
+
+}  // namespace
+
+std::string ServerOptions::text() const {
+  std::string words =
+      fmt::format("{}, {} server{}", parallel::server::to_string(protocol, workers), servers, servers == 1 ? "" : "s");
+  if (protocol.accumulate > 1) words += fmt::format(", every {}", protocol.accumulate);
+  return words;
+}
+
+ServerOptions read_server_options(Deck& deck, const TrainOptions& train, int ranks) {
+  ServerOptions options;
+  deck.choice("run.engine", options.engine, engines,
+              "servers and workers are ranks; or one rank emulates them in virtual time, with real gradients");
+  read_ranks(deck, options, ranks);
+  read_protocol(deck, options, train);
+  read_compute(deck, options);
+  read_slow_downs(deck, options);
+  read_network(deck, options);
+  read_changes(deck, options);
+  deck.real("evaluate.target_loss", options.target_loss, RealRange::at_least(0),
+            "held-out loss whose time and samples the summary tells; 0 = none");
+  check_engine(deck, options);
+  if (train.precision != Precision::fp32)
+    deck.reject("train.precision", "servers add up and update in fp32", "\"fp32\"");
+  if (train.mode != Mode::train) deck.reject("run.mode", "servers train", "\"train\"");
+  return options;
+}
+
+}  // namespace partita::training
