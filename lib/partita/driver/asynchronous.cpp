@@ -34,7 +34,16 @@ void forget(metrics::StepRows& rows) {
 }  // namespace
 
 AsynchronousRun::AsynchronousRun(TrainingRun& run, const RunOptions& options)
-    : run_(run), options_(options), flushed_ns_(now_ns()) {}
+    : run_(run), options_(options), flushed_ns_(now_ns()) {
+  if (!run.world().is_root()) return;
+  const auto steps = static_cast<std::size_t>(std::min(longest_window, run.work().steps));
+  const auto ranks = static_cast<std::size_t>(run.world().size());
+  pending_.phase_s.reserve(steps * ranks * run.work().phases.size());
+  for (std::vector<std::int64_t>* each : {&pending_.start_ns, &pending_.end_ns}) each->reserve(steps * ranks);
+  for (std::vector<double>* each : {&pending_.loss, &pending_.grad_norm}) each->reserve(steps);
+  pending_.samples.reserve(steps);
+  pending_.flushed.reserve(steps);
+}
 
 void AsynchronousRun::beat(index_t step, const char* doing) { run_.attendance().beat(step, doing); }
 void AsynchronousRun::warm_up_over() { run_.env().traffic().reset(); }
@@ -59,10 +68,9 @@ void AsynchronousRun::add(const metrics::StepRows& rows) {
   pending_.flushed.push_back(static_cast<std::int8_t>(std::exchange(flushed_, false)));
   pending_.flushed.resize(static_cast<std::size_t>(pending_.count), 0);
 
-  const bool warm = added() > run_.warmup();  // as in the synchronous loop: before, nothing but the window is a reason
   const bool due = options_.flush_every > 0 ? pending_.count >= options_.flush_every
                                             : seconds(now_ns() - flushed_ns_) >= flush_interval_s;
-  if ((warm && due) || pending_.count >= longest_window || added() == run_.work().steps) flush();
+  if (due || pending_.count >= longest_window || added() == run_.work().steps) flush();
 }
 
 void AsynchronousRun::flush() {

@@ -41,7 +41,7 @@ class AsynchronousRun {
   /// Steps that are over, of all ranks, in order. `flushed` and `warmup` are filled in here; norms that are known later
   /// may be NaN (AfterLoop::grad_norms). A rank that had no part in a step has start_ns = end_ns and no seconds there.
   /// Writes all that was added to the record about once a second, or each record.flush_every steps: the step after
-  /// that is marked. Room for steps is kept; else no allocation.
+  /// that is marked. Nothing else allocates.
   /// Throws   ShapeError for rows that do not follow, or do not fit.
   void add(const metrics::StepRows& rows);
   /// Steps added.
@@ -93,12 +93,11 @@ struct AsynchronousLoop {
 };
 
 /// A run whose ranks go their own ways: nothing is collective between the begin of the record and the end of the loop.
-/// Ranks that are done wait without a core's time, and beat. Everything else is as in run_experiment: the same record,
-/// messages and exit codes. A step is what rank 0 says it is, such as an update of a server.
+/// Ranks that are done wait without a core's time, and beat. A step is what rank 0 says it is, such as an update of a
+/// server. Everything else, what it writes, prints, returns and throws, is as in run_experiment.
 ///
 /// Stops    Signals and the time limit are rank 0's to see, in should_stop(); the loop brings it to the others. From
 ///          the end of the loop on the ranks look together. A run with fewer than work.steps steps ended early.
-/// Returns, Writes, Prints, Throws   as run_experiment.
 ExitCode run_asynchronous(Session& session, const comm::Mesh& mesh, const RunOptions& options, const Exec& exec,
                           const Workload& work, const AsynchronousLoop& loop);
 
