@@ -71,7 +71,7 @@ class Synthetic:
             f.attrs.update(
                 {
                     "Conventions": "Partita-1",
-                    "schema_version": 3,
+                    "schema_version": 4,
                     "app": self.app,
                     "strategy": self.strategy or f"data-parallel {self.allreduce}",
                     "study": self.study,
@@ -157,6 +157,7 @@ class Synthetic:
             "ranks",
             hostname=["nowhere"] * self.ranks,
             cores=["0-1"] * self.ranks,
+            role=["trainer"] * self.ranks,
             peak_memory_bytes=np.full(self.ranks, 2**28),
         )
         parameters = 1000

@@ -135,7 +135,7 @@ def _flat(column: str) -> Callable[[Path], None]:
         (_later, "Conventions: 'Partita-2', so not a record of Partita: expected 'Partita-1'"),
         (_without_loss, "damaged, or not a record of Partita: "),
         (_overrun, "/steps_written is 99, /steps has 12 rows"),
-        (_with("schema_version", 99), "schema_version: 99, which a later Partita wrote: expected 1 to 3"),
+        (_with("schema_version", 99), "schema_version: 99, which a later Partita wrote: expected 1 to 4"),
         (_with("schema_version", "two"), "schema_version: 'two' is no integer: expected one integer"),
         (_with("ranks", "two"), "ranks: 'two' is no integer: expected one integer"),
         (_with("ranks", [1, 2]), "ranks: array([1, 2]) is no integer: expected one integer"),

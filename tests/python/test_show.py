@@ -136,4 +136,4 @@ def test_a_later_schema_is_refused(tmp_path: Path, partita: Command) -> None:
         file.attrs["schema_version"] = 99
     code, out, err = partita("show", path)
     assert (code, out) == (2, "")
-    assert err == f"error: {path}: schema_version: 99, which a later Partita wrote: expected 1 to 3\n"
+    assert err == f"error: {path}: schema_version: 99, which a later Partita wrote: expected 1 to 4\n"

@@ -46,6 +46,7 @@ metrics::RunHeader make_header(index_t steps, index_t ranks, index_t events) {
     record.ranks.push_back({.hostname = "here",
                             .local_rank = r,
                             .cores = std::to_string(r),
+                            .role = r == 0 ? "server" : "worker",
                             .clock_offset_ns = -r,
                             .clock_begin_ns = 5 * r,
                             .coordinates = {r}});

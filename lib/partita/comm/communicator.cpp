@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include <partita/comm/communicator.hpp>
 
+#include <chrono>
 #include <new>
 #include <numeric>
+#include <thread>
 #include <utility>
 
 #include <partita/comm/failure.hpp>
@@ -87,6 +89,17 @@ Communicator Communicator::split_by_node() const {
 }
 
 void Communicator::barrier() const { check(MPI_Barrier(handle_), "MPI_Barrier", name_); }
+
+void Communicator::barrier(const std::function<void()>& meanwhile) const {
+  MPI_Request request = MPI_REQUEST_NULL;
+  check(MPI_Ibarrier(handle_, &request), "MPI_Ibarrier", name_);
+  for (int done = 0;;) {
+    check(MPI_Test(&request, &done, MPI_STATUS_IGNORE), "MPI_Test", name_);
+    if (done != 0) return;
+    meanwhile();
+    std::this_thread::sleep_for(std::chrono::milliseconds(1));
+  }
+}
 
 void Communicator::broadcast(std::string& text, int root) const {
   auto count = static_cast<index_t>(text.size());

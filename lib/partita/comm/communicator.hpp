@@ -3,6 +3,7 @@
 
 #include <cstddef>
 #include <exception>
+#include <functional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -68,6 +69,8 @@ class Communicator {
   Communicator split_by_node() const;
 
   void barrier() const;
+  /// The same for who may wait long: calls `meanwhile` about each millisecond, and leaves the core to others between.
+  void barrier(const std::function<void()>& meanwhile) const;
 
   /// Root's values on all ranks; all give the same size.
   template <Trivial T>

@@ -9,7 +9,7 @@ namespace partita::driver {
 
 BenchRecord::BenchRecord(const comm::Environment& env, const comm::Mesh& mesh, const RunOptions& run,
                          const std::string& subject)
-    : env_(env), run_(run), frame_(env, mesh, run, Exec(), subject) {
+    : env_(env), run_(run), frame_(env, mesh, run, Exec(), subject, "benchmark") {
   frame_.header().attributes["strategy"] = run.origin.app;
   frame_.open();
 }

@@ -14,7 +14,7 @@ namespace partita::driver {
 enum class Verdict { output, aside };
 
 /// The record of a run without steps, such as a benchmark's: opened before the first measurement, so that an output
-/// that cannot be written is known then.
+/// that cannot be written is known then. The role of its ranks is "benchmark".
 class BenchRecord {
  public:
   /// Describes run and machine, calibrates. Warns of more threads than cores: times then "say nothing about <subject>".

@@ -125,13 +125,14 @@ Placement examine_placement(const comm::Communicator& world) {
 }
 
 void describe_run(const comm::Environment& env, const comm::Mesh& mesh, const RunOptions& run,
-                  const Placement& placement, metrics::RunHeader& header) {
+                  const Placement& placement, const std::string& role, metrics::RunHeader& header) {
   const comm::Communicator& world = env.world();
   const comm::Communicator node = world.split_by_node();
   const std::vector<int> leaders = world.allgather(node.allgather(world.rank()).front());
   const std::set<int> nodes(leaders.begin(), leaders.end());
 
   const std::vector<std::string> hosts = world.gather(machine_info().hostname);
+  const std::vector<std::string> roles = world.gather(role);
   const std::vector<std::string> masks = world.gather(mask_text(cpu_mask()));
   const std::vector<int> local_ranks = world.gather(node.rank());
   const std::vector<comm::ClockOffset> clocks = comm::clock_offsets(world);
@@ -149,6 +150,7 @@ void describe_run(const comm::Environment& env, const comm::Mesh& mesh, const Ru
       rank.node = std::distance(nodes.begin(), nodes.find(leaders[r]));
       rank.local_rank = local_ranks[r];
       rank.cores = masks[r];
+      rank.role = roles[r];
       const comm::ClockOffset clock = known_better(clocks[r], leaders[r] == leaders[0]);
       rank.clock_offset_ns = clock.offset_ns;
       rank.clock_begin_ns = clock.at_ns;

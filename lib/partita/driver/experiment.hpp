@@ -10,7 +10,7 @@
 
 namespace partita::driver {
 
-/// The loop of every app that trains: describe the machine, calibrate, warm up, run, collect, verify, write.
+/// The synchronous loop of the apps that train: describe the machine, calibrate, warm up, run, collect, verify, write.
 ///
 /// Between flushes a step does nothing but its own work and two readings of the clock a phase. At a flush, agreed by
 /// all ranks after warm-up, times, losses, gradient norms and events are gathered and written, the progress line is
@@ -24,7 +24,7 @@ namespace partita::driver {
 /// Throws   UsageError for an output that cannot be written or for record.events that the run cannot give,
 ///          EnvironmentError when oversubscribed and that is an error. Error when the record is whole and what was
 ///          printed is not; what Workload::save throws, when the record is whole, too.
-ExitCode run_experiment(Session& session, const comm::Mesh& mesh, const RunOptions& run, const Exec& exec,
+ExitCode run_experiment(Session& session, const comm::Mesh& mesh, const RunOptions& options, const Exec& exec,
                         const Workload& work);
 
 }  // namespace partita::driver

@@ -13,7 +13,7 @@
 namespace partita::driver {
 
 RunRecord::RunRecord(const comm::Environment& env, const comm::Mesh& mesh, const RunOptions& run, const Exec& exec,
-                     const std::string& subject, const std::string& head)
+                     const std::string& subject, const std::string& role, const std::string& head)
     : env_(env) {
   const comm::Communicator& world = env.world();
   world.on_root([&] { output_.emplace(take_output(run)); });
@@ -23,7 +23,7 @@ RunRecord::RunRecord(const comm::Environment& env, const comm::Mesh& mesh, const
   if (placement.oversubscribed && world.is_root())
     say_aside(fmt::format("warning: {}; times of this run say nothing about {}\n", placement.message, subject));
   if (!head.empty() && world.is_root()) say(head + "\n");
-  describe_run(env, mesh, run, placement, header_);
+  describe_run(env, mesh, run, placement, role, header_);
   header_.calibration = calibrate(env, run.calibration, exec);
 }
 

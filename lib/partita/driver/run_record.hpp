@@ -20,10 +20,10 @@ class RunRecord {
  public:
   /// Takes the output, so that one that cannot be written is known before anything is measured; looks at the placement
   /// and warns of more threads than cores ("times of this run say nothing about <subject>"); prints `head`; describes
-  /// run and machine; calibrates. Collective.
+  /// run, machine and what this rank does (`role`); calibrates. Collective.
   /// Throws   UsageError, EnvironmentError (run.oversubscribe).
   RunRecord(const comm::Environment& env, const comm::Mesh& mesh, const RunOptions& run, const Exec& exec,
-            const std::string& subject, const std::string& head = "");
+            const std::string& subject, const std::string& role, const std::string& head = "");
 
   /// What the record holds, to be completed before open() and before finish(); what counts is rank 0's.
   metrics::RunHeader& header() { return header_; }

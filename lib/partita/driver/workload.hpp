@@ -43,9 +43,12 @@ struct FlopFormula {
   double flop_per_step = 0;  ///< of all ranks
 };
 
-/// What an app hands to run_experiment. All functions are called by all ranks together, in the same order.
+/// What an app hands to run_experiment or run_asynchronous. All functions are called by all ranks together, in the same
+/// order; an asynchronous run has no use for await, step, loss and evaluate, and for what they alone need.
 struct Workload {
-  std::string strategy;     ///< "data-parallel ring"
+  std::string strategy;                 ///< "data-parallel ring"
+  std::string role = "trainer";         ///< of this rank: "trainer", "server", "worker", "server+worker", "engine"
+  metrics::Attributes attributes = {};  ///< further ones of the record, known from the start; rank 0's count
   std::string description;  ///< head of the run's log, at most three lines: model, parameters, ranks x threads, rows a
                             ///< rank, strategy, backend
   std::vector<metrics::Phase> phases;

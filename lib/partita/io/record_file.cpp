@@ -14,7 +14,7 @@ namespace partita::io {
 namespace {
 
 constexpr const char* convention = "Partita-1";
-constexpr std::int64_t schema_version = 3;  // 2: /steps/grad_norm, /events; 3: closed forms of messages and memory
+constexpr std::int64_t schema_version = 4;  // 2: grad_norm, /events; 3: closed forms of messages and memory; 4: roles
 
 metrics::Attributes root_attributes(const metrics::RunHeader& header, const metrics::RunResults& results, bool complete,
                                     const std::string& exit_reason) {
@@ -95,6 +95,14 @@ void RecordFile::write_steps(const metrics::StepRows& rows) {
   part_->write("/steps_written", std::vector<std::int64_t>{written});
   part_->flush();
   steps_written_ = written;
+}
+
+void RecordFile::write_grad_norms(std::span<const double> norms) {
+  if (static_cast<index_t>(norms.size()) > steps_written_)
+    refuse<ShapeError>("RecordFile", fmt::format("gradient norms of {} steps are given", norms.size()),
+                       fmt::format("at most of the {} steps that are written", steps_written_));
+  part_->write_rows("/steps/grad_norm", 0, std::vector<double>(norms.begin(), norms.end()));
+  part_->flush();
 }
 
 void RecordFile::write_events(std::span<const metrics::EventRow> rows, index_t dropped) {

@@ -42,6 +42,9 @@ class RecordFile {
   /// Appends rows: rows.first_step must be steps_written(). They are with the operating system when this returns.
   void write_steps(const metrics::StepRows& rows);
 
+  /// Replaces the gradient norms of the first steps, which are written: where they become known late.
+  void write_grad_norms(std::span<const double> norms);
+
   /// Appends events, at most as many in all as header.events.capacity; `dropped`: those of the whole run so far that
   /// found no room on their rank. They are with the operating system when this returns.
   void write_events(std::span<const metrics::EventRow> rows, index_t dropped);

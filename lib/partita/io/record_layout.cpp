@@ -137,6 +137,8 @@ Table ranks(const RunHeader& header, const RunResults& results) {
                   column("local_rank", &Info::local_rank, describe("index among the ranks of the node", "1")),
                   column("cores", &Info::cores, describe("cores the rank is bound to")),
                   column("gpu_uuid", &Info::gpu_uuid, describe("device of the rank")),
+                  column("role", &Info::role,
+                         describe("what the rank does: trainer, server, worker, server+worker, engine, benchmark")),
                   column("clock_offset_ns", &Info::clock_offset_ns,
                          describe("to add to instants of the rank to compare them with those of rank 0", "ns")),
                   column("clock_begin_ns", &Info::clock_begin_ns, instant("clock_offset_ns")),

@@ -31,6 +31,7 @@ struct RankInfo {
   index_t local_rank = 0;  ///< among the ranks of its node
   std::string cores = {};  ///< cores this rank is bound to, as a list: "0-3,8"
   std::string gpu_uuid = {};
+  std::string role = {};                  ///< what it does in the run: "trainer", "server", "worker", "benchmark"
   std::int64_t clock_offset_ns = 0;       ///< at the begin: to add to its instants to compare them with rank 0's
   std::int64_t clock_begin_ns = 0;        ///< when that was so, on its own clock
   std::int64_t clock_error_ns = 0;        ///< most by which that offset is wrong

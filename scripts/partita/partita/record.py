@@ -20,7 +20,7 @@ from partita.study import flatten
 os.environ.setdefault("HDF5_USE_FILE_LOCKING", "FALSE")
 
 CONVENTIONS = "Partita-1"
-SCHEMA = 3  # The newest schema_version that this package knows; lib/partita/io writes it.
+SCHEMA = 4  # The newest schema_version that this package knows; lib/partita/io writes it.
 INTEGERS = ("schema_version", "ranks", "threads_per_rank", "complete", "verified", "oversubscribed", "git_dirty")
 TEXTS = ("app", "strategy", "study", "point", "git_sha", "exit_reason", "verification")
 NUMBERS = {  # Columns that pictures are made of.

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
+#include <chrono>
 #include <numeric>
 #include <string>
+#include <thread>
 #include <utility>
 #include <vector>
 
@@ -27,6 +29,14 @@ TEST(communicator, world_is_all_ranks) {
   EXPECT_GE(world().rank(), 0);
   EXPECT_LT(world().rank(), world().size());
   EXPECT_EQ(world().allreduce(1, Op::sum), world().size());
+}
+
+TEST(communicator, who_waits_at_a_barrier_may_do_something_meanwhile) {
+  const bool last = world().is_root(world().size() - 1);
+  if (last) std::this_thread::sleep_for(std::chrono::milliseconds(100));
+  int calls = 0;
+  world().barrier([&] { ++calls; });
+  EXPECT_TRUE(last || calls > 5) << calls;
 }
 
 TEST(communicator, broadcasts_from_any_root) {

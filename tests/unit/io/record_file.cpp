@@ -144,6 +144,13 @@ TEST(record_file, rows_come_in_order_and_no_more_than_were_announced) {
   EXPECT_EQ(caught<ShapeError>([&] { out.write_steps(make_rows(2, 5)); }),
             "RecordFile: rows 2 .. 6 are given: expected rows from 2 on, 6 in all");
   EXPECT_EQ(out.steps_written(), 2);
+  EXPECT_EQ(caught<ShapeError>([&] {
+              out.write_grad_norms(Reals{1, 2, 3});
+            }),
+            "RecordFile: gradient norms of 3 steps are given: expected at most of the 2 steps that are written");
+  out.write_grad_norms(Reals{7});
+  out.finish({}, true, "done");
+  EXPECT_EQ(std::get<Reals>(File::open(folder / "x.h5").read("/steps/grad_norm")), (Reals{7, 0.5}));
 }
 
 TEST(record_file, attributes_of_the_start_stay_unless_the_end_says_otherwise) {

@@ -1,0 +1,135 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include <partita/driver/training_run.hpp>
+
+#include <algorithm>
+#include <span>
+#include <string>
+#include <utility>
+
+#include <fmt/format.h>
+
+#include <partita/driver/figure_of_merit.hpp>
+#include <partita/driver/terminal.hpp>
+#include <partita/io/record_layout.hpp>
+
+namespace partita::driver {
+namespace {
+
+constexpr double most_record_bytes = 2.0 * 1024 * 1024 * 1024;
+
+// A record has room for all steps from the start: too many are refused before anything is made for them.
+void require_record_size(const comm::Communicator& world, const RunOptions& run, const Workload& work) {
+  metrics::RunHeader header;
+  header.ranks.resize(static_cast<std::size_t>(world.size()));
+  header.phases = work.phases;
+  const auto bytes = [&](metrics::Detail detail) {
+    header.detail = detail;
+    return io::step_bytes(header) * static_cast<double>(work.steps);
+  };
+  const double asked = bytes(run.detail);
+  if (world.all_of(asked <= most_record_bytes)) return;
+  const bool stats_fit = world.all_of(bytes(metrics::Detail::stats) <= most_record_bytes);
+  const double least = world.allreduce(asked, comm::Op::max);
+  refuse<UsageError>(
+      "record.detail",
+      fmt::format("a record of {} steps of {} ranks takes {:.3g} GB", work.steps, world.size(), 1e-9 * least),
+      fmt::format("at most {:.3g} GB: fewer steps{}", 1e-9 * most_record_bytes,
+                  stats_fit ? ", or record.detail = \"stats\"" : ""));
+}
+
+EventCollector collector_of(Session& session, const RunOptions& run, const Workload& work) {
+  const comm::Communicator& world = session.env().world();
+  session.attendance().beat(0, "describing and calibrating the machine");
+  require_record_size(world, run, work);
+  return EventCollector(world, run, work);
+}
+
+}  // namespace
+
+TrainingRun::TrainingRun(Session& session, const comm::Mesh& mesh, const RunOptions& run, const Exec& exec,
+                         const Workload& work)
+    : env_(session.env()),
+      attendance_(session.attendance()),
+      work_(work),
+      warmup_(std::min(run.warmup, work.steps - 1)),
+      events_(collector_of(session, run, work)),
+      series_(work.phases, env_.size()),
+      frame_(env_, mesh, run, exec, "scaling", work.role, work.description),
+      stop_(env_.world(), attendance_) {
+  metrics::RunHeader& header = frame_.header();
+  for (const auto& [name, value] : work.attributes) header.attributes[name] = value;
+  header.attributes["strategy"] = work.strategy;
+  header.attributes["flop_per_step"] = work.flop_per_step;
+  header.attributes["samples_per_step"] = std::int64_t{work.samples_per_step};
+  header.attributes["warmup_steps"] = std::int64_t{warmup_};
+  header.phases = work.phases;
+  header.steps = work.steps;
+  header.events = events_.table();
+  header.detail = run.detail;
+  if (work.evaluate_every > 0) header.evaluations = (work.steps + work.evaluate_every - 1) / work.evaluate_every;
+  frame_.open();
+  attendance_.under_way();
+  progress_ = std::make_unique<ProgressLine>(world().is_root(), work.steps, work.samples_per_step);
+}
+
+void TrainingRun::write(metrics::StepRows rows) {
+  for (index_t s = rows.first_step; s < rows.first_step + rows.count; ++s)
+    rows.warmup.push_back(static_cast<std::int8_t>(s < warmup_));
+  series_.add(rows);
+  frame_.file().write_steps(rows);
+  losses_.insert(losses_.end(), rows.loss.begin(), rows.loss.end());
+  progress_->update(rows.first_step + rows.count, losses_.back());
+}
+
+void TrainingRun::evaluated(const metrics::EvaluationRow& row) {
+  frame_.results().evaluation.push_back(row);
+  world().on_root([&] { frame_.file().write_evaluation(row); });
+  progress_->evaluated(row.step, row.loss, row.accuracy);
+}
+
+// What could not be saved fails the run, once its record is whole.
+std::exception_ptr TrainingRun::save() {
+  try {
+    const auto alive = [this] { attendance_.beat(work_.steps, "saving what the run leaves"); };
+    alive();
+    work_.save(alive);
+  } catch (...) {
+    return std::current_exception();
+  }
+  return nullptr;
+}
+
+ExitCode TrainingRun::conclude() {
+  progress_.reset();
+  attendance_.beat(work_.steps, "verification");
+  metrics::RunHeader& header = frame_.header();
+  metrics::RunResults& results = frame_.results();
+  const bool complete = !stop_.stopped();
+  frame_.collect(series_.compute_s());
+  if (work_.tables) results.tables = work_.tables();
+  const Verification verdict = complete ? work_.verify(results, losses_)
+                                        : Verification{.passed = false, .text = "not verified: " + stop_.reason()};
+
+  const std::exception_ptr unsaved = complete && verdict.passed && work_.save ? save() : nullptr;
+
+  attendance_.beat(work_.steps, "the end of the record");
+  std::string note;
+  world().on_root([&] {
+    results.summary = summarise(series_, header, results, work_);
+    const std::string path = frame_.finish(verdict, complete, complete ? "done" : stop_.reason());
+    if (path != frame_.file().path())
+      note = fmt::format("; the complete record {} is kept, this one is {}", frame_.file().path(), path);
+    say(figure_of_merit(header, results, verdict, path) + "\n");
+    if (complete && verdict.passed) require_said();
+  });
+  if (work_.save && !(complete && verdict.passed) && world().is_root())
+    say_aside("note: the run did not pass its verification: nothing was saved but its record\n");
+  if (!complete) {
+    if (world().is_root()) say_aside(fmt::format("error: the run ended early: {}{}\n", stop_.reason(), note));
+    return ExitCode::incomplete;
+  }
+  if (unsaved) std::rethrow_exception(unsaved);
+  return verdict.passed ? ExitCode::done : ExitCode::check_failed;
+}
+
+}  // namespace partita::driver
