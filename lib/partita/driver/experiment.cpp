@@ -124,7 +124,8 @@ void SynchronousLoop::flush(index_t done) {
   world_.on_root([&] {
     // Ahead of the steps: whoever sees that a chosen step was written finds its events.
     if (chosen) run_.write(events);
-    rows.samples.assign(static_cast<std::size_t>(rows.count), work_.samples_per_step);
+    for (index_t s = rows.first_step; s < rows.first_step + rows.count; ++s)
+      rows.samples.push_back(work_.samples ? work_.samples(s) : work_.samples_per_step);
     rows.flushed = marks_;
     run_.write(std::move(rows));
   });

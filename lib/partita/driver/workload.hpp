@@ -52,8 +52,10 @@ struct Workload {
   std::string description;  ///< head of the run's log, at most three lines: model, parameters, ranks x threads, rows a
                             ///< rank, strategy, backend
   std::vector<metrics::Phase> phases;
-  index_t steps = 0;              ///< warm-up included
-  index_t samples_per_step = 0;   ///< of all ranks
+  index_t steps = 0;             ///< warm-up included
+  index_t samples_per_step = 0;  ///< of all ranks
+  std::function<index_t(index_t step)>
+      samples;                    ///< of a step that is done, where they differ; null: so many. On rank 0
   index_t tokens_per_sample = 0;  ///< of sequences; 0: samples are none
   double flop_per_step = 0;       ///< useful floating-point operations of all ranks, from kernels/cost.hpp
   std::vector<FlopFormula> flop_formulas = {};

@@ -16,14 +16,16 @@ namespace partita::training {
 template <class Scalar>
 class PulledWeights final : public nn::Exchange<Scalar> {
  public:
-  explicit PulledWeights(const nn::FlatGradientSum<nn::Sum<Scalar>>& sum) : sum_(sum) {}
+  explicit PulledWeights(const nn::FlatGradientSum<nn::Sum<Scalar>>& sum) : sum_(&sum) {}
+  /// For passes that make no gradient.
+  explicit PulledWeights(const nn::Window<const Scalar>& window) : window_(window) {}
 
   void read(const nn::Window<const Scalar>& window) { window_ = window; }
   const nn::Window<const Scalar>& weights(const Exec&, index_t) override { return window_; }
   bool weights_stay() const override { return true; }
   void finish(const Exec&, nn::Observer&) override {}
-  ConstVector<nn::Sum<Scalar>> gradients() const override { return sum_.weights_of(sum_.node(0)); }
-  ConstVector<nn::Sum<Scalar>> statistics() const override { return sum_.statistics_of(sum_.node(0)); }
+  ConstVector<nn::Sum<Scalar>> gradients() const override { return sum_->weights_of(sum_->node(0)); }
+  ConstVector<nn::Sum<Scalar>> statistics() const override { return sum_->statistics_of(sum_->node(0)); }
   void progress() override {
     if (between) between();
   }
@@ -31,7 +33,7 @@ class PulledWeights final : public nn::Exchange<Scalar> {
   std::function<void()> between = {};  ///< after every unit of a pass; may throw, which ends the pass
 
  private:
-  const nn::FlatGradientSum<nn::Sum<Scalar>>& sum_;
+  const nn::FlatGradientSum<nn::Sum<Scalar>>* sum_ = nullptr;
   nn::Window<const Scalar> window_;
 };
 

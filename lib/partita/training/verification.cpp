@@ -49,7 +49,8 @@ double chance_loss(kernels::Loss loss, index_t V) {
 }
 
 driver::Verification judge(const TrainOptions& train, index_t classes, const metrics::RunResults& results,
-                           std::span<const double> losses, const std::optional<Compression>& compression) {
+                           std::span<const double> losses, const std::optional<Compression>& compression,
+                           Judgement held_to, const char* agreed) {
   if (!std::all_of(losses.begin(), losses.end(), [](double loss) { return std::isfinite(loss); }))
     return {.passed = false, .text = "a loss is not finite"};
   if (losses.empty()) return {.passed = false, .text = "no step was done"};
@@ -60,9 +61,9 @@ driver::Verification judge(const TrainOptions& train, index_t classes, const met
     const std::span<const double> last = losses.last(std::max<std::size_t>(losses.size() / 10, 1));
     const double late = metrics::median(last);
     const double chance = chance_loss(train.loss, classes);
-    text = fmt::format("replicas agree, loss {:.4g} -> {:.4g} (chance {:.4g})", losses.front(), late, chance);
-    if (const std::string against = complaint(losses.front(), late, chance, losses.size()); !against.empty())
-      return {.passed = false, .text = text + ", " + against};
+    text = fmt::format("{}, loss {:.4g} -> {:.4g} (chance {:.4g})", agreed, losses.front(), late, chance);
+    const std::string against = complaint(losses.front(), late, chance, losses.size());
+    if (held_to == Judgement::training && !against.empty()) return {.passed = false, .text = text + ", " + against};
   } else {
     text = fmt::format("loss {:.4g} is finite", metrics::mean(losses));
   }

@@ -20,7 +20,12 @@ double chance_loss(kernels::Loss loss, index_t V);
 /// step: from 20 steps on it is below that, and not above chance; at any length it is not ten times either. After all
 /// train.epochs the held-out accuracy is at least verify.least_accuracy, and of a text (`compression`) the held-out
 /// loss is fewer bits per byte than the compressor of verify.beats needs.
+///
+/// `held_to`: of what trains by rules that may as well diverge, which is then the result, only that losses are finite
+/// and counts right.
+enum class Judgement { training, finite };
 driver::Verification judge(const TrainOptions& train, index_t classes, const metrics::RunResults& results,
-                           std::span<const double> losses, const std::optional<Compression>& compression = {});
+                           std::span<const double> losses, const std::optional<Compression>& compression = {},
+                           Judgement held_to = Judgement::training, const char* agreed = "replicas agree");
 
 }  // namespace partita::training

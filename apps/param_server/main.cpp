@@ -1,0 +1,45 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// param_server: workers pull weights, compute gradients of their own samples and push them; servers have ranges of the
+// weights, and update.
+//
+//     g = dloss/dw at the w that was pulled,   w <- rule(w, mean of the gradients of an update)
+//
+// server.protocol says when a worker may go on and what an update is made of: README.md draws them. run.engine says
+// whether servers and workers are ranks, or one rank emulates them in virtual time.
+//
+// Sample runs (each is a test; * only by hand):
+//     mpiexec -n 1 param_server inputs/param_server/tiny.toml  # tiny
+//   * mpiexec -n 1 param_server inputs/param_server/straggler.toml
+#include <partita/driver/experiment.hpp>
+#include <partita/training/virtual_run.hpp>
+
+#include "config.hpp"
+
+using namespace partita;
+
+int main(int argc, char** argv) {
+  comm::Environment env(argc, argv);  // 1. MPI, then Kokkos; undone on every path
+  return env.guard([&] {              //    one exit code, agreed by all ranks
+    // 2. Deck and overrides, checked, the same on all ranks.
+    driver::Session session(env, argc, argv, "param_server",
+                            "A parameter server: consistency protocols compared, in real and in virtual time");
+    param_server::Config config = param_server::read_config(session.deck(), env.size());
+    if (session.settled(config.run, driver::Describes::model)) return ExitCode::done;
+    session.start(config.run);
+
+    // 3. The data, of which each worker has its own rows; the model, whose weights the servers share.
+    const comm::Mesh mesh(env.world(), {{"world", env.size()}});
+    const training::Dataset data(env.world(), config.data, config.train, config.server.workers);
+    auto model =
+        training::plan_model<float>(config.model, data.shape(), config.train.model(), {}).make(config.train.model());
+    if (session.describe(model.describe())) return ExitCode::done;
+    kernels::Context context(Exec(), config.train.kernels);
+    const nn::WholeRows<float> head(config.train.loss, model);
+
+    // 4. Servers and workers run, a step is an update; one HDF5 file; the figure of merit.
+    const training::ServerParts<float> parts = {config.train, config.server, config.model, data,
+                                                model,        context,       env.world(),  head};
+    return driver::run_experiment(session, mesh, config.run, context.exec(),
+                                  training::make_virtual_workload<float>(parts));
+  });
+}

@@ -1,0 +1,226 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include <partita/training/virtual_run.hpp>
+
+#include <algorithm>
+#include <cmath>
+#include <memory>
+#include <numeric>
+#include <optional>
+
+#include <fmt/format.h>
+
+#include <partita/parallel/replicas.hpp>
+#include <partita/parallel/server/accumulated.hpp>
+#include <partita/training/evaluation.hpp>
+#include <partita/training/model_learner.hpp>
+#include <partita/training/published_flop.hpp>
+#include <partita/training/step_observer.hpp>
+#include <partita/training/verification.hpp>
+
+namespace partita::training {
+namespace {
+
+namespace ps = parallel::server;
+
+std::vector<int> all_of(int workers) {
+  std::vector<int> all(static_cast<std::size_t>(workers));
+  std::iota(all.begin(), all.end(), 0);
+  return all;
+}
+
+ps::VirtualOptions virtual_options(const TrainOptions& train, const ServerOptions& server, index_t updates) {
+  return {.workers = server.workers,
+          .updates = updates,
+          .protocol = server.protocol,
+          .alpha = server.alpha,
+          .seed = train.seed,
+          .compute = server.compute,
+          .slow = server.slow,
+          .network = server.network,
+          .changes = server.changes};
+}
+
+// What the functions of the workload share.
+template <class Scalar>
+struct VirtualRun {
+  explicit VirtualRun(const ServerParts<Scalar>& of)
+      : parts(of),
+        updates(updates_of(of.train, of.server, of.data.steps_per_epoch())),
+        phases(of.model, of.model),
+        learner(of.context, of.train, of.data, of.model, of.head, of.server.workers, all_of(of.server.workers)),
+        accumulated(of.context.exec(), learner, of.server.protocol.accumulate),
+        rate([train = of.train, all = updates](index_t update) {
+          return train.update.learning_rate * nn::learning_rate_factor(train.schedule, update, all);
+        }),
+        engine(
+            of.context, virtual_options(of.train, of.server, updates),
+            of.server.protocol.accumulate > 1 && of.server.protocol.protocol != ps::Protocol::elastic
+                ? static_cast<ps::Learner<Scalar>&>(accumulated)
+                : learner,
+            of.model.parameters(), ps::key_ranges(of.model.table(), of.server.servers),
+            [this](Range keys, Vector<Scalar> of_keys) { return make_rule(keys, of_keys); }, rate),
+        weights(nn::Window<const Scalar>(ConstVector<Scalar>(of.model.parameters()))),
+        evaluation(of.model, of.head, of.data) {}
+
+  std::unique_ptr<ps::UpdateRule<Scalar>> make_rule(Range keys, Vector<Scalar> of_keys) const {
+    if (parts.server.protocol.protocol == ps::Protocol::elastic)
+      return std::make_unique<ps::ElasticRule<Scalar>>(of_keys);
+    return std::make_unique<ps::OptimizerRule<Scalar>>(parts.context.exec(), parts.train.update, parts.model, keys,
+                                                       of_keys, rate, parts.server.staleness_rate);
+  }
+
+  // Virtual time goes on to the next update, which there may not be: the driver asks here, ahead of the step.
+  std::string await(index_t s, driver::Instruments& instruments) {
+    StepObserver observer(phases, instruments, s);
+    learner.observe(&observer);
+    next = engine.next();
+    learner.observe(nullptr);
+    if (!next) return "no worker is left";
+    time_s.push_back(next->time_s);
+    staleness.push_back(next->staleness);
+    samples.push_back(next->samples);
+    return {};
+  }
+
+  void step(const driver::StepOutput& out) const {
+    const Exec& exec = parts.context.exec();
+    const auto put = [&](double* at, double value) {
+      Kokkos::deep_copy(exec, Kokkos::View<double, Memory>(at), value);
+    };
+    put(out.losses.data(), next->loss);
+    put(out.grad_norm.data(), next->norm);
+  }
+
+  std::vector<metrics::Table> tables() const {
+    const std::vector<ps::WorkerStatistics> workers = engine.workers();
+    metrics::Table times{.group = "/virtual"};
+    times.columns = {{"end_virtual_s", {"step"}, time_s, {{"long_name", "virtual time of the update"}, {"units", "s"}}},
+                     {"staleness",
+                      {"step"},
+                      staleness,
+                      {{"long_name", "mean staleness of the gradients of the update"}, {"units", "1"}}}};
+    return {ps::strategy_table(workers, engine.servers(), true), std::move(times)};
+  }
+
+  std::vector<metrics::SummaryRow> summary(const metrics::RunResults& results) const {
+    std::vector<metrics::SummaryRow> rows = ps::summarise(engine.workers());
+    const auto steps = std::ssize(time_s);
+    const double all_s = time_s.empty() ? metrics::not_a_number : time_s.back();
+    const double all = static_cast<double>(std::accumulate(samples.begin(), samples.end(), index_t{0}));
+    rows.push_back(ps::summary_row("conflict_rate", engine.conflict_rate(), steps, "ratio", "1"));
+    rows.push_back(
+        ps::summary_row("virtual_s_per_step", all_s / static_cast<double>(steps), steps, "cost", "virtual s"));
+    rows.push_back(ps::summary_row("samples_per_virtual_s", all / all_s, steps, "rate", "1/virtual s"));
+    for (metrics::SummaryRow& row :
+         time_to_target(parts.server, results.evaluation, time_s, samples, "virtual_s_to_target"))
+      rows.push_back(std::move(row));
+    return rows;
+  }
+
+  driver::Verification verify(const metrics::RunResults& results, std::span<const double> losses) const {
+    for (const ps::ServerStatistics& server : engine.servers())
+      if (static_cast<double>(server.sent_bytes) != server.expected_sent_bytes && parts.server.changes.empty() &&
+          parts.server.network.latency_s == 0)
+        return {.passed = false, .text = "weights that servers sent and workers were given differ"};
+    const bool waits = parts.server.protocol.protocol == ps::Protocol::bsp;
+    driver::Verification verdict = judge(parts.train, parts.data.shape().classes, results, losses, {},
+                                         waits ? Judgement::training : Judgement::finite, "bytes agree");
+    const std::uint64_t hash = parallel::bits_hash<Scalar>(parts.model.parameters(), parallel::hash_of_nothing);
+    verdict.attributes["parameters_fnv1a"] = fmt::format("{:016x}", hash);
+    return verdict;
+  }
+
+  ServerParts<Scalar> parts;
+  index_t updates;
+  StepPhases phases;
+  ModelLearner<Scalar> learner;
+  ps::Accumulated<Scalar> accumulated;
+  std::function<double(index_t)> rate;
+  ps::VirtualEngine<Scalar> engine;
+  PulledWeights<Scalar> weights;
+  Evaluation<Scalar> evaluation;
+  std::optional<ps::ServerUpdate> next;
+  std::vector<double> time_s, staleness;  // of each step
+  std::vector<index_t> samples;
+};
+
+}  // namespace
+
+index_t samples_of_update(const TrainOptions& train, const ServerOptions& server) {
+  const ps::Rules rules = ps::rules_of(server.protocol, server.workers);
+  const index_t of_all = train.batch * (rules.elastic ? 1 : server.protocol.accumulate);
+  return rules.group == 0 ? of_all : std::max<index_t>(1, of_all * rules.group / server.workers);
+}
+
+index_t updates_of(const TrainOptions& train, const ServerOptions& server, index_t steps_per_epoch) {
+  if (train.epochs == 0) return train.steps;
+  const index_t samples = checked_product(checked_product(train.epochs, steps_per_epoch), train.batch);
+  const index_t updates = std::max<index_t>(1, samples / samples_of_update(train, server));
+  return train.steps == 0 ? updates : std::min(train.steps, updates);
+}
+
+std::vector<metrics::SummaryRow> time_to_target(const ServerOptions& server,
+                                                std::span<const metrics::EvaluationRow> evaluation,
+                                                std::span<const double> time_s, std::span<const index_t> samples,
+                                                const char* time_metric) {
+  if (server.target_loss <= 0) return {};
+  double time = metrics::not_a_number, seen = metrics::not_a_number;
+  const auto reached = std::find_if(evaluation.begin(), evaluation.end(),
+                                    [&](const auto& row) { return row.loss <= server.target_loss; });
+  if (reached != evaluation.end() && reached->step >= 1 && reached->step <= std::ssize(time_s)) {
+    const auto steps = static_cast<std::size_t>(reached->step);
+    time = time_s[steps - 1];
+    seen = static_cast<double>(
+        std::accumulate(samples.begin(), samples.begin() + static_cast<std::ptrdiff_t>(steps), index_t{0}));
+  }
+  const std::string unit = std::string(time_metric).starts_with("virtual") ? "virtual s" : "s";
+  return {ps::summary_row(time_metric, time, 1, "cost", unit),
+          ps::summary_row("samples_to_target", seen, 1, "cost", "1")};
+}
+
+template <class Scalar>
+driver::Workload make_virtual_workload(const ServerParts<Scalar>& parts) {
+  const auto run = std::make_shared<VirtualRun<Scalar>>(parts);
+  const TrainOptions& train = parts.train;
+  const ServerOptions& server = parts.server;
+
+  driver::Workload work;
+  work.role = "engine";
+  work.attributes = {{"engine", "virtual"},
+                     {"protocol", std::string(name_of(ps::protocols, server.protocol.protocol))},
+                     {"workers", std::int64_t{server.workers}},
+                     {"servers", std::int64_t{server.servers}}};
+  work.strategy = fmt::format("{}{}", server.text(), train.deterministic ? "/deterministic" : "");
+  work.description = fmt::format("{}: {} parameters\n{} virtual workers, {}, batch {} of all workers\nkernels: {}",
+                                 to_string(parts.model_options, parts.data.shape()), parts.model.table().size(),
+                                 server.workers, server.text(), train.batch,
+                                 train.deterministic ? fmt::format("portable, deterministic in {} chunks", train.chunks)
+                                                     : kernels::math_backend_name());
+  work.phases = run->phases.phases();
+  work.steps = run->updates;
+  work.samples_per_step = samples_of_update(train, server);
+  work.tokens_per_sample = parts.data.shape().tokens;
+  work.flop_per_step = parts.model.flop(work.samples_per_step).total();
+  work.loss_terms = 1;
+  work.evaluate_every = train.evaluate_every > 0 ? train.evaluate_every : work.steps;
+  work.await = [run](index_t s, const driver::Stop&, driver::Instruments& instruments) {
+    return run->await(s, instruments);
+  };
+  work.step = [run](index_t, const driver::StepOutput& out, driver::Instruments&) { run->step(out); };
+  work.samples = [run](index_t s) { return run->samples[static_cast<std::size_t>(s)]; };
+  work.loss = [](std::span<const double> terms) { return terms.front(); };
+  work.evaluate = [run](const driver::Stop& stop) {
+    const EvaluationResult result = run->evaluation.run(run->parts.context, run->weights, 0, run->parts.world, stop);
+    return metrics::EvaluationRow{0, result.loss, result.accuracy, run->parts.data.held_out_samples()};
+  };
+  work.tables = [run] { return run->tables(); };
+  work.summary = [run](const metrics::RunResults& results) { return run->summary(results); };
+  work.verify = [run](const metrics::RunResults& results, std::span<const double> losses) {
+    return run->verify(results, losses);
+  };
+  return work;
+}
+
+template driver::Workload make_virtual_workload(const ServerParts<float>&);
+
+}  // namespace partita::training
