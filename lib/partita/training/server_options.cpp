@@ -26,11 +26,6 @@ int small(Deck& deck, const char* key, int fallback, IntRange range, const confi
   return static_cast<int>(deck.integer(key, fallback, range, doc));
 }
 
-bool has_k(Protocol protocol) {
-  return protocol == Protocol::k_sync || protocol == Protocol::k_batch_sync || protocol == Protocol::k_async ||
-         protocol == Protocol::k_batch_async;
-}
-
 // Servers and workers of the ranks.
 void read_ranks(Deck& deck, ServerOptions& options, int ranks) {
   options.servers = small(deck, "server.count", options.servers, {1, most_servers},
@@ -53,6 +48,7 @@ void read_ranks(Deck& deck, ServerOptions& options, int ranks) {
                                                       : "at most as many servers as ranks");
 }
 
+// Keys of other protocols and of the other engine stand idle, so that one deck serves a study over all of them.
 // How many of the workers an update waits for: by server.k or by server.backup.
 void read_k(Deck& deck, ServerOptions& options) {
   auto& protocol = options.protocol;
@@ -63,13 +59,10 @@ void read_k(Deck& deck, ServerOptions& options) {
                       {"k-sync, k-batch-sync, k-async, k-batch-async: gradients of an update; 0 = workers - backup in "
                        "k-sync, else 1",
                        "gradients"});
-  if (backup > 0 && protocol.protocol != Protocol::k_sync && protocol.protocol != Protocol::bsp)
-    deck.reject("server.backup", "it belongs to server.protocol = \"bsp\" and \"k-sync\"", "0");
-  if (backup >= options.workers)
+  const bool heeded = protocol.protocol == Protocol::k_sync || protocol.protocol == Protocol::bsp;
+  if (heeded && backup >= options.workers)
     deck.reject("server.backup", fmt::format("{} of {} workers", backup, options.workers), "less than all workers");
   if (protocol.protocol == Protocol::bsp && backup > 0) protocol.protocol = Protocol::k_sync;
-  if (k > 0 && !has_k(protocol.protocol))
-    deck.reject("server.k", "it belongs to the four protocols that begin with k", "0");
   const bool sync = protocol.protocol == Protocol::k_sync;
   protocol.k = k > 0 ? k : sync ? options.workers - backup : 1;
   if (sync && k > 0 && backup > 0 && k != options.workers - backup)
@@ -98,13 +91,6 @@ void read_protocol(Deck& deck, ServerOptions& options, const TrainOptions& train
                "divide the learning rate of an update by the mean staleness of its gradients, where that is above 1");
   deck.real("server.alpha", options.alpha, {0, 1}, "elastic: share of the difference to the centre that is taken back");
 
-  const bool grouped = has_k(protocol.protocol) || protocol.protocol == Protocol::elastic;
-  if (grouped && protocol.apply == Apply::push)
-    deck.reject("server.apply", "it belongs to server.protocol = \"bsp\", \"ssp\" and \"async\"", "\"clock\"");
-  if (protocol.protocol != Protocol::elastic && deck.changed("server.alpha"))
-    deck.reject("server.alpha", "it belongs to server.protocol = \"elastic\"", "0.1");
-  if (protocol.protocol != Protocol::ssp && deck.changed("server.staleness"))
-    deck.reject("server.staleness", "it belongs to server.protocol = \"ssp\"", "3");
   const bool whole = protocol.protocol == Protocol::bsp && protocol.apply == Apply::clock && options.servers == 1;
   if (train.update.clip_norm > 0 && !whole)
     deck.reject("train.clip_norm", "only bsp with one server knows the whole norm ahead of an update",
@@ -195,21 +181,6 @@ void read_changes(Deck& deck, ServerOptions& options) {
       "[worker, time, worker, time, ...]: workers that come; one that has not died before is not there from the start");
 }
 
-// What the other engine alone would heed.
-void check_engine(const Deck& deck, const ServerOptions& options) {
-  if (options.engine == Engine::virtual_time) {
-    if (deck.changed("server.placement"))
-      deck.reject("server.placement", "run.engine = \"virtual\" has one rank", "\"alone\"");
-    return;
-  }
-  for (const char* key : {"virtual.workers", "virtual.compute", "virtual.compute_mean_s", "virtual.compute_shift_s",
-                          "virtual.compute_shape", "virtual.slow_kind", "virtual.slow_factor",
-                          "virtual.slow_probability", "virtual.slow_workers", "virtual.slow_period_s",
-                          "virtual.slow_burst", "virtual.network", "virtual.deaths", "virtual.joins"})
-    if (deck.changed(key))
-      deck.reject(key, "run.engine = \"mpi\" has real workers and times", "run.engine = \"virtual\"");
-}
-
 }  // namespace
 
 std::string ServerOptions::text() const {
@@ -231,7 +202,6 @@ ServerOptions read_server_options(Deck& deck, const TrainOptions& train, int ran
   read_changes(deck, options);
   deck.real("evaluate.target_loss", options.target_loss, RealRange::at_least(0),
             "held-out loss whose time and samples the summary tells; 0 = none");
-  check_engine(deck, options);
   if (train.precision != Precision::fp32)
     deck.reject("train.precision", "servers add up and update in fp32", "\"fp32\"");
   if (train.mode != Mode::train) deck.reject("run.mode", "servers train", "\"train\"");
