@@ -28,6 +28,9 @@ enum class Stream : std::uint64_t {
   synthetic_token = 7,
   text_offset = 8,
   sampled_token = 9,
+  label_skew = 12,
+  zipf_key = 13,
+  bag_label = 14,
   test = 255
 };
 
