@@ -30,6 +30,9 @@ enum class Stream : std::uint64_t {
   sampled_token = 9,
   compute_time = 10,
   slow_down = 11,
+  label_skew = 12,
+  zipf_key = 13,
+  bag_label = 14,
   test = 255
 };
 

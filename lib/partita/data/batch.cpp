@@ -95,11 +95,22 @@ void gather_rows(const Exec& exec, const Normalisation& normalisation, const Dev
   gather(exec, "partita::data::gather_rows", PixelMap(normalisation), images, detail::PickInOrder{first}, x, label);
 }
 
+template <class Scalar>
+void gather_samples(const Exec& exec, const Normalisation& normalisation, const DeviceImages& images,
+                    const ConstVector<index_t>& samples, const Matrix<Scalar>& x, const Vector<std::int32_t>& label) {
+  detail::check_list("gather_samples", samples.extent(0), x.extent(0), label.extent(0));
+  check_images("gather_samples", images, static_cast<index_t>(x.extent(1)));
+  if (samples.extent(0) == 0) return;
+  gather(exec, "partita::data::gather_samples", PixelMap(normalisation), images, detail::PickListed{samples}, x, label);
+}
+
 #define PARTITA_INSTANTIATE(Scalar)                                                                                  \
   template void gather_batch(const Exec&, const Normalisation&, const DeviceImages&, const Sampler&, index_t, Slice, \
                              const Matrix<Scalar>&, const Vector<std::int32_t>&);                                    \
   template void gather_rows(const Exec&, const Normalisation&, const DeviceImages&, index_t, const Matrix<Scalar>&,  \
-                            const Vector<std::int32_t>&);
+                            const Vector<std::int32_t>&);                                                            \
+  template void gather_samples(const Exec&, const Normalisation&, const DeviceImages&, const ConstVector<index_t>&,  \
+                               const Matrix<Scalar>&, const Vector<std::int32_t>&);
 PARTITA_INSTANTIATE(float)
 PARTITA_INSTANTIATE(double)
 PARTITA_INSTANTIATE(bfloat16)

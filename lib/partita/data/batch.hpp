@@ -61,4 +61,13 @@ template <class Scalar>
 void gather_rows(const Exec& exec, const Normalisation& normalisation, const DeviceImages& images, index_t first,
                  const Matrix<Scalar>& x, const Vector<std::int32_t>& label);
 
+/// Samples in the order of a list, which is read on exec: otherwise like gather_batch.
+///
+/// Shapes   images (N, F)   samples (B)   ->   x (B, F), label (B), overwritten.
+/// Needs    0 <= samples(b) < N: nobody looks.
+/// Throws   ShapeError unless the extents fit.
+template <class Scalar>
+void gather_samples(const Exec& exec, const Normalisation& normalisation, const DeviceImages& images,
+                    const ConstVector<index_t>& samples, const Matrix<Scalar>& x, const Vector<std::int32_t>& label);
+
 }  // namespace partita::data

@@ -28,4 +28,12 @@ void check_rows(const char* function, const Sampler& sampler, Slice rows, std::s
                        "a part of the sampler's batch of " + std::to_string(sampler.batch()));
 }
 
+void check_list(const char* function, std::size_t samples, std::size_t x_rows, std::size_t label_rows) {
+  check_labels(function, x_rows, label_rows);
+  if (samples != x_rows)
+    refuse<ShapeError>(
+        function, "x has " + std::to_string(x_rows) + " rows, the list has " + std::to_string(samples) + " samples",
+        "the same number");
+}
+
 }  // namespace partita::data::detail

@@ -4,6 +4,7 @@
 #include <cstddef>
 #include <string>
 
+#include <partita/core/types.hpp>
 #include <partita/data/sampler.hpp>
 
 // What the sources of batches share: which sample is row b, and checks of extents.
@@ -25,6 +26,11 @@ struct PickInOrder {
   KOKKOS_INLINE_FUNCTION index_t operator()(index_t b) const { return first + b; }
 };
 
+struct PickListed {
+  ConstVector<index_t> samples;
+  KOKKOS_INLINE_FUNCTION index_t operator()(index_t b) const { return samples(b); }
+};
+
 /// "(3, 784)".
 std::string extents(std::size_t rows, std::size_t columns);
 
@@ -33,5 +39,8 @@ void check_labels(const char* function, std::size_t x_rows, std::size_t label_ro
 
 /// Throws   ShapeError unless rows is a part of the sampler's batch and x and label have rows.extent rows.
 void check_rows(const char* function, const Sampler& sampler, Slice rows, std::size_t x_rows, std::size_t label_rows);
+
+/// Throws   ShapeError unless x and label have a row for each sample of a list.
+void check_list(const char* function, std::size_t samples, std::size_t x_rows, std::size_t label_rows);
 
 }  // namespace partita::data::detail

@@ -23,6 +23,7 @@ class Sampler {
 
   KOKKOS_INLINE_FUNCTION index_t epoch(index_t step) const { return step / steps_per_epoch_; }
   KOKKOS_INLINE_FUNCTION index_t steps_per_epoch() const { return steps_per_epoch_; }
+  KOKKOS_INLINE_FUNCTION std::uint64_t seed() const { return seed_; }
   KOKKOS_INLINE_FUNCTION index_t samples() const { return samples_; }
   KOKKOS_INLINE_FUNCTION index_t batch() const { return batch_; }
 

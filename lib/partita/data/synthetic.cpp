@@ -115,6 +115,19 @@ void synthetic_rows(const Exec& exec, const SyntheticOptions& options, Split spl
 }
 
 template <class Scalar>
+void synthetic_samples(const Exec& exec, const SyntheticOptions& options, const ConstVector<index_t>& samples,
+                       const Matrix<Scalar>& x, const Vector<std::int32_t>& label) {
+  detail::check_list("synthetic_samples", samples.extent(0), x.extent(0), label.extent(0));
+  check_features("synthetic_samples", options, x.extent(1));
+  generate(exec, "partita::data::synthetic_samples", Generator(options, options.columns()), detail::PickListed{samples},
+           x, label);
+}
+
+std::int32_t synthetic_label(const SyntheticOptions& options, index_t i) {
+  return Generator(options, whole(options.features)).label(i);
+}
+
+template <class Scalar>
 std::int32_t synthetic_sample(const SyntheticOptions& options, index_t i, Scalar* x) {
   const Generator generator(options, whole(options.features));
   const std::int32_t c = generator.label(i);
@@ -126,6 +139,8 @@ std::int32_t synthetic_sample(const SyntheticOptions& options, index_t i, Scalar
   template std::int32_t synthetic_sample(const SyntheticOptions&, index_t, Scalar*);                        \
   template void synthetic_batch(const Exec&, const SyntheticOptions&, const Sampler&, index_t, Slice,       \
                                 const Matrix<Scalar>&, const Vector<std::int32_t>&);                        \
+  template void synthetic_samples(const Exec&, const SyntheticOptions&, const ConstVector<index_t>&,        \
+                                  const Matrix<Scalar>&, const Vector<std::int32_t>&);                      \
   template void synthetic_rows(const Exec&, const SyntheticOptions&, Split, index_t, const Matrix<Scalar>&, \
                                const Vector<std::int32_t>&);
 PARTITA_INSTANTIATE(float)

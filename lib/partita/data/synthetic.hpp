@@ -42,6 +42,16 @@ template <class Scalar>
 void synthetic_rows(const Exec& exec, const SyntheticOptions& options, Split split, index_t first,
                     const Matrix<Scalar>& x, const Vector<std::int32_t>& label);
 
+/// Samples of Split::train in the order of a list, which is read on exec. Otherwise like synthetic_batch.
+///
+/// Throws   ShapeError unless samples, x and label have the same number of rows and the extents fit.
+template <class Scalar>
+void synthetic_samples(const Exec& exec, const SyntheticOptions& options, const ConstVector<index_t>& samples,
+                       const Matrix<Scalar>& x, const Vector<std::int32_t>& label);
+
+/// The label of sample i of Split::train, on the calling thread.
+std::int32_t synthetic_label(const SyntheticOptions& options, index_t i);
+
 /// Sample i of Split::train into x (options.features), on the calling thread; returns its label. The bits of
 /// synthetic_rows on a host.
 template <class Scalar>

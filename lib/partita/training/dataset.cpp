@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include <partita/training/dataset.hpp>
 
+#include <algorithm>
+
 #include <fmt/format.h>
 
 #include <partita/core/error.hpp>
@@ -190,6 +192,26 @@ index_t Dataset::held_out_labels() const {
   return options_.is_text() ? data::held_out_labels(std::ssize(held_out_text_)) : held_out_samples_ * shape_.labels();
 }
 
+void Dataset::require_labelled_samples(const char* function) const {
+  if (options_.streams() || shape_.tokens > 0)
+    refuse<UsageError>(function,
+                       options_.streams() ? "samples of a stream pass once" : "samples are sequences of tokens",
+                       "a set of samples with one label each: \"fashion_mnist\", \"idx\" or \"synthetic\" numbers");
+}
+
+std::vector<std::int32_t> Dataset::labels() const {
+  require_labelled_samples("Dataset::labels");
+  std::vector<std::int32_t> all(static_cast<std::size_t>(sampler().samples()));
+  if (options_.source == Source::synthetic) {
+    for (std::size_t i = 0; i < all.size(); ++i)
+      all[i] = data::synthetic_label(options_.synthetic, static_cast<index_t>(i));
+  } else {
+    const auto host = Kokkos::create_mirror_view_and_copy(Kokkos::HostSpace{}, train_.labels);
+    std::copy_n(host.data(), all.size(), all.begin());
+  }
+  return all;
+}
+
 index_t Dataset::bytes() const {
   return static_cast<index_t>(train_.pixels.size() + test_.pixels.size() + text_.size() + text_end_.size() +
                               held_out_text_.size());
@@ -219,6 +241,15 @@ void Dataset::batch(const Exec& exec, index_t step, Slice rows, const Rows<Scala
 }
 
 template <class Scalar>
+void Dataset::samples(const Exec& exec, const ConstVector<index_t>& samples, const Rows<Scalar>& to) const {
+  require_labelled_samples("Dataset::samples");
+  if (options_.source == Source::synthetic)
+    data::synthetic_samples<Scalar>(exec, options_.synthetic, samples, to.x, to.label);
+  else
+    data::gather_samples<Scalar>(exec, options_.normalisation, train_, samples, to.x, to.label);
+}
+
+template <class Scalar>
 void Dataset::held_out(const Exec& exec, index_t first, const Rows<Scalar>& to) const {
   if (options_.is_text())
     data::text_rows(exec, text_end_, first, to.tokens, to.label);
@@ -230,10 +261,11 @@ void Dataset::held_out(const Exec& exec, index_t first, const Rows<Scalar>& to) 
     data::gather_rows<Scalar>(exec, options_.normalisation, test_, first, to.x, to.label);
 }
 
-#define PARTITA_INSTANTIATE(Scalar)                                                     \
-  template struct Rows<Scalar>;                                                         \
-  template Rows<Scalar> Dataset::allocate(index_t) const;                               \
-  template void Dataset::batch(const Exec&, index_t, Slice, const Rows<Scalar>&) const; \
+#define PARTITA_INSTANTIATE(Scalar)                                                                    \
+  template struct Rows<Scalar>;                                                                        \
+  template Rows<Scalar> Dataset::allocate(index_t) const;                                              \
+  template void Dataset::batch(const Exec&, index_t, Slice, const Rows<Scalar>&) const;                \
+  template void Dataset::samples(const Exec&, const ConstVector<index_t>&, const Rows<Scalar>&) const; \
   template void Dataset::held_out(const Exec&, index_t, const Rows<Scalar>&) const;
 PARTITA_INSTANTIATE(float)
 PARTITA_INSTANTIATE(bfloat16)

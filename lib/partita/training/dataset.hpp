@@ -72,6 +72,11 @@ class Dataset {
   const std::vector<std::uint8_t>& held_out_text() const { return held_out_text_; }
   /// Of images and text that were read; synthetic samples take none.
   index_t bytes() const;
+  /// Which training sample is which row of a step; not of a stream.
+  const data::Sampler& sampler() const { return sampler_.value(); }
+  /// Of all training samples.
+  /// Throws   UsageError of text, tokens and streams.
+  std::vector<std::int32_t> labels() const;
   /// Of a stream, which has no epochs: all of the run.
   index_t steps_per_epoch() const { return sampler_ ? sampler_->steps_per_epoch() : steps_; }
 
@@ -82,6 +87,10 @@ class Dataset {
   /// allocation.
   template <class Scalar>
   void batch(const Exec& exec, index_t step, Slice rows, const Rows<Scalar>& to) const;
+  /// Training samples in the order of a list in device memory. Enqueued; no allocation.
+  /// Throws   UsageError of text, tokens and streams.
+  template <class Scalar>
+  void samples(const Exec& exec, const ConstVector<index_t>& samples, const Rows<Scalar>& to) const;
   /// Held-out samples first, first + 1, ...; `to` says how many. Enqueued; no allocation.
   template <class Scalar>
   void held_out(const Exec& exec, index_t first, const Rows<Scalar>& to) const;
@@ -91,6 +100,7 @@ class Dataset {
     return {options_.synthetic.seed, shape_.classes, options_.synthetic.noise};
   }
 
+  void require_labelled_samples(const char* function) const;
   void set_features(const SampleShare& share);
   void read_files(const DataOptions& options, const SampleShare& share, index_t& samples);
   void open_stream(index_t ranks);
