@@ -40,22 +40,29 @@ Division divide(index_t batch, index_t ranks, index_t rank, index_t micro_batche
   Division division;
   division.leaves = leaves;
   const Slice mine = partition(fast ? batch : leaves, ranks, rank);
-  if (fast) {
-    for (index_t m = 0; m < micro_batches; ++m) {
-      const Slice part = partition(mine.extent, micro_batches, m);
-      division.pieces.push_back({mine.offset + part.offset, part.extent, batch});
-      division.micro_batches.push_back({m, 1});
-    }
-  } else {
-    division.chunks = {mine.offset, mine.end()};
-    for (index_t c = mine.offset; c < mine.end(); ++c) division.pieces.push_back(partition(batch, leaves, c));
-    for (index_t m = 0; m < micro_batches; ++m) {
-      const Slice part = partition(mine.extent, micro_batches, m);
-      division.micro_batches.push_back({part.offset, part.extent});
-    }
+  if (fast) return divide(mine, micro_batches);
+  division.chunks = {mine.offset, mine.end()};
+  for (index_t c = mine.offset; c < mine.end(); ++c) division.pieces.push_back(partition(batch, leaves, c));
+  for (index_t m = 0; m < micro_batches; ++m) {
+    const Slice part = partition(mine.extent, micro_batches, m);
+    division.micro_batches.push_back({part.offset, part.extent});
   }
   const index_t first = division.pieces.front().offset;
   division.rows = {first, division.pieces.back().end() - first, batch};
+  return division;
+}
+
+Division divide(Slice rows, index_t micro_batches) {
+  if (micro_batches < 1 || rows.extent < micro_batches)
+    refuse<UsageError>("divide", fmt::format("{} rows in {} micro-batches", rows.extent, micro_batches),
+                       "at least a row in each");
+  Division division;
+  division.rows = rows;
+  for (index_t m = 0; m < micro_batches; ++m) {
+    const Slice part = partition(rows.extent, micro_batches, m);
+    division.pieces.push_back({rows.offset + part.offset, part.extent, rows.global});
+    division.micro_batches.push_back({m, 1});
+  }
   return division;
 }
 

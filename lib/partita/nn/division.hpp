@@ -27,4 +27,8 @@ struct Division {
 ///          number that would do.
 Division divide(index_t batch, index_t ranks, index_t rank, index_t micro_batches, index_t chunks);
 
+/// Fast mode, of ranks whose shares are uneven: rows of a batch, in micro-batches.
+/// Throws   UsageError when the rows are fewer than these.
+Division divide(Slice rows, index_t micro_batches);
+
 }  // namespace partita::nn

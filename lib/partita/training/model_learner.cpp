@@ -19,11 +19,25 @@ ModelLearner<Scalar>::Worker::Worker(kernels::Context& context, const TrainOptio
 template <class Scalar>
 ModelLearner<Scalar>::ModelLearner(kernels::Context& context, const TrainOptions& train, const Dataset& data,
                                    nn::Model<Scalar>& model, const nn::LossHead<Scalar>& head, int W,
-                                   const std::vector<int>& workers)
+                                   const std::vector<int>& workers, const WorkersData& has)
     : context_(context), train_(train), data_(data), model_(model), workers_(static_cast<std::size_t>(W)) {
   if (model.statistics_table().size() > 0)
     refuse<UsageError>("model", "a batch norm, whose running statistics no server has", "a model without");
-  for (int w = 0; w < W; ++w) divisions_.push_back(train.division(W, w));
+  index_t first = 0;
+  for (int w = 0; w < W; ++w) {
+    if (has.rows.empty()) {
+      divisions_.push_back(train.division(W, w));
+      continue;
+    }
+    const index_t mine = has.rows[static_cast<std::size_t>(w)];
+    divisions_.push_back(nn::divide(Slice{first, mine, train.batch}, train.micro_batches));
+    first += mine;
+  }
+  if (has.skew.alpha > 0) {
+    std::vector<index_t> shares;
+    for (const nn::Division& division : divisions_) shares.push_back(division.rows.extent);
+    skewed_ = std::make_unique<data::WorkerSampler>(data.sampler(), shares, has.skew, data.labels());
+  }
   index_t rows = 0;
   std::size_t pieces = 0;
   for (const int w : workers) {
@@ -36,6 +50,10 @@ ModelLearner<Scalar>::ModelLearner(kernels::Context& context, const TrainOptions
     pieces = std::max(pieces, division.pieces.size());
   }
   rows_ = data.template allocate<Scalar>(rows);
+  if (skewed_) {
+    samples_.resize(static_cast<std::size_t>(rows));
+    device_samples_ = Vector<index_t>("partita::training::ModelLearner::samples", rows);
+  }
   device_losses_ = Vector<double>("partita::training::ModelLearner::losses", pieces);
   losses_.resize(pieces);
 }
@@ -47,13 +65,25 @@ std::vector<Node> ModelLearner<Scalar>::cover(int worker) const {
 }
 
 template <class Scalar>
+void ModelLearner<Scalar>::read(int worker, index_t clock, const Rows<Scalar>& rows) {
+  const Exec& exec = context_.exec();
+  const Slice mine = divisions_[static_cast<std::size_t>(worker)].rows;
+  if (!skewed_ || !skewed_->skewed(clock)) return data_.template batch<Scalar>(exec, clock, mine, rows);
+  const auto n = static_cast<std::size_t>(mine.extent);
+  skewed_->samples(worker, clock, std::span<index_t>(samples_.data(), n));
+  const Vector<index_t> list(device_samples_.data(), n);
+  Kokkos::deep_copy(exec, list, Kokkos::View<const index_t*, Kokkos::HostSpace>(samples_.data(), n));
+  data_.template samples<Scalar>(exec, list, rows);
+}
+
+template <class Scalar>
 parallel::server::Gradient<Scalar> ModelLearner<Scalar>::gradient(int number, index_t clock,
                                                                   const nn::Window<const Scalar>& weights) {
   const Exec& exec = context_.exec();
   Worker& worker = *workers_[static_cast<std::size_t>(number)];
   const nn::Division& division = worker.pass.division();
   const Rows<Scalar> rows = rows_.top(division.rows.extent);
-  data_.template batch<Scalar>(exec, clock, division.rows, rows);
+  read(number, clock, rows);
   worker.exchange.read(weights);
   const std::size_t pieces = division.pieces.size();
   const Vector<double> losses(device_losses_.data(), pieces);

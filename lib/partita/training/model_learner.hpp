@@ -5,12 +5,19 @@
 #include <memory>
 #include <vector>
 
+#include <partita/data/worker_sampler.hpp>
 #include <partita/nn/train_step.hpp>
 #include <partita/parallel/server/learner.hpp>
 #include <partita/training/dataset.hpp>
 #include <partita/training/train_options.hpp>
 
 namespace partita::training {
+
+/// What a worker has of the data, where it is not its part of every batch.
+struct WorkersData {
+  std::vector<index_t> rows = {};  ///< of every batch, by worker; empty: even shares
+  data::LabelSkew skew = {};
+};
 
 /// The weights of a step are a window that somebody else has filled, and nobody updates them here.
 template <class Scalar>
@@ -49,7 +56,7 @@ class ModelLearner final : public parallel::server::Learner<Scalar> {
   /// All that is referred to must outlive this.
   /// Throws   UsageError when W workers cannot share a batch.
   ModelLearner(kernels::Context& context, const TrainOptions& train, const Dataset& data, nn::Model<Scalar>& model,
-               const nn::LossHead<Scalar>& head, int W, const std::vector<int>& workers);
+               const nn::LossHead<Scalar>& head, int W, const std::vector<int>& workers, const WorkersData& has = {});
 
   index_t keys() const override { return model_.table().size(); }
   index_t batch() const override { return train_.batch; }
@@ -85,7 +92,12 @@ class ModelLearner final : public parallel::server::Learner<Scalar> {
   std::vector<nn::Division> divisions_;  // of all W
   std::deque<nn::FlatGradientSum<nn::Sum<Scalar>>> sums_;
   std::vector<std::unique_ptr<Worker>> workers_;  // of W; null: not here
+  void read(int worker, index_t clock, const Rows<Scalar>& rows);
+
   Rows<Scalar> rows_;
+  std::unique_ptr<data::WorkerSampler> skewed_;  // null: all are alike
+  std::vector<index_t> samples_;                 // of a gradient
+  Vector<index_t> device_samples_;
   Vector<double> device_losses_;
   std::vector<double> losses_;
   Kokkos::View<double, Memory> no_norm_;

@@ -164,6 +164,29 @@ void read_network(Deck& deck, ServerOptions& options) {
   real("virtual.service_s_per_byte", network.service_s_per_byte, {"links: and for each of its bytes", "virtual s"});
 }
 
+void read_workers_data(Deck& deck, ServerOptions& options, const TrainOptions& train) {
+  deck.reals("server.shares", options.shares, RealRange::above(0),
+             "shares of the batch, one for each worker, whatever their sum; [] = even ones");
+  deck.boolean("server.measure_shares", options.measure_shares,
+               "share the batch by the workers' speed, measured before the first step");
+  deck.real("data.skew_alpha", options.skew.alpha, RealRange::at_least(0),
+            "labels differ between workers: Dirichlet concentration, small = few classes each; 0 = alike");
+  deck.integer(
+      "data.reshuffle_at", options.skew.reshuffle_at, IntRange::count(),
+      {"gradient of a worker from which on all samples are shuffled anew, without a skew; 0 = never", "gradients"});
+  if (!options.shares.empty() && std::ssize(options.shares) != options.workers)
+    deck.reject("server.shares", fmt::format("{} shares of {} workers", options.shares.size(), options.workers),
+                "one for each, or [] for even ones");
+  if (!options.shares.empty() && options.measure_shares)
+    deck.reject("server.measure_shares", "server.shares says who has what", "false, or server.shares = []");
+  const bool uneven = !options.shares.empty() || options.measure_shares;
+  if (uneven && train.deterministic)
+    deck.reject(options.measure_shares ? "server.measure_shares" : "server.shares",
+                "train.deterministic = true, where workers share chunks of the batch", "even shares");
+  if (options.skew.reshuffle_at > 0 && options.skew.alpha == 0)
+    deck.reject("data.reshuffle_at", "data.skew_alpha = 0 has nothing to mend", "0");
+}
+
 void read_changes(Deck& deck, ServerOptions& options) {
   const auto read = [&](const char* key, bool comes, const char* help) {
     const std::vector<double> pairs =
@@ -190,6 +213,30 @@ std::string ServerOptions::text() const {
   return words;
 }
 
+std::vector<index_t> rows_of_shares(index_t batch, std::span<const double> shares, index_t least) {
+  const auto workers = static_cast<index_t>(shares.size());
+  if (workers < 1 || batch < workers * least)
+    refuse<UsageError>("train.batch", fmt::format("{} rows of {} workers", batch, workers),
+                       fmt::format("at least {} each", least));
+  double sum = 0;
+  for (const double share : shares) sum += share;
+  // All have the least; what is above that is shared out.
+  const auto above = static_cast<double>(batch - workers * least);
+  std::vector<index_t> rows;
+  std::vector<std::pair<double, std::size_t>> rest;
+  index_t left = batch - workers * least;
+  for (std::size_t w = 0; w < shares.size(); ++w) {
+    const double wanted = std::max(0.0, shares[w] / sum * static_cast<double>(batch) - static_cast<double>(least));
+    const auto whole = std::min(static_cast<index_t>(std::min(wanted, above)), left);
+    rows.push_back(least + whole);
+    left -= whole;
+    rest.emplace_back(static_cast<double>(whole) - wanted, w);
+  }
+  std::stable_sort(rest.begin(), rest.end());
+  for (std::size_t k = 0; left > 0; k = (k + 1) % rest.size(), --left) ++rows[rest[k].second];
+  return rows;
+}
+
 ServerOptions read_server_options(Deck& deck, const TrainOptions& train, int ranks) {
   ServerOptions options;
   deck.choice("run.engine", options.engine, engines,
@@ -200,6 +247,7 @@ ServerOptions read_server_options(Deck& deck, const TrainOptions& train, int ran
   read_slow_downs(deck, options);
   read_network(deck, options);
   read_changes(deck, options);
+  read_workers_data(deck, options, train);
   deck.real("evaluate.target_loss", options.target_loss, RealRange::at_least(0),
             "held-out loss whose time and samples the summary tells; 0 = none");
   if (train.precision != Precision::fp32)

@@ -4,6 +4,7 @@
 #include <string>
 
 #include <partita/config/deck.hpp>
+#include <partita/data/worker_sampler.hpp>
 #include <partita/parallel/server/virtual/virtual_engine.hpp>
 #include <partita/training/train_options.hpp>
 
@@ -25,7 +26,10 @@ struct ServerOptions {
   parallel::server::ProtocolOptions protocol;
   bool staleness_rate = false;
   double alpha = 0.1;
-  double target_loss = 0;  ///< 0: none
+  double target_loss = 0;       ///< 0: none
+  std::vector<double> shares;   ///< of the batch, by worker, whatever their sum; empty: even ones
+  bool measure_shares = false;  ///< by the workers' speed
+  data::LabelSkew skew;
   parallel::server::ComputeTimeOptions compute;
   parallel::server::SlowDownOptions slow;
   parallel::server::NetworkOptions network;
@@ -34,6 +38,10 @@ struct ServerOptions {
   /// "k-sync(7 of 8), 2 servers".
   std::string text() const;
 };
+
+/// Rows of a batch for shares of any sum, each worker at least `least` of them: largest remainders.
+/// Throws   UsageError where the batch is too small for that.
+std::vector<index_t> rows_of_shares(index_t batch, std::span<const double> shares, index_t least);
 
 /// Declares and reads them. ranks: of the run, which the mpi engine makes servers and workers of; 0: not known.
 ServerOptions read_server_options(config::Deck& deck, const TrainOptions& train, int ranks);

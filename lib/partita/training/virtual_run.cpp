@@ -28,7 +28,37 @@ std::vector<int> all_of(int workers) {
   return all;
 }
 
-ps::VirtualOptions virtual_options(const TrainOptions& train, const ServerOptions& server, index_t updates) {
+// By the time of a worker's first gradients, as somebody would measure it.
+std::vector<double> measured_shares(const TrainOptions& train, const ServerOptions& server) {
+  constexpr index_t probes = 20;
+  const ps::ComputeTimes times(server.compute, train.seed);
+  ps::SlowDowns slow(server.slow, train.seed, server.workers);
+  std::vector<double> shares;
+  for (int w = 0; w < server.workers; ++w) {
+    double seconds = 0;
+    for (index_t n = 0; n < probes; ++n) seconds += times.draw(w, n) * slow.factor(w, n, seconds);
+    shares.push_back(1 / seconds);
+  }
+  return shares;
+}
+
+WorkersData workers_data(const TrainOptions& train, const ServerOptions& server) {
+  WorkersData has{.skew = server.skew};
+  const std::vector<double> shares = server.measure_shares ? measured_shares(train, server) : server.shares;
+  if (!shares.empty()) has.rows = rows_of_shares(train.batch, shares, train.micro_batches);
+  return has;
+}
+
+// The law of compute times is that of an even share.
+std::vector<double> work_of(const TrainOptions& train, const WorkersData& has) {
+  std::vector<double> work;
+  for (const index_t rows : has.rows)
+    work.push_back(static_cast<double>(rows * std::ssize(has.rows)) / static_cast<double>(train.batch));
+  return work;
+}
+
+ps::VirtualOptions virtual_options(const TrainOptions& train, const ServerOptions& server, const WorkersData& has,
+                                   index_t updates) {
   return {.workers = server.workers,
           .updates = updates,
           .protocol = server.protocol,
@@ -37,6 +67,7 @@ ps::VirtualOptions virtual_options(const TrainOptions& train, const ServerOption
           .compute = server.compute,
           .slow = server.slow,
           .network = server.network,
+          .work = work_of(train, has),
           .changes = server.changes};
 }
 
@@ -47,13 +78,14 @@ struct VirtualRun {
       : parts(of),
         updates(updates_of(of.train, of.server, of.data.steps_per_epoch())),
         phases(of.model, of.model),
-        learner(of.context, of.train, of.data, of.model, of.head, of.server.workers, all_of(of.server.workers)),
+        has(workers_data(of.train, of.server)),
+        learner(of.context, of.train, of.data, of.model, of.head, of.server.workers, all_of(of.server.workers), has),
         accumulated(of.context.exec(), learner, of.server.protocol.accumulate),
         rate([train = of.train, all = updates](index_t update) {
           return train.update.learning_rate * nn::learning_rate_factor(train.schedule, update, all);
         }),
         engine(
-            of.context, virtual_options(of.train, of.server, updates),
+            of.context, virtual_options(of.train, of.server, has, updates),
             of.server.protocol.accumulate > 1 && of.server.protocol.protocol != ps::Protocol::elastic
                 ? static_cast<ps::Learner<Scalar>&>(accumulated)
                 : learner,
@@ -133,6 +165,7 @@ struct VirtualRun {
   ServerParts<Scalar> parts;
   index_t updates;
   StepPhases phases;
+  WorkersData has;
   ModelLearner<Scalar> learner;
   ps::Accumulated<Scalar> accumulated;
   std::function<double(index_t)> rate;

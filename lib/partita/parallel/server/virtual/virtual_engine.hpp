@@ -39,6 +39,7 @@ struct VirtualOptions {
   ComputeTimeOptions compute = {};
   SlowDownOptions slow = {};
   NetworkOptions network = {};
+  std::vector<double> work = {};     ///< of each worker's gradients, by which their times are multiplied; empty: 1
   std::vector<Change> changes = {};  ///< a worker whose first one is to come is not there before
 };
 

@@ -64,6 +64,7 @@ void VirtualWorker<Scalar>::compute(index_t) {
   double seconds = 0;
   for (index_t a = 0; a < world_.options.protocol.accumulate; ++a, ++drawn_)
     seconds += world_.times.draw(number_, drawn_) * world_.slow.factor(number_, drawn_, world_.now());
+  if (!world_.options.work.empty()) seconds *= world_.options.work[static_cast<std::size_t>(number_)];
   computing_since_s_ = world_.now();
   world_.queue.push(world_.now() + seconds,
                     {.kind = EventKind::computed, .worker = number_, .life = life, .version = ++computation_});
