@@ -9,6 +9,12 @@
 //
 // Sample runs (each is a test; * only by hand):
 //     mpiexec -n 1 param_server inputs/param_server/tiny.toml  # tiny
+//     mpiexec -n 1 param_server inputs/param_server/tiny.toml --set server.protocol=k-batch-sync --set server.k=5
+//         --set virtual.network=links --set virtual.latency_s=0.01 --set virtual.byte_per_s=1e5  # k_batch_sync
+//     mpiexec -n 1 param_server inputs/param_server/tiny.toml --set server.protocol=elastic --set train.optimizer=sgd
+//         --set server.accumulate=4 --set data.skew_alpha=0.5  # elastic
+//     mpiexec -n 1 param_server inputs/param_server/tiny.toml --set server.measure_shares=true
+//         --set virtual.slow_factor=3 --set virtual.slow_workers=2 --set 'virtual.deaths=[7,0.5]'  # uneven
 //   * mpiexec -n 1 param_server inputs/param_server/straggler.toml
 #include <partita/driver/experiment.hpp>
 #include <partita/training/virtual_run.hpp>

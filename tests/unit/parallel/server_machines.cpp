@@ -1,19 +1,21 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // Servers and workers of a parameter server under random schedules: messages of one pair keep their order, all else may
 // happen in any.
-#include <partita/parallel/server/worker_machine.hpp>
-
+#include <algorithm>
 #include <deque>
+#include <functional>
 #include <map>
 #include <memory>
 #include <set>
+#include <vector>
 
 #include <gtest/gtest.h>
 
 #include <partita/core/error.hpp>
 #include <partita/core/random.hpp>
+#include <partita/parallel/server/worker_machine.hpp>
 
-#include "support/caught.hpp"
+#include <support/caught.hpp>
 
 namespace partita::parallel::server::machine_tests {
 namespace {
