@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // Laws of compute times against their distribution functions and moments. Seeds are fixed; a bound is five standard
 // errors of what is estimated, of the Kolmogorov-Smirnov distance the quantile 0.999 (Kolmogorov 1933).
-#include <partita/parallel/server/virtual/compute_times.hpp>
-
 #include <algorithm>
 #include <cmath>
 #include <fstream>
@@ -14,9 +12,10 @@
 #include <gtest/gtest.h>
 
 #include <partita/core/error.hpp>
+#include <partita/parallel/server/virtual/compute_times.hpp>
 
-#include "support/caught.hpp"
-#include "support/temporary_folder.hpp"
+#include <support/caught.hpp>
+#include <support/temporary_folder.hpp>
 
 namespace partita::parallel::server::compute_times_tests {
 namespace {

@@ -1,6 +1,4 @@
 // SPDX-License-Identifier: BSD-3-Clause
-#include <partita/parallel/server/virtual/event_queue.hpp>
-
 #include <algorithm>
 #include <limits>
 #include <memory>
@@ -10,8 +8,9 @@
 #include <gtest/gtest.h>
 
 #include <partita/core/random.hpp>
+#include <partita/parallel/server/virtual/event_queue.hpp>
 
-#include "support/caught.hpp"
+#include <support/caught.hpp>
 
 namespace partita::parallel::server::event_queue_tests {
 namespace {

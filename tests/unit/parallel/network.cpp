@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // Links and processors of servers by hand, and as queues against Pollaczek and Khinchine: with Poisson arrivals of rate
 // r and services of mean 1 and variance v, rho = r, a message waits r (1 + v) / (2 (1 - rho)) on average.
-#include <partita/parallel/server/virtual/network.hpp>
-
 #include <algorithm>
 #include <cmath>
 #include <numeric>
@@ -12,8 +10,9 @@
 
 #include <partita/core/error.hpp>
 #include <partita/core/random.hpp>
+#include <partita/parallel/server/virtual/network.hpp>
 
-#include "support/caught.hpp"
+#include <support/caught.hpp>
 
 namespace partita::parallel::server::network_tests {
 namespace {

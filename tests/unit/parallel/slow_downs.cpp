@@ -1,15 +1,14 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // Shares and lengths against their laws; a bound is five standard errors of what is estimated.
-#include <partita/parallel/server/virtual/slow_downs.hpp>
-
 #include <algorithm>
 #include <cmath>
 
 #include <gtest/gtest.h>
 
 #include <partita/core/error.hpp>
+#include <partita/parallel/server/virtual/slow_downs.hpp>
 
-#include "support/caught.hpp"
+#include <support/caught.hpp>
 
 namespace partita::parallel::server::slow_downs_tests {
 namespace {
@@ -92,7 +91,7 @@ TEST(slow_downs, of_workers_differ_and_of_seeds_too) {
 }
 
 TEST(slow_downs, in_bursts_have_their_share_and_their_length) {
-  const double p = 0.2, burst = 10, begins = p / (burst * (1 - p));
+  const double p = 0.2, burst = 4, begins = p / (burst * (1 - p));
   const auto all = slow({.kind = SlowKind::bursty, .factor = 4, .probability = p, .burst = burst});
   // A chain of two states with second eigenvalue r: the variance of a share is p (1 - p) (1 + r) / (1 - r) / draws.
   const double r = 1 - 1 / burst - begins;
