@@ -149,6 +149,11 @@ void ServerRank<Scalar>::halt() {
 }
 
 template <class Scalar>
+void ServerRank<Scalar>::ask_to_halt() {
+  if (!said_bye_) tell_server(0, {.kind = Note::Kind::halt});
+}
+
+template <class Scalar>
 void ServerRank<Scalar>::receive(int worker, Vector<Real> into) {
   auto& place = pushes_[static_cast<std::size_t>(worker)];
   place.receive(context_.exec(), into, post_.gradient);

@@ -52,6 +52,8 @@ class ServerRank final : public ServerActions {
   /// The run ends early: workers are told to go, other servers to do the same, and no update is made any more. Nothing
   /// where the last one has been made.
   void halt();
+  /// Tells the first server that the run shall end.
+  void ask_to_halt();
 
   /// Called after each update; null: nobody is.
   std::function<void(const MadeUpdate& made)> updated;

@@ -45,6 +45,8 @@ class WorkerRank final : public WorkerActions {
   bool finished() const { return machine_.state() == WorkerMachine::State::finished; }
   /// Of the first server's weights as they were pulled last; -1: none.
   index_t version() const { return machine_.version(0); }
+  /// Parts that its gradient comes in.
+  index_t nodes() const { return nodes_; }
   index_t allocated() const;
 
   WorkerStatistics statistics;
