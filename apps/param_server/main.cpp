@@ -17,7 +17,7 @@
 //         --set virtual.slow_factor=3 --set virtual.slow_workers=2 --set 'virtual.deaths=[7,0.5]'  # uneven
 //   * mpiexec -n 1 param_server inputs/param_server/straggler.toml
 #include <partita/driver/experiment.hpp>
-#include <partita/training/virtual_run.hpp>
+#include <partita/training/server_run.hpp>
 
 #include "config.hpp"
 
@@ -45,6 +45,10 @@ int main(int argc, char** argv) {
     // 4. Servers and workers run, a step is an update; one HDF5 file; the figure of merit.
     const training::ServerParts<float> parts = {config.train, config.server, config.model, data,
                                                 model,        context,       env.world(),  head};
+    if (config.server.engine == training::Engine::mpi) {
+      const training::ServerRun ranks = training::make_server_run<float>(parts);
+      return driver::run_asynchronous(session, mesh, config.run, context.exec(), ranks.work, ranks.loop);
+    }
     return driver::run_experiment(session, mesh, config.run, context.exec(),
                                   training::make_virtual_workload<float>(parts));
   });

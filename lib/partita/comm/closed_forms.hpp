@@ -113,6 +113,18 @@ index_t broadcast(index_t n, index_t P, index_t rank, index_t root, Tree tree, c
   return children * count(n);
 }
 
+/// A worker's gradient for one server: the server's keys, in as many messages as the gradient has nodes.
+template <class Count>
+index_t push(index_t nodes, index_t keys, const Count& count) {
+  return nodes * count(keys);
+}
+
+/// A server's answer to a pull: its keys.
+template <class Count>
+index_t pull(index_t keys, const Count& count) {
+  return count(keys);
+}
+
 /// To each neighbour. Over all ranks of a line 2 (P-1) halo, of a circle 2 P halo.
 template <class Count>
 index_t halo(index_t elements, index_t P, index_t rank, bool periodic, const Count& count) {

@@ -28,8 +28,15 @@ PointToPoint<S>::~PointToPoint() {
     MPI_Request_free(&request_);
     return;
   }
+  take_back();
+}
+
+template <class S>
+void PointToPoint<S>::take_back() {
+  if (!pending()) return;
   MPI_Cancel(&request_);
   MPI_Wait(&request_, MPI_STATUS_IGNORE);  // what is cancelled waits for nobody
+  landed_ = true;
 }
 
 template <class S>

@@ -33,6 +33,9 @@ class PointToPoint {
   /// a device exec is fenced.
   void receive(const Exec& exec, Vector<S> into, int tag);
 
+  /// A receive that nothing will meet is taken back.
+  void take_back();
+
   /// Whether what was received lies where it was wanted: not yet, from receive() to wait().
   bool landed() const { return landed_; }
 

@@ -1,0 +1,141 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include <partita/parallel/server/mpi/report.hpp>
+
+#include <algorithm>
+
+namespace partita::parallel::server {
+namespace {
+
+// Numbers of a rank, one after the other: counts are exact in a double.
+class Writer {
+ public:
+  void operator()(double value) { numbers_.push_back(value); }
+  void operator()(index_t value) { numbers_.push_back(static_cast<double>(value)); }
+  void operator()(const Samples& samples) {
+    (*this)(std::ssize(samples.values()));
+    numbers_.insert(numbers_.end(), samples.values().begin(), samples.values().end());
+  }
+  std::span<const double> numbers() const { return numbers_; }
+
+ private:
+  std::vector<double> numbers_;
+};
+
+class Reader {
+ public:
+  explicit Reader(std::span<const double> numbers) : left_(numbers) {}
+  bool more() const { return !left_.empty(); }
+  void operator()(double& value) {
+    value = left_.front();
+    left_ = left_.subspan(1);
+  }
+  void operator()(index_t& value) {
+    double number = 0;
+    (*this)(number);
+    value = static_cast<index_t>(number);
+  }
+  void operator()(Samples& samples) {
+    index_t count = 0;
+    (*this)(count);
+    samples.add(left_.first(static_cast<std::size_t>(count)));
+    left_ = left_.subspan(static_cast<std::size_t>(count));
+  }
+
+ private:
+  std::span<const double> left_;
+};
+
+// Of a worker, beside its own statistics.
+struct Towards {
+  index_t pushes = 0, replies = 0, skew_max = 0;
+  double skew_sum = 0;
+};
+
+template <class Each, class Worker>
+void travel(Each& each, Worker& worker) {
+  each(worker.pushes);
+  each(worker.cancelled);
+  each(worker.compute_s);
+  each(worker.wait_s);
+  each(worker.present_s);
+  each(worker.pull_s);
+  each(worker.push_s);
+}
+
+template <class Each, class Server>
+void travel_server(Each& each, Server& server) {
+  each(server.updates);
+  each(server.keys.offset);
+  each(server.keys.extent);
+  each(server.received_bytes);
+  each(server.sent_bytes);
+  each(server.queue_depth);
+  each(server.service_s);
+}
+
+}  // namespace
+
+template <class Scalar>
+RanksReport gather_report(const comm::Communicator& comm, const ServerRank<Scalar>* server,
+                          const WorkerRank<Scalar>* worker) {
+  Writer of_server, of_worker;
+  if (server != nullptr) {
+    travel_server(of_server, server->statistics);
+    of_server(server->kept);
+    of_server(server->conflicts);
+  }
+  if (worker != nullptr) {
+    travel(of_worker, worker->statistics);
+    of_worker(worker->nodes());
+    of_worker(worker->skew_count);
+    for (std::size_t s = 0; s < worker->pushes_to.size(); ++s) {
+      of_worker(worker->pushes_to[s]);
+      of_worker(worker->replies_of[s]);
+      of_worker(worker->skew_max[s]);
+      of_worker(worker->skew_sum[s]);
+    }
+  }
+  const std::vector<double> servers = comm.gather(of_server.numbers()), workers = comm.gather(of_worker.numbers());
+  RanksReport report;
+  if (!comm.is_root()) return report;
+  index_t kept = 0, conflicts = 0;
+  for (Reader read(servers); read.more();) {
+    index_t mine = 0, hit = 0;
+    travel_server(read, report.servers.emplace_back());
+    read(mine);
+    read(hit);
+    kept += mine;
+    conflicts += hit;
+  }
+  report.conflict_rate = kept == 0 ? 0 : static_cast<double>(conflicts) / static_cast<double>(kept);
+  for (Reader read(workers); read.more();) {
+    WorkerStatistics& of = report.workers.emplace_back();
+    const WorkerStatistics& seen = server->workers[report.workers.size() - 1];  // by the first server
+    of.staleness_count = seen.staleness_count;
+    of.dropped = seen.dropped;
+    index_t nodes = 0, skews = 0;
+    travel(read, of);
+    read(nodes);
+    read(skews);
+    for (ServerStatistics& to : report.servers) {
+      Towards towards;
+      read(towards.pushes);
+      read(towards.replies);
+      read(towards.skew_max);
+      read(towards.skew_sum);
+      to.expected_received_bytes +=
+          static_cast<double>(towards.pushes * nodes * to.keys.extent) * static_cast<double>(sizeof(nn::Sum<Scalar>));
+      to.expected_sent_bytes +=
+          static_cast<double>(towards.replies * to.keys.extent) * static_cast<double>(sizeof(Scalar));
+      to.skew_max = std::max(to.skew_max, towards.skew_max);
+      to.skew_sum += towards.skew_sum;
+      to.skew_count += skews;
+    }
+  }
+  return report;
+}
+
+template RanksReport gather_report(const comm::Communicator&, const ServerRank<float>*, const WorkerRank<float>*);
+template RanksReport gather_report(const comm::Communicator&, const ServerRank<double>*, const WorkerRank<double>*);
+
+}  // namespace partita::parallel::server

@@ -1,0 +1,25 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#pragma once
+
+#include <vector>
+
+#include <partita/parallel/server/mpi/server_rank.hpp>
+#include <partita/parallel/server/mpi/worker_rank.hpp>
+
+namespace partita::parallel::server {
+
+/// What became of all workers and servers, on rank 0.
+struct RanksReport {
+  std::vector<WorkerStatistics> workers;
+  /// Expected bytes by what the workers say that they sent and were given.
+  std::vector<ServerStatistics> servers;
+  /// Share of the gradients that updates landed on between their pull and their push, on the same keys.
+  double conflict_rate = 0;
+};
+
+/// Null: this rank is none. Collective, after the run; allocates.
+template <class Scalar>
+RanksReport gather_report(const comm::Communicator& comm, const ServerRank<Scalar>* server,
+                          const WorkerRank<Scalar>* worker);
+
+}  // namespace partita::parallel::server

@@ -1,0 +1,338 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include <partita/training/server_run.hpp>
+
+#include <algorithm>
+#include <chrono>
+#include <memory>
+#include <numeric>
+#include <thread>
+#include <utility>
+
+#include <fmt/format.h>
+
+#include <partita/parallel/buffers.hpp>
+#include <partita/parallel/replicas.hpp>
+#include <partita/parallel/server/accumulated.hpp>
+#include <partita/parallel/server/mpi/report.hpp>
+#include <partita/training/evaluation.hpp>
+#include <partita/training/model_learner.hpp>
+#include <partita/training/verification.hpp>
+
+namespace partita::training {
+namespace {
+
+namespace ps = parallel::server;
+using metrics::PhaseClass;
+
+constexpr std::size_t phases = ps::doings;
+
+ps::RankOptions rank_options(const ServerOptions& server, std::vector<Range> keys, index_t updates) {
+  return {.protocol = server.protocol,
+          .workers = server.workers,
+          .first_worker = server.placement == Placement::alone ? server.servers : 0,
+          .updates = updates,
+          .keys = std::move(keys)};
+}
+
+WorkersData workers_data(const TrainOptions& train, const ServerOptions& server) {
+  WorkersData has{.skew = server.skew};
+  if (!server.shares.empty()) has.rows = rows_of_shares(train.batch, server.shares, train.micro_batches);
+  return has;
+}
+
+// What rank 0 knows of a rank since the last step.
+void add(ps::Spent& sum, const ps::Spent& more) {
+  if (sum.begin_ns == sum.end_ns) sum.begin_ns = more.begin_ns;
+  sum.end_ns = more.end_ns;
+  for (std::size_t k = 0; k < phases; ++k) sum.s[k] += more.s[k];
+}
+
+// What the functions of the workload share.
+template <class Scalar>
+struct Ranks {
+  using Real = nn::Sum<Scalar>;
+
+  explicit Ranks(const ServerParts<Scalar>& of)
+      : parts(of),
+        updates(updates_of(of.train, of.server, of.data.steps_per_epoch())),
+        every(of.train.evaluate_every > 0 ? of.train.evaluate_every : updates),
+        options(rank_options(of.server, ps::key_ranges(of.model.table(), of.server.servers), updates)),
+        number(of.world.rank() - options.first_worker),
+        learner(of.context, of.train, of.data, of.model, of.head, of.server.workers,
+                number < 0 ? std::vector<int>() : std::vector<int>{number}, workers_data(of.train, of.server)),
+        accumulated(of.context.exec(), learner, of.server.protocol.accumulate),
+        rate([train = of.train, all = updates](index_t update) {
+          return train.update.learning_rate * nn::learning_rate_factor(train.schedule, update, all);
+        }),
+        post(of.world),
+        weights(nn::Window<const Scalar>(ConstVector<Scalar>(of.model.parameters()))),
+        evaluation(of.model, of.head, of.data) {
+    const bool elastic = of.server.protocol.protocol == ps::Protocol::elastic;
+    ps::Learner<Scalar>& whole =
+        of.server.protocol.accumulate > 1 && !elastic ? static_cast<ps::Learner<Scalar>&>(accumulated) : learner;
+    const int rank = of.world.rank();
+    if (rank < options.servers()) {
+      const Range keys = options.keys[static_cast<std::size_t>(rank)];
+      const Vector<Scalar> mine = parallel::part(of.model.parameters(), keys);
+      server =
+          std::make_unique<ps::ServerRank<Scalar>>(of.context, post, options, whole, rank, mine, make_rule(keys, mine));
+    }
+    if (number >= 0)
+      worker = std::make_unique<ps::WorkerRank<Scalar>>(
+          of.context, post, options, whole, number,
+          ps::ElasticOptions{of.server.alpha, of.server.protocol.accumulate, rate});
+  }
+
+  std::unique_ptr<ps::UpdateRule<Scalar>> make_rule(Range keys, Vector<Scalar> of_keys) const {
+    if (parts.server.protocol.protocol == ps::Protocol::elastic)
+      return std::make_unique<ps::ElasticRule<Scalar>>(of_keys);
+    return std::make_unique<ps::OptimizerRule<Scalar>>(parts.context.exec(), parts.train.update, parts.model, keys,
+                                                       of_keys, rate, parts.server.staleness_rate);
+  }
+
+  const char* role() const { return server && worker ? "server+worker" : server ? "server" : "worker"; }
+
+  // Until this rank has nothing more to do.
+  void run(driver::AsynchronousRun& with) {
+    begin_ns = now_ns();
+    post.time.take();
+    spent.resize(static_cast<std::size_t>(parts.world.size()));
+    for (std::size_t r = 0; r < began_ns.size(); ++r) spent[r].begin_ns = spent[r].end_ns = began_ns[r];
+    if (server) listen(with);
+    if (worker) {
+      learner.between_units([this, &with] {
+        attend(with);
+        if (server) server->serve();
+        worker->serve();
+        worker->look();
+      });
+      worker->begin();
+    }
+    std::int64_t busy_ns = now_ns();
+    while ((server && !server->done()) || (worker && !worker->done())) {
+      post.time.enter(worker && !worker->finished() ? ps::Doing::pull : ps::Doing::idle);
+      attend(with);
+      bool did = server && server->serve();
+      if (worker) {
+        did = worker->serve() || did;
+        did = worker->work() || did;
+      }
+      if (did)
+        busy_ns = now_ns();
+      else
+        rest(now_ns() - busy_ns);
+    }
+  }
+
+  // Others may want the core: at once, and more and more.
+  static void rest(std::int64_t idle_ns) {
+    constexpr std::int64_t patience_ns = 100'000;
+    if (idle_ns < patience_ns)
+      std::this_thread::yield();
+    else
+      std::this_thread::sleep_for(std::chrono::microseconds(20));
+  }
+
+  void attend(driver::AsynchronousRun& with) {
+    const index_t step = server ? server->machine().version() : worker->version();
+    with.beat(std::max<index_t>(step, 0), server ? "serving" : "working");
+    if (!warm && step >= with.warmup()) {
+      warm = true;
+      with.warm_up_over();
+    }
+    if (told || !with.should_stop()) return;
+    told = true;
+    if (parts.world.is_root())
+      server->halt();
+    else if (worker)
+      worker->ask_to_halt();
+    else
+      server->ask_to_halt();
+  }
+
+  void listen(driver::AsynchronousRun& with) {
+    server->reported = [this](int rank, const ps::Spent& more) { add(spent[static_cast<std::size_t>(rank)], more); };
+    server->asked_to_halt = [&with](const std::string& who) { with.stop(who + " was told to stop"); };
+    server->updated = [this, &with](const ps::MadeUpdate& made) {
+      squares.insert(squares.end(), made.squares.begin(), made.squares.end());
+      const index_t done = made.update + 1;
+      if (done % every == 0 || done == updates) keep_weights();
+      if (parts.world.is_root()) add_row(with, made);
+    };
+  }
+
+  void keep_weights() {
+    const ConstVector<Scalar> mine = server->weights();
+    auto& copy = kept.emplace_back(mine.extent(0));
+    Kokkos::deep_copy(parts.context.exec(), Kokkos::View<Scalar*, Kokkos::HostSpace>(copy.data(), copy.size()), mine);
+    parts.context.exec().fence("partita::training: a copy of the weights is on the host");
+  }
+
+  void add_row(driver::AsynchronousRun& with, const ps::MadeUpdate& made) {
+    add(spent.front(), post.time.take());
+    row.first_step = made.update;
+    row.count = 1;
+    row.phase_s.clear();
+    row.start_ns.clear();
+    row.end_ns.clear();
+    for (ps::Spent& of : spent) {
+      row.phase_s.insert(row.phase_s.end(), of.s.begin(), of.s.end());
+      row.start_ns.push_back(of.begin_ns);
+      row.end_ns.push_back(of.end_ns);
+      of = {.begin_ns = of.end_ns, .end_ns = of.end_ns};
+    }
+    row.loss = {made.loss};
+    row.grad_norm = {metrics::not_a_number};
+    row.samples = {made.samples};
+    samples.push_back(made.samples);
+    time_s.push_back(seconds(now_ns() - begin_ns));
+    with.add(row);
+  }
+
+  void after(driver::AfterLoop& loop) {
+    report = ps::gather_report<Scalar>(parts.world, server.get(), worker.get());
+    gather_norms(loop);
+    for (std::size_t k = 0; !loop.stop(); ++k) {
+      const index_t step = std::min((static_cast<index_t>(k) + 1) * every, updates);
+      whole_weights(k);
+      const EvaluationResult result =
+          evaluation.run(parts.context, weights, 0, parts.world, [&] { return loop.stop(); });
+      loop.evaluated({step, result.loss, result.accuracy, parts.data.held_out_samples()});
+      if (step == updates) return;
+    }
+  }
+
+  // Copy k of all servers becomes the model's weights.
+  void whole_weights(std::size_t k) {
+    const Exec& exec = parts.context.exec();
+    std::vector<Scalar> of_server;
+    for (int s = 0; s < options.servers(); ++s) {
+      const Range keys = options.keys[static_cast<std::size_t>(s)];
+      of_server.resize(static_cast<std::size_t>(keys.extent));
+      if (parts.world.rank() == s) of_server = kept[k];
+      parts.world.broadcast(std::span<Scalar>(of_server), s);
+      Kokkos::deep_copy(exec, parallel::part(parts.model.parameters(), keys),
+                        Kokkos::View<const Scalar*, Kokkos::HostSpace>(of_server.data(), of_server.size()));
+      exec.fence("partita::training: weights of a server are in the model");
+    }
+  }
+
+  // Each cell has its sum on one server, and zeros on others.
+  void gather_norms(driver::AfterLoop& loop) {
+    const comm::Communicator& world = parts.world;
+    const index_t made = server ? server->statistics.updates : updates;
+    const index_t all = world.allreduce(made, comm::Op::min);
+    const index_t cells = world.allreduce(server && made > 0 ? std::ssize(squares) / made : index_t{0}, comm::Op::max);
+    if (cells == 0) return;
+    std::vector<double> norms, sums(static_cast<std::size_t>(cells));
+    for (index_t u = 0; u < all; ++u) {
+      if (server)
+        std::copy_n(squares.begin() + u * cells, cells, sums.begin());
+      else
+        std::fill(sums.begin(), sums.end(), 0);
+      world.allreduce(std::span<double>(sums), comm::Op::sum);
+      if (world.is_root()) norms.push_back(ps::norm_of_squares(parts.context.exec(), sums));
+    }
+    loop.grad_norms(norms);
+  }
+
+  std::vector<metrics::SummaryRow> summary(const metrics::RunResults& results) const {
+    std::vector<metrics::SummaryRow> rows = ps::summarise(report.workers);
+    rows.push_back(ps::summary_row("conflict_rate", report.conflict_rate, std::ssize(time_s), "ratio", "1"));
+    for (metrics::SummaryRow& each : time_to_target(parts.server, results.evaluation, time_s, samples, "s_to_target"))
+      rows.push_back(std::move(each));
+    return rows;
+  }
+
+  driver::Verification verify(const metrics::RunResults& results, std::span<const double> losses) const {
+    driver::Verification verdict;
+    verdict.text = parts.world.on_root([&] {
+      verdict = judge_root(results, losses);
+      return verdict.text;
+    });
+    parts.world.broadcast(verdict.passed);
+    const std::uint64_t hash = parallel::bits_hash<Scalar>(parts.model.parameters(), parallel::hash_of_nothing);
+    verdict.attributes["parameters_fnv1a"] = fmt::format("{:016x}", hash);
+    return verdict;
+  }
+
+  driver::Verification judge_root(const metrics::RunResults& results, std::span<const double> losses) const {
+    for (const ps::ServerStatistics& of : report.servers)
+      if (static_cast<double>(of.sent_bytes) != of.expected_sent_bytes ||
+          static_cast<double>(of.received_bytes) != of.expected_received_bytes)
+        return {.passed = false, .text = "bytes of servers and of workers differ"};
+    const bool waits = parts.server.protocol.protocol == ps::Protocol::bsp;
+    return judge(parts.train, parts.data.shape().classes, results, losses, {},
+                 waits ? Judgement::training : Judgement::finite, "bytes agree");
+  }
+
+  ServerParts<Scalar> parts;
+  index_t updates, every;
+  ps::RankOptions options;
+  int number;  // of the worker; negative: none
+  ModelLearner<Scalar> learner;
+  ps::Accumulated<Scalar> accumulated;
+  std::function<double(index_t)> rate;
+  ps::Post post;
+  PulledWeights<Scalar> weights;
+  Evaluation<Scalar> evaluation;
+  std::unique_ptr<ps::ServerRank<Scalar>> server;
+  std::unique_ptr<ps::WorkerRank<Scalar>> worker;
+
+  bool warm = false, told = false;
+  std::vector<std::vector<Scalar>> kept;  // weights of this server, each evaluate.every updates
+  std::vector<double> squares;            // of this server, update by update
+  ps::RanksReport report;
+  // Rank 0.
+  std::int64_t begin_ns = 0;
+  std::vector<std::int64_t> began_ns;
+  std::vector<ps::Spent> spent;  // by rank
+  metrics::StepRows row;
+  std::vector<double> time_s;  // of each step
+  std::vector<index_t> samples;
+};
+
+}  // namespace
+
+template <class Scalar>
+ServerRun make_server_run(const ServerParts<Scalar>& parts) {
+  const auto ranks = std::make_shared<Ranks<Scalar>>(parts);
+  const TrainOptions& train = parts.train;
+  const ServerOptions& server = parts.server;
+  ranks->began_ns = parts.world.allgather(now_ns());
+
+  driver::Workload work;
+  work.role = ranks->role();
+  work.attributes = {{"engine", "mpi"},
+                     {"protocol", std::string(name_of(ps::protocols, server.protocol.protocol))},
+                     {"workers", std::int64_t{server.workers}},
+                     {"servers", std::int64_t{server.servers}}};
+  work.strategy = fmt::format("{}{}", server.text(), train.deterministic ? "/deterministic" : "");
+  work.description = fmt::format("{}: {} parameters\n{} workers, {} ({}), batch {} of all workers\nkernels: {}",
+                                 to_string(parts.model_options, parts.data.shape()), parts.model.table().size(),
+                                 server.workers, server.text(), name_of(placements, server.placement), train.batch,
+                                 train.deterministic ? fmt::format("portable, deterministic in {} chunks", train.chunks)
+                                                     : kernels::math_backend_name());
+  work.phases = {{"compute", PhaseClass::compute}, {"pull", PhaseClass::wait},      {"push", PhaseClass::communication},
+                 {"serve", PhaseClass::other},     {"update", PhaseClass::compute}, {"idle", PhaseClass::wait}};
+  work.steps = ranks->updates;
+  work.samples_per_step = samples_of_update(train, server);
+  work.samples = [ranks](index_t s) { return ranks->samples[static_cast<std::size_t>(s)]; };
+  work.tokens_per_sample = parts.data.shape().tokens;
+  work.flop_per_step = parts.model.flop(work.samples_per_step).total();
+  work.evaluate_every = ranks->every;
+  work.tables = [ranks] {
+    return std::vector<metrics::Table>{ps::strategy_table(ranks->report.workers, ranks->report.servers, false)};
+  };
+  work.summary = [ranks](const metrics::RunResults& results) { return ranks->summary(results); };
+  work.verify = [ranks](const metrics::RunResults& results, std::span<const double> losses) {
+    return ranks->verify(results, losses);
+  };
+  return {std::move(work),
+          {.run = [ranks](driver::AsynchronousRun& with) { ranks->run(with); },
+           .after = [ranks](driver::AfterLoop& loop) { ranks->after(loop); }}};
+}
+
+template ServerRun make_server_run(const ServerParts<float>&);
+
+}  // namespace partita::training
