@@ -37,18 +37,18 @@ def grouped(study: RecordedStudy) -> tuple[list[Group], list[str]]:
     axes = [key for key in AXES if len({_axis(run, key) for run in runs}) > 1]
     several = len({run.workers for run in runs}) > 1
     rest = [k for k in study.series_keys if k not in (*NAMED, *axes, *AXES) and not k.startswith(LEARNS)]
-    found: dict[tuple[str, Place], list[ServerRun]] = {}
+    found: dict[tuple[str, Place, str], list[ServerRun]] = {}
     for run in runs:
         place = tuple((key, _axis(run, key)) for key in axes)
-        found.setdefault((run_name(run, several), place), []).append(run)
+        found.setdefault((run_name(run, several), place, run.engine), []).append(run)
     # A key that is neither an axis nor in the name must not pass for a seed.
     apart = [k for k in rest if any(len({str(r.record.config.get(k)) for r in g}) > 1 for g in found.values())]
-    split: dict[tuple[str, Place], list[ServerRun]] = {}
-    for (name, place), members in found.items():
+    split: dict[tuple[str, Place, str], list[ServerRun]] = {}
+    for (name, place, engine), members in found.items():
         for run in members:
             more = "".join(f", {k.rpartition('.')[2]} {run.record.config.get(k)}" for k in apart)
-            split.setdefault((name + more, place), []).append(run)
-    groups = [Group(name, place, tuple(members)) for (name, place), members in split.items()]
+            split.setdefault((name + more, place, engine), []).append(run)
+    groups = [Group(name, place, tuple(members)) for (name, place, _), members in split.items()]
     return sorted(groups, key=lambda g: ([_natural(v) for _, v in g.place], _natural(g.name))), axes
 
 
