@@ -84,7 +84,7 @@ def target_picture(study: RecordedStudy, groups: list[Group], axes: list[str], e
             if not _wide(groups):
                 axis.set_ylim(0, None)
         page.axes[0].set_ylabel(f"time to the target loss ({unit})")
-    notes = [f"small dots: runs (seeds); bar: their median; lines: 95 % interval of the median from {MIN_SAMPLES} runs "
+    notes = [f"small dots: runs (seeds); large marker: their median; lines: 95 % interval of the median from {MIN_SAMPLES} runs "
              "on, else the range of the runs, dashed; n/m: only n of m runs reached the target"]  # fmt: skip
     title = f"Time to the target loss of {study.app}" + (", in virtual seconds" if suffix == "virtual_s" else "")
     figure = page.finish(title, subtitle(study), notes, handles_of(names))
@@ -119,24 +119,25 @@ def _target(axes: Axes, x: float, group: Group, index: int, table: Table, suffix
 
 
 def staleness_picture(study: RecordedStudy, groups: list[Group], axes: list[str], engine: str) -> Picture | None:
-    """Share of the pushes over staleness, a panel for each protocol at its first place; band: least and most worker."""
+    """Share of the pushes over staleness, a panel for each protocol at the last place; band: least and most worker."""
     groups = [g for g in groups if all(r.staleness() is not None for r in g.runs)]
     if not groups:
         return None
     place = groups[-1].place
     shown = [g for g in groups if g.place == place]
+    names = list(dict.fromkeys(g.name for g in groups))  # The colours of the other pictures.
     page = page_of(len(shown), 2.9)
     table = Table("protocol", "staleness", "share", "least_of_a_worker", "most_of_a_worker")
     with mpl.rc_context(style.SETTINGS):
-        for index, (axis, group) in enumerate(zip(page.axes, shown, strict=False)):
+        for axis, group in zip(page.axes, shown, strict=False):
             counts = _summed([r.column("staleness_count") for r in group.runs])
             share = counts.sum(axis=0) / counts.sum()
             pushed = counts[counts.sum(axis=1) > 0]
             by_worker = pushed / pushed.sum(axis=1, keepdims=True)
             low, high = by_worker.min(axis=0), by_worker.max(axis=0)
             x = np.arange(len(share))
-            axis.bar(x, share, width=0.86, color=style.series_colour(index), label="_share")
-            axis.fill_between(x, low, high, step="mid", color=style.INK, alpha=0.18, lw=0, label="_workers")
+            axis.bar(x, share, width=0.86, color=style.series_colour(names.index(group.name)), label="_share")
+            axis.bar(x, high - low, bottom=low, width=0.86, color=style.INK, alpha=0.22, lw=0, label="_workers")
             last = int(np.flatnonzero(share > 1e-4).max())
             axis.set_xlim(-0.6, max(last, 3) + 0.6)
             axis.set_title(group.name)
