@@ -84,8 +84,10 @@ def target_picture(study: RecordedStudy, groups: list[Group], axes: list[str], e
             if not _wide(groups):
                 axis.set_ylim(0, None)
         page.axes[0].set_ylabel(f"time to the target loss ({unit})")
-    notes = ["small dots: runs (seeds); large marker: their median; lines: 95 % interval of the median "
-             f"from {MIN_SAMPLES} runs on, else the range of the runs, dashed; n/m: only n of m runs reached it"]  # fmt: skip
+    notes = [
+        "small dots: runs (seeds); large marker: their median; lines: 95 % interval of the median from "
+        f"{MIN_SAMPLES} runs on, else the range of the runs, dashed; n/m: only n of m runs reached the target"
+    ]
     title = f"Time to the target loss of {study.app}" + (", in virtual seconds" if suffix == "virtual_s" else "")
     figure = page.finish(title, subtitle(study), notes, handles_of(names))
     return Picture(f"time_to_target{engine}", figure, table)
