@@ -25,7 +25,7 @@ struct MadeUpdate {
   double loss = 0;  ///< mean over the labels of its samples, on the first server
   index_t samples = 0;
   double staleness = 0;             ///< mean of its gradients
-  std::span<const double> squares;  ///< UpdateRule::squares
+  std::span<const double> squares = {};  ///< UpdateRule::squares
 };
 
 /// A server of the mpi engine: its machine and its numbers, on a rank of its own or beside a worker.

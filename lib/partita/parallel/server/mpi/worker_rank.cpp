@@ -5,6 +5,7 @@
 #include <utility>
 
 #include <partita/comm/closed_forms.hpp>
+#include <partita/nn/memory.hpp>
 #include <partita/parallel/buffers.hpp>
 
 namespace partita::parallel::server {
