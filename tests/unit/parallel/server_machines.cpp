@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // Servers and workers of a parameter server under random schedules: messages of one pair keep their order, all else may
 // happen in any.
-#include <partita/parallel/server/worker_machine.hpp>
-
 #include <deque>
 #include <map>
 #include <memory>
@@ -12,6 +10,7 @@
 
 #include <partita/core/error.hpp>
 #include <partita/core/random.hpp>
+#include <partita/parallel/server/worker_machine.hpp>
 
 #include "support/caught.hpp"
 

@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // The virtual engine against closed forms: Dutta, Joshi, Ghosh, Dube, Nagpurkar, "Slow and stale gradients can win the
 // race", AISTATS 2018, and counting. Its servers have one weight, and gradients are a formula.
-#include <partita/parallel/server/virtual/virtual_engine.hpp>
-
 #include <algorithm>
 #include <cmath>
 #include <numeric>
@@ -10,6 +8,7 @@
 #include <gtest/gtest.h>
 
 #include <partita/core/error.hpp>
+#include <partita/parallel/server/virtual/virtual_engine.hpp>
 
 #include "support/caught.hpp"
 
