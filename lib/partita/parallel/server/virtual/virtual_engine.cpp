@@ -40,14 +40,13 @@ std::vector<WorkerStatistics> VirtualEngine<Scalar>::workers() const {
 template <class Scalar>
 std::vector<ServerStatistics> VirtualEngine<Scalar>::servers() const {
   std::vector<ServerStatistics> all;
-  for (const auto& server : world_->servers) {
-    all.push_back(server->statistics);
+  for (std::size_t s = 0; s < world_->servers.size(); ++s) {
+    const VirtualServer<Scalar>& server = *world_->servers[s];
+    all.push_back(server.statistics);
     for (int w = 0; w < world_->options.workers; ++w) {
       const VirtualWorker<Scalar>& worker = world_->worker(w);
-      all.back().expected_received_bytes += static_cast<double>(worker.statistics.pushes * server->gradient_bytes(w));
-      all.back().expected_sent_bytes += static_cast<double>(worker.replies) /
-                                        static_cast<double>(world_->servers.size()) *
-                                        static_cast<double>(server->weight_bytes());
+      all.back().expected_received_bytes += static_cast<double>(worker.handed_in[s] * server.gradient_bytes(w));
+      all.back().expected_sent_bytes += static_cast<double>(worker.replies[s] * server.weight_bytes());
     }
   }
   return all;

@@ -13,6 +13,8 @@ namespace partita::parallel::server {
 template <class Scalar>
 VirtualWorker<Scalar>::VirtualWorker(Simulation<Scalar>& world, int number, int servers)
     : machine(world.rules, number, servers, *this),
+      handed_in(static_cast<std::size_t>(servers)),
+      replies(static_cast<std::size_t>(servers)),
       world_(world),
       number_(number),
       asked_s_(static_cast<std::size_t>(servers)) {
@@ -46,7 +48,7 @@ void VirtualWorker<Scalar>::pull(int server, index_t clock, index_t wanted) {
 template <class Scalar>
 void VirtualWorker<Scalar>::replied(const VirtualEvent<Scalar>& event) {
   statistics.pull_s.add(world_.now() - asked_s_[static_cast<std::size_t>(event.server)]);
-  ++replies;
+  ++replies[static_cast<std::size_t>(event.server)];
   machine.replied(event.server, event.version);
 }
 
@@ -93,6 +95,7 @@ void VirtualWorker<Scalar>::computed(const VirtualEvent<Scalar>& event) {
 template <class Scalar>
 void VirtualWorker<Scalar>::push(int server, const Push& push) {
   using Real = nn::Sum<Scalar>;
+  ++handed_in[static_cast<std::size_t>(server)];
   if (server == 0) {
     ++statistics.pushes;
     if (elastic_) payload_->nodes = elastic_->step(world_.exec());

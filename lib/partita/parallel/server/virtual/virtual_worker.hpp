@@ -33,7 +33,7 @@ class VirtualWorker final : public WorkerActions {
   WorkerStatistics statistics;
   int life = 0;
   bool present = false;
-  index_t replies = 0;  ///< with weights
+  std::vector<index_t> handed_in, replies;  ///< of each server: gradients; answers with weights
 
  private:
   Simulation<Scalar>& world_;
