@@ -23,13 +23,13 @@ struct ServerParts {
 };
 
 /// The driver's loop over a parameter server in virtual time: a step is an update of the first server, in seconds of
-/// this machine; when it was in virtual time is in the record's /virtual. Everything that `parts` refers to must outlive
-/// the workload. Allocates.
+/// this machine; when it was in virtual time is in the record's /virtual. Everything that `parts` refers to must
+/// outlive the workload. Allocates.
 template <class Scalar>
 driver::Workload make_virtual_workload(const ServerParts<Scalar>& parts);
 
 /// Updates that a run has, and samples of one where all are there.
-index_t updates_of(const TrainOptions& train, const ServerOptions& server, index_t samples_per_epoch_batch);
+index_t updates_of(const TrainOptions& train, const ServerOptions& server, index_t steps_per_epoch);
 index_t samples_of_update(const TrainOptions& train, const ServerOptions& server);
 
 /// When the held-out loss came down to evaluate.target_loss: rows of /summary, NaN where it did not. time_s and samples

@@ -33,7 +33,8 @@ class WorkerMachine {
 
   /// Begins with gradient number `clock`.
   void begin(index_t clock = 0);
-  /// A pull was answered with this version. Throws Error where none was asked for.
+  /// A pull was answered with this version.
+  /// Throws   Error where none was asked for.
   void replied(int server, index_t version);
   void ended(int server);
   /// The gradient that was begun last is there.
