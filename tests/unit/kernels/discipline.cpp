@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include <partita/kernels/activation.hpp>
+#include <partita/kernels/elastic.hpp>
 #include <partita/kernels/elementwise.hpp>
 #include <partita/kernels/linear.hpp>
 #include <partita/kernels/loss.hpp>
@@ -52,6 +53,7 @@ struct Step {
     fill(exec, 0.0f, db1);
     scale(exec, 0.5f, b1);
     copy(exec, b1, db1);
+    elastic_step<float>(exec, 0.1, 0.5, db1, db1, b1, db1);
   }
 };
 
@@ -60,7 +62,7 @@ class discipline : public ::testing::TestWithParam<Backend> {};
 TEST_P(discipline, a_step_has_own_labels_and_neither_fences_nor_view_allocations) {
   Step step(instances().back(), GetParam());
   step.run();
-  ::partita::test::expect_own_labels_and_no_fences(step.context.exec(), 15, [&] { step.run(); });
+  ::partita::test::expect_own_labels_and_no_fences(step.context.exec(), 16, [&] { step.run(); });
 }
 
 TEST_P(discipline, a_step_asks_the_heap_for_nothing) {

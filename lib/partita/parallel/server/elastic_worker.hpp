@@ -19,7 +19,7 @@ struct ElasticOptions {
 /// The numbers of a worker under elastic averaging: weights of its own, moved by its gradients and by a spring to the
 /// centre, which the servers have. Plain gradient descent; asynchronous EASGD of Zhang et al. 2015, algorithm 1.
 ///
-/// Memory   four times the weights.
+/// Memory   four times the weights, and the nodes of a gradient.
 template <class Scalar>
 class ElasticWorker {
  public:
