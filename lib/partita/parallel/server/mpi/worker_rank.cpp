@@ -227,11 +227,6 @@ void WorkerRank<Scalar>::finish() {
   statistics.wait_s = statistics.present_s - statistics.compute_s;
 }
 
-template <class Scalar>
-index_t WorkerRank<Scalar>::allocated() const {
-  return elastic_ ? elastic_->allocated() : nn::bytes_of(window_);
-}
-
 template class WorkerRank<float>;
 template class WorkerRank<double>;
 
