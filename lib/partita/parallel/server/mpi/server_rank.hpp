@@ -24,7 +24,7 @@ struct MadeUpdate {
   index_t update = 0;
   double loss = 0;  ///< mean over the labels of its samples, on the first server
   index_t samples = 0;
-  double staleness = 0;                  ///< mean of its gradients
+  double staleness = 0;             ///< mean of its gradients
   std::span<const double> squares = {};  ///< UpdateRule::squares
 };
 
@@ -65,6 +65,7 @@ class ServerRank final : public ServerActions {
   const ServerMachine& machine() const { return machine_; }
   ConstVector<Scalar> weights() const { return weights_; }
   bool halted() const { return halted_; }
+  index_t allocated() const { return store_.allocated() + rule_->allocated(); }
 
   ServerStatistics statistics;
   index_t kept = 0, conflicts = 0;
