@@ -230,3 +230,13 @@ def test_strong_scaling_that_is_none_fails(checkout: Checkout, partita: Command)
     grown = ("[grid]", "[at_ranks]\ntrain.batch = [64, 65]\n[grid]"), ("repeats = 2", "repeats = 1")
     code, _, err = partita("run", checkout.study(*grown))
     assert code == 3 and ": expected a step's work to be the same at every number of ranks" in err
+
+
+def test_a_study_that_compares_something_else_has_no_scaling(checkout: Checkout, partita: Command) -> None:
+    """Work that differs between numbers of ranks is then no fault, and no speed-up is drawn."""
+    grown = ("[grid]", "[at_ranks]\ntrain.batch = [64, 100]\n[grid]"), ("repeats = 2", "repeats = 1")
+    assert partita("run", checkout.study(*grown, ('"strong"', '"none"')))[0] == 0
+    code, out, _ = partita("plot", checkout.runs)
+    assert code == 0 and "(no scaling)" in out and "the study compares something else" in out
+    assert not (checkout.runs / "figures" / "scaling.png").exists()
+    assert (checkout.runs / "figures" / "loss.png").is_file()

@@ -135,7 +135,7 @@ def test_digest_changes_with_all_that_decides_a_result(checkout: Checkout) -> No
         ("threads = 1", "threads = 1.5", ":7: threads: 1.5: expected an integer from 1 on"),
         ("ranks = [1, 2]", "ranks = [1, 1]", ":6: ranks: [1, 1]: expected a list of different integers"),
         ("ranks = [1, 2]", "ranks = []", ":6: ranks: []: expected a list of different integers"),
-        ('"strong"', '"linear"', ':5: scaling: "linear": expected "strong" or "weak"'),
+        ('"strong"', '"linear"', ':5: scaling: "linear": expected "strong", "weak" or "none"'),
         ('"strong"', '"weak"', ':5: scaling: "weak" without [per_rank] or [at_ranks]: expected one of them'),
         (
             "[grid]",
@@ -158,6 +158,11 @@ def test_digest_changes_with_all_that_decides_a_result(checkout: Checkout) -> No
             ":15: at_ranks.output.path: given: expected no such key",
         ),
         ("[grid]", "[per_rank]\ntrain.batch = 2\n[grid]", ':5: scaling: "strong" with [per_rank]: expected no key'),
+        (
+            '"strong"',
+            '"none"\nper_rank = {"train.batch" = 2}',
+            ':5: scaling: "none" with [per_rank]: expected no key that grows',
+        ),
         ("deck.toml", "dock.toml", ":4: deck: no file"),
         ('["mpi", "ring"]', '"mpi"', ':15: grid.parallel.allreduce: "mpi": expected a list of values'),
         ('["mpi", "ring"]', '["mpi", "mpi"]', ":15: grid.parallel.allreduce:"),
@@ -223,7 +228,8 @@ def test_values_are_written_as_toml(value: object, text: str) -> None:
 def test_shipped_studies_are_valid(path: Path) -> None:
     study = read_study(path)
     assert study.name == path.stem and points(study)
-    assert int(study.fixed["train.steps"]) - int(study.fixed["run.warmup"]) >= 30  # Timed steps a point.
+    for keys in (dict(point.overrides) for point in points(study)):
+        assert int(keys["train.steps"]) - int(keys["run.warmup"]) >= 30  # Timed steps a point.
 
 
 def gpt_flop(width: int, heads: int, hidden: int, *, words: int, tokens: int, blocks: int, sequences: int) -> float:

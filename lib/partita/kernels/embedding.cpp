@@ -32,8 +32,8 @@ struct RowSum {
   using A = accumulate_t<Scalar>;
   A sum[columns_of_task] = {};
 
-  KOKKOS_FORCEINLINE_FUNCTION void add(const Scalar* dy, index_t n) {
-    for (index_t c = 0; c < n; ++c) sum[c] += A(dy[c]);
+  KOKKOS_FORCEINLINE_FUNCTION void add(const Scalar* dy, index_t n, A scale = A(1)) {
+    for (index_t c = 0; c < n; ++c) sum[c] += scale * A(dy[c]);
   }
   KOKKOS_FORCEINLINE_FUNCTION void store(bool adds, index_t n, A* to) const {
     for (index_t c = 0; c < n; ++c) to[c] = adds ? to[c] + sum[c] : sum[c];
@@ -68,6 +68,38 @@ struct EmbeddingForward {
   }
 };
 
+template <class Scalar>
+struct BagForward {
+  using A = accumulate_t<Scalar>;
+  index_t T, V, C, W_leading, y_leading;
+  const std::int32_t* tokens;
+  const Scalar* W;
+  Scalar* y;
+
+  KOKKOS_FUNCTION void operator()(index_t task) const {
+    const TaskColumns at(task, C);
+    const index_t inside = at.end - at.begin;
+    RowSum<Scalar> sum;
+    A scale = A(1) / A(T);
+    for (index_t t = 0; t < T; ++t) {
+      const index_t token = tokens[at.row * T + t];
+      if (token < 0 || token >= V)
+        scale = Kokkos::Experimental::quiet_NaN_v<A>;
+      else
+        sum.add(W + token * W_leading + at.begin, inside);
+    }
+    Scalar* const to = y + at.row * y_leading + at.begin;
+    for (index_t c = 0; c < inside; ++c) to[c] = Scalar(scale * sum.sum[c]);
+  }
+};
+
+/// How many tokens a row of dy is of, and what part of it each of them gets.
+template <class A>
+struct Bag {
+  index_t T = 1;
+  A part = 1;
+};
+
 /// One thread has some columns of all of dW: it adds rows of dy where their tokens say, in `sums` if dW must be kept
 /// until they are complete, then these to dW.
 template <class Scalar>
@@ -79,6 +111,7 @@ struct ScatterWords {
   index_t first;  // word of dW
   const std::int32_t* tokens;
   const Scalar* dy;
+  Bag<A> bag;
   A *sums, *dW;  // dW: null if `sums` are it
 
   void operator()(index_t block) const {
@@ -89,10 +122,10 @@ struct ScatterWords {
       for (index_t i = o * rows.pitch + rows.first; i < o * rows.pitch + rows.first + rows.extent; ++i) {
         const index_t token = tokens[i] - first;
         if (token < 0 || token >= V) continue;
-        const Scalar* const from = dy + i * dy_leading;
+        const Scalar* const from = dy + i / bag.T * dy_leading;
         A* const to = sums + token * sums_leading;
 #pragma GCC ivdep
-        for (index_t c = begin; c < end; ++c) to[c] += A(from[c]);
+        for (index_t c = begin; c < end; ++c) to[c] += bag.part * A(from[c]);
       }
     if (dW == nullptr) return;
     for (index_t v = 0; v < V; ++v) {
@@ -113,6 +146,7 @@ struct GatherWords {
   index_t first;  // word of dW
   const std::int32_t* tokens;
   const Scalar* dy;
+  Bag<A> bag;
   bool adds;
   A* dW;
 
@@ -122,7 +156,7 @@ struct GatherWords {
     RowSum<Scalar> sum;
     for (index_t o = 0; o < rows.outer; ++o)
       for (index_t i = o * rows.pitch + rows.first; i < o * rows.pitch + rows.first + rows.extent; ++i)
-        if (tokens[i] - first == at.row) sum.add(dy + i * dy_leading + at.begin, inside);
+        if (tokens[i] - first == at.row) sum.add(dy + i / bag.T * dy_leading + at.begin, inside, bag.part);
     sum.store(adds, inside, dW + at.row * leading + at.begin);
   }
 };
@@ -148,18 +182,19 @@ struct GatherPositions {
 /// sums = [sums +] the leaf's rows. A host that adds needs V C numbers of scratch.
 template <class Scalar>
 void sum_words(const Exec& exec, const backend::Leaf& rows, Range words, bool adds, const std::int32_t* tokens,
-               const ConstMatrix<Scalar>& dy, accumulate_t<Scalar>* scratch, accumulate_t<Scalar>* dW,
-               index_t leading) {
+               const ConstMatrix<Scalar>& dy, accumulate_t<Scalar>* scratch, accumulate_t<Scalar>* dW, index_t leading,
+               const Bag<accumulate_t<Scalar>>& bag = {}) {
   static const std::string label = "partita::kernels::embedding_backward_weights::words";
   const index_t C = index_t(dy.extent(1)), dy_leading = index_t(dy.stride(0)), V = words.extent;
   if constexpr (backend::runs_on_host) {
     const index_t share = ScatterWords<Scalar>::share;
     Kokkos::parallel_for(label, backend::range_policy(exec, (C + share - 1) / share),
                          ScatterWords<Scalar>{rows, V, C, dy_leading, adds ? C : leading, leading, words.offset, tokens,
-                                              dy.data(), adds ? scratch : dW, adds ? dW : nullptr});
+                                              dy.data(), bag, adds ? scratch : dW, adds ? dW : nullptr});
   } else {
-    Kokkos::parallel_for(label, backend::range_policy(exec, V * tasks_of_row(C)),
-                         GatherWords<Scalar>{rows, C, dy_leading, leading, words.offset, tokens, dy.data(), adds, dW});
+    Kokkos::parallel_for(
+        label, backend::range_policy(exec, V * tasks_of_row(C)),
+        GatherWords<Scalar>{rows, C, dy_leading, leading, words.offset, tokens, dy.data(), bag, adds, dW});
   }
 }
 
@@ -200,6 +235,19 @@ void check_tables(const char* function, index_t T, std::size_t rows, const Const
     refuse<ShapeError>(function,
                        std::string(P_name) + " has " + std::to_string(P.extent(0)) + " rows, T is " + std::to_string(T),
                        std::string(P_name) + " (T, C)");
+}
+
+template <class Table, class Scalar>
+void check_bags(const char* function, index_t T, std::size_t tokens, const ConstMatrix<Table>& W, const char* W_name,
+                const ConstMatrix<Scalar>& y, const char* y_name) {
+  using backend::require_extent;
+  if (T < 1) refuse<ShapeError>(function, "T is " + std::to_string(T), "at least 1");
+  if (tokens != y.extent(0) * std::size_t(T))
+    refuse<ShapeError>(function,
+                       std::string(y_name) + " has " + std::to_string(y.extent(0)) + " rows, tokens has " +
+                           std::to_string(tokens) + " elements, T is " + std::to_string(T),
+                       "tokens (B T) for a row (B, C) each");
+  require_extent(function, W_name, "columns", W.extent(1), y_name, "columns", y.extent(1), "the same C");
 }
 
 }  // namespace
@@ -250,11 +298,39 @@ void embedding_backward_weights(Context& context, const TokenBlocks& options, St
                                                  dy.data(), adds, dP.data()});
 }
 
-#define PARTITA_EMBEDDING(S)                                                                                          \
-  template void embedding_forward<S>(const Exec&, index_t, ConstVector<std::int32_t>, ConstMatrix<S>, ConstMatrix<S>, \
-                                     Matrix<S>, Slice);                                                               \
-  template void embedding_backward_weights<S>(Context&, const TokenBlocks&, Store, ConstVector<std::int32_t>,         \
-                                              ConstMatrix<S>, Matrix<accumulate_t<S>>, Matrix<accumulate_t<S>>, Slice)
+template <class Scalar>
+void embedding_bag_forward(const Exec& exec, index_t T, ConstVector<std::int32_t> tokens,
+                           std::type_identity_t<ConstMatrix<Scalar>> W, Matrix<Scalar> y) {
+  static const std::string label = "partita::kernels::embedding_bag_forward";
+  check_bags<Scalar, Scalar>("embedding_bag_forward", T, tokens.extent(0), W, "W", y, "y");
+  const index_t rows = index_t(y.extent(0)), C = index_t(y.extent(1));
+  Kokkos::parallel_for(label, backend::range_policy(exec, rows * tasks_of_row(C)),
+                       BagForward<Scalar>{T, index_t(W.extent(0)), C, index_t(W.stride(0)), index_t(y.stride(0)),
+                                          tokens.data(), W.data(), y.data()});
+}
+
+template <class Scalar>
+void embedding_bag_backward_weights(Context& context, index_t T, Store store, ConstVector<std::int32_t> tokens,
+                                    std::type_identity_t<ConstMatrix<Scalar>> dy,
+                                    std::type_identity_t<Matrix<accumulate_t<Scalar>>> dW) {
+  using A = accumulate_t<Scalar>;
+  check_bags<A, Scalar>("embedding_bag_backward_weights", T, tokens.extent(0), dW, "dW", dy, "dy");
+  const index_t V = index_t(dW.extent(0));
+  const bool adds = store == Store::accumulate;
+  const std::size_t kept = backend::runs_on_host && adds ? dW.size() * sizeof(A) : 0;
+  sum_words<Scalar>(context.exec(), backend::whole_leaf(index_t(tokens.extent(0))), {0, V}, adds, tokens.data(), dy,
+                    static_cast<A*>(context.scratch(kept)), dW.data(), index_t(dW.stride(0)), {T, A(1) / A(T)});
+}
+
+#define PARTITA_EMBEDDING(S)                                                                                           \
+  template void embedding_forward<S>(const Exec&, index_t, ConstVector<std::int32_t>, ConstMatrix<S>, ConstMatrix<S>,  \
+                                     Matrix<S>, Slice);                                                                \
+  template void embedding_backward_weights<S>(Context&, const TokenBlocks&, Store, ConstVector<std::int32_t>,          \
+                                              ConstMatrix<S>, Matrix<accumulate_t<S>>, Matrix<accumulate_t<S>>,        \
+                                              Slice);                                                                  \
+  template void embedding_bag_forward<S>(const Exec&, index_t, ConstVector<std::int32_t>, ConstMatrix<S>, Matrix<S>);  \
+  template void embedding_bag_backward_weights<S>(Context&, index_t, Store, ConstVector<std::int32_t>, ConstMatrix<S>, \
+                                                  Matrix<accumulate_t<S>>)
 PARTITA_EMBEDDING(float);
 PARTITA_EMBEDDING(double);
 PARTITA_EMBEDDING(bfloat16);

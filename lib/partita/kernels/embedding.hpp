@@ -10,7 +10,7 @@
 #include <partita/kernels/context.hpp>
 #include <partita/kernels/store.hpp>
 
-// Word and position embedding. Scalar is float, double, bfloat16 or float16; rows may be padded.
+// Word and position embedding, and bags of words. Scalar is float, double, bfloat16 or float16; rows may be padded.
 
 namespace partita::kernels {
 
@@ -46,5 +46,32 @@ void embedding_backward_weights(Context& context, const TokenBlocks& options, St
                                 ConstVector<std::int32_t> tokens, std::type_identity_t<ConstMatrix<Scalar>> dy,
                                 std::type_identity_t<Matrix<accumulate_t<Scalar>>> dW,
                                 std::type_identity_t<Matrix<accumulate_t<Scalar>>> dP, Slice words = {});
+
+/// y(b, :) = 1/T sum over t of W(tokens(b T + t), :), the mean of a bag of T words. A token outside [0, V) gives a row
+/// of NaN.
+///
+/// Shapes   tokens (B T)   W (V, C)   ->   y (B, C), overwritten. Any extent but T may be 0.
+/// Runs     enqueued on exec; no fence, no allocation.
+/// Throws   ShapeError naming the operand and both extents.
+/// Cost     cost::embedding_bag_forward.
+/// Bits     row by row: a chain of additions over ascending t from 0, in accumulate_t<Scalar>, times 1/T.
+template <class Scalar>
+void embedding_bag_forward(const Exec& exec, index_t T, ConstVector<std::int32_t> tokens,
+                           std::type_identity_t<ConstMatrix<Scalar>> W, Matrix<Scalar> y);
+
+/// dW(v, :) = sum over (b, t) with tokens(b T + t) = v of 1/T dy(b, :); with Store::accumulate what was there and this.
+/// A token outside [0, V) adds to nothing.
+///
+/// Shapes   tokens (B T)   dy (B, C)   ->   dW (V, C), accumulate_t<Scalar>; overwritten or added to.
+/// Runs     enqueued on context.exec(), scratch from context (V C numbers where a host adds); no fence. On a device a
+///          row of dW looks at every token.
+/// Throws   ShapeError naming the operand and both extents.
+/// Cost     cost::embedding_bag_backward_weights.
+/// Bits     an element is a chain of additions over ascending (b, t) from 0, in accumulate_t<Scalar>. What was there is
+///          added to the sum: one rounding.
+template <class Scalar>
+void embedding_bag_backward_weights(Context& context, index_t T, Store store, ConstVector<std::int32_t> tokens,
+                                    std::type_identity_t<ConstMatrix<Scalar>> dy,
+                                    std::type_identity_t<Matrix<accumulate_t<Scalar>>> dW);
 
 }  // namespace partita::kernels

@@ -63,6 +63,13 @@ Layer<Scalar> Layers<Scalar>::embedding(std::string name, const EmbeddingShape& 
 }
 
 template <class Scalar>
+Layer<Scalar> Layers<Scalar>::embedding_bag(std::string name, const EmbeddingBagShape& shape) {
+  return [=](Tables& tables) -> std::unique_ptr<Unit<Scalar>> {
+    return with_tag<Scalar>(std::make_unique<EmbeddingBag<Scalar>>(tables, name, shape), "embedding");
+  };
+}
+
+template <class Scalar>
 Layer<Scalar> Layers<Scalar>::token_norm(std::string name, Norm norm, Slice tokens, index_t C) {
   return [=](Tables& tables) -> std::unique_ptr<Unit<Scalar>> {
     return with_tag<Scalar>(std::make_unique<TokenNorm<Scalar>>(tables, name, norm, tokens, C), norm_tag);

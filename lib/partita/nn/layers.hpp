@@ -10,6 +10,7 @@
 #include <partita/nn/key_value_cache.hpp>
 #include <partita/nn/units/conv2d.hpp>
 #include <partita/nn/units/embedding.hpp>
+#include <partita/nn/units/embedding_bag.hpp>
 #include <partita/nn/units/image.hpp>
 #include <partita/nn/units/linear.hpp>
 #include <partita/nn/units/pool2d.hpp>
@@ -39,6 +40,7 @@ struct Layers {
   /// Empty for a rate of 0.
   static One dropout(std::string name, Slice columns, double rate);
   static One embedding(std::string name, const EmbeddingShape& shape);
+  static One embedding_bag(std::string name, const EmbeddingBagShape& shape);
   static One token_norm(std::string name, Norm norm, Slice tokens, index_t C);
   static One attention(std::string name, const kernels::AttentionOptions& options, index_t D);
   static One cached_attention(std::string name, const kernels::AttentionOptions& options, index_t D,

@@ -20,7 +20,12 @@ template <class Scalar>
 ModelLearner<Scalar>::ModelLearner(kernels::Context& context, const TrainOptions& train, const Dataset& data,
                                    nn::Model<Scalar>& model, const nn::LossHead<Scalar>& head, int W,
                                    const std::vector<int>& workers, const WorkersData& has)
-    : context_(context), train_(train), data_(data), model_(model), workers_(static_cast<std::size_t>(W)) {
+    : context_(context),
+      train_(train),
+      data_(data),
+      model_(model),
+      table_(has.table),
+      workers_(static_cast<std::size_t>(W)) {
   if (model.statistics_table().size() > 0)
     refuse<UsageError>("model", "a batch norm, whose running statistics no server has", "a model without");
   index_t first = 0;
@@ -77,6 +82,39 @@ void ModelLearner<Scalar>::read(int worker, index_t clock, const Rows<Scalar>& r
 }
 
 template <class Scalar>
+std::vector<std::int32_t> ModelLearner<Scalar>::tokens_of(const Rows<Scalar>& rows) const {
+  std::vector<std::int32_t> tokens(rows.tokens.size());
+  Kokkos::deep_copy(context_.exec(), Kokkos::View<std::int32_t*, Kokkos::HostSpace>(tokens.data(), tokens.size()),
+                    Vector<std::int32_t>(rows.tokens.data(), tokens.size()));
+  context_.exec().fence("partita::training::ModelLearner: keys are on the host");
+  return tokens;
+}
+
+template <class Scalar>
+parallel::server::TouchedRows ModelLearner<Scalar>::touched(int worker, index_t clock) {
+  if (table_.rows == 0) return {};
+  const Rows<Scalar> rows = rows_.top(divisions_[static_cast<std::size_t>(worker)].rows.extent);
+  read(worker, clock, rows);
+  parallel::server::TouchedRows touched = tokens_of(rows);
+  std::sort(touched.begin(), touched.end());
+  touched.erase(std::unique(touched.begin(), touched.end()), touched.end());
+  return touched;
+}
+
+// By their places among those that are touched.
+template <class Scalar>
+void ModelLearner<Scalar>::renumber(const Rows<Scalar>& rows) const {
+  std::vector<std::int32_t> tokens = tokens_of(rows), touched = tokens;
+  std::sort(touched.begin(), touched.end());
+  touched.erase(std::unique(touched.begin(), touched.end()), touched.end());
+  for (std::int32_t& token : tokens)
+    token = static_cast<std::int32_t>(std::lower_bound(touched.begin(), touched.end(), token) - touched.begin());
+  Kokkos::deep_copy(context_.exec(), Vector<std::int32_t>(rows.tokens.data(), tokens.size()),
+                    Kokkos::View<const std::int32_t*, Kokkos::HostSpace>(tokens.data(), tokens.size()));
+  context_.exec().fence("partita::training::ModelLearner: keys have their new numbers");
+}
+
+template <class Scalar>
 parallel::server::Gradient<Scalar> ModelLearner<Scalar>::gradient(int number, index_t clock,
                                                                   const nn::Window<const Scalar>& weights) {
   const Exec& exec = context_.exec();
@@ -84,6 +122,7 @@ parallel::server::Gradient<Scalar> ModelLearner<Scalar>::gradient(int number, in
   const nn::Division& division = worker.pass.division();
   const Rows<Scalar> rows = rows_.top(division.rows.extent);
   read(number, clock, rows);
+  if (table_.rows > 0) renumber(rows);
   worker.exchange.read(weights);
   const std::size_t pieces = division.pieces.size();
   const Vector<double> losses(device_losses_.data(), pieces);

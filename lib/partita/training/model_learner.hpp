@@ -17,6 +17,8 @@ namespace partita::training {
 struct WorkersData {
   std::vector<index_t> rows = {};  ///< of every batch, by worker; empty: even shares
   data::LabelSkew skew = {};
+  /// Of a model whose table is cut down to the rows that a gradient touches: the whole one.
+  parallel::server::SparseTable table = {};
 };
 
 /// The weights of a step are a window that somebody else has filled, and nobody updates them here.
@@ -48,6 +50,8 @@ class PulledWeights final : public nn::Exchange<Scalar> {
 /// parallelism, and its gradient number c is that of batch c. A nn::TrainStep without an update; one model with one
 /// slot serves all workers.
 ///
+/// Of a sparse model it has the units over the rows that a gradient touches (`has.table`), which are numbered anew.
+///
 /// Memory   one gradient (deterministic mode: one for each worker), the rows of a batch.
 template <class Scalar>
 class ModelLearner final : public parallel::server::Learner<Scalar> {
@@ -58,7 +62,9 @@ class ModelLearner final : public parallel::server::Learner<Scalar> {
   ModelLearner(kernels::Context& context, const TrainOptions& train, const Dataset& data, nn::Model<Scalar>& model,
                const nn::LossHead<Scalar>& head, int W, const std::vector<int>& workers, const WorkersData& has = {});
 
-  index_t keys() const override { return model_.table().size(); }
+  index_t keys() const override { return model_.table().size() + table_.size() - table_.most * table_.width; }
+  parallel::server::SparseTable table() const override { return table_; }
+  parallel::server::TouchedRows touched(int worker, index_t clock) override;
   index_t batch() const override { return train_.batch; }
   index_t labels() const override { return data_.shape().labels(); }
   index_t leaves() const override { return train_.deterministic ? divisions_.front().leaves : 0; }
@@ -89,10 +95,14 @@ class ModelLearner final : public parallel::server::Learner<Scalar> {
   const TrainOptions& train_;
   const Dataset& data_;
   nn::Model<Scalar>& model_;
+  parallel::server::SparseTable table_;
   std::vector<nn::Division> divisions_;  // of all W
   std::deque<nn::FlatGradientSum<nn::Sum<Scalar>>> sums_;
   std::vector<std::unique_ptr<Worker>> workers_;  // of W; null: not here
   void read(int worker, index_t clock, const Rows<Scalar>& rows);
+  /// On the host.
+  std::vector<std::int32_t> tokens_of(const Rows<Scalar>& rows) const;
+  void renumber(const Rows<Scalar>& rows) const;
 
   Rows<Scalar> rows_;
   std::unique_ptr<data::WorkerSampler> skewed_;  // null: all are alike

@@ -151,7 +151,8 @@ def plot(
 
     Time per step, speed-up, efficiency, phases, loss and accuracy, strategies side by side, the roofline of
     kernel_bench, and time and bandwidth of the collectives of comm_bench; the numbers go to CSV files beside the
-    pictures. Of pipelines also where the ranks idle, of shared image rows also their halos.
+    pictures. Of pipelines also where the ranks idle, of shared image rows also their halos, of
+    parameter servers also time to the target loss, staleness and queues.
 
     With --timeline: a row for each rank, a box for each forward and backward of a micro-batch, white where it idles.
 
@@ -211,17 +212,18 @@ def _plot_bench(record: "Record", target: Path, kind: Format, console: Console) 
 
 
 def _plot_study(study: "RecordedStudy", target: Path, kind: Format, prefix: str, console: Console) -> None:
-    from partita import bubble, curves, figures, scaling, strategies, surface
+    from partita import bubble, curves, figures, scaling, server_figures, strategies, surface
 
     result = scaling.analyse(study)
     pictures = [
-        figures.scaling_picture(study, result),
+        figures.scaling_picture(study, result) if study.intended_scaling != "none" else None,
         figures.phases_picture(study),
         strategies.strategies_picture(study, result),
         curves.loss_picture(study),
         curves.accuracy_picture(study),
         bubble.bubble_picture(study),
         surface.halo_picture(study),
+        *server_figures.server_pictures(study),
     ]
     _save(pictures, target, kind, prefix)
     console.print(_scaling_table(study, result))

@@ -15,6 +15,7 @@ from rich.console import Console
 from partita import family, launch
 from partita.errors import CheckFailedError, EnvironmentUnfitError, ExitCode, IncompleteError, UsageError, reason
 from partita.folder import read_folder
+from partita.lost import lost_rank
 from partita.plan import Plan
 from partita.progress import Outcome, Reporter, duration, reporter
 from partita.record import is_finished, read_record
@@ -71,7 +72,7 @@ def run_point(plan: Plan, point: Point, progress: Reporter, token: str) -> Outco
     ended = launch.run(
         plan.command(point), log, plan.study.root, plan.environment(point), plan.study.timeout_s, token, progress.tick
     )
-    trouble = _trouble(plan, record, ended)
+    trouble = _trouble(plan, record, log, ended)
     if trouble and record.exists():
         record.replace(record.with_suffix(".h5.failed"))  # Never counted as finished, never plotted.
     if trouble:
@@ -83,13 +84,15 @@ def run_point(plan: Plan, point: Point, progress: Reporter, token: str) -> Outco
     return Outcome(point, True, ended.wall_s, note.strip(), log)
 
 
-def _trouble(plan: Plan, record: Path, ended: launch.Ended) -> str:
+def _trouble(plan: Plan, record: Path, log: Path, ended: launch.Ended) -> str:
     if ended.timed_out:
         return f"timed out after {duration(plan.study.timeout_s)} (key timeout_s of {plan.study.path})"
     if ended.status < 0:
         with suppress(ValueError):
             return f"ended by {signal.Signals(-ended.status).name}"
     if ended.status != 0:
+        if lost := lost_rank(log, record):
+            return lost
         return f"exit code {ended.status}{_meaning(ended.status)}"
     if not record.exists():
         return "exit code 0, but no record was written"
@@ -208,7 +211,7 @@ def _check_work(plan: Plan) -> None:
         for study in studies:
             counts = {r.ranks for r in study.records}
             kind, said = scaling_kind(study)
-            if study.name != plan.study.name or len(counts) == 1 or kind == plan.study.scaling:
+            if study.name != plan.study.name or len(counts) == 1 or plan.study.scaling in ("none", kind):
                 continue
             what = "a rank's" if plan.study.scaling == "weak" else "a step's"
             raise CheckFailedError(

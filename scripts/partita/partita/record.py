@@ -21,8 +21,9 @@ os.environ.setdefault("HDF5_USE_FILE_LOCKING", "FALSE")
 
 CONVENTIONS = "Partita-1"
 SCHEMA = 4  # The newest schema_version that this package knows; lib/partita/io writes it.
-INTEGERS = ("schema_version", "ranks", "threads_per_rank", "complete", "verified", "oversubscribed", "git_dirty")
-TEXTS = ("app", "strategy", "study", "point", "git_sha", "exit_reason", "verification")
+INTEGERS = ("schema_version", "ranks", "threads_per_rank", "complete", "verified", "oversubscribed", "git_dirty",
+            "workers", "servers")  # fmt: skip
+TEXTS = ("app", "strategy", "study", "point", "git_sha", "exit_reason", "verification", "engine", "protocol")
 NUMBERS = {  # Columns that pictures are made of.
     "evaluation": ("step", "loss", "accuracy", "samples"),
     "peaks": ("flop_per_s", "byte_per_s"),
@@ -216,7 +217,17 @@ def _read(path: Path, file: h5py.File, with_steps: bool) -> Record:
     )
     groups = {
         name: _columns(file[name])
-        for name in ("calibration", "ranks", "traffic", "evaluation", "summary", "kernels", "peaks", "strategy")
+        for name in (
+            "calibration",
+            "ranks",
+            "traffic",
+            "evaluation",
+            "summary",
+            "kernels",
+            "peaks",
+            "strategy",
+            "virtual",
+        )
         if name in file
     }
     for name, columns in groups.items():

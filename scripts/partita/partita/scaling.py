@@ -126,6 +126,8 @@ def scaling_kind(study: RecordedStudy) -> tuple[str | None, str]:
     Work is the counted flop of a step where all records have it, else samples, provided that the model is the same. A
     model that grows with ranks in whole heads cannot keep a rank's work to the last operation: 2 % are allowed.
     """
+    if study.intended_scaling == "none":
+        return None, "the study compares something else"
     name, work_of = _work(study.records)
     apart = max((_spread(s, lambda r: work_of(r) / r.ranks) for s in study.series), default=0.0)
     strong = all(_spread(s, work_of) <= SAME for s in study.series)

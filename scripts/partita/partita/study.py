@@ -19,6 +19,8 @@ from partita.errors import UsageError, reason
 HASH_SCHEMA = "partita-point-1"  # Change it when the meaning of a point changes: every point then runs again.
 RESERVED = ("output.path", "record.study", "record.point")  # Set by `partita run` itself.
 STUDY_COPY = "study.toml"  # Left beside the records: `partita plot` reads from it what was intended.
+SCALINGS = ("strong", "weak", "none")  # "none": what is compared is something else, such as protocols.
+SCALINGS_SAID = '"strong", "weak" or "none"'
 LAUNCHER = "mpiexec -n {ranks}"
 
 Overrides = tuple[tuple[str, str], ...]
@@ -196,9 +198,9 @@ def read_study(path: Path) -> Study:
     name = read.text_of("name", None, "a name of letters, digits, _ and -")
     if not re.fullmatch(r"[\w-]+", name):
         raise read.fail("name", _shown(name), "letters, digits, _ and -: it names a folder")
-    scaling = read.text_of("scaling", None, '"strong" or "weak"')
-    if scaling not in ("strong", "weak"):
-        raise read.fail("scaling", _shown(scaling), '"strong" or "weak"')
+    scaling = read.text_of("scaling", None, SCALINGS_SAID)
+    if scaling not in SCALINGS:
+        raise read.fail("scaling", _shown(scaling), SCALINGS_SAID)
     study = Study(
         path=path,
         root=root,
@@ -263,8 +265,8 @@ def _check(study: Study, read: _Reader) -> None:
         raise read.fail(
             "scaling", '"weak" without [per_rank] or [at_ranks]', "one of them with the keys that grow with ranks"
         )
-    if study.scaling == "strong" and study.per_rank:
-        raise read.fail("scaling", '"strong" with [per_rank]', "no key that grows with ranks")
+    if study.scaling != "weak" and study.per_rank:
+        raise read.fail("scaling", f'"{study.scaling}" with [per_rank]', "no key that grows with ranks")
     for key, value in study.per_rank.items():
         if not isinstance(value, int) or isinstance(value, bool) or value < 1:
             raise read.fail(f"per_rank.{key}", _shown(value), "an integer from 1 on: the value per rank")

@@ -13,6 +13,7 @@ from rich.text import Text
 from partita.errors import held_to_the_layout
 from partita.pipeline import FORMS, PARTS, bubble
 from partita.record import Columns, Record
+from partita.server_show import show_server
 from partita.spatial import halos
 from partita.statistics import Interval, median_interval
 
@@ -41,6 +42,7 @@ def show(record: Record, console: Console) -> None:
         _phases,
         _bubble,
         _halos,
+        show_server,
         _training,
         _evaluation,
         _traffic,

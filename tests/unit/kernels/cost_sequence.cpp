@@ -49,6 +49,12 @@ TEST(cost_sequence, embedding_moves_rows) {
   EXPECT_EQ(cost::embedding_backward_weights(6, 3, 7, 10, false, 4), (Cost{60, 4 * (60 + 70) + 24}));
 }
 
+TEST(cost_sequence, an_embedding_bag_adds_rows) {  // 2 bags of 3 words, 7 words of 10 columns
+  EXPECT_EQ(cost::embedding_bag_forward(2, 3, 10, 4), (Cost{80, 4 * (60 + 20) + 24}));
+  EXPECT_EQ(cost::embedding_bag_backward_weights(2, 3, 7, 10, 4), (Cost{120, 4 * (20 + 70) + 24}));
+  EXPECT_EQ(cost::embedding_bag_backward_weights(2, 3, 7, 10, 4, Store::accumulate), (Cost{190, 4 * (20 + 140) + 24}));
+}
+
 TEST(cost_sequence, nothing_costs_no_flop) {
   EXPECT_EQ(cost::attention_forward(0, whole(5), 2, 3, true, 4, 4), Cost{});
   EXPECT_EQ(cost::softmax_forward(0, 5, 4), Cost{});

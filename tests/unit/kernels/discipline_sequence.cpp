@@ -64,6 +64,9 @@ struct Step {
     rmsnorm_backward_weights<Scalar>(context, {}, Store::overwrite, x, rstd, y, dgamma);
     for (Store store : {Store::overwrite, Store::accumulate})
       embedding_backward_weights<Scalar>(context, {.tokens = T}, store, tokens, y, dW, dP);
+    embedding_bag_forward<Scalar>(exec, T, tokens, W, new_y);
+    for (Store store : {Store::overwrite, Store::accumulate})
+      embedding_bag_backward_weights<Scalar>(context, T, store, tokens, new_y, dW);
     // In blocks: the same kernels, and additions.
     const LinearOptions blocks{.inputs = {4}, .outputs = {2, 1}, .tokens = T, .token_blocks = 3};
     linear_forward<Scalar>(context, blocks, x, W, {}, scores);

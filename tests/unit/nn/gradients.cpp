@@ -3,6 +3,7 @@
 
 #include <gtest/gtest.h>
 
+#include <partita/nn/bag.hpp>
 #include <partita/nn/cnn.hpp>
 #include <partita/nn/gpt.hpp>
 #include <partita/nn/mlp.hpp>
@@ -76,6 +77,13 @@ const Case cases[] = {
      },
      {2, 4},
      3},
+    {"bag",
+     [] {
+       return bag_layers<double>(
+           {.V = 4, .T = 3, .C = 5, .hidden = {4, 3}, .classes = 3, .activation = Activation::silu});
+     },
+     {1, 3},
+     4},
     {"vgg_group_norm",
      [] {
        CnnShape shape = small_cnn(CnnKind::vgg);

@@ -92,4 +92,18 @@ constexpr Cost embedding_backward_weights(index_t rows, index_t T, index_t V, in
          stored_sums(store, written, element);
 }
 
+/// Reads T tokens and their rows of W for each of B bags, writes y: T additions and a product by 1/T, a number.
+constexpr Cost embedding_bag_forward(index_t B, index_t T, index_t C, index_t element) {
+  const double words = double(B) * double(T), bags = double(B) * double(C);
+  return {bags * (double(T) + 1), double(element) * (words * double(C) + bags) + 4 * words};
+}
+
+/// Reads tokens and dy, writes dW (V, C): a product by 1/T and an addition for each number of a word.
+constexpr Cost embedding_bag_backward_weights(index_t B, index_t T, index_t V, index_t C, index_t element,
+                                              Store store = Store::overwrite) {
+  const double words = double(B) * double(T);
+  return Cost{2 * words * double(C), double(element) * double(B) * double(C) + 4 * words} +
+         stored_sums(store, double(V) * double(C), element);
+}
+
 }  // namespace partita::kernels::cost

@@ -178,4 +178,24 @@ inline Numbers embedding_backward_weights(index_t T, const std::vector<std::int3
   return sums;
 }
 
+/// y (B, C) = 1/T sum_t W[token(b, t)]. A token outside [0, V) gives NaN.
+inline Numbers embedding_bag_forward(index_t T, const std::vector<std::int32_t>& tokens, const Numbers& W, index_t V,
+                                     index_t C) {
+  const Numbers words = embedding_forward(T, tokens, W, {}, V, C);
+  Numbers y(words.size() / T, 0.0);
+  for (index_t i = 0; i < index_t(tokens.size()); ++i)
+    for (index_t c = 0; c < C; ++c) y[i / T * C + c] += words[i * C + c] / double(T);
+  return y;
+}
+
+/// dW (V, C). A token outside [0, V) adds to nothing.
+inline Numbers embedding_bag_backward_weights(index_t T, const std::vector<std::int32_t>& tokens, const Numbers& dy,
+                                              index_t V, index_t C) {
+  Numbers dW(V * C, 0.0);
+  for (index_t i = 0; i < index_t(tokens.size()); ++i)
+    for (index_t c = 0; c < C; ++c)
+      if (tokens[i] >= 0 && tokens[i] < V) dW[tokens[i] * C + c] += dy[i / T * C + c] / double(T);
+  return dW;
+}
+
 }  // namespace partita::kernels::reference

@@ -5,14 +5,14 @@
 #include <vector>
 
 #include <partita/core/tree.hpp>
-#include <partita/nn/window.hpp>
+#include <partita/parallel/server/sparse_table.hpp>
 
 namespace partita::parallel::server {
 
 /// A gradient as a worker has it.
 template <class Scalar>
 struct Gradient {
-  /// (nodes, keys), one node after the other, with scale 1 / batch: until the learner's next one.
+  /// (nodes, window), one node after the other, with scale 1 / batch: until the learner's next one.
   ConstVector<nn::Sum<Scalar>> nodes;
   std::span<const double> losses;  ///< sums over the labels of its pieces, ascending
   index_t samples = 0;
@@ -26,6 +26,12 @@ class Learner {
   virtual ~Learner() = default;
   /// Weights.
   virtual index_t keys() const = 0;
+  /// Of a sparse model, whose gradients are windows of some of its rows.
+  virtual SparseTable table() const { return {}; }
+  /// Rows that the worker's gradient number `clock` touches; none of a dense model.
+  virtual TouchedRows touched(int /*worker*/, index_t /*clock*/) { return {}; }
+  /// Weights that a worker has: all of them, or those that it touches.
+  index_t window() const { return table().window(keys()); }
   /// Samples of a global batch, and labels of each.
   virtual index_t batch() const = 0;
   virtual index_t labels() const { return 1; }

@@ -15,6 +15,21 @@
 
 namespace partita::parallel::server {
 
+namespace {
+
+// Of a sparse model a worker knows the rows of its next gradient, and has those alone.
+Rules rules_for(const VirtualOptions& options, int servers, bool sparse) {
+  Rules rules = rules_of(options.protocol, options.workers, servers);
+  if (!sparse) return rules;
+  if (rules.elastic || rules.repeats || options.protocol.accumulate > 1)
+    refuse<UsageError>("VirtualEngine", to_string(options.protocol, options.workers) + " of a sparse model",
+                       "a protocol in which a gradient follows a pull of its own");
+  rules.clock_is_version = false;
+  return rules;
+}
+
+}  // namespace
+
 template <class Scalar>
 Simulation<Scalar>::Simulation(kernels::Context& with, const VirtualOptions& how, Learner<Scalar>& of,
                                Vector<Scalar> weights, const std::vector<Range>& keys,
@@ -22,7 +37,7 @@ Simulation<Scalar>::Simulation(kernels::Context& with, const VirtualOptions& how
                                std::function<double(index_t)> rate)
     : context(with),
       options(how),
-      rules(rules_of(how.protocol, how.workers, static_cast<int>(keys.size()))),
+      rules(rules_for(how, static_cast<int>(keys.size()), of.table().rows > 0)),
       learner(of),
       elastic{how.alpha, how.protocol.accumulate, std::move(rate)},
       times(how.compute, how.seed),
@@ -109,7 +124,9 @@ void Simulation<Scalar>::to_worker(Event event, index_t bytes) {
 template <class Scalar>
 void Simulation<Scalar>::serve(Event event) {
   VirtualServer<Scalar>& server = *servers[static_cast<std::size_t>(event.server)];
-  const index_t bytes = event.kind == EventKind::push ? server.gradient_bytes(event.worker) : server.weight_bytes();
+  const std::span<const std::int32_t> rows = worker(event.worker).rows();
+  const index_t bytes =
+      event.kind == EventKind::push ? server.gradient_bytes(event.worker, rows) : server.weight_bytes(rows);
   const Service service = network.serve(event.server, now(), bytes);
   server.statistics.queue_depth.add(static_cast<double>(service.depth));
   server.statistics.service_s.add(service.end_s - service.start_s);

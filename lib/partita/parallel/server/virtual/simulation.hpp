@@ -26,6 +26,7 @@ struct Payload {
   ConstVector<nn::Sum<Scalar>> nodes;
   std::vector<double> losses;
   index_t samples = 0;
+  std::shared_ptr<const TouchedRows> rows = {};  ///< of a sparse model
 };
 
 enum class EventKind { computed, pull, push, judge, reply, stop, end, change };

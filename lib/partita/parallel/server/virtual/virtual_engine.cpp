@@ -42,12 +42,10 @@ std::vector<ServerStatistics> VirtualEngine<Scalar>::servers() const {
   std::vector<ServerStatistics> all;
   for (const auto& server : world_->servers) {
     all.push_back(server->statistics);
-    for (int w = 0; w < world_->options.workers; ++w) {
-      const VirtualWorker<Scalar>& worker = world_->worker(w);
-      all.back().expected_received_bytes += static_cast<double>(worker.statistics.pushes * server->gradient_bytes(w));
-      all.back().expected_sent_bytes += static_cast<double>(worker.replies) /
-                                        static_cast<double>(world_->servers.size()) *
-                                        static_cast<double>(server->weight_bytes());
+    const std::size_t number = all.size() - 1;
+    for (const auto& worker : world_->workers) {
+      all.back().expected_received_bytes += static_cast<double>(worker->pushed_bytes[number]);
+      all.back().expected_sent_bytes += static_cast<double>(worker->pulled_bytes[number]);
     }
   }
   return all;
@@ -55,12 +53,12 @@ std::vector<ServerStatistics> VirtualEngine<Scalar>::servers() const {
 
 template <class Scalar>
 double VirtualEngine<Scalar>::conflict_rate() const {
-  index_t kept = 0, conflicts = 0;
+  index_t handed_in = 0, conflicts = 0;
   for (const auto& server : world_->servers) {
-    kept += server->kept;
+    handed_in += server->handed_in;
     conflicts += server->conflicts;
   }
-  return kept == 0 ? 0 : static_cast<double>(conflicts) / static_cast<double>(kept);
+  return handed_in == 0 ? 0 : static_cast<double>(conflicts) / static_cast<double>(handed_in);
 }
 
 template <class Scalar>

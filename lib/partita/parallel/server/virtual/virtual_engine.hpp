@@ -83,7 +83,7 @@ class VirtualEngine {
   /// Of the run so far.
   std::vector<WorkerStatistics> workers() const;
   std::vector<ServerStatistics> servers() const;
-  /// Share of the gradients that updates landed on between their pull and their push, on the same keys.
+  /// Share of what was handed in (gradients; rows of a sparse model) that updates had changed since its pull.
   double conflict_rate() const;
   /// What it has allocated, in bytes.
   index_t allocated() const;

@@ -13,6 +13,11 @@ namespace partita::parallel::server {
 namespace {
 
 template <class Scalar>
+std::span<const std::int32_t> rows_of(const Payload<Scalar>* payload) {
+  return payload->rows ? std::span<const std::int32_t>(*payload->rows) : std::span<const std::int32_t>();
+}
+
+template <class Scalar>
 GradientShape shape_of(const Simulation<Scalar>& world, index_t keys) {
   GradientShape shape{keys, world.learner.batch(), world.learner.leaves()};
   if (world.rules.elastic) shape.leaves = 0;  // what is handed in is no gradient, and one sum
@@ -34,30 +39,73 @@ VirtualServer<Scalar>::VirtualServer(Simulation<Scalar>& world, int number, Rang
       rule_(std::move(rule)),
       store_(shape_of(world, keys.extent), world.rules.one_batch()) {
   statistics.keys = keys;
+  changed_.resize(static_cast<std::size_t>(world.learner.table().rows));
 }
 
 template <class Scalar>
 void VirtualServer<Scalar>::push(const VirtualEvent<Scalar>& event) {
   payload_ = event.payload.get();
   stale_ = machine.staleness(event.push);
-  statistics.received_bytes += gradient_bytes(event.push.worker);
+  statistics.received_bytes += gradient_bytes(event.push.worker, rows_of(payload_));
   world_.worker(event.push.worker).statistics.push_s.add(world_.now() - event.sent_s);
   machine.push(event.push);
+}
+
+// A node of the gradient that is handed in, for this server's keys.
+template <class Scalar>
+void VirtualServer<Scalar>::take(index_t update, int worker, index_t node) {
+  const SparseTable table = world_.learner.table();
+  const index_t window = world_.learner.window();
+  const Vector<Real> to = store_.place(update, worker, node);
+  if (table.rows > 0)
+    spread_touched<Real>(world_.context, table, keys_, *payload_->rows,
+                         parallel::part(payload_->nodes, Range{node * window, window}), to);
+  else
+    kernels::copy<Real>(world_.exec(),
+                        parallel::part(payload_->nodes, Range{node * window + keys_.offset, keys_.extent}), to);
+}
+
+// Of a dense model every update changes every key.
+template <class Scalar>
+void VirtualServer<Scalar>::count_conflicts(const Push& push) {
+  if (!payload_->rows) {
+    ++handed_in;
+    conflicts += stale_ > 0 ? 1 : 0;
+    return;
+  }
+  const TouchedRows& rows = *payload_->rows;
+  const Range mine = touched_part(world_.learner.table(), keys_, rows).list;
+  handed_in += mine.extent;
+  for (index_t k = mine.offset; k < mine.end(); ++k)
+    if (changed_[static_cast<std::size_t>(rows[static_cast<std::size_t>(k)])] > push.version) ++conflicts;
+}
+
+template <class Scalar>
+index_t VirtualServer<Scalar>::gradient_bytes(int worker, std::span<const std::int32_t> rows) const {
+  const SparseTable table = world_.learner.table();
+  if (table.rows == 0) return store_.nodes(worker) * keys_.extent * static_cast<index_t>(sizeof(Real));
+  const TouchedPart part = touched_part(table, keys_, rows);
+  return store_.nodes(worker) * part.weights(table) * static_cast<index_t>(sizeof(Real)) +
+         part.list.extent * static_cast<index_t>(sizeof(std::int32_t));
+}
+
+template <class Scalar>
+index_t VirtualServer<Scalar>::weight_bytes(std::span<const std::int32_t> rows) const {
+  const SparseTable table = world_.learner.table();
+  const index_t weights = table.rows == 0 ? keys_.extent : touched_part(table, keys_, rows).weights(table);
+  return weights * static_cast<index_t>(sizeof(Scalar));
 }
 
 template <class Scalar>
 void VirtualServer<Scalar>::keep(const Push& push, index_t update) {
   const Exec& exec = world_.exec();
-  for (index_t k = 0; k < store_.nodes(push.worker); ++k)
-    kernels::copy<Real>(exec,
-                        parallel::part(payload_->nodes, Range{k * world_.learner.keys() + keys_.offset, keys_.extent}),
-                        store_.place(update, push.worker, k));
+  for (index_t k = 0; k < store_.nodes(push.worker); ++k) take(update, push.worker, k);
   store_.keep(exec, update, push.worker, world_.rules.elastic ? world_.learner.batch() : payload_->samples);
-  ++kept;
-  conflicts += stale_ > 0 ? 1 : 0;
+  count_conflicts(push);
   Part& part = parts_[update];
   part.staleness += static_cast<double>(stale_);
   part.samples += payload_->samples;
+  if (payload_->rows) part.rows.push_back(payload_->rows);
   part.losses.emplace_back(push.worker, number_ == 0 ? payload_->losses : std::vector<double>());
   if (number_ == 0) world_.worker(push.worker).statistics.stale(stale_);
 }
@@ -89,6 +137,8 @@ void VirtualServer<Scalar>::update(index_t update) {
   if (number_ == 0) what.loss = loss(part);
   rule_->apply(world_.context, store_.mean(world_.exec(), update).gradient, update, what.staleness);
   store_.release(update);
+  for (const auto& rows : part.rows)
+    for (const std::int32_t row : *rows) changed_[static_cast<std::size_t>(row)] = update + 1;
   ++statistics.updates;
   world_.updated(number_, update, what, rule_->squares());
 }
@@ -100,10 +150,16 @@ void VirtualServer<Scalar>::judge(int worker, index_t update) {
 
 template <class Scalar>
 void VirtualServer<Scalar>::reply(int worker) {
-  kernels::copy<Scalar>(world_.exec(), weights_, parallel::part(world_.worker(worker).window(), keys_));
-  statistics.sent_bytes += weight_bytes();
+  VirtualWorker<Scalar>& to = world_.worker(worker);
+  const SparseTable table = world_.learner.table();
+  if (table.rows > 0)
+    gather_touched<Scalar>(world_.exec(), table, keys_, to.rows(), weights_, to.window());
+  else
+    kernels::copy<Scalar>(world_.exec(), weights_, parallel::part(to.window(), keys_));
+  const index_t bytes = weight_bytes(to.rows());
+  statistics.sent_bytes += bytes;
   world_.to_worker({.kind = EventKind::reply, .worker = worker, .server = number_, .version = machine.version()},
-                   weight_bytes());
+                   bytes);
 }
 
 template <class Scalar>

@@ -26,15 +26,16 @@ class VirtualServer final : public ServerActions {
   void stop(int worker) override;
   void end(int worker) override;
 
-  index_t gradient_bytes(int worker) const {
-    return store_.nodes(worker) * keys_.extent * static_cast<index_t>(sizeof(Real));
-  }
-  index_t weight_bytes() const { return keys_.extent * static_cast<index_t>(sizeof(Scalar)); }
+  /// Of a push and of a pull's answer; of a sparse model of these rows, whose numbers travel, too.
+  index_t gradient_bytes(int worker, std::span<const std::int32_t> rows = {}) const;
+  index_t weight_bytes(std::span<const std::int32_t> rows = {}) const;
   index_t allocated() const { return store_.allocated() + rule_->allocated(); }
 
   ServerMachine machine;
   ServerStatistics statistics;
-  index_t kept = 0, conflicts = 0;
+  /// Keys that workers have handed in (rows of a sparse model), and those of them that an update had changed since the
+  /// pull.
+  index_t handed_in = 0, conflicts = 0;
 
  private:
   // What is known of an update that is under way.
@@ -42,8 +43,11 @@ class VirtualServer final : public ServerActions {
     std::vector<std::pair<int, std::vector<double>>> losses;  // of the first server
     double staleness = 0;
     index_t samples = 0;
+    std::vector<std::shared_ptr<const TouchedRows>> rows;
   };
   double loss(Part& part) const;
+  void take(index_t update, int worker, index_t node);
+  void count_conflicts(const Push& push);
 
   Simulation<Scalar>& world_;
   int number_;
@@ -54,6 +58,7 @@ class VirtualServer final : public ServerActions {
   std::map<index_t, Part> parts_;
   const Payload<Scalar>* payload_ = nullptr;  // of the push that is handled
   index_t stale_ = 0;
+  std::vector<index_t> changed_;  // of each row of a sparse model: by which update, from 1
 };
 
 }  // namespace partita::parallel::server

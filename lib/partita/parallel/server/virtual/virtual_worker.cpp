@@ -13,6 +13,8 @@ namespace partita::parallel::server {
 template <class Scalar>
 VirtualWorker<Scalar>::VirtualWorker(Simulation<Scalar>& world, int number, int servers)
     : machine(world.rules, number, servers, *this),
+      pushed_bytes(static_cast<std::size_t>(servers)),
+      pulled_bytes(static_cast<std::size_t>(servers)),
       world_(world),
       number_(number),
       asked_s_(static_cast<std::size_t>(servers)) {
@@ -38,6 +40,8 @@ void VirtualWorker<Scalar>::leave() {
 template <class Scalar>
 void VirtualWorker<Scalar>::pull(int server, index_t clock, index_t wanted) {
   asked_s_[static_cast<std::size_t>(server)] = world_.now();
+  if (server == 0 && world_.learner.table().rows > 0)
+    rows_ = std::make_shared<const TouchedRows>(world_.learner.touched(number_, clock));
   world_.to_server(
       {.kind = EventKind::pull, .worker = number_, .server = server, .life = life, .clock = clock, .version = wanted},
       0);
@@ -45,8 +49,9 @@ void VirtualWorker<Scalar>::pull(int server, index_t clock, index_t wanted) {
 
 template <class Scalar>
 void VirtualWorker<Scalar>::replied(const VirtualEvent<Scalar>& event) {
-  statistics.pull_s.add(world_.now() - asked_s_[static_cast<std::size_t>(event.server)]);
-  ++replies;
+  const auto s = static_cast<std::size_t>(event.server);
+  statistics.pull_s.add(world_.now() - asked_s_[s]);
+  pulled_bytes[s] += world_.servers[s]->weight_bytes(rows());
   machine.replied(event.server, event.version);
 }
 
@@ -88,6 +93,7 @@ void VirtualWorker<Scalar>::computed(const VirtualEvent<Scalar>& event) {
   payload_->losses.assign(mine.losses.begin(), mine.losses.end());
   payload_->samples = mine.samples;
   payload_->nodes = mine.nodes;
+  payload_->rows = rows_;
   machine.computed();
 }
 
@@ -104,6 +110,9 @@ void VirtualWorker<Scalar>::push(int server, const Push& push) {
       payload_->nodes = travels;
     }
   }
+  const auto s = static_cast<std::size_t>(server);
+  const index_t bytes = world_.servers[s]->gradient_bytes(number_, rows());
+  pushed_bytes[s] += bytes;
   world_.to_server({.kind = EventKind::push,
                     .worker = number_,
                     .server = server,
@@ -111,7 +120,7 @@ void VirtualWorker<Scalar>::push(int server, const Push& push) {
                     .push = push,
                     .sent_s = world_.now(),
                     .payload = payload_},
-                   world_.servers[static_cast<std::size_t>(server)]->gradient_bytes(number_));
+                   bytes);
 }
 
 template <class Scalar>
@@ -123,7 +132,7 @@ template <class Scalar>
 Vector<Scalar> VirtualWorker<Scalar>::window() {
   if (elastic_) return elastic_->centre();
   if (window_.extent(0) == 0)
-    window_ = make_buffer<Scalar>("partita::parallel::VirtualWorker::window", world_.learner.keys());
+    window_ = make_buffer<Scalar>("partita::parallel::VirtualWorker::window", world_.learner.window());
   return window_;
 }
 

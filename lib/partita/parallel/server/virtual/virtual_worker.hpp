@@ -23,7 +23,11 @@ class VirtualWorker final : public WorkerActions {
   void push(int server, const Push& push) override;
   void finish() override;
 
-  /// (keys): where the servers' answers go.
+  /// Of a sparse model: what it pulls, or has pulled.
+  std::span<const std::int32_t> rows() const {
+    return rows_ ? std::span<const std::int32_t>(*rows_) : std::span<const std::int32_t>();
+  }
+  /// (Learner::window): where the servers' answers go.
   Vector<Scalar> window();
   /// With what is under way.
   WorkerStatistics so_far() const;
@@ -33,7 +37,8 @@ class VirtualWorker final : public WorkerActions {
   WorkerStatistics statistics;
   int life = 0;
   bool present = false;
-  index_t replies = 0;  ///< with weights
+  /// Bytes by its own count, to and from each server.
+  std::vector<index_t> pushed_bytes, pulled_bytes;
 
  private:
   Simulation<Scalar>& world_;
@@ -42,6 +47,7 @@ class VirtualWorker final : public WorkerActions {
   double began_s_ = 0, computing_since_s_ = 0;
   index_t drawn_ = 0, computation_ = 0;
   Vector<Scalar> window_;
+  std::shared_ptr<const TouchedRows> rows_;
   std::unique_ptr<ElasticWorker<Scalar>> elastic_;
   std::shared_ptr<Payload<Scalar>> payload_;  // what is handed in
 };
