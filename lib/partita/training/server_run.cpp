@@ -55,7 +55,7 @@ struct Ranks {
   explicit Ranks(const ServerParts<Scalar>& of)
       : parts(of),
         updates(updates_of(of.train, of.server, of.data.steps_per_epoch())),
-        every(of.train.evaluate_every > 0 ? of.train.evaluate_every : updates),
+        every(evaluate_every(of.train, of.server, of.data.steps_per_epoch())),
         options(rank_options(of.server, ps::key_ranges(of.model.table(), of.server.servers), updates)),
         number(of.world.rank() - options.first_worker),
         learner(of.context, of.train, of.data, of.model, of.head, of.server.workers,

@@ -195,6 +195,11 @@ index_t updates_of(const TrainOptions& train, const ServerOptions& server, index
   return train.steps == 0 ? updates : std::min(train.steps, updates);
 }
 
+index_t evaluate_every(const TrainOptions& train, const ServerOptions& server, index_t steps_per_epoch) {
+  if (train.evaluate_every > 0) return train.evaluate_every;
+  return std::max<index_t>(1, checked_product(steps_per_epoch, train.batch) / samples_of_update(train, server));
+}
+
 std::vector<metrics::SummaryRow> time_to_target(const ServerOptions& server,
                                                 std::span<const metrics::EvaluationRow> evaluation,
                                                 std::span<const double> time_s, std::span<const index_t> samples,
@@ -238,7 +243,7 @@ driver::Workload make_virtual_workload(const ServerParts<Scalar>& parts) {
   work.tokens_per_sample = parts.data.shape().tokens;
   work.flop_per_step = parts.model.flop(work.samples_per_step).total();
   work.loss_terms = 1;
-  work.evaluate_every = train.evaluate_every > 0 ? train.evaluate_every : work.steps;
+  work.evaluate_every = evaluate_every(train, server, parts.data.steps_per_epoch());
   work.await = [run](index_t s, const driver::Stop&, driver::Instruments& instruments) {
     return run->await(s, instruments);
   };

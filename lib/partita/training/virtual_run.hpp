@@ -31,6 +31,8 @@ driver::Workload make_virtual_workload(const ServerParts<Scalar>& parts);
 /// Updates that a run has, and samples of one where all are there.
 index_t updates_of(const TrainOptions& train, const ServerOptions& server, index_t samples_per_epoch_batch);
 index_t samples_of_update(const TrainOptions& train, const ServerOptions& server);
+/// Updates from one evaluation to the next: evaluate.every, or an epoch's samples.
+index_t evaluate_every(const TrainOptions& train, const ServerOptions& server, index_t steps_per_epoch);
 
 /// When the held-out loss came down to evaluate.target_loss: rows of /summary, NaN where it did not. time_s and samples
 /// are of each step.
