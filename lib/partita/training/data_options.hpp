@@ -49,8 +49,8 @@ struct DataOptions {
   bool knows_shape() const { return source == Source::synthetic || streams() || is_text(); }
 };
 
-/// Declares and reads them, for a model that reads such samples. Of sequences, classes are a vocabulary, and they are as
-/// the model says, model.tokens of model.vocabulary; keys of bags are hashed to model.vocabulary rows.
+/// Declares and reads them, for a model that reads such samples. Classes of sequences are a vocabulary; they are as the
+/// model says, model.tokens of model.vocabulary. Keys of bags are hashed to model.vocabulary rows.
 DataOptions read_data_options(config::Deck& deck, std::uint64_t seed, SampleKind kind);
 
 }  // namespace partita::training
