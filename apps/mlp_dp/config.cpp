@@ -8,7 +8,7 @@ Config read_config(config::Deck& deck, int ranks) {
   config.run = driver::read_run_options(deck, "runs/mlp_dp.h5");
   config.train = training::read_train_options(deck);
   config.model = training::read_model_options(deck, training::ModelKind::mlp);
-  config.data = training::read_data_options(deck, config.train.seed, config.model.language());
+  config.data = training::read_data_options(deck, config.train.seed, config.model.reads());
   config.parallel = training::read_parallel_options(deck);
   training::check(deck, config.data, config.train, config.model, ranks);
   if (config.model.sync_batchnorm && config.parallel.strategy == parallel::Strategy::local_sgd)

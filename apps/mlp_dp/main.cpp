@@ -16,6 +16,7 @@
 //     mpiexec -n 2 mlp_dp inputs/mlp_dp/tiny_cnn.toml  # cnn
 //     mpiexec -n 3 mlp_dp inputs/mlp_dp/tiny_cnn.toml --set model.sync_batchnorm=true --set train.batch=50
 //         # cnn_sync_batchnorm
+//     mpiexec -n 2 mlp_dp inputs/mlp_dp/tiny_bag.toml  # bag
 //     mpiexec -n 3 mlp_dp inputs/mlp_dp/stream.toml  # stream
 //     mpiexec -n 2 mlp_dp inputs/mlp_dp/stream.toml --set data.stream_rate=100000
 //         --set data.stream_when_full=drop  # stream_drop

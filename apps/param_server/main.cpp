@@ -16,6 +16,7 @@
 //     mpiexec -n 1 param_server inputs/param_server/tiny.toml --set server.measure_shares=true
 //         --set virtual.slow_factor=3 --set virtual.slow_workers=2 --set 'virtual.deaths=[7,0.5]'  # uneven
 //   * mpiexec -n 1 param_server inputs/param_server/straggler.toml
+//   * mpiexec -n 1 param_server inputs/param_server/sparse.toml
 #include <partita/driver/experiment.hpp>
 #include <partita/training/server_run.hpp>
 

@@ -8,7 +8,7 @@ Config read_config(config::Deck& deck, int ranks) {
   config.run = driver::read_run_options(deck, "runs/transformer_tp.h5");
   config.train = training::read_train_options(deck);
   config.model = training::read_model_options(deck, training::ModelKind::gpt);
-  config.data = training::read_data_options(deck, config.train.seed, config.model.language());
+  config.data = training::read_data_options(deck, config.train.seed, config.model.reads());
   if (config.model.language()) training::read_inference_options(deck, config.data.tokens, config.train);
   config.replicas = training::read_allreduce_options(deck);
   config.mesh = training::read_tensor_mesh(deck, config.replicas.how, config.train.deterministic, ranks);

@@ -92,6 +92,12 @@ data::StreamFile stream_file(const DataOptions& options) {
 
 SampleShape shape_of_keys(const DataOptions& options) {
   SampleShape shape;
+  if (options.bag) {
+    shape.tokens = options.bag->T;
+    shape.classes = options.bag->classes;
+    shape.vocabulary = options.bag->V;
+    return shape;
+  }
   shape.classes = options.synthetic.classes;
   shape.tokens = options.tokens;
   if (shape.tokens == 0) shape.features = options.synthetic.features;
@@ -114,6 +120,11 @@ Dataset::Dataset(const comm::Communicator& world, const DataOptions& options, co
                  const SampleShare& share)
     : world_(world), options_(options), steps_(train.steps) {
   index_t samples = options.streams() ? too_large : options.samples;
+  if (options.bag) {
+    if (options.source != Source::synthetic)
+      refuse<UsageError>("data.source", "bags of keys come from no file and no stream", "\"synthetic\"");
+    bags_.emplace(*options.bag);
+  }
   if (options.knows_shape()) {
     shape_ = shape_of_keys(options);
     set_features(share);
@@ -193,16 +204,18 @@ index_t Dataset::held_out_labels() const {
 }
 
 void Dataset::require_labelled_samples(const char* function) const {
-  if (options_.streams() || shape_.tokens > 0)
-    refuse<UsageError>(function,
-                       options_.streams() ? "samples of a stream pass once" : "samples are sequences of tokens",
-                       "a set of samples with one label each: \"fashion_mnist\", \"idx\" or \"synthetic\" numbers");
+  if (options_.streams() || shape_.sequence() > 0)
+    refuse<UsageError>(
+        function, options_.streams() ? "samples of a stream pass once" : "samples are sequences of tokens",
+        "a set of samples with one label each: \"fashion_mnist\", \"idx\", or \"synthetic\" numbers or bags");
 }
 
 std::vector<std::int32_t> Dataset::labels() const {
   require_labelled_samples("Dataset::labels");
   std::vector<std::int32_t> all(static_cast<std::size_t>(sampler().samples()));
-  if (options_.source == Source::synthetic) {
+  if (bags_) {
+    for (std::size_t i = 0; i < all.size(); ++i) all[i] = data::bag_label(bags_->options(), static_cast<index_t>(i));
+  } else if (options_.source == Source::synthetic) {
     for (std::size_t i = 0; i < all.size(); ++i)
       all[i] = data::synthetic_label(options_.synthetic, static_cast<index_t>(i));
   } else {
@@ -214,7 +227,7 @@ std::vector<std::int32_t> Dataset::labels() const {
 
 index_t Dataset::bytes() const {
   return static_cast<index_t>(train_.pixels.size() + test_.pixels.size() + text_.size() + text_end_.size() +
-                              held_out_text_.size());
+                              held_out_text_.size() + (bags_ ? bags_->law().size() * sizeof(double) : 0));
 }
 
 template <class Scalar>
@@ -232,6 +245,8 @@ template <class Scalar>
 void Dataset::batch(const Exec& exec, index_t step, Slice rows, const Rows<Scalar>& to) const {
   if (options_.is_text())
     data::text_batch(exec, text_, *windows_, *sampler_, step, rows, to.tokens, to.label);
+  else if (bags_)
+    data::bag_batch(exec, *bags_, *sampler_, step, rows, to.tokens, to.label);
   else if (shape_.tokens > 0)
     data::synthetic_tokens_batch(exec, language(), *sampler_, step, rows, to.tokens, to.label);
   else if (options_.source == Source::synthetic)
@@ -243,7 +258,9 @@ void Dataset::batch(const Exec& exec, index_t step, Slice rows, const Rows<Scala
 template <class Scalar>
 void Dataset::samples(const Exec& exec, const ConstVector<index_t>& samples, const Rows<Scalar>& to) const {
   require_labelled_samples("Dataset::samples");
-  if (options_.source == Source::synthetic)
+  if (bags_)
+    data::bag_samples(exec, *bags_, samples, to.tokens, to.label);
+  else if (options_.source == Source::synthetic)
     data::synthetic_samples<Scalar>(exec, options_.synthetic, samples, to.x, to.label);
   else
     data::gather_samples<Scalar>(exec, options_.normalisation, train_, samples, to.x, to.label);
@@ -253,6 +270,8 @@ template <class Scalar>
 void Dataset::held_out(const Exec& exec, index_t first, const Rows<Scalar>& to) const {
   if (options_.is_text())
     data::text_rows(exec, text_end_, first, to.tokens, to.label);
+  else if (bags_)
+    data::bag_rows(exec, *bags_, data::Split::held_out, first, to.tokens, to.label);
   else if (shape_.tokens > 0)
     data::synthetic_tokens_rows(exec, language(), data::Split::held_out, first, to.tokens, to.label);
   else if (options_.made_up())

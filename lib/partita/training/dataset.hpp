@@ -4,6 +4,7 @@
 #include <optional>
 
 #include <partita/comm/communicator.hpp>
+#include <partita/data/bag.hpp>
 #include <partita/data/batch.hpp>
 #include <partita/data/sampler.hpp>
 #include <partita/data/stream_source.hpp>
@@ -18,14 +19,19 @@ struct TrainOptions;
 
 /// What a sample is.
 struct SampleShape {
-  index_t features = 0;  ///< numbers of a sample; 0 for tokens
+  index_t features = 0;  ///< numbers of a sample; 0 for tokens and keys
   nn::Image image;       ///< the same as an image; all 0 where they have no such shape
-  index_t tokens = 0;
+  index_t tokens = 0;    ///< of a sequence, or keys of a bag
   index_t classes = 0;
-  index_t labels() const { return tokens > 0 ? tokens : 1; }
+  index_t vocabulary = 0;  ///< what the keys of a bag are below; 0: no bag
+
+  bool is_bag() const { return vocabulary > 0; }
+  /// Tokens of a sequence, each of which has a label; 0: a sample has one.
+  index_t sequence() const { return is_bag() ? 0 : tokens; }
+  index_t labels() const { return sequence() > 0 ? sequence() : 1; }
 };
 
-/// Of synthetic samples, streams and text.
+/// Of synthetic samples, bags, streams and text.
 SampleShape shape_of_keys(const DataOptions& options);
 
 /// The file of a stream.
@@ -70,12 +76,12 @@ class Dataset {
   index_t held_out_labels() const;
   /// The held-out bytes of a text; empty for all else.
   const std::vector<std::uint8_t>& held_out_text() const { return held_out_text_; }
-  /// Of images and text that were read; synthetic samples take none.
+  /// Of images and text that were read, and the law of bags; other synthetic samples take none.
   index_t bytes() const;
   /// Which training sample is which row of a step; not of a stream.
   const data::Sampler& sampler() const { return sampler_.value(); }
   /// Of all training samples.
-  /// Throws   UsageError of text, tokens and streams.
+  /// Throws   UsageError of text, sequences and streams.
   std::vector<std::int32_t> labels() const;
   /// Of a stream, which has no epochs: all of the run.
   index_t steps_per_epoch() const { return sampler_ ? sampler_->steps_per_epoch() : steps_; }
@@ -88,7 +94,7 @@ class Dataset {
   template <class Scalar>
   void batch(const Exec& exec, index_t step, Slice rows, const Rows<Scalar>& to) const;
   /// Training samples in the order of a list in device memory. Enqueued; no allocation.
-  /// Throws   UsageError of text, tokens and streams.
+  /// Throws   UsageError of text, sequences and streams.
   template <class Scalar>
   void samples(const Exec& exec, const ConstVector<index_t>& samples, const Rows<Scalar>& to) const;
   /// Held-out samples first, first + 1, ...; `to` says how many. Enqueued; no allocation.
@@ -116,6 +122,7 @@ class Dataset {
   ConstVector<std::uint8_t> text_, text_end_;  // for training, held out
   std::vector<std::uint8_t> held_out_text_;
   std::optional<data::TextWindows> windows_;
+  std::optional<data::Bags> bags_;
   std::optional<data::Sampler> sampler_;
 };
 

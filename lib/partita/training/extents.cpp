@@ -20,15 +20,23 @@ struct Factor {
 };
 using Tensor = std::vector<Factor>;
 
-std::vector<Tensor> mlp_tensors(const nn::MlpShape& shape, const SampleShape& sample, Factor batch) {
-  std::vector<Factor> widths = {{"data.features", sample.features}};
-  for (const index_t width : shape.hidden) widths.push_back({"model.hidden", width});
-  widths.push_back({"data.classes", sample.classes});
+std::vector<Tensor> mlp_tensors(const std::vector<index_t>& hidden, Factor features, index_t classes, Factor batch) {
+  std::vector<Factor> widths = {features};
+  for (const index_t width : hidden) widths.push_back({"model.hidden", width});
+  widths.push_back({"data.classes", classes});
   std::vector<Tensor> tensors;
   for (std::size_t l = 0; l < widths.size(); ++l) {
     tensors.push_back({batch, widths[l]});
     if (l > 0) tensors.push_back({widths[l - 1], widths[l]});
   }
+  return tensors;
+}
+
+std::vector<Tensor> bag_tensors(const nn::BagShape& shape, Factor batch) {
+  const Factor C{"model.embedding", shape.C};
+  std::vector<Tensor> tensors = mlp_tensors(shape.hidden, C, shape.classes, batch);
+  tensors.push_back({{"model.vocabulary", shape.V}, C});
+  tensors.push_back({batch, {"data.keys_per_sample", shape.T}});
   return tensors;
 }
 
@@ -65,8 +73,10 @@ std::vector<Tensor> tensors_of(const ModelOptions& model, const SampleShape& sam
       return gpt_tensors(model.gpt, sample, batch);
     case ModelKind::cnn:
       return cnn_tensors(model.cnn, sample, batch);
+    case ModelKind::bag:
+      return bag_tensors(bag_shape(model, sample), batch);
     default:
-      return mlp_tensors(model.mlp, sample, batch);
+      return mlp_tensors(model.mlp.hidden, {"data.features", sample.features}, sample.classes, batch);
   }
 }
 

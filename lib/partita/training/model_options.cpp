@@ -20,7 +20,6 @@ namespace {
 using config::IntRange;
 using kernels::Activation;
 
-constexpr Named<ModelKind> kinds[] = {{"mlp", ModelKind::mlp}, {"gpt", ModelKind::gpt}, {"cnn", ModelKind::cnn}};
 constexpr Named<nn::Recompute> recomputes[] = {
     {"none", nn::Recompute::none}, {"attention", nn::Recompute::attention}, {"block", nn::Recompute::block}};
 constexpr Named<nn::CnnKind> cnn_kinds[] = {{"resnet", nn::CnnKind::resnet}, {"vgg", nn::CnnKind::vgg}};
@@ -32,7 +31,7 @@ void read_hidden(config::Deck& deck, ModelOptions& options) {
                  "gpt: hidden columns of a block's MLP; 0 = 4 model.width");
   else
     deck.integers("model.hidden", options.mlp.hidden, IntRange::extent(),
-                  "mlp: widths of the hidden layers; [] = a linear classifier");
+                  "mlp, bag: widths of the hidden layers; [] = a linear classifier");
 }
 
 // Of a CNN it is part of the blocks.
@@ -40,7 +39,7 @@ void read_activation(config::Deck& deck, ModelOptions& options) {
   deck.choice("model.activation", options.language() ? options.gpt.activation : options.mlp.activation,
               named({Activation::relu, Activation::tanh, Activation::sigmoid, Activation::gelu, Activation::gelu_tanh,
                      Activation::silu}),
-              "mlp: activation of the hidden layers; gpt: of a block's hidden columns");
+              "mlp, bag: activation of the hidden layers; gpt: of a block's hidden columns");
 }
 
 void read_gpt(config::Deck& deck, nn::GptShape& shape) {
@@ -78,8 +77,8 @@ void read_recompute(config::Deck& deck, ModelOptions& options) {
   deck.choice(
       "train.recompute", what, recomputes,
       "what backward computes again instead of keeping it: nothing, attention branches (gpt), or blocks (gpt, cnn)");
-  const std::string found = fmt::format("model.kind = \"{}\" has no ", name_of(kinds, options.kind));
-  if (options.kind == ModelKind::mlp && what != nn::Recompute::none)
+  const std::string found = fmt::format("model.kind = \"{}\" has no ", name_of(model_kinds, options.kind));
+  if (options.kind != ModelKind::gpt && options.kind != ModelKind::cnn && what != nn::Recompute::none)
     deck.reject("train.recompute", found + "blocks", "\"none\"");
   if (options.kind == ModelKind::cnn && what == nn::Recompute::attention)
     deck.reject("train.recompute", found + "attention", "\"none\" or \"block\"");
@@ -92,14 +91,15 @@ void refuse_keys_of_others(const config::Deck& deck, ModelKind kind) {
       {"model.blocks", ModelKind::gpt},      {"model.width", ModelKind::gpt}, {"model.heads", ModelKind::gpt},
       {"model.dropout", ModelKind::gpt},     {"model.tied", ModelKind::gpt},  {"model.norm", ModelKind::gpt},
       {"model.attention", ModelKind::gpt},   {"model.cnn", ModelKind::cnn},   {"model.channels", ModelKind::cnn},
-      {"model.norm_groups", ModelKind::cnn}, {"model.depth", ModelKind::cnn}, {"model.sync_batchnorm", ModelKind::cnn}};
+      {"model.norm_groups", ModelKind::cnn}, {"model.depth", ModelKind::cnn}, {"model.sync_batchnorm", ModelKind::cnn},
+      {"model.embedding", ModelKind::bag}};
   const auto must_be_default = [&](const char* key, const std::string& whose) {
     if (deck.changed(key))
-      deck.reject(key, fmt::format("it says nothing of model.kind = \"{}\"", name_of(kinds, kind)),
+      deck.reject(key, fmt::format("it says nothing of model.kind = \"{}\"", name_of(model_kinds, kind)),
                   fmt::format("its default, or {}", whose));
   };
   for (const auto& [key, owner] : keys)
-    if (owner != kind) must_be_default(key, fmt::format("model.kind = \"{}\"", name_of(kinds, owner)));
+    if (owner != kind) must_be_default(key, fmt::format("model.kind = \"{}\"", name_of(model_kinds, owner)));
   if (kind == ModelKind::cnn)
     for (const char* key : {"model.activation", "model.hidden"}) must_be_default(key, "another model.kind");
 }
@@ -107,6 +107,11 @@ void refuse_keys_of_others(const config::Deck& deck, ModelKind kind) {
 // What a model's text says of it.
 std::string recomputed(nn::Recompute what) {
   return what == nn::Recompute::none ? "" : fmt::format(", {} recomputed", name_of(recomputes, what));
+}
+
+std::string perceptron(index_t features, const std::vector<index_t>& hidden, index_t classes) {
+  return hidden.empty() ? fmt::format("mlp {}-{}", features, classes)
+                        : fmt::format("mlp {}-{}-{}", features, fmt::join(hidden, "-"), classes);
 }
 
 // Which part of a model is here, and what stands between its units.
@@ -140,11 +145,14 @@ ModelPlan<Scalar> plan_gpt(const nn::GptShape& shape, const nn::ModelOptions& ho
 ModelOptions read_model_options(config::Deck& deck, ModelKind kind) {
   ModelOptions options;
   options.kind = kind;
-  deck.choice("model.kind", options.kind, kinds, "multi-layer perceptron, GPT-style decoder, or convolutional network");
+  deck.choice("model.kind", options.kind, model_kinds,
+              "multi-layer perceptron, GPT-style decoder, convolutional network, or a table of hashed features whose "
+              "mean over a sample's keys goes through a perceptron");
   read_hidden(deck, options);
   read_activation(deck, options);
   read_gpt(deck, options.gpt);
   read_cnn(deck, options.cnn);
+  deck.integer("model.embedding", options.embedding, IntRange::extent(), "bag: width of the table");
   read_sync_batchnorm(deck, options);
   read_recompute(deck, options);
   refuse_keys_of_others(deck, options.kind);
@@ -167,17 +175,28 @@ nn::GptShape gpt_shape(const ModelOptions& options, const SampleShape& sample) {
   return shape;
 }
 
+nn::BagShape bag_shape(const ModelOptions& options, const SampleShape& sample) {
+  return {.V = sample.vocabulary,
+          .T = sample.tokens,
+          .C = options.embedding,
+          .hidden = options.mlp.hidden,
+          .classes = sample.classes,
+          .activation = options.mlp.activation};
+}
+
 template <class Scalar>
 ModelPlan<Scalar> plan_model(const ModelOptions& options, const SampleShape& sample, const nn::ModelOptions& how,
                              const Splits<std::type_identity_t<Scalar>>& over) {
   const Here<Scalar> here(over.tensor);
+  if (here.parts > 1 && (options.kind == ModelKind::cnn || options.kind == ModelKind::bag))
+    refuse<UsageError>("model.kind",
+                       fmt::format("\"{}\" is not split over ranks here", name_of(model_kinds, options.kind)),
+                       "\"gpt\" or \"mlp\"");
   switch (options.kind) {
     case ModelKind::gpt:
       return plan_gpt(gpt_shape(options, sample), how, here, here.between());
     case ModelKind::cnn: {
       nn::CnnShape shape = options.cnn;
-      if (here.parts > 1)
-        refuse<UsageError>("model.kind", "\"cnn\" is not split over ranks here", "\"gpt\" or \"mlp\"");
       if (sample.image.size() == 0)
         refuse<UsageError>("model.kind", "\"cnn\" reads images, and samples are numbers without a shape",
                            "data.image = [rows, columns, channels], or files of images");
@@ -193,6 +212,11 @@ ModelPlan<Scalar> plan_model(const ModelOptions& options, const SampleShape& sam
         return planned(parallel::SyncBatchNormBetween<Scalar>(*over.norms));
       return planned({});
     }
+    case ModelKind::bag:
+      if (!sample.is_bag())
+        refuse<UsageError>("model.kind", "\"bag\" reads bags of keys, and samples are none", "data of bags");
+      return {
+          nn::bag_layers<Scalar>(bag_shape(options, sample), how.chunks), {1, sample.classes}, whole(sample.classes)};
     default: {
       nn::MlpShape shape = options.mlp;
       shape.features = sample.features;
@@ -235,10 +259,11 @@ std::string to_string(const ModelOptions& options, const SampleShape& sample) {
                          sample.image.rows, sample.image.columns, sample.image.channels,
                          fmt::join(options.cnn.width, "-"), options.cnn.depth, sample.classes,
                          options.sync_batchnorm ? ", batch norm over ranks" : "", recomputed(options.cnn.recompute));
+    case ModelKind::bag:
+      return fmt::format("bag of {} keys, table {} x {}, {}", sample.tokens, sample.vocabulary, options.embedding,
+                         perceptron(options.embedding, options.mlp.hidden, sample.classes));
     default:
-      return options.mlp.hidden.empty()
-                 ? fmt::format("mlp {}-{}", sample.features, sample.classes)
-                 : fmt::format("mlp {}-{}-{}", sample.features, fmt::join(options.mlp.hidden, "-"), sample.classes);
+      return perceptron(sample.features, options.mlp.hidden, sample.classes);
   }
 }
 

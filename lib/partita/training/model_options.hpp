@@ -2,6 +2,8 @@
 #pragma once
 
 #include <partita/config/deck.hpp>
+#include <partita/core/named.hpp>
+#include <partita/nn/bag.hpp>
 #include <partita/nn/cnn.hpp>
 #include <partita/nn/gpt.hpp>
 #include <partita/nn/key_value_cache.hpp>
@@ -14,18 +16,24 @@
 
 namespace partita::training {
 
-enum class ModelKind { mlp, gpt, cnn };
+enum class ModelKind { mlp, gpt, cnn, bag };
+inline constexpr Named<ModelKind> model_kinds[] = {
+    {"mlp", ModelKind::mlp}, {"gpt", ModelKind::gpt}, {"cnn", ModelKind::cnn}, {"bag", ModelKind::bag}};
 
 /// The keys of [model], and train.recompute, which is a part of how a model is built. What the data say (features,
 /// image, tokens, classes) is filled in by make_model.
 struct ModelOptions {
   ModelKind kind = ModelKind::mlp;
-  nn::MlpShape mlp;
+  nn::MlpShape mlp;  ///< of a bag, what is behind the table
   nn::GptShape gpt;
   nn::CnnShape cnn;
+  index_t embedding = 16;       ///< bag: width of the table
   bool sync_batchnorm = false;  ///< statistics of all ranks' rows
 
   bool language() const { return kind == ModelKind::gpt; }
+  SampleKind reads() const {
+    return kind == ModelKind::bag ? SampleKind::bags : language() ? SampleKind::sequences : SampleKind::numbers;
+  }
   bool recomputes() const { return gpt.recompute != nn::Recompute::none; }
 };
 
@@ -35,6 +43,8 @@ ModelOptions read_model_options(config::Deck& deck, ModelKind kind);
 
 /// That of a GPT on such samples.
 nn::GptShape gpt_shape(const ModelOptions& options, const SampleShape& sample);
+/// That of a bag.
+nn::BagShape bag_shape(const ModelOptions& options, const SampleShape& sample);
 
 /// The layers of a model, not yet built, and the classes of which it has scores: all of them, unless it is a part of a
 /// model.
@@ -80,7 +90,8 @@ std::unique_ptr<nn::LossHead<Scalar>> make_head(kernels::Loss loss, const nn::Mo
                                                 const ModelPlan<Scalar>& plan,
                                                 parallel::TensorAxis<Scalar>* axis = nullptr);
 
-/// "mlp 784-512-256-10", "gpt of 4 blocks, width 256, 4 heads, 64 tokens, vocabulary 64".
+/// "mlp 784-512-256-10", "gpt of 4 blocks, width 256, 4 heads, 64 tokens, vocabulary 64", "bag of 16
+/// keys, table 1024 x 16, mlp 16-64-10".
 std::string to_string(const ModelOptions& options, const SampleShape& sample);
 
 }  // namespace partita::training

@@ -124,6 +124,8 @@ std::string PipelineMesh::text(const parallel::DataParallelOptions& gradients) c
 
 void check(const config::Deck& deck, const PipelineMesh& mesh, const TrainOptions& train, const ModelOptions& model,
            const DataOptions& data) {
+  if (model.kind == ModelKind::bag)
+    deck.reject("model.kind", "a bag is no model for a pipeline", "\"cnn\", \"gpt\" or \"mlp\"");
   if (mesh.spatial > 1) check_spatial(deck, mesh, model, data);
   if (train.mode == Mode::infer) deck.reject("run.mode", "inference through a pipeline is not there yet", "\"train\"");
   const bool splits = mesh.schedule == Schedule::zb_h1 || mesh.schedule == Schedule::zb_v;

@@ -47,6 +47,7 @@ std::string TensorMesh::text(const parallel::DataParallelOptions& gradients) con
 
 void check(const config::Deck& deck, const TensorMesh& mesh, const TrainOptions& train, const ModelOptions& model,
            const DataOptions& data, index_t warmup) {
+  if (model.kind == ModelKind::bag) deck.reject("model.kind", "a bag is not split by this app", "\"gpt\" or \"mlp\"");
   if (model.kind == ModelKind::cnn) deck.reject("model.kind", "a CNN is not split by this app", "\"gpt\" or \"mlp\"");
   if (mesh.options.sequence && !model.language()) deck.reject("parallel.sequence", "an MLP has no tokens", "false");
   if (mesh.options.overlap_chunks == 0 && (warmup == 0 || train.steps == 1))

@@ -240,7 +240,7 @@ driver::Workload make_virtual_workload(const ServerParts<Scalar>& parts) {
   work.phases = run->phases.phases();
   work.steps = run->updates;
   work.samples_per_step = samples_of_update(train, server);
-  work.tokens_per_sample = parts.data.shape().tokens;
+  work.tokens_per_sample = parts.data.shape().sequence();
   work.flop_per_step = parts.model.flop(work.samples_per_step).total();
   work.loss_terms = 1;
   work.evaluate_every = evaluate_every(train, server, parts.data.steps_per_epoch());

@@ -29,10 +29,10 @@ void naming(const char* flag, F f) {
 
 void check_model(const char* flag, const ModelOptions& model) {
   if (model.kind != ModelKind::gpt)
-    refuse<UsageError>(flag,
-                       fmt::format("model.kind = \"{}\", of which GPT-2's layout says nothing",
-                                   model.kind == ModelKind::cnn ? "cnn" : "mlp"),
-                       "model.kind = \"gpt\"");
+    refuse<UsageError>(
+        flag,
+        fmt::format("model.kind = \"{}\", of which GPT-2's layout says nothing", name_of(model_kinds, model.kind)),
+        "model.kind = \"gpt\"");
 }
 
 void check_names(const WeightFiles& files, const std::string& record) {

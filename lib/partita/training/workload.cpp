@@ -215,11 +215,11 @@ driver::Workload make_workload(const Parts<Scalar>& parts) {
   work.phases = state->phases.phases();
   work.steps = state->steps;
   work.samples_per_step = train.batch;
-  work.tokens_per_sample = parts.data.shape().tokens;
+  work.tokens_per_sample = parts.data.shape().sequence();
   work.flop_per_step = train.mode == Mode::train ? flop.total() : flop.forward;
   if (train.mode == Mode::train)
     work.flop_formulas =
-        published_flop(parts.model_options, parts.whole.table(), train.batch, parts.data.shape().tokens);
+        published_flop(parts.model_options, parts.whole.table(), train.batch, parts.data.shape().sequence());
   work.loss_terms = state->reports() ? pieces : 0;  // all parts of a model have the same loss
   if (parts.pipeline != nullptr && !parts.pipeline->step_barrier())
     work.norm_part = parts.replicas.is_root() && state->first_of_rows();

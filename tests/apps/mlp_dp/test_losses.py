@@ -64,6 +64,7 @@ PAIRS = {
     "tiny": [(1, 2), (2, 4), (3, 2), (4, 1), (8, 1)],
     "tiny_gpt": [(1, 4), (2, 1), (3, 2), (4, 4), (8, 2)],
     "tiny_cnn": [(1, 2), (2, 4), (3, 2), (4, 4), (8, 1)],
+    "tiny_bag": [(1, 2), (2, 1), (3, 2), (4, 4)],
 }
 
 
@@ -78,6 +79,12 @@ def test_deterministic_runs_are_the_same_bits_at_any_ranks_and_micro_batches(run
     one = go(1, 1)
     for ranks, micro_batches in PAIRS[deck]:
         assert go(ranks, micro_batches) == one, f"{ranks} ranks, {micro_batches} micro-batches"
+
+
+def test_bags_are_learned(run):
+    for ranks in (1, 3):
+        with h5py.File(run(ranks, deck="inputs/mlp_dp/tiny_bag.toml")) as file:
+            assert file["evaluation/loss"][-1] < 0.7 * np.log(5) and file["evaluation/accuracy"][-1] > 0.5, f"{ranks} ranks"
 
 
 def test_norms_agree_over_ranks_and_micro_batches(run):

@@ -41,6 +41,7 @@ TEST_P(footprint, is_what_the_parts_allocate) {
   data_options.held_out = 100;
   data_options.synthetic.classes = 7;
   if (kind == ModelKind::gpt) data_options.tokens = 5;
+  if (kind == ModelKind::bag) data_options.bag = data::BagOptions{.V = 50, .T = 5, .classes = 7};
   data_options.image = {8, 8, 1};
   data_options.synthetic.features = 64;
   const Dataset data(world(), data_options, train, world().size());
@@ -73,7 +74,8 @@ TEST_P(footprint, is_what_the_parts_allocate) {
 
 INSTANTIATE_TEST_SUITE_P(models, footprint,
                          ::testing::Values(Case{ModelKind::mlp, false, 1}, Case{ModelKind::mlp, true, 2},
-                                           Case{ModelKind::gpt, false, 2}, Case{ModelKind::cnn, true, 1}));
+                                           Case{ModelKind::gpt, false, 2}, Case{ModelKind::cnn, true, 1},
+                                           Case{ModelKind::bag, true, 2}));
 
 TEST(footprint, a_batch_is_judged_in_one_place) {
   TrainOptions train;

@@ -97,7 +97,7 @@ TEST(listed_samples, what_has_no_samples_with_one_label_is_refused) {
   const auto message = [&] { return caught<UsageError>([&] { Dataset(world(), options, train(), 1).labels(); }); };
   EXPECT_EQ(message(),
             "Dataset::labels: samples are sequences of tokens: expected a set of samples with one label each: "
-            "\"fashion_mnist\", \"idx\" or \"synthetic\" numbers");
+            "\"fashion_mnist\", \"idx\", or \"synthetic\" numbers or bags");
   const Dataset tokens(world(), options, train(), 1);
   EXPECT_THROW(tokens.samples(Exec(), ConstVector<index_t>(), tokens.allocate<float>(0)), UsageError);
   options.tokens = 0;
