@@ -24,7 +24,7 @@ struct MadeUpdate {
   index_t update = 0;
   double loss = 0;  ///< mean over the labels of its samples, on the first server
   index_t samples = 0;
-  double staleness = 0;             ///< mean of its gradients
+  double staleness = 0;                  ///< mean of its gradients
   std::span<const double> squares = {};  ///< UpdateRule::squares
 };
 
