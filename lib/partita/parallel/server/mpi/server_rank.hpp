@@ -30,9 +30,9 @@ struct MadeUpdate {
 
 /// A server of the mpi engine: its machine and its numbers, on a rank of its own or beside a worker.
 ///
-/// End   It has nothing more to do when all workers have said that they ask no more, and the first server then knows it
-///       of all servers. No note and no payload is left behind.
-/// Memory  gradients and weights that are sent are not copied where MPI takes memory of Exec.
+/// End      It has nothing more to do when all workers have said that they ask no more, and the first server then knows
+///          it of all servers. No note and no payload is left behind.
+/// Memory   gradients and weights that are sent are not copied where MPI takes memory of Exec.
 template <class Scalar>
 class ServerRank final : public ServerActions {
  public:
