@@ -179,6 +179,9 @@ void read_workers_data(Deck& deck, ServerOptions& options, const TrainOptions& t
                 "one for each, or [] for even ones");
   if (!options.shares.empty() && options.measure_shares)
     deck.reject("server.measure_shares", "server.shares says who has what", "false, or server.shares = []");
+  if (options.measure_shares && options.engine == Engine::mpi)
+    deck.reject("server.measure_shares", "run.engine = \"mpi\" measures nothing ahead of its steps",
+                "false, or server.shares");
   const bool uneven = !options.shares.empty() || options.measure_shares;
   if (uneven && train.deterministic)
     deck.reject(options.measure_shares ? "server.measure_shares" : "server.shares",

@@ -34,12 +34,6 @@ ps::RankOptions rank_options(const ServerOptions& server, std::vector<Range> key
           .keys = std::move(keys)};
 }
 
-WorkersData workers_data(const TrainOptions& train, const ServerOptions& server) {
-  WorkersData has{.skew = server.skew};
-  if (!server.shares.empty()) has.rows = rows_of_shares(train.batch, server.shares, train.micro_batches);
-  return has;
-}
-
 // What rank 0 knows of a rank since the last step.
 void add(ps::Spent& sum, const ps::Spent& more) {
   if (sum.begin_ns == sum.end_ns) sum.begin_ns = more.begin_ns;
@@ -59,7 +53,8 @@ struct Ranks {
         options(rank_options(of.server, ps::key_ranges(of.model.table(), of.server.servers), updates)),
         number(of.world.rank() - options.first_worker),
         learner(of.context, of.train, of.data, of.model, of.head, of.server.workers,
-                number < 0 ? std::vector<int>() : std::vector<int>{number}, workers_data(of.train, of.server)),
+                number < 0 ? std::vector<int>() : std::vector<int>{number},
+                workers_data(of.train, of.server, of.server.shares)),
         accumulated(of.context.exec(), learner, of.server.protocol.accumulate),
         rate([train = of.train, all = updates](index_t update) {
           return train.update.learning_rate * nn::learning_rate_factor(train.schedule, update, all);
@@ -224,14 +219,18 @@ struct Ranks {
     const index_t all = world.allreduce(made, comm::Op::min);
     const index_t cells = world.allreduce(server && made > 0 ? std::ssize(squares) / made : index_t{0}, comm::Op::max);
     if (cells == 0) return;
-    std::vector<double> norms, sums(static_cast<std::size_t>(cells));
-    for (index_t u = 0; u < all; ++u) {
-      if (server)
-        std::copy_n(squares.begin() + u * cells, cells, sums.begin());
-      else
-        std::fill(sums.begin(), sums.end(), 0);
+    constexpr index_t most = index_t{1} << 20;  // numbers of one sum over the ranks
+    const index_t together = std::max<index_t>(1, most / cells);
+    std::vector<double> norms, sums;
+    for (index_t u = 0; u < all; u += together) {
+      const index_t n = std::min(together, all - u) * cells;
+      sums.assign(static_cast<std::size_t>(n), 0);
+      if (server) std::copy_n(squares.begin() + u * cells, n, sums.begin());
       world.allreduce(std::span<double>(sums), comm::Op::sum);
-      if (world.is_root()) norms.push_back(ps::norm_of_squares(parts.context.exec(), sums));
+      for (index_t k = 0; world.is_root() && k < n; k += cells)
+        norms.push_back(ps::norm_of_squares(
+            parts.context.exec(),
+            std::span<const double>(sums).subspan(static_cast<std::size_t>(k), static_cast<std::size_t>(cells))));
     }
     loop.grad_norms(norms);
   }

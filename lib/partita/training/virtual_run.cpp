@@ -42,11 +42,29 @@ std::vector<double> measured_shares(const TrainOptions& train, const ServerOptio
   return shares;
 }
 
-WorkersData workers_data(const TrainOptions& train, const ServerOptions& server) {
-  WorkersData has{.skew = server.skew};
-  const std::vector<double> shares = server.measure_shares ? measured_shares(train, server) : server.shares;
-  if (!shares.empty()) has.rows = rows_of_shares(train.batch, shares, train.micro_batches);
-  return has;
+// Of a bag of keys: what a worker needs of the table for its largest gradient. Where a gradient does not follow a pull
+// of its own, a worker has all of it.
+ps::SparseTable table_of(const TrainOptions& train, const ServerOptions& server, const ModelOptions& model,
+                         const SampleShape& sample, const WorkersData& has) {
+  const ps::ProtocolOptions& protocol = server.protocol;
+  if (!sample.is_bag() || protocol.accumulate > 1 || protocol.protocol == ps::Protocol::elastic ||
+      protocol.protocol == ps::Protocol::k_batch_sync)
+    return {};
+  index_t rows = 0;
+  for (int w = 0; w < server.workers; ++w)
+    rows = std::max(
+        rows, has.rows.empty() ? train.division(server.workers, w).rows.extent : has.rows[static_cast<std::size_t>(w)]);
+  return {sample.vocabulary, model.embedding, std::min(sample.vocabulary, rows * sample.tokens)};
+}
+
+// Its units over so many rows, without weights of their own.
+template <class Scalar>
+std::unique_ptr<nn::Model<Scalar>> compact_model(const ServerParts<Scalar>& of, const ps::SparseTable& table) {
+  if (table.rows == 0) return nullptr;
+  SampleShape sample = of.data.shape();
+  sample.vocabulary = table.most;
+  const nn::ModelOptions how = of.train.model().without_weights();
+  return std::make_unique<nn::Model<Scalar>>(plan_model<Scalar>(of.model_options, sample, how).make(how));
 }
 
 // The law of compute times is that of an even share.
@@ -78,8 +96,13 @@ struct VirtualRun {
       : parts(of),
         updates(updates_of(of.train, of.server, of.data.steps_per_epoch())),
         phases(of.model, of.model),
-        has(workers_data(of.train, of.server)),
-        learner(of.context, of.train, of.data, of.model, of.head, of.server.workers, all_of(of.server.workers), has),
+        has(workers_data(of.train, of.server,
+                         of.server.measure_shares ? measured_shares(of.train, of.server) : of.server.shares)),
+        compact(compact_model(of, has.table = table_of(of.train, of.server, of.model_options, of.data.shape(), has))),
+        compact_head(compact ? std::make_unique<nn::WholeRows<Scalar>>(of.train.loss, *compact) : nullptr),
+        learner(of.context, of.train, of.data, compact ? *compact : of.model,
+                compact ? static_cast<const nn::LossHead<Scalar>&>(*compact_head) : of.head, of.server.workers,
+                all_of(of.server.workers), has),
         accumulated(of.context.exec(), learner, of.server.protocol.accumulate),
         rate([train = of.train, all = updates](index_t update) {
           return train.update.learning_rate * nn::learning_rate_factor(train.schedule, update, all);
@@ -169,6 +192,8 @@ struct VirtualRun {
   index_t updates;
   StepPhases phases;
   WorkersData has;
+  std::unique_ptr<nn::Model<Scalar>> compact;  // of a sparse model
+  std::unique_ptr<nn::WholeRows<Scalar>> compact_head;
   ModelLearner<Scalar> learner;
   ps::Accumulated<Scalar> accumulated;
   std::function<double(index_t)> rate;
@@ -181,6 +206,12 @@ struct VirtualRun {
 };
 
 }  // namespace
+
+WorkersData workers_data(const TrainOptions& train, const ServerOptions& server, std::span<const double> shares) {
+  WorkersData has{.skew = server.skew};
+  if (!shares.empty()) has.rows = rows_of_shares(train.batch, shares, train.micro_batches);
+  return has;
+}
 
 index_t samples_of_update(const TrainOptions& train, const ServerOptions& server) {
   const ps::Rules rules = ps::rules_of(server.protocol, server.workers);

@@ -5,6 +5,7 @@
 #include <partita/nn/loss_head.hpp>
 #include <partita/nn/model.hpp>
 #include <partita/training/dataset.hpp>
+#include <partita/training/model_learner.hpp>
 #include <partita/training/server_options.hpp>
 
 namespace partita::training {
@@ -33,6 +34,9 @@ index_t updates_of(const TrainOptions& train, const ServerOptions& server, index
 index_t samples_of_update(const TrainOptions& train, const ServerOptions& server);
 /// Updates from one evaluation to the next: evaluate.every, or an epoch's samples.
 index_t evaluate_every(const TrainOptions& train, const ServerOptions& server, index_t steps_per_epoch);
+
+/// What workers have of the data where they share it so; no shares: evenly.
+WorkersData workers_data(const TrainOptions& train, const ServerOptions& server, std::span<const double> shares);
 
 /// When the held-out loss came down to evaluate.target_loss: rows of /summary, NaN where it did not. time_s and samples
 /// are of each step.

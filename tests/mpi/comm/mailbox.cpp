@@ -1,11 +1,10 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // Notes from anybody to anybody, oneself too, and payload behind them.
-#include <partita/comm/mailbox.hpp>
-
 #include <vector>
 
 #include <gtest/gtest.h>
 
+#include <partita/comm/mailbox.hpp>
 #include <partita/comm/point_to_point.hpp>
 
 #include <support/caught.hpp>

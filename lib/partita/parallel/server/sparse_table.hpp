@@ -47,7 +47,7 @@ template <class Scalar>
 void gather_touched(const Exec& exec, const SparseTable& table, Range keys, std::span<const std::int32_t> rows,
                     ConstVector<Scalar> weights, Vector<Scalar> window);
 
-/// A gradient of a window's extent as one of the server's keys: 0 where it touches nothing. Enqueued; allocates; fences.
+/// A gradient of a window's extent as one of the server's keys: 0 where it touches nothing. Allocates; fences.
 template <class Real>
 void spread_touched(kernels::Context& context, const SparseTable& table, Range keys, std::span<const std::int32_t> rows,
                     ConstVector<Real> window, Vector<Real> gradient);

@@ -24,15 +24,15 @@ struct MadeUpdate {
   index_t update = 0;
   double loss = 0;  ///< mean over the labels of its samples, on the first server
   index_t samples = 0;
-  double staleness = 0;             ///< mean of its gradients
+  double staleness = 0;                  ///< mean of its gradients
   std::span<const double> squares = {};  ///< UpdateRule::squares
 };
 
 /// A server of the mpi engine: its machine and its numbers, on a rank of its own or beside a worker.
 ///
-/// End   It has nothing more to do when all workers have said that they ask no more, and the first server then knows it
-///       of all servers. No note and no payload is left behind.
-/// Memory  gradients and weights that are sent are not copied where MPI takes memory of Exec.
+/// End      It has nothing more to do when all workers have said that they ask no more, and the first server then knows
+///          it of all servers. No note and no payload is left behind.
+/// Memory   gradients and weights that are sent are not copied where MPI takes memory of Exec.
 template <class Scalar>
 class ServerRank final : public ServerActions {
  public:

@@ -1,0 +1,54 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Protocols that are the same in theory leave the same bits: of mlp_dp, of the virtual engine, of each other."""
+
+import os
+import subprocess
+
+import h5py
+import numpy as np
+import pytest
+from conftest import MPIEXEC, ROOT
+
+DECK = "inputs/param_server/as_mlp_dp.toml"
+BITS = ["train.deterministic=true", "train.steps=12", "evaluate.every=5"]
+
+
+def bits(path):
+    """All that a run leaves of its training."""
+    with h5py.File(path) as file:
+        assert file.attrs["complete"] == 1 and np.isfinite(file["steps/grad_norm"][:]).all()
+        return [file["steps/loss"][:].tobytes(), file["steps/grad_norm"][:].tobytes(), file.attrs["parameters_fnv1a"],
+                file["evaluation/step"][:].tolist(), file["evaluation/loss"][:].tobytes(),
+                file["evaluation/accuracy"][:].tobytes()]
+
+
+@pytest.fixture
+def without_servers(tmp_path):
+    output = tmp_path / "mlp_dp.h5"
+    overrides = [part for setting in BITS for part in ("--set", setting)]
+    subprocess.run([MPIEXEC, "-n", "1", os.environ["PARTITA_MLP_DP"], "inputs/mlp_dp/tiny.toml", *overrides,
+                    "--output", str(output)], cwd=ROOT, check=True, timeout=60)
+    return bits(output)
+
+
+def alone(run, workers, servers, *settings):
+    return bits(run(workers + servers, *BITS, f"server.count={servers}", *settings, deck=DECK))
+
+
+def test_bulk_synchronous_is_mlp_dp(run, without_servers):
+    for workers, servers in [(1, 1), (2, 3), (3, 1), (4, 2)]:
+        assert alone(run, workers, servers) == without_servers, f"{workers} workers, {servers} servers"
+    for ranks, servers in [(1, 1), (2, 1), (3, 3)]:
+        shared = bits(run(ranks, *BITS, f"server.count={servers}", "server.placement=shared", deck=DECK))
+        assert shared == without_servers, f"{ranks} ranks, {servers} of them servers too"
+    virtual = bits(run(1, *BITS, "run.engine=virtual", "virtual.workers=3", "server.count=2", deck=DECK))
+    assert virtual == without_servers
+
+
+@pytest.mark.parametrize("settings", [["server.protocol=ssp", "server.staleness=0"],
+                                      ["server.protocol=k-sync", "server.backup=0"],
+                                      ["server.protocol=async", "server.apply=clock", "workers=1"]])
+def test_is_bulk_synchronous_too(run, without_servers, settings):
+    workers = 1 if "workers=1" in settings else 2
+    settings = [setting for setting in settings if not setting.startswith("workers")]
+    assert alone(run, workers, 2, *settings) == without_servers

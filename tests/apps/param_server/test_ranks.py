@@ -1,0 +1,99 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Servers and workers as ranks: every protocol ends with a record that adds up; so does a run that is ended early."""
+
+import signal
+import subprocess
+import time
+from pathlib import Path
+
+import h5py
+import numpy as np
+import pytest
+from conftest import APP, ROOT, command
+
+DECK = "inputs/param_server/as_mlp_dp.toml"
+PROTOCOLS = {
+    "bsp": [],
+    "ssp": ["server.staleness=1"],
+    "async": ["server.staleness_rate=true"],
+    "k-sync": ["server.backup=1"],
+    "k-batch-sync": ["server.k=2"],
+    "k-async": ["server.k=2"],
+    "k-batch-async": ["server.k=2", "server.accumulate=2"],
+    "elastic": ["train.optimizer=sgd", "server.accumulate=2"],
+}
+
+
+@pytest.mark.parametrize("protocol", PROTOCOLS)
+def test_a_protocol_ends_and_its_record_adds_up(run, protocol):
+    placement = "shared" if protocol in ("ssp", "k-sync", "k-async") else "alone"
+    path = run(3 if placement == "shared" else 5, f"server.protocol={protocol}", "server.count=2",
+               f"server.placement={placement}", *PROTOCOLS[protocol], deck=DECK)
+    with h5py.File(path) as file:
+        assert file.attrs["complete"] == 1 and file.attrs["engine"] == "mpi" and file.attrs["protocol"] == protocol
+        assert file.attrs["workers"] == 3 and file.attrs["servers"] == 2
+        roles = [role.decode() if isinstance(role, bytes) else role for role in file["ranks/role"][:]]
+        assert roles == (["server+worker"] * 2 + ["worker"] if placement == "shared" else ["server"] * 2 + ["worker"] * 3)
+        assert np.isfinite(file["steps/loss"][:]).all() and len(file["steps/loss"]) == 20
+        assert np.isfinite(file["steps/grad_norm"][:]).all() == (protocol != "elastic")
+        took = file["steps/end_ns"][:] - file["steps/start_ns"][:]
+        assert (took >= 0).all() and (took[:, 0] > 0).all()
+        assert (file["steps/phase_s"][:].sum(axis=2) <= 1e-9 * took + 1e-6).all()
+        strategy = file["strategy"]
+        assert (strategy["updates"][:] == 20).all()
+        for what in ("sent", "received"):
+            assert (strategy[f"{what}_bytes"][:] == strategy[f"expected_{what}_bytes"][:]).all()
+        assert strategy["keys"][:].sum() == 1262 and strategy["first_key"][0] == 0
+        counts = strategy["staleness_count"][:]
+        assert (counts.sum(axis=1) + strategy["dropped"][:] <= strategy["pushes"][:]).all()
+        if protocol in ("bsp", "k-sync", "k-batch-sync"):
+            assert counts[:, 1:].sum() == 0
+        if protocol == "ssp":  # a gradient is at most `staleness` clocks ahead, and as much behind
+            assert counts.shape[1] <= 3
+        traffic = {str(kind): k for k, kind in enumerate(file["traffic/kind"].asstr()[:])}
+        assert {"push", "pull"} <= set(traffic)
+        assert (file["traffic/sent_bytes"][:] == file["traffic/expected_bytes"][:]).all()
+
+
+def launch(ranks, output, *settings):
+    process = subprocess.Popen(command(ranks, DECK, "train.steps=200000", "evaluate.every=200000", "server.count=2",
+                                       *settings, output=output),
+                               cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+    part, deadline = output.with_name(output.name + ".part"), time.monotonic() + 60
+    while not part.exists():
+        assert process.poll() is None and time.monotonic() < deadline, "no .part appeared"
+        time.sleep(0.01)
+    time.sleep(0.5)
+    return process
+
+
+def ranks_of(mpiexec):
+    """Pids of the app below a running mpiexec."""
+    found, todo = [], [mpiexec.pid]
+    while todo:
+        listed = subprocess.run(["pgrep", "-P", str(todo.pop())], capture_output=True, text=True).stdout.split()
+        todo += [int(pid) for pid in listed]
+        found += [int(pid) for pid in listed if Path(f"/proc/{pid}/comm").read_text().strip() == Path(APP).name[:15]]
+    return sorted(found)
+
+
+@pytest.mark.parametrize("protocol, placement, which", [("async", "alone", 0), ("k-sync", "shared", 0), ("bsp", "alone", 1),
+                                                        ("ssp", "alone", 3)])
+def test_sigterm_to_any_rank_ends_in_good_order(tmp_path, protocol, placement, which):
+    output = tmp_path / "x.h5"
+    process = launch(4, output, f"server.protocol={protocol}", f"server.placement={placement}")
+    subprocess.run(["kill", "-TERM", str(ranks_of(process)[which])], check=True)
+    _, stderr = process.communicate(timeout=30)
+    assert process.returncode == 5 and stderr.count("error: ") == 1, stderr
+    assert "SIGTERM" in stderr if which == 0 else f"rank {which} was told to stop" in stderr
+    with h5py.File(output) as file:
+        assert file.attrs["complete"] == 0
+        assert 0 < len(file["steps/loss"]) < 200000 and np.isfinite(file["steps/loss"][:]).all()
+
+
+@pytest.mark.parametrize("which", [0, 1, 3])
+def test_a_rank_that_is_lost_ends_the_job(tmp_path, which):
+    process = launch(4, tmp_path / "x.h5", "server.protocol=async")
+    subprocess.run(["kill", f"-{signal.SIGKILL.value}", str(ranks_of(process)[which])], check=True)
+    process.communicate(timeout=20)
+    assert process.returncode != 0
