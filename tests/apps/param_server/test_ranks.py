@@ -88,7 +88,7 @@ def test_sigterm_to_any_rank_ends_in_good_order(tmp_path, protocol, placement, w
     assert "SIGTERM" in stderr if which == 0 else f"rank {which} was told to stop" in stderr
     with h5py.File(output) as file:
         assert file.attrs["complete"] == 0
-        assert 0 < len(file["steps/loss"]) < 200000 and np.isfinite(file["steps/loss"][:]).all()
+        assert len(file["steps/loss"]) < 200000 and np.isfinite(file["steps/loss"][:]).all()
 
 
 @pytest.mark.parametrize("which", [0, 1, 3])
