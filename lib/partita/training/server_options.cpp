@@ -106,7 +106,9 @@ void read_protocol(Deck& deck, ServerOptions& options, const TrainOptions& train
 void read_compute(Deck& deck, ServerOptions& options) {
   auto& compute = options.compute;
   deck.choice("virtual.compute", compute.kind, parallel::server::compute_times,
-              "law of the time of a worker's gradient; trace: virtual.trace; calibrated: virtual.calibration");
+              "law of the time of a worker's gradient; trace: times of a file, virtual.trace");
+  if (compute.kind == ComputeTime::calibrated)
+    deck.reject("virtual.compute", "times of a record are not read yet", "\"trace\", or a law");
   deck.real("virtual.compute_mean_s", compute.mean_s, RealRange::above(0), {"its mean, a shift included", "virtual s"});
   deck.real("virtual.compute_shift_s", compute.shift_s, RealRange::at_least(0),
             {"shifted_exponential, uniform: the shortest time", "virtual s"});
