@@ -15,7 +15,8 @@
 //         --set server.accumulate=4 --set data.skew_alpha=0.5  # elastic
 //     mpiexec -n 1 param_server inputs/param_server/tiny.toml --set server.measure_shares=true
 //         --set virtual.slow_factor=3 --set virtual.slow_workers=2 --set 'virtual.deaths=[7,0.5]'  # uneven
-//     mpiexec -n 4 param_server inputs/param_server/as_mlp_dp.toml --set server.protocol=ssp --set server.count=2  # ranks
+//     mpiexec -n 4 param_server inputs/param_server/as_mlp_dp.toml --set server.protocol=ssp
+//         --set server.count=2  # ranks
 //     mpiexec -n 2 param_server inputs/param_server/as_mlp_dp.toml --set server.protocol=async
 //         --set server.placement=shared  # shared
 //   * mpiexec -n 2 param_server inputs/param_server/small.toml
