@@ -66,7 +66,8 @@ TEST(mailbox, payload_behind_a_note_is_that_of_the_note) {
   Header header{};
   for (int number = 0; number < rounds; ++number) {
     mail.send(Header{me, number}, to, tag);
-    out.send(exec, payload_of(me, number), payload_tag, nullptr);
+    const Vector sent = payload_of(me, number);  // stays until it is received
+    out.send(exec, sent, payload_tag, nullptr);
     while (!mail.take(tag, header, numbers)) continue;
     const Vector expected = payload_of(header.from, header.number),
                  values("partita::tests::values", expected.extent(0));
