@@ -18,8 +18,8 @@ namespace {
 // loss = w^2 / 2 of each weight: its gradient is w.
 class Quadratic final : public Learner<double> {
  public:
-  explicit Quadratic(int workers, index_t keys = 1) : workers_(workers), gradient_("partita::test::gradient", keys) {}
-  index_t keys() const override { return static_cast<index_t>(gradient_.extent(0)); }
+  explicit Quadratic(int workers) : workers_(workers), gradient_("partita::test::gradient", 1) {}
+  index_t keys() const override { return 1; }
   index_t batch() const override { return workers_; }
   index_t samples(int) const override { return 1; }
   Gradient<double> gradient(int, index_t, const nn::Window<const double>& weights) override {
@@ -38,6 +38,23 @@ class Quadratic final : public Learner<double> {
   double loss_ = 0;
 };
 
+// Gradients that nobody looks at: of time alone.
+class Idle final : public Learner<double> {
+ public:
+  Idle(int workers, index_t keys) : workers_(workers), gradient_("partita::test::gradient", keys) {}
+  index_t keys() const override { return static_cast<index_t>(gradient_.extent(0)); }
+  index_t batch() const override { return workers_; }
+  index_t samples(int) const override { return 1; }
+  Gradient<double> gradient(int, index_t, const nn::Window<const double>&) override {
+    return {gradient_, {&loss_, 1}, 1};
+  }
+
+ private:
+  int workers_;
+  Vector<double> gradient_;
+  double loss_ = 1;
+};
+
 // Leaves the weights alone.
 class NoRule final : public UpdateRule<double> {
  public:
@@ -54,7 +71,7 @@ struct Seen {
 
 Seen run(VirtualOptions options, int servers = 1) {
   kernels::Context context;
-  Quadratic learner(options.workers, servers);
+  Idle learner(options.workers, servers);
   const Vector<double> weights("partita::test::weights", servers);
   std::vector<Range> keys;
   for (int s = 0; s < servers; ++s) keys.push_back({s, 1});
@@ -94,7 +111,7 @@ constexpr double within = 0.01;
 constexpr index_t enough = 130000;  // exponential times, whose mean is then known to 0.3 %
 
 TEST(virtual_engine, k_sync_takes_the_kth_of_shifted_exponential_times) {
-  for (const int K : {1, 31, 32}) {
+  for (const int K : {1, 31}) {
     VirtualOptions all = options(Protocol::k_sync, P, 4000, ComputeTime::shifted_exponential, K);
     all.compute.shift_s = 0.5;  // then 1 / mu = 0.5
     const double expected = 0.5 + 0.5 * (harmonic(P) - harmonic(P - K));
@@ -188,7 +205,7 @@ TEST(virtual_engine, ssp_clocks_follow_the_recurrence) {
 
 // Workers that are now and then 4 times slower, by counting.
 TEST(virtual_engine, random_slow_downs_cost_what_counting_says) {
-  VirtualOptions all = options(Protocol::bsp, P, 12000, ComputeTime::constant);
+  VirtualOptions all = options(Protocol::bsp, P, 8000, ComputeTime::constant);
   all.slow = {.factor = 4, .probability = 1.0 / 32};
   const double bsp = run(all).s_per_update;
   EXPECT_NEAR(bsp / (1 + 3 * (1 - std::pow(31.0 / 32, 32))), 1, within);
@@ -211,7 +228,7 @@ TEST(virtual_engine, one_slow_worker_costs_what_counting_says) {
   EXPECT_EQ(run(all).s_per_update, 1);
   // Updates are 32 a clock of bsp, and one each here: 31 + 1/4 gradients a second against 8.
   all.protocol = {.protocol = Protocol::async, .apply = Apply::push};
-  all.updates = 32000;
+  all.updates = 16000;
   EXPECT_NEAR(4.0 / 32 / run(all).s_per_update, 31.25 / 8, 0.01 * 31.25 / 8);
   // With slack the straggler's pace is that of all, once they are that far ahead.
   all.protocol = {.protocol = Protocol::ssp, .staleness = 3};
@@ -274,7 +291,7 @@ double elastic_end(int workers, double eta, double alpha) {
   Quadratic learner(workers);
   const Vector<double> centre("partita::test::centre", 1);
   Kokkos::deep_copy(centre, 1.0);
-  VirtualOptions all = options(Protocol::elastic, workers, 3000 * workers, ComputeTime::constant);
+  VirtualOptions all = options(Protocol::elastic, workers, 800 * workers, ComputeTime::constant);
   all.alpha = alpha;
   VirtualEngine<double> engine(
       context, all, learner, centre, {{0, 1}},
@@ -286,8 +303,8 @@ double elastic_end(int workers, double eta, double alpha) {
 }
 
 TEST(virtual_engine, elastic_averaging_is_stable_where_theory_says) {
-  for (const int workers : {2, 3, 8})
-    for (const double eta : {0.1, 0.5, 1.0, 1.5, 1.9}) {
+  for (const int workers : {2, 5})
+    for (const double eta : {0.1, 1.0, 1.9}) {
       const double bound = (4 - 2 * eta) / (4 - eta);
       EXPECT_LE(elastic_end(workers, eta, 0.9 * bound), 0.5) << workers << " " << eta;
       EXPECT_FALSE(elastic_end(workers, eta, 1.6 * bound + 0.2) < 1e6) << workers << " " << eta;
