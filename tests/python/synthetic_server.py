@@ -47,6 +47,7 @@ class ServerSynthetic:
             f.attrs.update({"engine": self.engine, "protocol": self.protocol, "workers": self.workers,
                             "servers": self.servers})  # fmt: skip
             role = ["engine"] if self.engine == "virtual" else ["server"] * self.servers + ["worker"] * self.workers
+            del f["ranks/role"]  # of trainers
             f["ranks/role"] = role
             if self.engine == "virtual":
                 f["virtual/end_virtual_s"] = noise * self.step_s * np.arange(1, self.steps + 1)
