@@ -6,6 +6,15 @@
 #include <partita/core/error.hpp>
 
 namespace partita::training {
+namespace {
+
+parallel::server::TouchedRows distinct(std::vector<std::int32_t> tokens) {
+  std::sort(tokens.begin(), tokens.end());
+  tokens.erase(std::unique(tokens.begin(), tokens.end()), tokens.end());
+  return tokens;
+}
+
+}  // namespace
 
 template <class Scalar>
 ModelLearner<Scalar>::Worker::Worker(kernels::Context& context, const TrainOptions& train, nn::Model<Scalar>& model,
@@ -95,18 +104,14 @@ parallel::server::TouchedRows ModelLearner<Scalar>::touched(int worker, index_t 
   if (table_.rows == 0) return {};
   const Rows<Scalar> rows = rows_.top(divisions_[static_cast<std::size_t>(worker)].rows.extent);
   read(worker, clock, rows);
-  parallel::server::TouchedRows touched = tokens_of(rows);
-  std::sort(touched.begin(), touched.end());
-  touched.erase(std::unique(touched.begin(), touched.end()), touched.end());
-  return touched;
+  return distinct(tokens_of(rows));
 }
 
 // By their places among those that are touched.
 template <class Scalar>
 void ModelLearner<Scalar>::renumber(const Rows<Scalar>& rows) const {
-  std::vector<std::int32_t> tokens = tokens_of(rows), touched = tokens;
-  std::sort(touched.begin(), touched.end());
-  touched.erase(std::unique(touched.begin(), touched.end()), touched.end());
+  std::vector<std::int32_t> tokens = tokens_of(rows);
+  const parallel::server::TouchedRows touched = distinct(tokens);
   for (std::int32_t& token : tokens)
     token = static_cast<std::int32_t>(std::lower_bound(touched.begin(), touched.end(), token) - touched.begin());
   Kokkos::deep_copy(context_.exec(), Vector<std::int32_t>(rows.tokens.data(), tokens.size()),

@@ -65,26 +65,18 @@ void GradientStore<Real>::keep(const Exec& exec, index_t update, int worker, ind
   for (index_t k = 0; k < nodes(worker); ++k) of.present[static_cast<std::size_t>(first_node(worker) + k)] = true;
 }
 
-// The worker's own nodes are one tree or several; these are added in ascending order.
+// A worker's nodes are the largest that its chunks fill: none of them can be merged, they are added as they are.
 template <class Real>
 void GradientStore<Real>::add_to_chain(const Exec& exec, Sum& of, int worker) {
-  if (!of.begun && nodes(worker) == 1) {
+  if (!of.begun && nodes(worker) == 1) {  // it lies there already: place()
     of.begun = true;
     return;
   }
-  std::vector<bool> left(static_cast<std::size_t>(nodes(worker)), true);
-  if (nodes(worker) > 1)
-    for (const Merge& merge : tree_merges(shape_.leaves, shape_.covers[static_cast<std::size_t>(worker)])) {
-      kernels::add<Real>(exec, node(arriving_, merge.from), node(arriving_, merge.into));
-      left[static_cast<std::size_t>(merge.from)] = false;
-    }
   for (index_t k = 0; k < nodes(worker); ++k) {
-    if (!left[static_cast<std::size_t>(k)]) continue;
-    if (of.begun)
+    if (std::exchange(of.begun, true))
       kernels::add<Real>(exec, node(arriving_, k), of.buffer);
     else
       kernels::copy<Real>(exec, node(arriving_, k), of.buffer);
-    of.begun = true;
   }
 }
 

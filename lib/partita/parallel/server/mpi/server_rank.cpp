@@ -1,28 +1,14 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include <partita/parallel/server/mpi/server_rank.hpp>
 
-#include <algorithm>
 #include <utility>
 
 #include <fmt/format.h>
 
 #include <partita/comm/closed_forms.hpp>
-#include <partita/core/tree.hpp>
 #include <partita/parallel/buffers.hpp>
 
 namespace partita::parallel::server {
-namespace {
-
-template <class Scalar>
-GradientShape shape_of(const Learner<Scalar>& learner, const Rules& rules, int workers, index_t keys) {
-  GradientShape shape{keys, learner.batch(), learner.leaves()};
-  if (rules.elastic) shape.leaves = 0;  // what is handed in is no gradient, and one sum
-  if (shape.leaves > 0)
-    for (int w = 0; w < workers; ++w) shape.covers.push_back(learner.cover(w));
-  return shape;
-}
-
-}  // namespace
 
 template <class Scalar>
 ServerRank<Scalar>::ServerRank(kernels::Context& context, Post& post, const RankOptions& options,
@@ -38,7 +24,8 @@ ServerRank<Scalar>::ServerRank(kernels::Context& context, Post& post, const Rank
       weights_(weights),
       rule_(std::move(rule)),
       machine_(rules_, options.workers, options.updates, number == 0, *this),
-      store_(shape_of(learner, rules_, options.workers, static_cast<index_t>(weights.extent(0))), rules_.one_batch()),
+      store_(gradient_shape(learner, rules_, options.workers, static_cast<index_t>(weights.extent(0))),
+             rules_.one_batch()),
       waits_(static_cast<std::size_t>(options.workers), false),
       left_(waits_),
       present_(options.workers + (number == 0 ? options.servers() - 1 : 0)) {
@@ -182,10 +169,7 @@ void ServerRank<Scalar>::keep(const Push& push, index_t update) {
   store_.keep(context_.exec(), update, push.worker, rules_.elastic ? learner_.batch() : note.samples);
   ++kept;
   conflicts += stale_ > 0 ? 1 : 0;
-  Part& part = parts_[update];
-  part.staleness += static_cast<double>(stale_);
-  part.samples += note.samples;
-  part.losses.emplace_back(push.worker, handled_->losses);
+  pending_[update].add(push.worker, note.samples, stale_, handled_->losses);
   workers[static_cast<std::size_t>(push.worker)].stale(stale_);
 }
 
@@ -196,26 +180,14 @@ void ServerRank<Scalar>::drop(const Push& push) {
   ++workers[static_cast<std::size_t>(push.worker)].dropped;
 }
 
-// Gradients of one batch are added in the order of its rows, as a run without servers does.
-template <class Scalar>
-double ServerRank<Scalar>::loss(Part& part) const {
-  if (rules_.one_batch())
-    std::stable_sort(part.losses.begin(), part.losses.end(),
-                     [](const auto& a, const auto& b) { return a.first < b.first; });
-  std::vector<double> terms;
-  for (const auto& [worker, losses] : part.losses) terms.insert(terms.end(), losses.begin(), losses.end());
-  return tree_sum(terms) / static_cast<double>(part.samples * learner_.labels());
-}
-
 template <class Scalar>
 void ServerRank<Scalar>::update(index_t update) {
   const Doing before = post_.time.enter(Doing::update);
   const Exec& exec = context_.exec();
-  auto found = parts_.extract(update);
-  Part& part = found.mapped();
-  MadeUpdate made{.update = update, .samples = part.samples};
-  made.staleness = part.staleness / static_cast<double>(part.losses.size());
-  if (number_ == 0) made.loss = loss(part);
+  auto found = pending_.extract(update);
+  PendingUpdate& pending = found.mapped();
+  MadeUpdate made{.update = update, .samples = pending.samples(), .staleness = pending.staleness()};
+  if (number_ == 0) made.loss = pending.loss(rules_, learner_.labels());
   for (auto& reply : replies_) reply.wait(exec);  // of weights that are about to change
   rule_->apply(context_, store_.mean(exec, update).gradient, update, made.staleness);
   store_.release(update);

@@ -10,9 +10,8 @@
 
 #include <partita/comm/point_to_point.hpp>
 #include <partita/kernels/context.hpp>
-#include <partita/parallel/server/gradient_store.hpp>
-#include <partita/parallel/server/learner.hpp>
 #include <partita/parallel/server/mpi/post.hpp>
+#include <partita/parallel/server/pending_update.hpp>
 #include <partita/parallel/server/server_machine.hpp>
 #include <partita/parallel/server/statistics.hpp>
 #include <partita/parallel/server/update_rule.hpp>
@@ -65,7 +64,6 @@ class ServerRank final : public ServerActions {
   const ServerMachine& machine() const { return machine_; }
   ConstVector<Scalar> weights() const { return weights_; }
   bool halted() const { return halted_; }
-  index_t allocated() const { return store_.allocated() + rule_->allocated(); }
 
   ServerStatistics statistics;
   index_t kept = 0, conflicts = 0;
@@ -86,17 +84,10 @@ class ServerRank final : public ServerActions {
     Note note;
     std::vector<double> losses;
   };
-  // What is known of an update that is under way.
-  struct Part {
-    std::vector<std::pair<int, std::vector<double>>> losses;  // of the first server
-    double staleness = 0;
-    index_t samples = 0;
-  };
   bool collect();
   void handle(const Mail& mail);
   void push(const Mail& mail);
   void receive(int worker, Vector<Real> into);
-  double loss(Part& part) const;
   void tell_worker(int worker, Note note);
   void tell_server(int server, Note note);
   void leave();
@@ -111,7 +102,7 @@ class ServerRank final : public ServerActions {
   std::unique_ptr<UpdateRule<Scalar>> rule_;
   ServerMachine machine_;
   GradientStore<Real> store_;
-  std::map<index_t, Part> parts_;
+  std::map<index_t, PendingUpdate> pending_;
   std::deque<comm::PointToPoint<Scalar>> replies_;  // of each worker
   std::deque<comm::PointToPoint<Real>> pushes_;
   Vector<Real> nowhere_;

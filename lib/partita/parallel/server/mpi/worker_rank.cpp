@@ -5,7 +5,6 @@
 #include <utility>
 
 #include <partita/comm/closed_forms.hpp>
-#include <partita/nn/memory.hpp>
 #include <partita/parallel/buffers.hpp>
 
 namespace partita::parallel::server {
@@ -226,11 +225,6 @@ template <class Scalar>
 void WorkerRank<Scalar>::finish() {
   statistics.present_s = seconds(now_ns() - began_ns_);
   statistics.wait_s = statistics.present_s - statistics.compute_s;
-}
-
-template <class Scalar>
-index_t WorkerRank<Scalar>::allocated() const {
-  return elastic_ ? elastic_->allocated() : nn::bytes_of(window_);
 }
 
 template class WorkerRank<float>;

@@ -47,7 +47,6 @@ class WorkerRank final : public WorkerActions {
   index_t version() const { return machine_.version(0); }
   /// Parts that its gradient comes in.
   index_t nodes() const { return nodes_; }
-  index_t allocated() const;
 
   WorkerStatistics statistics;
   /// By server.

@@ -4,7 +4,6 @@
 #include <algorithm>
 #include <utility>
 
-#include <partita/core/tree.hpp>
 #include <partita/kernels/elementwise.hpp>
 #include <partita/parallel/buffers.hpp>
 #include <partita/parallel/server/virtual/virtual_worker.hpp>
@@ -15,15 +14,6 @@ namespace {
 template <class Scalar>
 std::span<const std::int32_t> rows_of(const Payload<Scalar>* payload) {
   return payload->rows ? std::span<const std::int32_t>(*payload->rows) : std::span<const std::int32_t>();
-}
-
-template <class Scalar>
-GradientShape shape_of(const Simulation<Scalar>& world, index_t keys) {
-  GradientShape shape{keys, world.learner.batch(), world.learner.leaves()};
-  if (world.rules.elastic) shape.leaves = 0;  // what is handed in is no gradient, and one sum
-  if (shape.leaves > 0)
-    for (int w = 0; w < world.options.workers; ++w) shape.covers.push_back(world.learner.cover(w));
-  return shape;
 }
 
 }  // namespace
@@ -37,7 +27,7 @@ VirtualServer<Scalar>::VirtualServer(Simulation<Scalar>& world, int number, Rang
       keys_(keys),
       weights_(weights),
       rule_(std::move(rule)),
-      store_(shape_of(world, keys.extent), world.rules.one_batch()) {
+      store_(gradient_shape(world.learner, world.rules, world.options.workers, keys.extent), world.rules.one_batch()) {
   statistics.keys = keys;
   changed_.resize(static_cast<std::size_t>(world.learner.table().rows));
 }
@@ -103,10 +93,9 @@ void VirtualServer<Scalar>::keep(const Push& push, index_t update) {
   store_.keep(exec, update, push.worker, world_.rules.elastic ? world_.learner.batch() : payload_->samples);
   count_conflicts(push);
   Part& part = parts_[update];
-  part.staleness += static_cast<double>(stale_);
-  part.samples += payload_->samples;
+  part.known.add(push.worker, payload_->samples, stale_,
+                 number_ == 0 ? std::span<const double>(payload_->losses) : std::span<const double>());
   if (payload_->rows) part.rows.push_back(payload_->rows);
-  part.losses.emplace_back(push.worker, number_ == 0 ? payload_->losses : std::vector<double>());
   if (number_ == 0) world_.worker(push.worker).statistics.stale(stale_);
 }
 
@@ -115,26 +104,15 @@ void VirtualServer<Scalar>::drop(const Push& push) {
   if (number_ == 0) ++world_.worker(push.worker).statistics.dropped;
 }
 
-// Gradients of one batch are added in the order of its rows, as a run without servers does.
-template <class Scalar>
-double VirtualServer<Scalar>::loss(Part& part) const {
-  if (world_.rules.one_batch())
-    std::stable_sort(part.losses.begin(), part.losses.end(),
-                     [](const auto& a, const auto& b) { return a.first < b.first; });
-  std::vector<double> terms;
-  for (const auto& [worker, losses] : part.losses) terms.insert(terms.end(), losses.begin(), losses.end());
-  return tree_sum(terms) / static_cast<double>(part.samples * world_.learner.labels());
-}
-
 template <class Scalar>
 void VirtualServer<Scalar>::update(index_t update) {
   auto found = parts_.extract(update);
   Part& part = found.mapped();
   ServerUpdate what;
   what.time_s = world_.now();
-  what.samples = part.samples;
-  what.staleness = part.staleness / static_cast<double>(part.losses.size());
-  if (number_ == 0) what.loss = loss(part);
+  what.samples = part.known.samples();
+  what.staleness = part.known.staleness();
+  if (number_ == 0) what.loss = part.known.loss(world_.rules, world_.learner.labels());
   rule_->apply(world_.context, store_.mean(world_.exec(), update).gradient, update, what.staleness);
   store_.release(update);
   for (const auto& rows : part.rows)

@@ -3,6 +3,7 @@
 
 #include <map>
 
+#include <partita/parallel/server/pending_update.hpp>
 #include <partita/parallel/server/virtual/simulation.hpp>
 
 namespace partita::parallel::server {
@@ -38,14 +39,10 @@ class VirtualServer final : public ServerActions {
   index_t handed_in = 0, conflicts = 0;
 
  private:
-  // What is known of an update that is under way.
   struct Part {
-    std::vector<std::pair<int, std::vector<double>>> losses;  // of the first server
-    double staleness = 0;
-    index_t samples = 0;
-    std::vector<std::shared_ptr<const TouchedRows>> rows;
+    PendingUpdate known;
+    std::vector<std::shared_ptr<const TouchedRows>> rows;  // of a sparse model
   };
-  double loss(Part& part) const;
   void take(index_t update, int worker, index_t node);
   void count_conflicts(const Push& push);
 
