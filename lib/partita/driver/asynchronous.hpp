@@ -35,6 +35,10 @@ class AsynchronousRun {
   metrics::EventLog& events();
   /// Steps that count in no statistic: run.warmup, but never all.
   index_t warmup() const;
+  /// Whether no more steps shall be made: a signal came to this rank, run.time_limit_s is over, or stop() was called.
+  /// Once true, always. To be asked as often as one likes (costs a look at the clock), and told to the others: the run
+  /// ends where rank 0's rows do.
+  bool should_stop();
 
   // Rank 0 alone.
 
@@ -46,9 +50,6 @@ class AsynchronousRun {
   void add(const metrics::StepRows& rows);
   /// Steps added.
   index_t added() const { return written_ + pending_.count; }
-  /// Whether no more steps shall be made: a signal came to this rank, run.time_limit_s is over, or stop() was called.
-  /// Once true, always. To be asked as often as one likes (costs a look at the clock), and told to the others.
-  bool should_stop();
   /// The run ends early for a reason of its own.
   void stop(const std::string& why);
   const std::string& stop_reason() const { return reason_; }
@@ -96,7 +97,7 @@ struct AsynchronousLoop {
 /// Ranks that are done wait without a core's time, and beat. A step is what rank 0 says it is, such as an update of a
 /// server. Everything else, what it writes, prints, returns and throws, is as in run_experiment.
 ///
-/// Stops    Signals and the time limit are rank 0's to see, in should_stop(); the loop brings it to the others. From
+/// Stops    Signals and the time limit are seen in should_stop(), on any rank; the loop brings them to the others. From
 ///          the end of the loop on the ranks look together. A run with fewer than work.steps steps ended early.
 ExitCode run_asynchronous(Session& session, const comm::Mesh& mesh, const RunOptions& options, const Exec& exec,
                           const Workload& work, const AsynchronousLoop& loop);

@@ -143,13 +143,6 @@ void ModelLearner<Scalar>::between_units(const std::function<void()>& call) {
     if (worker) worker->exchange.between = call;
 }
 
-template <class Scalar>
-index_t ModelLearner<Scalar>::allocated() const {
-  index_t sum = 0;
-  for (const auto& each : sums_) sum += each.allocated();
-  return sum;
-}
-
 template class ModelLearner<float>;
 
 }  // namespace partita::training

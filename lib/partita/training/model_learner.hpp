@@ -78,8 +78,6 @@ class ModelLearner final : public parallel::server::Learner<Scalar> {
   /// Called after every unit; what it throws ends the gradient.
   void between_units(const std::function<void()>& call);
 
-  index_t allocated() const;
-
  private:
   struct Worker {
     Worker(kernels::Context& context, const TrainOptions& train, nn::Model<Scalar>& model,

@@ -53,12 +53,6 @@ ConstVector<typename ElasticWorker<Scalar>::Real> ElasticWorker<Scalar>::step(co
   return difference_;
 }
 
-template <class Scalar>
-index_t ElasticWorker<Scalar>::allocated() const {
-  return static_cast<index_t>((centre_.size() + weights_.size() + difference_.size()) * sizeof(Scalar)) +
-         gradient_.allocated();
-}
-
 template class ElasticWorker<float>;
 template class ElasticWorker<double>;
 

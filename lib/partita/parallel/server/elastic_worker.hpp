@@ -38,8 +38,6 @@ class ElasticWorker {
   /// The last local step, with the spring: (keys), what the centre shall move. Until the next one.
   ConstVector<Real> step(const Exec& exec);
 
-  index_t allocated() const;
-
  private:
   Learner<Scalar>& learner_;
   int worker_;

@@ -22,7 +22,6 @@ class UpdateRule {
   /// Of the last update's gradient: sums of squares of the model's norm cells, 0 for those of other servers. Adding
   /// them up over servers gives the whole norm. Empty: nobody knows it.
   virtual std::span<const double> squares() const { return {}; }
-  virtual index_t allocated() const { return 0; }
 };
 
 /// The training step's nn::Update on a server's keys.
@@ -39,7 +38,6 @@ class OptimizerRule final : public UpdateRule<Scalar> {
 
   void apply(kernels::Context& context, Vector<nn::Sum<Scalar>> gradient, index_t version, double staleness) override;
   std::span<const double> squares() const override { return squares_; }
-  index_t allocated() const override { return update_.allocated(); }
 
  private:
   std::function<double(index_t)> rate_;

@@ -61,14 +61,6 @@ double VirtualEngine<Scalar>::conflict_rate() const {
   return handed_in == 0 ? 0 : static_cast<double>(conflicts) / static_cast<double>(handed_in);
 }
 
-template <class Scalar>
-index_t VirtualEngine<Scalar>::allocated() const {
-  index_t sum = 0;
-  for (const auto& server : world_->servers) sum += server->allocated();
-  for (const auto& worker : world_->workers) sum += worker->allocated();
-  return sum;
-}
-
 template class VirtualEngine<float>;
 template class VirtualEngine<double>;
 

@@ -85,8 +85,6 @@ class VirtualEngine {
   std::vector<ServerStatistics> servers() const;
   /// Share of what was handed in (gradients; rows of a sparse model) that updates had changed since its pull.
   double conflict_rate() const;
-  /// What it has allocated, in bytes.
-  index_t allocated() const;
 
  private:
   std::unique_ptr<Simulation<Scalar>> world_;

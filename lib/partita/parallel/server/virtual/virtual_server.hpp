@@ -30,7 +30,6 @@ class VirtualServer final : public ServerActions {
   /// Of a push and of a pull's answer; of a sparse model of these rows, whose numbers travel, too.
   index_t gradient_bytes(int worker, std::span<const std::int32_t> rows = {}) const;
   index_t weight_bytes(std::span<const std::int32_t> rows = {}) const;
-  index_t allocated() const { return store_.allocated() + rule_->allocated(); }
 
   ServerMachine machine;
   ServerStatistics statistics;

@@ -145,11 +145,6 @@ WorkerStatistics VirtualWorker<Scalar>::so_far() const {
   return all;
 }
 
-template <class Scalar>
-index_t VirtualWorker<Scalar>::allocated() const {
-  return nn::bytes_of(window_) + (elastic_ ? elastic_->allocated() : 0);
-}
-
 template class VirtualWorker<float>;
 template class VirtualWorker<double>;
 

@@ -31,7 +31,6 @@ class VirtualWorker final : public WorkerActions {
   Vector<Scalar> window();
   /// With what is under way.
   WorkerStatistics so_far() const;
-  index_t allocated() const;
 
   WorkerMachine machine;
   WorkerStatistics statistics;
