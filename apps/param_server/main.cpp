@@ -24,6 +24,7 @@
 //   * mpiexec -n 1 param_server inputs/param_server/sparse.toml
 #include <partita/driver/experiment.hpp>
 #include <partita/training/server_run.hpp>
+#include <partita/training/virtual_run.hpp>
 
 #include "config.hpp"
 

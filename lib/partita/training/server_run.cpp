@@ -11,12 +11,9 @@
 #include <fmt/format.h>
 
 #include <partita/parallel/buffers.hpp>
-#include <partita/parallel/replicas.hpp>
 #include <partita/parallel/server/accumulated.hpp>
 #include <partita/parallel/server/mpi/report.hpp>
 #include <partita/training/evaluation.hpp>
-#include <partita/training/model_learner.hpp>
-#include <partita/training/verification.hpp>
 
 namespace partita::training {
 namespace {
@@ -56,9 +53,7 @@ struct Ranks {
                 number < 0 ? std::vector<int>() : std::vector<int>{number},
                 workers_data(of.train, of.server, of.server.shares)),
         accumulated(of.context.exec(), learner, of.server.protocol.accumulate),
-        rate([train = of.train, all = updates](index_t update) {
-          return train.update.learning_rate * nn::learning_rate_factor(train.schedule, update, all);
-        }),
+        rate(rate_of(of.train, updates)),
         post(of.world),
         weights(nn::Window<const Scalar>(ConstVector<Scalar>(of.model.parameters()))),
         evaluation(of.model, of.head, of.data) {
@@ -69,20 +64,13 @@ struct Ranks {
     if (rank < options.servers()) {
       const Range keys = options.keys[static_cast<std::size_t>(rank)];
       const Vector<Scalar> mine = parallel::part(of.model.parameters(), keys);
-      server =
-          std::make_unique<ps::ServerRank<Scalar>>(of.context, post, options, whole, rank, mine, make_rule(keys, mine));
+      server = std::make_unique<ps::ServerRank<Scalar>>(of.context, post, options, whole, rank, mine,
+                                                        make_rule(parts, rate, keys, mine));
     }
     if (number >= 0)
       worker = std::make_unique<ps::WorkerRank<Scalar>>(
           of.context, post, options, whole, number,
           ps::ElasticOptions{of.server.alpha, of.server.protocol.accumulate, rate});
-  }
-
-  std::unique_ptr<ps::UpdateRule<Scalar>> make_rule(Range keys, Vector<Scalar> of_keys) const {
-    if (parts.server.protocol.protocol == ps::Protocol::elastic)
-      return std::make_unique<ps::ElasticRule<Scalar>>(of_keys);
-    return std::make_unique<ps::OptimizerRule<Scalar>>(parts.context.exec(), parts.train.update, parts.model, keys,
-                                                       of_keys, rate, parts.server.staleness_rate);
   }
 
   const char* role() const { return server && worker ? "server+worker" : server ? "server" : "worker"; }
@@ -250,8 +238,7 @@ struct Ranks {
       return verdict.text;
     });
     parts.world.broadcast(verdict.passed);
-    const std::uint64_t hash = parallel::bits_hash<Scalar>(parts.model.parameters(), parallel::hash_of_nothing);
-    verdict.attributes["parameters_fnv1a"] = fmt::format("{:016x}", hash);
+    verdict.attributes["parameters_fnv1a"] = weights_hash(parts);
     return verdict;
   }
 
@@ -260,9 +247,7 @@ struct Ranks {
       if (static_cast<double>(of.sent_bytes) != of.expected_sent_bytes ||
           static_cast<double>(of.received_bytes) != of.expected_received_bytes)
         return {.passed = false, .text = "bytes of servers and of workers differ"};
-    const bool waits = parts.server.protocol.protocol == ps::Protocol::bsp;
-    return judge(parts.train, parts.data.shape().classes, results, losses, {},
-                 waits ? Judgement::training : Judgement::finite, "bytes agree");
+    return judge_servers(parts, results, losses);
   }
 
   ServerParts<Scalar> parts;
@@ -296,30 +281,15 @@ struct Ranks {
 template <class Scalar>
 ServerRun make_server_run(const ServerParts<Scalar>& parts) {
   const auto ranks = std::make_shared<Ranks<Scalar>>(parts);
-  const TrainOptions& train = parts.train;
-  const ServerOptions& server = parts.server;
   ranks->began_ns = parts.world.allgather(now_ns());
 
-  driver::Workload work;
+  driver::Workload work = describe_servers(
+      parts, fmt::format("{} workers ({})", parts.server.workers, name_of(placements, parts.server.placement)));
   work.role = ranks->role();
-  work.attributes = {{"engine", "mpi"},
-                     {"protocol", std::string(name_of(ps::protocols, server.protocol.protocol))},
-                     {"workers", std::int64_t{server.workers}},
-                     {"servers", std::int64_t{server.servers}}};
-  work.strategy = fmt::format("{}{}", server.text(), train.deterministic ? "/deterministic" : "");
-  work.description = fmt::format("{}: {} parameters\n{} workers, {} ({}), batch {} of all workers\nkernels: {}",
-                                 to_string(parts.model_options, parts.data.shape()), parts.model.table().size(),
-                                 server.workers, server.text(), name_of(placements, server.placement), train.batch,
-                                 train.deterministic ? fmt::format("portable, deterministic in {} chunks", train.chunks)
-                                                     : kernels::math_backend_name());
+  work.attributes["engine"] = "mpi";
   work.phases = {{"compute", PhaseClass::compute}, {"pull", PhaseClass::wait},      {"push", PhaseClass::communication},
                  {"serve", PhaseClass::other},     {"update", PhaseClass::compute}, {"idle", PhaseClass::wait}};
-  work.steps = ranks->updates;
-  work.samples_per_step = samples_of_update(train, server);
   work.samples = [ranks](index_t s) { return ranks->samples[static_cast<std::size_t>(s)]; };
-  work.tokens_per_sample = parts.data.shape().tokens;
-  work.flop_per_step = parts.model.flop(work.samples_per_step).total();
-  work.evaluate_every = ranks->every;
   work.tables = [ranks] {
     return std::vector<metrics::Table>{ps::strategy_table(ranks->report.workers, ranks->report.servers, false)};
   };

@@ -2,7 +2,7 @@
 #pragma once
 
 #include <partita/driver/asynchronous.hpp>
-#include <partita/training/virtual_run.hpp>
+#include <partita/training/server_parts.hpp>
 
 namespace partita::training {
 

@@ -9,13 +9,9 @@
 
 #include <fmt/format.h>
 
-#include <partita/parallel/replicas.hpp>
 #include <partita/parallel/server/accumulated.hpp>
 #include <partita/training/evaluation.hpp>
-#include <partita/training/model_learner.hpp>
-#include <partita/training/published_flop.hpp>
 #include <partita/training/step_observer.hpp>
-#include <partita/training/verification.hpp>
 
 namespace partita::training {
 namespace {
@@ -104,25 +100,16 @@ struct VirtualRun {
                 compact ? static_cast<const nn::LossHead<Scalar>&>(*compact_head) : of.head, of.server.workers,
                 all_of(of.server.workers), has),
         accumulated(of.context.exec(), learner, of.server.protocol.accumulate),
-        rate([train = of.train, all = updates](index_t update) {
-          return train.update.learning_rate * nn::learning_rate_factor(train.schedule, update, all);
-        }),
+        rate(rate_of(of.train, updates)),
         engine(
             of.context, virtual_options(of.train, of.server, has, updates),
             of.server.protocol.accumulate > 1 && of.server.protocol.protocol != ps::Protocol::elastic
                 ? static_cast<ps::Learner<Scalar>&>(accumulated)
                 : learner,
             of.model.parameters(), ps::key_ranges(of.model.table(), of.server.servers),
-            [this](Range keys, Vector<Scalar> of_keys) { return make_rule(keys, of_keys); }, rate),
+            [this](Range keys, Vector<Scalar> of_keys) { return make_rule(parts, rate, keys, of_keys); }, rate),
         weights(nn::Window<const Scalar>(ConstVector<Scalar>(of.model.parameters()))),
         evaluation(of.model, of.head, of.data) {}
-
-  std::unique_ptr<ps::UpdateRule<Scalar>> make_rule(Range keys, Vector<Scalar> of_keys) const {
-    if (parts.server.protocol.protocol == ps::Protocol::elastic)
-      return std::make_unique<ps::ElasticRule<Scalar>>(of_keys);
-    return std::make_unique<ps::OptimizerRule<Scalar>>(parts.context.exec(), parts.train.update, parts.model, keys,
-                                                       of_keys, rate, parts.server.staleness_rate);
-  }
 
   // Virtual time goes on to the next update, which there may not be: the driver asks here, ahead of the step.
   std::string await(index_t s, driver::Instruments& instruments) {
@@ -180,11 +167,8 @@ struct VirtualRun {
       if (at_once && static_cast<double>(server.received_bytes) != server.expected_received_bytes)
         return {.passed = false, .text = "gradients that workers handed in and servers received differ"};
     }
-    const bool waits = parts.server.protocol.protocol == ps::Protocol::bsp;
-    driver::Verification verdict = judge(parts.train, parts.data.shape().classes, results, losses, {},
-                                         waits ? Judgement::training : Judgement::finite, "bytes agree");
-    const std::uint64_t hash = parallel::bits_hash<Scalar>(parts.model.parameters(), parallel::hash_of_nothing);
-    verdict.attributes["parameters_fnv1a"] = fmt::format("{:016x}", hash);
+    driver::Verification verdict = judge_servers(parts, results, losses);
+    verdict.attributes["parameters_fnv1a"] = weights_hash(parts);
     return verdict;
   }
 
@@ -207,74 +191,14 @@ struct VirtualRun {
 
 }  // namespace
 
-WorkersData workers_data(const TrainOptions& train, const ServerOptions& server, std::span<const double> shares) {
-  WorkersData has{.skew = server.skew};
-  if (!shares.empty()) has.rows = rows_of_shares(train.batch, shares, train.micro_batches);
-  return has;
-}
-
-index_t samples_of_update(const TrainOptions& train, const ServerOptions& server) {
-  const ps::Rules rules = ps::rules_of(server.protocol, server.workers);
-  const index_t of_all = train.batch * (rules.elastic ? 1 : server.protocol.accumulate);
-  return rules.group == 0 ? of_all : std::max<index_t>(1, of_all * rules.group / server.workers);
-}
-
-index_t updates_of(const TrainOptions& train, const ServerOptions& server, index_t steps_per_epoch) {
-  if (train.epochs == 0) return train.steps;
-  const index_t samples = checked_product(checked_product(train.epochs, steps_per_epoch), train.batch);
-  const index_t updates = std::max<index_t>(1, samples / samples_of_update(train, server));
-  return train.steps == 0 ? updates : std::min(train.steps, updates);
-}
-
-index_t evaluate_every(const TrainOptions& train, const ServerOptions& server, index_t steps_per_epoch) {
-  if (train.evaluate_every > 0) return train.evaluate_every;
-  return std::max<index_t>(1, checked_product(steps_per_epoch, train.batch) / samples_of_update(train, server));
-}
-
-std::vector<metrics::SummaryRow> time_to_target(const ServerOptions& server,
-                                                std::span<const metrics::EvaluationRow> evaluation,
-                                                std::span<const double> time_s, std::span<const index_t> samples,
-                                                const char* time_metric) {
-  if (server.target_loss <= 0) return {};
-  double time = metrics::not_a_number, seen = metrics::not_a_number;
-  const auto reached = std::find_if(evaluation.begin(), evaluation.end(),
-                                    [&](const auto& row) { return row.loss <= server.target_loss; });
-  if (reached != evaluation.end() && reached->step >= 1 && reached->step <= std::ssize(time_s)) {
-    const auto steps = static_cast<std::size_t>(reached->step);
-    time = time_s[steps - 1];
-    seen = static_cast<double>(
-        std::accumulate(samples.begin(), samples.begin() + static_cast<std::ptrdiff_t>(steps), index_t{0}));
-  }
-  const std::string unit = std::string(time_metric).starts_with("virtual") ? "virtual s" : "s";
-  return {ps::summary_row(time_metric, time, 1, "cost", unit),
-          ps::summary_row("samples_to_target", seen, 1, "cost", "1")};
-}
-
 template <class Scalar>
 driver::Workload make_virtual_workload(const ServerParts<Scalar>& parts) {
   const auto run = std::make_shared<VirtualRun<Scalar>>(parts);
-  const TrainOptions& train = parts.train;
-  const ServerOptions& server = parts.server;
-
-  driver::Workload work;
+  driver::Workload work = describe_servers(parts, fmt::format("{} virtual workers", parts.server.workers));
   work.role = "engine";
-  work.attributes = {{"engine", "virtual"},
-                     {"protocol", std::string(name_of(ps::protocols, server.protocol.protocol))},
-                     {"workers", std::int64_t{server.workers}},
-                     {"servers", std::int64_t{server.servers}}};
-  work.strategy = fmt::format("{}{}", server.text(), train.deterministic ? "/deterministic" : "");
-  work.description = fmt::format("{}: {} parameters\n{} virtual workers, {}, batch {} of all workers\nkernels: {}",
-                                 to_string(parts.model_options, parts.data.shape()), parts.model.table().size(),
-                                 server.workers, server.text(), train.batch,
-                                 train.deterministic ? fmt::format("portable, deterministic in {} chunks", train.chunks)
-                                                     : kernels::math_backend_name());
+  work.attributes["engine"] = "virtual";
   work.phases = run->phases.phases();
-  work.steps = run->updates;
-  work.samples_per_step = samples_of_update(train, server);
-  work.tokens_per_sample = parts.data.shape().sequence();
-  work.flop_per_step = parts.model.flop(work.samples_per_step).total();
   work.loss_terms = 1;
-  work.evaluate_every = evaluate_every(train, server, parts.data.steps_per_epoch());
   work.await = [run](index_t s, const driver::Stop&, driver::Instruments& instruments) {
     return run->await(s, instruments);
   };
