@@ -65,13 +65,13 @@ def run(tmp_path):
 def mlp_dp(tmp_path):
     """The bits of mlp_dp on one rank."""
 
-    def go(*settings):
+    def go(*settings, deck="inputs/mlp_dp/tiny.toml"):
         app = os.environ.get("PARTITA_MLP_DP", "")
         if not app:
             pytest.skip("mlp_dp is not built")
         overrides = [part for setting in settings for part in ("--set", setting)]
         output = tmp_path / "mlp_dp.h5"
-        subprocess.run([app, "inputs/mlp_dp/tiny.toml", *overrides, "--output", str(output)], cwd=ROOT,
+        subprocess.run([app, deck, *overrides, "--output", str(output)], cwd=ROOT,
                        check=True, capture_output=True, timeout=120)
         return bits(output)
 
@@ -100,6 +100,19 @@ def test_bulk_synchronous_runs_have_the_bits_of_mlp_dp(run, mlp_dp):
         assert bits(run(*settings, *network, deck=AS_MLP_DP)) == expected, settings
     # A test that could not tell would be no test.
     assert bits(run(*common, VIRTUAL, "server.protocol=ssp", "server.staleness=1", *PARETO, deck=AS_MLP_DP)) != expected
+
+
+def test_bags_whose_touched_rows_travel_have_the_bits_of_mlp_dp(run, mlp_dp):
+    bag = "inputs/mlp_dp/tiny_bag.toml"
+    short = ["train.steps=8", "evaluate.every=4"]
+    expected = mlp_dp(EXACT, *short, deck=bag)
+    for workers, servers in ((1, 1), (3, 2), (4, 3)):
+        path = run(VIRTUAL, EXACT, *short, f"virtual.workers={workers}", f"server.count={servers}", deck=bag)
+        assert bits(path) == expected, f"{workers} workers, {servers} servers"
+    with h5py.File(path) as file:  # less than all weights, or rows would not be chosen
+        strategy = file["strategy"]
+        assert strategy["sent_bytes"][:].sum() < 4 * strategy["keys"][:].sum() * strategy["pushes"][:].sum()
+        assert (strategy["keys"][:] > 0).all()
 
 
 def test_clipped_runs_have_the_bits_of_mlp_dp(run, mlp_dp):

@@ -44,32 +44,29 @@ void ElasticRule<Scalar>::apply(kernels::Context& context, Vector<nn::Sum<Scalar
   kernels::add<Scalar>(context.exec(), difference, centre_);
 }
 
-std::vector<Range> key_ranges(const nn::ParameterTable& table, int servers, std::span<const double> shares) {
-  // Shares are cut on a grid of parts that are as even as cells allow.
-  constexpr index_t finest = 4096;
+std::vector<Range> key_ranges(const nn::ParameterTable& table, int servers) {
   const Range all{0, table.size()};
-  std::vector<index_t> cuts;
-  if (shares.empty()) {
-    cuts = nn::cell_cuts(table, all, servers);
-  } else {
-    const std::vector<index_t> grid = nn::cell_cuts(table, all, finest);
-    double sum = 0, before = 0;
-    for (const double share : shares) sum += share;
-    cuts.push_back(0);
-    for (std::size_t s = 0; s + 1 < shares.size(); ++s) {
-      before += shares[s];
-      const auto wanted = static_cast<index_t>(std::llround(before / sum * static_cast<double>(all.extent)));
-      const auto above = std::lower_bound(grid.begin(), grid.end(), wanted);
-      const bool below = above != grid.begin() && wanted - *(above - 1) < *above - wanted;
-      cuts.push_back(below ? *(above - 1) : *above);
+  const auto parts = static_cast<std::size_t>(servers);
+  std::vector<index_t> cuts = nn::cell_cuts(table, all, servers);
+  if (std::adjacent_find(cuts.begin(), cuts.end()) != cuts.end()) {
+    // Two even cuts are nearest to one bound: of a finer list each takes one, and leaves one to each that follows.
+    constexpr index_t finest = 4096;
+    std::vector<index_t> bounds = nn::cell_cuts(table, all, finest);
+    bounds.erase(std::unique(bounds.begin(), bounds.end()), bounds.end());
+    if (bounds.size() < parts + 1)
+      refuse<UsageError>(
+          "key_ranges", fmt::format("{} servers for {} weights", servers, table.size()),
+          fmt::format("at most {}: a server has whole blocks of up to 4096 weights of a tensor", bounds.size() - 1));
+    std::size_t taken = 0;
+    for (std::size_t s = 1; s < parts; ++s) {
+      const auto near =
+          static_cast<std::size_t>(std::lower_bound(bounds.begin(), bounds.end(), cuts[s]) - bounds.begin());
+      taken = std::clamp(near, taken + 1, bounds.size() - 1 - (parts - s));
+      cuts[s] = bounds[taken];
     }
-    cuts.push_back(all.extent);
   }
   std::vector<Range> ranges;
-  for (std::size_t s = 0; s + 1 < cuts.size(); ++s) ranges.push_back({cuts[s], cuts[s + 1] - cuts[s]});
-  if (std::any_of(ranges.begin(), ranges.end(), [](const Range& range) { return range.extent < 1; }))
-    refuse<UsageError>("key_ranges", fmt::format("{} servers for {} weights", servers, table.size()),
-                       "fewer: a server has at least one block of 4096 weights, or one tensor");
+  for (std::size_t s = 0; s < parts; ++s) ranges.push_back({cuts[s], cuts[s + 1] - cuts[s]});
   return ranges;
 }
 

@@ -60,10 +60,9 @@ class ElasticRule final : public UpdateRule<Scalar> {
   Vector<Scalar> centre_;
 };
 
-/// Keys of each server: the flat weights in as many ranges, cut where no norm cell is, as even as these allow, or so
-/// that each server's share is `shares`[s] of their sum.
+/// Keys of each server: the flat weights in as many ranges, cut where no norm cell is, as even as these allow.
 /// Throws   UsageError for more servers than there are such ranges.
-std::vector<Range> key_ranges(const nn::ParameterTable& table, int servers, std::span<const double> shares = {});
+std::vector<Range> key_ranges(const nn::ParameterTable& table, int servers);
 
 /// The norm of a gradient whose squares several servers have added up: as nn::Update has it, bit for bit.
 double norm_of_squares(const Exec& exec, std::span<const double> squares);
