@@ -13,7 +13,7 @@ from synthetic_server import ServerSynthetic
 
 from conftest import Checkout
 from partita import family, launch
-from partita.lost import BANNER, lost_rank
+from partita.lost import BANNER, CONFUSED, lost_rank
 
 Command = Callable[..., tuple[int, str, str]]
 KILLED = f"=   {BANNER}\n=   PID 123 RUNNING AT h\n=   EXIT CODE: 9\n" + (
@@ -51,6 +51,8 @@ def test_what_is_not_known_is_said(tmp_path: Path) -> None:
     assert lost_rank(log, record).endswith("(the launcher names no process); it left no x.h5.part")
     (tmp_path / "x.h5.part").write_bytes(b"no record")
     assert lost_rank(log, record).endswith("; x.h5.part cannot be read")
+    log.write_text(f"[mpiexec@h] control_cb (pm/pmiserv/pmiserv_cb.c:206): {CONFUSED}\n")
+    assert lost_rank(log, record).startswith(f"the launcher lost a rank while it started them ({CONFUSED}); x.h5.part")
     log.write_text("error: deck: usage\n")
     assert lost_rank(log, record) == ""
     log.write_text(f"{BANNER}\n=   EXIT CODE: 2\n")  # An app's own exit code, no signal.
@@ -60,7 +62,7 @@ def test_what_is_not_known_is_said(tmp_path: Path) -> None:
 @pytest.mark.skipif(not hydra(), reason="no mpiexec of MPICH (hydra) on this machine")
 def test_a_rank_that_is_really_killed(tmp_path: Path) -> None:
     script = tmp_path / "rank.sh"
-    script.write_text('#!/bin/sh\nif [ "$PMI_RANK" = 1 ]; then kill -9 $$; fi\nsleep 60\n')
+    script.write_text('#!/bin/sh\nif [ "$PMI_RANK" = 1 ]; then sleep 1; kill -9 $$; fi\nsleep 60\n')
     script.chmod(0o755)
     part_of(tmp_path / "x.h5")
     log = tmp_path / "log"
@@ -77,7 +79,8 @@ def test_a_rank_that_is_really_killed(tmp_path: Path) -> None:
 @pytest.mark.skipif(not hydra(), reason="no mpiexec of MPICH (hydra) on this machine")
 def test_partita_run_names_it(checkout: Checkout, partita: Command) -> None:
     app = checkout.root / "build" / "release" / "apps" / "mlp_dp" / "mlp_dp"
-    app.write_text('#!/bin/sh\ncase "$*" in *--validate*) exit 0;; esac\n[ "$PMI_RANK" = 1 ] && kill -9 $$\nsleep 60\n')
+    validate = 'case "$*" in *--validate*) exit 0;; esac\n'
+    app.write_text(f'#!/bin/sh\n{validate}[ "$PMI_RANK" = 1 ] && sleep 1 && kill -9 $$\nsleep 60\n')
     study = checkout.study(
         (f"{checkout.root / 'mpiexec'} -n", "mpiexec -n"), ("ranks = [1, 2]", "ranks = [2]"),
         ("repeats = 2", "repeats = 1"), ('["mpi", "ring"]\n', '["mpi"]\n'),

@@ -11,6 +11,7 @@ from partita.errors import UsageError
 from partita.record import Record, plural, read_record
 
 BANNER = "BAD TERMINATION OF ONE OF YOUR APPLICATION PROCESSES"  # MPICH's hydra.
+CONFUSED = "assert (!closed) failed"  # The same, where a process died before all had told it that they live.
 TAIL_BYTE = 1 << 16
 
 
@@ -18,7 +19,10 @@ def lost_rank(log: Path, record: Path) -> str:
     """One line on the rank whose signal ended the job; empty where the launcher tells of no signal."""
     with log.open("rb") as stream:
         stream.seek(max(0, log.stat().st_size - TAIL_BYTE))
-        _, found, words = stream.read().decode(errors="replace").rpartition(BANNER)
+        text = stream.read().decode(errors="replace")
+    _, found, words = text.rpartition(BANNER)
+    if not found and CONFUSED in text:
+        return f"the launcher lost a rank while it started them ({CONFUSED}); {_left(record)}"
     number = re.search(r"EXIT STRING: .*\(signal (\d+)\)", words)
     if not found or not number:
         return ""
