@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// What a worker and a server move, against a ping-pong of the same messages over the same buffers, in turn: the share of
-// the network's bandwidth that is left when notes, machines and the server's loop have taken theirs. The update is left
-// out: the server's rule does nothing.
+// What a worker and a server move, against a ping-pong of the same messages from and to like buffers, in turn: the
+// share of the bandwidth that is left when notes, machines and the loop of the server have taken theirs. The update is
+// left out: the rule of the server does nothing.
 //
 //     mpiexec -n 2 build/release/tests/perf/push_pull [weights] [pairs]      # default 1863690 weights, 200 pairs
 #include <cstdlib>
