@@ -107,13 +107,15 @@ struct Ranks {
     }
   }
 
-  // Others may want the core: at once, and more and more.
+  // Others may want the core. A nap costs at most a hundredth of the wait so far: a message that comes meanwhile, or the
+  // rest of one, is late by no more.
   static void rest(std::int64_t idle_ns) {
-    constexpr std::int64_t patience_ns = 100'000;
-    if (idle_ns < patience_ns)
+    constexpr std::int64_t shortest_ns = 50'000, longest_ns = 500'000;  // the kernel's timers are not finer
+    const std::int64_t nap_ns = std::min(idle_ns / 100, longest_ns);
+    if (nap_ns < shortest_ns)
       std::this_thread::yield();
     else
-      std::this_thread::sleep_for(std::chrono::microseconds(20));
+      std::this_thread::sleep_for(std::chrono::nanoseconds(nap_ns));
   }
 
   void attend(driver::AsynchronousRun& with) {
