@@ -19,8 +19,9 @@ using parallel::server::SlowKind;
 
 constexpr index_t most_workers = 4096, most_servers = 64;
 
-enum class NetworkKind { free, links };
-constexpr Named<NetworkKind> network_kinds[] = {{"free", NetworkKind::free}, {"links", NetworkKind::links}};
+enum class NetworkKind { free, links, calibrated };
+constexpr Named<NetworkKind> network_kinds[] = {
+    {"free", NetworkKind::free}, {"links", NetworkKind::links}, {"calibrated", NetworkKind::calibrated}};
 
 int small(Deck& deck, const char* key, int fallback, IntRange range, const config::Doc& doc) {
   return static_cast<int>(deck.integer(key, fallback, range, doc));
@@ -106,9 +107,8 @@ void read_protocol(Deck& deck, ServerOptions& options, const TrainOptions& train
 void read_compute(Deck& deck, ServerOptions& options) {
   auto& compute = options.compute;
   deck.choice("virtual.compute", compute.kind, parallel::server::compute_times,
-              "law of the time of a worker's gradient; trace: times of a file, virtual.trace");
-  if (compute.kind == ComputeTime::calibrated)
-    deck.reject("virtual.compute", "times of a record are not read yet", "\"trace\", or a law");
+              "law of the time of a worker's gradient; trace: times of a file, virtual.trace; calibrated: of a record, "
+              "virtual.calibration");
   deck.real("virtual.compute_mean_s", compute.mean_s, RealRange::above(0), {"its mean, a shift included", "virtual s"});
   deck.real("virtual.compute_shift_s", compute.shift_s, RealRange::at_least(0),
             {"shifted_exponential, uniform: the shortest time", "virtual s"});
@@ -149,21 +149,52 @@ void read_slow_downs(Deck& deck, ServerOptions& options) {
     deck.reject("virtual.slow_period_s", "0 s of a drift", "above 0");
 }
 
-void read_network(Deck& deck, ServerOptions& options) {
+void read_network(Deck& deck, ServerOptions& options, NetworkKind& kind) {
   auto& network = options.network;
-  NetworkKind kind = NetworkKind::free;
   deck.choice("virtual.network", kind, network_kinds,
-              "messages cost nothing; or links with latency and bandwidth, and servers with queues");
+              "messages cost nothing; or links with latency and bandwidth, and servers with queues; or these as in a "
+              "record, virtual.calibration");
   const auto real = [&](const char* key, double& option, const config::Doc& doc) {
     deck.real(key, option, RealRange::at_least(0), doc);
-    if (kind == NetworkKind::free && option > 0)
-      deck.reject(key, "virtual.network = \"free\" costs nothing", "0, or virtual.network = \"links\"");
+    if (kind != NetworkKind::links && option > 0)
+      deck.reject(key, fmt::format("virtual.network = \"{}\" knows what messages cost", name_of(network_kinds, kind)),
+                  "0, or virtual.network = \"links\"");
   };
   real("virtual.latency_s", network.latency_s, {"links: of a message, one way", "virtual s"});
   real("virtual.byte_per_s", network.byte_per_s,
        {"links: of a server, in each direction; 0 = without limit", "byte/s"});
   real("virtual.service_s", network.service_s, {"links: a server's work for a message", "virtual s"});
   real("virtual.service_s_per_byte", network.service_s_per_byte, {"links: and for each of its bytes", "virtual s"});
+  real("virtual.update_s", network.update_s, {"links: a server's work for an update", "virtual s"});
+  real("virtual.update_s_per_byte", network.update_s_per_byte,
+       {"links: and for each byte of its weights", "virtual s"});
+}
+
+// From a run of the engine of ranks to the one in virtual time.
+void read_calibration(Deck& deck, ServerOptions& options, const TrainOptions& train, NetworkKind network, int ranks) {
+  const auto& protocol = options.protocol;
+  deck.boolean("server.profile", options.profile,
+               "time gradients of other widths and rows ahead of the first step, for virtual.calibration");
+  const bool simple = options.engine == Engine::mpi && options.placement == Placement::alone && options.servers == 1 &&
+                      (ranks == 0 || options.workers == 1) && protocol.accumulate == 1 &&
+                      protocol.protocol != Protocol::elastic && !train.deterministic;
+  if (options.profile && !simple)
+    deck.reject("server.profile", fmt::format("{} on {} ranks", options.text(), ranks),
+                "one server and one worker on 2 ranks of their own, fast mode, server.accumulate = 1, not elastic");
+  const std::string path = deck.text("virtual.calibration", std::string(),
+                                     "calibrated: record of one server and one worker with server.profile = true");
+  const bool wanted = options.compute.kind == ComputeTime::calibrated || network == NetworkKind::calibrated;
+  if (wanted == path.empty())
+    deck.reject("virtual.calibration", wanted ? "no file" : "a file that nobody reads",
+                "a file, and \"calibrated\" for virtual.compute, virtual.network or both");
+  if (!wanted) return;
+  try {
+    options.calibration = read_server_calibration(path);
+  } catch (const UsageError& error) {
+    deck.reject("virtual.calibration", error.what(), "a record of that kind");
+  }
+  options.calibrated_network = network == NetworkKind::calibrated;
+  if (options.compute.kind == ComputeTime::calibrated) options.compute.trace = options.calibration->compute_s;
 }
 
 void read_workers_data(Deck& deck, ServerOptions& options, const TrainOptions& train) {
@@ -250,7 +281,9 @@ ServerOptions read_server_options(Deck& deck, const TrainOptions& train, int ran
   read_protocol(deck, options, train);
   read_compute(deck, options);
   read_slow_downs(deck, options);
-  read_network(deck, options);
+  NetworkKind network = NetworkKind::free;
+  read_network(deck, options, network);
+  read_calibration(deck, options, train, network, ranks);
   read_changes(deck, options);
   read_workers_data(deck, options, train);
   deck.real("evaluate.target_loss", options.target_loss, RealRange::at_least(0),

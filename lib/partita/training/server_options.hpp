@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #pragma once
 
+#include <optional>
 #include <string>
 
 #include <partita/config/deck.hpp>
 #include <partita/data/worker_sampler.hpp>
 #include <partita/parallel/server/virtual/virtual_engine.hpp>
+#include <partita/training/server_calibration.hpp>
 #include <partita/training/train_options.hpp>
 
 namespace partita::training {
@@ -34,6 +36,9 @@ struct ServerOptions {
   parallel::server::SlowDownOptions slow;
   parallel::server::NetworkOptions network;
   std::vector<parallel::server::Change> changes;
+  bool profile = false;                          ///< time other gradients ahead of the first step
+  std::optional<ServerCalibration> calibration;  ///< virtual.compute or virtual.network = "calibrated"
+  bool calibrated_network = false;
 
   /// "k-sync(7 of 8), 2 servers".
   std::string text() const;

@@ -5,6 +5,7 @@
 #include <chrono>
 #include <memory>
 #include <numeric>
+#include <optional>
 #include <thread>
 #include <utility>
 
@@ -14,6 +15,7 @@
 #include <partita/parallel/server/accumulated.hpp>
 #include <partita/parallel/server/mpi/report.hpp>
 #include <partita/training/evaluation.hpp>
+#include <partita/training/measure_profile.hpp>
 
 namespace partita::training {
 namespace {
@@ -107,8 +109,8 @@ struct Ranks {
     }
   }
 
-  // Others may want the core. A nap costs at most a hundredth of the wait so far: a message that comes meanwhile, or the
-  // rest of one, is late by no more.
+  // Others may want the core. A nap is at most a hundredth of the wait so far, and a message that comes meanwhile
+  // is late by no more.
   static void rest(std::int64_t idle_ns) {
     constexpr std::int64_t shortest_ns = 50'000, longest_ns = 500'000;  // the kernel's timers are not finer
     const std::int64_t nap_ns = std::min(idle_ns / 100, longest_ns);
@@ -265,6 +267,7 @@ struct Ranks {
   std::unique_ptr<ps::ServerRank<Scalar>> server;
   std::unique_ptr<ps::WorkerRank<Scalar>> worker;
 
+  std::optional<ServerProfile> profile;
   bool warm = false, told = false;
   std::vector<std::vector<Scalar>> kept;  // weights of this server, each evaluate.every updates
   std::vector<double> squares;            // of this server, update by update
@@ -283,6 +286,7 @@ struct Ranks {
 template <class Scalar>
 ServerRun make_server_run(const ServerParts<Scalar>& parts) {
   const auto ranks = std::make_shared<Ranks<Scalar>>(parts);
+  if (parts.server.profile) ranks->profile = measure_profile(parts, ranks->options.first_worker);
   ranks->began_ns = parts.world.allgather(now_ns());
 
   driver::Workload work = describe_servers(
@@ -293,7 +297,9 @@ ServerRun make_server_run(const ServerParts<Scalar>& parts) {
                  {"serve", PhaseClass::other},     {"update", PhaseClass::compute}, {"idle", PhaseClass::wait}};
   work.samples = [ranks](index_t s) { return ranks->samples[static_cast<std::size_t>(s)]; };
   work.tables = [ranks] {
-    return std::vector<metrics::Table>{ps::strategy_table(ranks->report.workers, ranks->report.servers, false)};
+    std::vector<metrics::Table> tables = {ps::strategy_table(ranks->report.workers, ranks->report.servers, false)};
+    if (ranks->profile) tables.push_back(profile_table(*ranks->profile));
+    return tables;
   };
   work.summary = [ranks](const metrics::RunResults& results) { return ranks->summary(results); };
   work.verify = [ranks](const metrics::RunResults& results, std::span<const double> losses) {

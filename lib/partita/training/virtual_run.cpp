@@ -71,16 +71,38 @@ std::vector<double> work_of(const TrainOptions& train, const WorkersData& has) {
   return work;
 }
 
-ps::VirtualOptions virtual_options(const TrainOptions& train, const ServerOptions& server, const WorkersData& has,
-                                   index_t updates) {
+// Calibrated times are as long as gradients of this model at an even share are.
+template <class Scalar>
+ps::ComputeTimeOptions compute_of(const ServerParts<Scalar>& of) {
+  ps::ComputeTimeOptions compute = of.server.compute;
+  if (compute.kind != ps::ComputeTime::calibrated) return compute;
+  const double rows = static_cast<double>(of.train.batch) / of.server.workers;
+  const double flop = of.model.flop(of.train.batch).total() / static_cast<double>(of.train.batch);
+  compute.scale_trace = true;
+  compute.mean_s = of.server.calibration->mean_s(flop, rows);
+  return compute;
+}
+
+// By the messages of the first server.
+template <class Scalar>
+ps::NetworkOptions network_of(const ServerParts<Scalar>& of) {
+  if (!of.server.calibrated_network) return of.server.network;
+  const Range keys = ps::key_ranges(of.model.table(), of.server.servers).front();
+  return of.server.calibration->network(static_cast<double>(keys.extent) * sizeof(Scalar));
+}
+
+template <class Scalar>
+ps::VirtualOptions virtual_options(const ServerParts<Scalar>& of, const WorkersData& has, index_t updates) {
+  const TrainOptions& train = of.train;
+  const ServerOptions& server = of.server;
   return {.workers = server.workers,
           .updates = updates,
           .protocol = server.protocol,
           .alpha = server.alpha,
           .seed = train.seed,
-          .compute = server.compute,
+          .compute = compute_of(of),
           .slow = server.slow,
-          .network = server.network,
+          .network = network_of(of),
           .work = work_of(train, has),
           .changes = server.changes};
 }
@@ -102,7 +124,7 @@ struct VirtualRun {
         accumulated(of.context.exec(), learner, of.server.protocol.accumulate),
         rate(rate_of(of.train, updates)),
         engine(
-            of.context, virtual_options(of.train, of.server, has, updates),
+            of.context, virtual_options(of, has, updates),
             of.server.protocol.accumulate > 1 && of.server.protocol.protocol != ps::Protocol::elastic
                 ? static_cast<ps::Learner<Scalar>&>(accumulated)
                 : learner,
@@ -160,7 +182,7 @@ struct VirtualRun {
   }
 
   driver::Verification verify(const metrics::RunResults& results, std::span<const double> losses) const {
-    const bool at_once = parts.server.changes.empty() && ps::Network(parts.server.network, 1).free();
+    const bool at_once = parts.server.changes.empty() && ps::Network(network_of(parts), 1).free();
     for (const ps::ServerStatistics& server : engine.servers()) {  // else some is on its way, or to who is dead
       if (at_once && static_cast<double>(server.sent_bytes) != server.expected_sent_bytes)
         return {.passed = false, .text = "weights that servers sent and workers were given differ"};

@@ -73,6 +73,25 @@ TEST(network, a_processor_serves_in_the_order_of_arrival_and_counts_who_is_there
   expect(network.serve(0, 12, 0), 12, 14, 0);
 }
 
+TEST(network, an_update_keeps_the_processor_from_services_and_answers) {
+  Network network({.byte_per_s = 10, .service_s = 2, .update_s = 1, .update_s_per_byte = 0.5}, 2);
+  const Service first = network.serve(0, 0, 0), second = network.serve(0, 0, 0);
+  EXPECT_EQ(second.end_s, 4);
+  EXPECT_FALSE(network.postpone(0, 2, first));
+  EXPECT_EQ(network.update(0, 2, 8), 7);      // the first message was the last of an update: 1 s and 4 s
+  EXPECT_EQ(network.to_worker(0, 2, 10), 8);  // weights leave when they are new
+  EXPECT_EQ(network.to_worker(1, 2, 10), 3);  // another server's
+  const auto later = network.postpone(0, 4, second);
+  ASSERT_TRUE(later.has_value());
+  EXPECT_EQ(later->start_s, 7);
+  EXPECT_EQ(later->end_s, 9);
+  EXPECT_FALSE(network.postpone(0, 9, *later));
+  EXPECT_EQ(network.serve(0, 5, 0).start_s, 9);  // what comes during the update is after both
+  EXPECT_EQ(network.update(0, 20, 0), 21);
+  EXPECT_FALSE(Network({.update_s = 1}, 1).free());
+  EXPECT_FALSE(Network({.update_s_per_byte = 1}, 1).free());
+}
+
 TEST(network, messages_do_not_overtake_each_other) {
   Network network({.latency_s = 0.3, .byte_per_s = 1000}, 1);
   double now = 0, there = 0, back = 0;

@@ -262,6 +262,20 @@ TEST(virtual_engine, latency_and_bandwidth_are_paid_by_each_message) {
   EXPECT_EQ(static_cast<double>(seen.servers[0].sent_bytes), seen.servers[0].expected_sent_bytes);
 }
 
+TEST(virtual_engine, an_update_is_paid_once_whoever_has_part_in_it) {
+  VirtualOptions all = options(Protocol::bsp, 3, 50, ComputeTime::constant);
+  all.network = {.update_s = 0.25, .update_s_per_byte = 0.03125};  // one weight of 8 byte: 0.25 s
+  const Seen seen = run(all);
+  EXPECT_EQ(seen.ends_s[0], 1.5);
+  EXPECT_EQ(seen.ends_s[49], 50 * 1.5);
+  // Eight workers that never wait: the server, who updates for each gradient, is what is short.
+  all = options(Protocol::async, 8, 400, ComputeTime::constant);
+  all.protocol.apply = Apply::push;
+  all.network.update_s = 0.5;
+  const Seen busy = run(all);
+  EXPECT_EQ(busy.ends_s[399] - busy.ends_s[199], 200 * 0.5);
+}
+
 TEST(virtual_engine, who_dies_is_not_waited_for_and_who_comes_is) {
   VirtualOptions all = options(Protocol::bsp, 3, 30, ComputeTime::constant);
   all.slow = {.factor = 5, .workers = 1};

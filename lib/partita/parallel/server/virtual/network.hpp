@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #pragma once
 
+#include <optional>
 #include <vector>
 
 #include <partita/core/index.hpp>
@@ -13,6 +14,8 @@ struct NetworkOptions {
   double byte_per_s = 0;          ///< of a server's link, in each direction; 0: without limit
   double service_s = 0;           ///< of a server's processor, for a message ...
   double service_s_per_byte = 0;  ///< ... and for each of its bytes
+  double update_s = 0;            ///< for an update ...
+  double update_s_per_byte = 0;   ///< ... and for each byte of the server's weights
 };
 
 /// What a server's processor does with a message.
@@ -35,10 +38,16 @@ class Network {
   double to_worker(int server, double now_s, index_t bytes);
   /// Of a message that is there now.
   Service serve(int server, double now_s, index_t bytes);
+  /// The processor makes an update of so many bytes of weights: when it is done. What is served and what is sent to
+  /// workers waits for that.
+  double update(int server, double now_s, index_t bytes);
+  /// Of a service that has just ended, where an update came ahead of it: when it is really served, after that.
+  std::optional<Service> postpone(int server, double now_s, const Service& service);
 
  private:
   struct Link {
     double in_free_s = 0, out_free_s = 0;
+    double updated_s = 0;        // when its last update is over, and what that has postponed
     std::vector<double> ends_s;  // of services that are not over, ascending
   };
   double transfer_s(index_t bytes) const {

@@ -131,6 +131,7 @@ void Simulation<Scalar>::serve(Event event) {
   server.statistics.queue_depth.add(static_cast<double>(service.depth));
   server.statistics.service_s.add(service.end_s - service.start_s);
   event.served = true;
+  event.service = service;
   if (service.end_s > now())
     queue.push(service.end_s, std::move(event));
   else
@@ -143,7 +144,14 @@ void Simulation<Scalar>::handle(const Event& event) {
   if (event.kind == EventKind::change) return change(event);
   if (event.life != who.life) return;
   const bool at_server = event.kind == EventKind::pull || event.kind == EventKind::push;
-  if (at_server && !free && !event.served) return serve(event);
+  if (at_server && !free) {
+    if (!event.served) return serve(event);
+    if (const auto service = network.postpone(event.server, now(), event.service)) {
+      Event later = event;
+      later.service = *service;
+      return queue.push(service->end_s, std::move(later));
+    }
+  }
   switch (event.kind) {
     case EventKind::computed:
       return who.computed(event);

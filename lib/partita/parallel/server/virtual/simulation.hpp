@@ -39,9 +39,10 @@ struct VirtualEvent {
   index_t clock = 0;    ///< pull
   index_t version = 0;  ///< pull: wanted; reply, stop: the server's; judge: update; computed: which computation
   Push push = {};
-  double sent_s = 0;    ///< push
-  bool served = false;  ///< at a server: its processor is done with it
-  bool comes = false;   ///< change
+  double sent_s = 0;     ///< push
+  bool served = false;   ///< at a server: its processor is done with it
+  Service service = {};  ///< and when that was
+  bool comes = false;    ///< change
   std::shared_ptr<const Payload<Scalar>> payload = {};
 };
 

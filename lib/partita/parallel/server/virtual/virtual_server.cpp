@@ -109,7 +109,7 @@ void VirtualServer<Scalar>::update(index_t update) {
   auto found = parts_.extract(update);
   Part& part = found.mapped();
   ServerUpdate what;
-  what.time_s = world_.now();
+  what.time_s = world_.network.update(number_, world_.now(), keys_.extent * static_cast<index_t>(sizeof(Scalar)));
   what.samples = part.known.samples();
   what.staleness = part.known.staleness();
   if (number_ == 0) what.loss = part.known.loss(world_.rules, world_.learner.labels());
