@@ -237,6 +237,20 @@ TEST(virtual_engine, one_slow_worker_costs_what_counting_says) {
   EXPECT_EQ(seen.ends_s[399] - seen.ends_s[299], 400);
 }
 
+TEST(virtual_engine, gradients_ahead_of_their_clock_are_as_stale_as_the_slack_is_used) {
+  // Nine in ten gradients are of workers that run ahead of the slow one by all of their slack: update c has theirs,
+  // computed on version c - s, and the slow one's, on version c.
+  VirtualOptions all = options(Protocol::ssp, 10, 400, ComputeTime::constant);
+  all.slow = {.factor = 4, .workers = 1};
+  for (const index_t s : {1, 3}) {
+    all.protocol.staleness = s;
+    const Seen seen = run(all);
+    for (std::size_t w = 0; w < seen.workers.size(); ++w)
+      EXPECT_EQ(std::ssize(seen.workers[w].staleness_count), w == 0 ? 1 : s + 1) << "bound by the slack, and reached";
+    EXPECT_NEAR(seen.staleness_mean, 0.9 * static_cast<double>(s), 0.02);
+  }
+}
+
 TEST(virtual_engine, a_server_that_is_busy_makes_a_queue) {
   // Four workers, messages that take a second each of one processor: a cycle of a worker is its pull and its push.
   VirtualOptions all = options(Protocol::async, 4, 400, ComputeTime::constant);

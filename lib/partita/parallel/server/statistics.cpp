@@ -61,11 +61,12 @@ metrics::Table strategy_table(std::span<const WorkerStatistics> workers, std::sp
   std::size_t stalest = 0;
   for (const WorkerStatistics& worker : workers) stalest = std::max(stalest, worker.staleness_count.size());
   metrics::Table table{.group = "/strategy"};
-  table.scales = {metrics::index_scale("worker", std::ssize(workers), "worker"),
-                  metrics::index_scale("server", std::ssize(servers), "server"),
-                  metrics::index_scale("staleness", static_cast<int64_t>(stalest),
-                                       "updates of the first server between a worker's pull and its push"),
-                  metrics::name_scale("quantile", {"p50", "p95", "p99", "max"}, "quantile")};
+  table.scales = {
+      metrics::index_scale("worker", std::ssize(workers), "worker"),
+      metrics::index_scale("server", std::ssize(servers), "server"),
+      metrics::index_scale("staleness", static_cast<int64_t>(stalest),
+                           "updates of the first server between the weights of a gradient and its own update"),
+      metrics::name_scale("quantile", {"p50", "p95", "p99", "max"}, "quantile")};
   const auto add = [&](std::string name, std::vector<std::string> dimensions, metrics::ColumnData data,
                        std::string long_name, std::string units) {
     table.columns.push_back(

@@ -25,7 +25,7 @@ class Samples {
 
 /// What became of one worker. Times are of its engine's clock.
 struct WorkerStatistics {
-  std::vector<index_t> staleness_count = {};  ///< gradients in updates, by their staleness
+  std::vector<index_t> staleness_count = {};  ///< gradients by the updates between their weights and their own
   index_t pushes = 0;
   index_t dropped = 0;    ///< of these
   index_t cancelled = 0;  ///< gradients that were begun and stopped

@@ -169,8 +169,9 @@ void ServerRank<Scalar>::keep(const Push& push, index_t update) {
   store_.keep(context_.exec(), update, push.worker, rules_.elastic ? learner_.batch() : note.samples);
   ++kept;
   conflicts += stale_ > 0 ? 1 : 0;
-  pending_[update].add(push.worker, note.samples, stale_, handled_->losses);
-  workers[static_cast<std::size_t>(push.worker)].stale(stale_);
+  const index_t staleness = update - push.version;
+  pending_[update].add(push.worker, note.samples, staleness, handled_->losses);
+  workers[static_cast<std::size_t>(push.worker)].stale(staleness);
 }
 
 template <class Scalar>

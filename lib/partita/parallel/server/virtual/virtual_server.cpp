@@ -93,10 +93,11 @@ void VirtualServer<Scalar>::keep(const Push& push, index_t update) {
   store_.keep(exec, update, push.worker, world_.rules.elastic ? world_.learner.batch() : payload_->samples);
   count_conflicts(push);
   Part& part = parts_[update];
-  part.known.add(push.worker, payload_->samples, stale_,
+  const index_t staleness = update - push.version;
+  part.known.add(push.worker, payload_->samples, staleness,
                  number_ == 0 ? std::span<const double>(payload_->losses) : std::span<const double>());
   if (payload_->rows) part.rows.push_back(payload_->rows);
-  if (number_ == 0) world_.worker(push.worker).statistics.stale(stale_);
+  if (number_ == 0) world_.worker(push.worker).statistics.stale(staleness);
 }
 
 template <class Scalar>
