@@ -59,9 +59,9 @@ def available_cores() -> int:
     return len(os.sched_getaffinity(0))
 
 
-def find_binary(study: Study, build: Path) -> Path | None:
+def find_app(name: str, build: Path) -> Path | None:
     """The app in a build tree (apps/NAME/NAME) or in an installation (bin/NAME)."""
-    for place in (build / "apps" / study.app / study.app, build / "bin" / study.app, build / study.app):
+    for place in (build / "apps" / name / name, build / "bin" / name, build / name):
         if place.is_file():
             return place.resolve()
     return None
@@ -69,7 +69,7 @@ def find_binary(study: Study, build: Path) -> Path | None:
 
 def make_plan(study: Study, folder: Path, build: Path) -> Plan:
     """Expand the study and look which of its points are finished."""
-    binary = find_binary(study, build)
+    binary = find_app(study.app, build)
     content = hashlib.sha256(binary.read_bytes()).hexdigest() if binary else "not built"
     ordered = in_random_order(study, with_digests(study, points(study), content))
     finished = frozenset(p.digest for p in ordered if is_finished(folder / f"{p.stem}.h5"))
