@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""Steps that the virtual engine of param_server predicts from a calibrating record, against those of measured records."""
+"""Steps that the virtual engine of param_server predicts from a calibrating record, against measured ones."""
 
 import os
 import tempfile
