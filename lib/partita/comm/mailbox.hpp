@@ -37,15 +37,7 @@ class Mailbox {
   /// Numbers, where there are some, are counted in `traffic`, if any.
   template <Trivial Header, class Numbers = std::span<const double>>
   void send(const Header& header, int to, int tag, const Numbers& numbers = {}, TrafficEntry* traffic = nullptr) {
-    const std::span<const std::byte> bytes = std::as_bytes(std::span(numbers));
-    std::byte* note = begin_send(sizeof(Header) + bytes.size());
-    std::memcpy(note, &header, sizeof(Header));
-    if (!bytes.empty()) std::memcpy(note + sizeof(Header), bytes.data(), bytes.size());
-    end_send(to, tag);
-    if (traffic == nullptr || bytes.empty()) return;
-    ++traffic->calls;
-    ++traffic->messages;
-    traffic->sent_bytes += std::ssize(bytes);
+    send_bytes(std::as_bytes(std::span(&header, 1)), std::as_bytes(std::span(numbers)), to, tag, traffic);
   }
 
   /// Takes the next note that is there, from whomever, if any; returns who sent it. Numbers of a type that its header
@@ -68,6 +60,8 @@ class Mailbox {
     MPI_Request request = MPI_REQUEST_NULL;
     std::vector<std::byte> bytes;
   };
+  void send_bytes(std::span<const std::byte> header, std::span<const std::byte> numbers, int to, int tag,
+                  TrafficEntry* traffic);
   std::byte* begin_send(std::size_t bytes);
   void end_send(int to, int tag);
   std::optional<int> take_bytes(int tag, std::size_t least);

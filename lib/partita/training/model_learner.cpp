@@ -114,7 +114,8 @@ void ModelLearner<Scalar>::renumber(const Rows<Scalar>& rows) const {
   const parallel::server::TouchedRows touched = distinct(tokens);
   const index_t left = table_.most - std::ssize(touched);
   for (std::int32_t& token : tokens)
-    token = static_cast<std::int32_t>(left + (std::lower_bound(touched.begin(), touched.end(), token) - touched.begin()));
+    token =
+        static_cast<std::int32_t>(left + (std::lower_bound(touched.begin(), touched.end(), token) - touched.begin()));
   Kokkos::deep_copy(context_.exec(), Vector<std::int32_t>(rows.tokens.data(), tokens.size()),
                     Kokkos::View<const std::int32_t*, Kokkos::HostSpace>(tokens.data(), tokens.size()));
   context_.exec().fence("partita::training::ModelLearner: keys have their new numbers");

@@ -55,6 +55,25 @@ def test_a_protocol_ends_and_its_record_adds_up(run, protocol):
         assert (file["traffic/sent_bytes"][:] == file["traffic/expected_bytes"][:]).all()
 
 
+@pytest.mark.parametrize("protocol", [["async"], ["k-sync", "server.backup=1"]])
+def test_rows_of_a_sparse_model_travel_and_conflict(run, protocol):
+    path = run(3, f"server.protocol={protocol[0]}", *protocol[1:], "server.count=2", "server.placement=shared",
+               deck="inputs/mlp_dp/tiny_bag.toml")
+    with h5py.File(path) as file:
+        assert file.attrs["complete"] == 1 and file.attrs["verified"] == 1
+        strategy = file["strategy"]
+        assert (strategy["updates"][:] == 30).all()
+        for what in ("sent", "received"):
+            assert (strategy[f"{what}_bytes"][:] == strategy[f"expected_{what}_bytes"][:]).all()
+        assert strategy["received_bytes"][:].sum() < 0.7 * 4 * strategy["keys"][:].sum() * strategy["pushes"][:].sum()
+        for what in ("messages", "bytes"):
+            counted = "messages" if what == "messages" else "sent_bytes"
+            assert (file[f"traffic/{counted}"][:] == file[f"traffic/expected_{what}"][:]).all()
+        summary = dict(zip(file["summary/metric"].asstr()[:], file["summary/value"][:]))
+        # Rows that another worker touched, not all.
+        assert 0 < summary["conflict_rate"] < 1 if protocol == ["async"] else summary["conflict_rate"] == 0
+
+
 def launch(ranks, output, *settings):
     process = subprocess.Popen(command(ranks, DECK, "train.steps=200000", "evaluate.every=200000", "server.count=2",
                                        *settings, output=output),

@@ -27,7 +27,7 @@ class Conflicts {
   index_t conflicts() const { return conflicts_; }
 
  private:
-  std::vector<index_t> changed_;                                // of each row: the version that changed it
+  std::vector<index_t> changed_;                          // of each row: the version that changed it
   std::map<index_t, std::vector<std::int32_t>> touched_;  // by updates that are under way
   index_t version_ = 0, handed_in_ = 0, conflicts_ = 0;
 };

@@ -78,10 +78,10 @@ void spread_touched(kernels::Context& context, const SparseTable& table, Range k
   const TouchedPart of = touched_part(table, keys, rows);
   const index_t touched = of.list.extent * table.width;
   if (of.of_table > 0)
-    kernels::embedding_backward_weights<Real>(
-        context, {}, kernels::Store::overwrite, upload(exec, rows, of.list, keys.offset / table.width),
-        matrix(window.data(), of.list.extent, table.width),
-        matrix(gradient.data(), of.of_table / table.width, table.width), {});
+    kernels::embedding_backward_weights<Real>(context, {}, kernels::Store::overwrite,
+                                              upload(exec, rows, of.list, keys.offset / table.width),
+                                              matrix(window.data(), of.list.extent, table.width),
+                                              matrix(gradient.data(), of.of_table / table.width, table.width), {});
   const index_t others = keys.extent - of.of_table;
   kernels::copy<Real>(exec, part(window, Range{touched, others}), part(gradient, Range{of.of_table, others}));
 }

@@ -31,9 +31,9 @@ using TouchedRows = std::vector<std::int32_t>;
 
 /// What of a list of rows and of the weights behind the table lies in a server's keys, which cut no row.
 struct TouchedPart {
-  Range list;          ///< of the list
+  Range list;            ///< of the list
   index_t of_table = 0;  ///< of the server's keys, the first ones
-  Range window;        ///< of a worker's window: these rows, and the server's keys that are not of the table
+  Range window;          ///< of a worker's window: these rows, and the server's keys that are not of the table
 };
 
 /// rows   All that a gradient touches, or of these those of the server: then window.offset says nothing.

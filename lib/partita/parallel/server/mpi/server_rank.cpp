@@ -198,7 +198,8 @@ void ServerRank<Scalar>::keep(const Push& push, index_t update) {
 
 template <class Scalar>
 void ServerRank<Scalar>::drop(const Push& push) {
-  if (nowhere_.extent(0) == 0) nowhere_ = make_buffer<Real>("partita::parallel::ServerRank::nowhere", longest_part(table_, statistics.keys));
+  if (nowhere_.extent(0) == 0)
+    nowhere_ = make_buffer<Real>("partita::parallel::ServerRank::nowhere", longest_part(table_, statistics.keys));
   for (index_t k = 0; k < store_.nodes(push.worker); ++k)
     receive(push.worker, part(nowhere_, Range{0, part_of(push.worker)}));
   ++workers[static_cast<std::size_t>(push.worker)].dropped;
@@ -212,7 +213,7 @@ void ServerRank<Scalar>::update(index_t update) {
   PendingUpdate& pending = found.mapped();
   MadeUpdate made{.update = update, .samples = pending.samples(), .staleness = pending.staleness()};
   if (number_ == 0) made.loss = pending.loss(rules_, learner_.labels());
-  if (table_.rows == 0)  // else they are copies
+  if (table_.rows == 0)                             // else they are copies
     for (auto& reply : replies_) reply.wait(exec);  // of weights that are about to change
   rule_->apply(context_, store_.mean(exec, update).gradient, update, made.staleness);
   store_.release(update);

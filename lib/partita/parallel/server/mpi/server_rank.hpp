@@ -113,9 +113,9 @@ class ServerRank final : public ServerActions {
   Vector<Real> nowhere_;
   // Of a sparse model.
   SparseTable table_;
-  std::vector<TouchedRows> rows_;          // that each worker has asked for: of its next push, too
+  std::vector<TouchedRows> rows_;         // that each worker has asked for: of its next push, too
   std::vector<Vector<Scalar>> gathered_;  // for each worker
-  Vector<Real> touched_;                   // a gradient of some rows
+  Vector<Real> touched_;                  // a gradient of some rows
 
   std::deque<Mail> queue_;
   std::vector<Mail> spare_;

@@ -22,7 +22,8 @@ WorkerRank<Scalar>::WorkerRank(kernels::Context& context, Post& post, const Rank
       table_(learner.table()) {
   const bool has_own = options.protocol.protocol == Protocol::elastic;
   if (has_own) elastic_ = std::make_unique<ElasticWorker<Scalar>>(learner, number, std::move(elastic));
-  window_ = has_own ? elastic_->centre() : make_buffer<Scalar>("partita::parallel::WorkerRank::window", learner.window());
+  window_ =
+      has_own ? elastic_->centre() : make_buffer<Scalar>("partita::parallel::WorkerRank::window", learner.window());
   nodes_ = has_own || learner.leaves() == 0 ? 1 : std::ssize(learner.cover(number));
   const auto servers = static_cast<std::size_t>(options.servers());
   for (std::size_t s = 0; s < servers; ++s) {
@@ -151,7 +152,7 @@ void WorkerRank<Scalar>::pull(int server, index_t clock, index_t wanted) {
   asked_[s] = true;
   asked_ns_[s] = now_ns();
   const auto wanted_rows = std::span<const std::int32_t>(rows_).subspan(static_cast<std::size_t>(mine.list.offset),
-                                                                    static_cast<std::size_t>(mine.list.extent));
+                                                                        static_cast<std::size_t>(mine.list.extent));
   post_.mail.send(Note{.kind = Note::Kind::pull, .number = number_, .clock = clock, .version = wanted}, server,
                   post_.to_server, wanted_rows, post_.pulled);
   pushed_bytes[s] += std::ssize(std::as_bytes(wanted_rows));

@@ -76,7 +76,7 @@ class WorkerRank final : public WorkerActions {
   std::unique_ptr<ElasticWorker<Scalar>> elastic_;
   Vector<Scalar> window_;
   SparseTable table_;
-  TouchedRows rows_;          // of a sparse model: of gradient rows_of_
+  TouchedRows rows_;  // of a sparse model: of gradient rows_of_
   index_t rows_of_ = -1;
   index_t nodes_;
   Gradient<Scalar> gradient_;

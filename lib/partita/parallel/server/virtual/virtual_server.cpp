@@ -75,9 +75,8 @@ void VirtualServer<Scalar>::keep(const Push& push, index_t update) {
   for (index_t k = 0; k < store_.nodes(push.worker); ++k) take(update, push.worker, k);
   store_.keep(exec, update, push.worker, world_.rules.elastic ? world_.learner.batch() : payload_->samples);
   const Range mine = touched_part(world_.learner.table(), keys_, handed_in()).list;
-  conflicts.hand_in(
-      update, push.version,
-      handed_in().subspan(static_cast<std::size_t>(mine.offset), static_cast<std::size_t>(mine.extent)));
+  conflicts.hand_in(update, push.version,
+                    handed_in().subspan(static_cast<std::size_t>(mine.offset), static_cast<std::size_t>(mine.extent)));
   const index_t staleness = update - push.version;
   pending_[update].add(push.worker, payload_->samples, staleness,
                        number_ == 0 ? std::span<const double>(payload_->losses) : std::span<const double>());
