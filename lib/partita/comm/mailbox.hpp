@@ -21,8 +21,9 @@ std::vector<Number> numbers_of(std::span<const std::byte> bytes) {
 }
 
 /// Short notes between ranks that do not know who will write next: a header that travels as bytes, and a few numbers of
-/// one type. Control messages, which nobody counts but where numbers are payload. Sending and looking never block, also to oneself. Notes of one pair of ranks
-/// and one tag come in the order in which they were sent, and ahead of payload that was sent after them.
+/// one type. Control messages, which nobody counts, but where their numbers are payload. Sending and looking never
+/// block, also to oneself. Notes of one pair of ranks and one tag come in the order in which they were sent, and ahead
+/// of payload that was sent after them.
 ///
 /// Memory   a buffer for each note that is on its way, which is used again.
 class Mailbox {
