@@ -9,6 +9,7 @@
 #include <partita/parallel/server/virtual/virtual_worker.hpp>
 
 namespace partita::parallel::server {
+
 template <class Scalar>
 VirtualServer<Scalar>::VirtualServer(Simulation<Scalar>& world, int number, Range keys, Vector<Scalar> weights,
                                      std::unique_ptr<UpdateRule<Scalar>> rule)
