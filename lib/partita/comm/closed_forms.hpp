@@ -113,13 +113,15 @@ index_t broadcast(index_t n, index_t P, index_t rank, index_t root, Tree tree, c
   return children * count(n);
 }
 
-/// A worker's gradient for one server: the server's keys, in as many messages as the gradient has nodes.
+/// A worker's gradient for one server: the server's keys, or those that it touches, in as many messages as the gradient
+/// has nodes.
 template <class Count>
 index_t push(index_t nodes, index_t keys, const Count& count) {
   return nodes * count(keys);
 }
 
-/// A server's answer to a pull: its keys.
+/// A server's answer to a pull: its keys, or those that were asked for; and of the latter a worker's question: the
+/// numbers of rows.
 template <class Count>
 index_t pull(index_t keys, const Count& count) {
   return count(keys);

@@ -30,6 +30,17 @@ index_t Mailbox::under_way() {
   return std::count_if(slots_.begin(), slots_.end(), [this](Slot& slot) { return !is_free(slot); });
 }
 
+void Mailbox::send_bytes(std::span<const std::byte> header, std::span<const std::byte> numbers, int to, int tag,
+                         TrafficEntry* traffic) {
+  std::byte* note = begin_send(header.size() + numbers.size());
+  std::copy(numbers.begin(), numbers.end(), std::copy(header.begin(), header.end(), note));
+  end_send(to, tag);
+  if (traffic == nullptr || numbers.empty()) return;
+  ++traffic->calls;
+  ++traffic->messages;
+  traffic->sent_bytes += std::ssize(numbers);
+}
+
 // The oldest note is the first to be taken, as a rule.
 std::byte* Mailbox::begin_send(std::size_t bytes) {
   next_ = slots_.empty() ? 0 : (next_ + 1) % slots_.size();

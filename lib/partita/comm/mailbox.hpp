@@ -12,9 +12,18 @@
 
 namespace partita::comm {
 
-/// Short notes between ranks that do not know who will write next: a header that travels as bytes, and a few numbers.
-/// Control messages, which nobody counts. Sending and looking never block, also to oneself. Notes of one pair of ranks
-/// and one tag come in the order in which they were sent, and ahead of payload that was sent after them.
+/// Bytes of numbers as these numbers.
+template <Trivial Number>
+std::vector<Number> numbers_of(std::span<const std::byte> bytes) {
+  std::vector<Number> numbers(bytes.size() / sizeof(Number));
+  if (!numbers.empty()) std::memcpy(numbers.data(), bytes.data(), numbers.size() * sizeof(Number));
+  return numbers;
+}
+
+/// Short notes between ranks that do not know who will write next: a header that travels as bytes, and a few numbers of
+/// one type. Control messages, which nobody counts, but where their numbers are payload. Sending and looking never
+/// block, also to oneself. Notes of one pair of ranks and one tag come in the order in which they were sent, and ahead
+/// of payload that was sent after them.
 ///
 /// Memory   a buffer for each note that is on its way, which is used again.
 class Mailbox {
@@ -26,24 +35,21 @@ class Mailbox {
   /// Waits until all notes are taken, unless an exception is on its way.
   ~Mailbox();
 
-  template <Trivial Header>
-  void send(const Header& header, int to, int tag, std::span<const double> numbers = {}) {
-    std::byte* note = begin_send(sizeof(Header) + numbers.size_bytes());
-    std::memcpy(note, &header, sizeof(Header));
-    if (!numbers.empty()) std::memcpy(note + sizeof(Header), numbers.data(), numbers.size_bytes());
-    end_send(to, tag);
+  /// Numbers, where there are some, are counted in `traffic`, if any.
+  template <Trivial Header, class Numbers = std::span<const double>>
+  void send(const Header& header, int to, int tag, const Numbers& numbers = {}, TrafficEntry* traffic = nullptr) {
+    send_bytes(std::as_bytes(std::span(&header, 1)), std::as_bytes(std::span(numbers)), to, tag, traffic);
   }
 
-  /// Takes the next note that is there, from whomever, if any; returns who sent it.
+  /// Takes the next note that is there, from whomever, if any; returns who sent it. Numbers of a type that its header
+  /// tells are taken as bytes: numbers_of.
   /// Throws   Error for a note that is too short for the header.
-  template <Trivial Header>
-  std::optional<int> take(int tag, Header& header, std::vector<double>& numbers) {
+  template <Trivial Header, Trivial Number>
+  std::optional<int> take(int tag, Header& header, std::vector<Number>& numbers) {
     const std::optional<int> from = take_bytes(tag, sizeof(Header));
     if (!from) return from;
     std::memcpy(&header, arrived_.data(), sizeof(Header));
-    numbers.resize((arrived_.size() - sizeof(Header)) / sizeof(double));
-    if (!numbers.empty())
-      std::memcpy(numbers.data(), arrived_.data() + sizeof(Header), numbers.size() * sizeof(double));
+    numbers = numbers_of<Number>(std::span<const std::byte>(arrived_).subspan(sizeof(Header)));
     return from;
   }
 
@@ -55,6 +61,8 @@ class Mailbox {
     MPI_Request request = MPI_REQUEST_NULL;
     std::vector<std::byte> bytes;
   };
+  void send_bytes(std::span<const std::byte> header, std::span<const std::byte> numbers, int to, int tag,
+                  TrafficEntry* traffic);
   std::byte* begin_send(std::size_t bytes);
   void end_send(int to, int tag);
   std::optional<int> take_bytes(int tag, std::size_t least);

@@ -107,13 +107,15 @@ parallel::server::TouchedRows ModelLearner<Scalar>::touched(int worker, index_t 
   return distinct(tokens_of(rows));
 }
 
-// By their places among those that are touched.
+// By their places in the window.
 template <class Scalar>
 void ModelLearner<Scalar>::renumber(const Rows<Scalar>& rows) const {
   std::vector<std::int32_t> tokens = tokens_of(rows);
   const parallel::server::TouchedRows touched = distinct(tokens);
+  const index_t left = table_.most - std::ssize(touched);
   for (std::int32_t& token : tokens)
-    token = static_cast<std::int32_t>(std::lower_bound(touched.begin(), touched.end(), token) - touched.begin());
+    token =
+        static_cast<std::int32_t>(left + (std::lower_bound(touched.begin(), touched.end(), token) - touched.begin()));
   Kokkos::deep_copy(context_.exec(), Vector<std::int32_t>(rows.tokens.data(), tokens.size()),
                     Kokkos::View<const std::int32_t*, Kokkos::HostSpace>(tokens.data(), tokens.size()));
   context_.exec().fence("partita::training::ModelLearner: keys have their new numbers");

@@ -16,6 +16,7 @@
 #include <partita/parallel/server/mpi/report.hpp>
 #include <partita/training/evaluation.hpp>
 #include <partita/training/measure_profile.hpp>
+#include <partita/training/workers_model.hpp>
 
 namespace partita::training {
 namespace {
@@ -51,9 +52,9 @@ struct Ranks {
         every(evaluate_every(of.train, of.server, of.data.steps_per_epoch())),
         options(rank_options(of.server, ps::key_ranges(of.model.table(), of.server.servers), updates)),
         number(of.world.rank() - options.first_worker),
-        learner(of.context, of.train, of.data, of.model, of.head, of.server.workers,
-                number < 0 ? std::vector<int>() : std::vector<int>{number},
-                workers_data(of.train, of.server, of.server.shares)),
+        workers(of, workers_data(of.train, of.server, of.server.shares)),
+        learner(of.context, of.train, of.data, workers.model(), workers.head(), of.server.workers,
+                number < 0 ? std::vector<int>() : std::vector<int>{number}, workers.data()),
         accumulated(of.context.exec(), learner, of.server.protocol.accumulate),
         rate(rate_of(of.train, updates)),
         post(of.world),
@@ -258,6 +259,7 @@ struct Ranks {
   index_t updates, every;
   ps::RankOptions options;
   int number;  // of the worker; negative: none
+  WorkersModel<Scalar> workers;
   ModelLearner<Scalar> learner;
   ps::Accumulated<Scalar> accumulated;
   std::function<double(index_t)> rate;

@@ -12,6 +12,7 @@
 #include <partita/parallel/server/accumulated.hpp>
 #include <partita/training/evaluation.hpp>
 #include <partita/training/step_observer.hpp>
+#include <partita/training/workers_model.hpp>
 
 namespace partita::training {
 namespace {
@@ -36,31 +37,6 @@ std::vector<double> measured_shares(const TrainOptions& train, const ServerOptio
     shares.push_back(1 / seconds);
   }
   return shares;
-}
-
-// Of a bag of keys: what a worker needs of the table for its largest gradient. Where a gradient does not follow a pull
-// of its own, a worker has all of it.
-ps::SparseTable table_of(const TrainOptions& train, const ServerOptions& server, const ModelOptions& model,
-                         const SampleShape& sample, const WorkersData& has) {
-  const ps::ProtocolOptions& protocol = server.protocol;
-  if (!sample.is_bag() || protocol.accumulate > 1 || protocol.protocol == ps::Protocol::elastic ||
-      protocol.protocol == ps::Protocol::k_batch_sync)
-    return {};
-  index_t rows = 0;
-  for (int w = 0; w < server.workers; ++w)
-    rows = std::max(
-        rows, has.rows.empty() ? train.division(server.workers, w).rows.extent : has.rows[static_cast<std::size_t>(w)]);
-  return {sample.vocabulary, model.embedding, std::min(sample.vocabulary, rows * sample.tokens)};
-}
-
-// Its units over so many rows, without weights of their own.
-template <class Scalar>
-std::unique_ptr<nn::Model<Scalar>> compact_model(const ServerParts<Scalar>& of, const ps::SparseTable& table) {
-  if (table.rows == 0) return nullptr;
-  SampleShape sample = of.data.shape();
-  sample.vocabulary = table.most;
-  const nn::ModelOptions how = of.train.model().without_weights();
-  return std::make_unique<nn::Model<Scalar>>(plan_model<Scalar>(of.model_options, sample, how).make(how));
 }
 
 // The law of compute times is that of an even share.
@@ -114,17 +90,14 @@ struct VirtualRun {
       : parts(of),
         updates(updates_of(of.train, of.server, of.data.steps_per_epoch())),
         phases(of.model, of.model),
-        has(workers_data(of.train, of.server,
-                         of.server.measure_shares ? measured_shares(of.train, of.server) : of.server.shares)),
-        compact(compact_model(of, has.table = table_of(of.train, of.server, of.model_options, of.data.shape(), has))),
-        compact_head(compact ? std::make_unique<nn::WholeRows<Scalar>>(of.train.loss, *compact) : nullptr),
-        learner(of.context, of.train, of.data, compact ? *compact : of.model,
-                compact ? static_cast<const nn::LossHead<Scalar>&>(*compact_head) : of.head, of.server.workers,
-                all_of(of.server.workers), has),
+        workers(of, workers_data(of.train, of.server,
+                                 of.server.measure_shares ? measured_shares(of.train, of.server) : of.server.shares)),
+        learner(of.context, of.train, of.data, workers.model(), workers.head(), of.server.workers,
+                all_of(of.server.workers), workers.data()),
         accumulated(of.context.exec(), learner, of.server.protocol.accumulate),
         rate(rate_of(of.train, updates)),
         engine(
-            of.context, virtual_options(of, has, updates),
+            of.context, virtual_options(of, workers.data(), updates),
             of.server.protocol.accumulate > 1 && of.server.protocol.protocol != ps::Protocol::elastic
                 ? static_cast<ps::Learner<Scalar>&>(accumulated)
                 : learner,
@@ -156,14 +129,13 @@ struct VirtualRun {
   }
 
   std::vector<metrics::Table> tables() const {
-    const std::vector<ps::WorkerStatistics> workers = engine.workers();
     metrics::Table times{.group = "/virtual"};
     times.columns = {{"end_virtual_s", {"step"}, time_s, {{"long_name", "virtual time of the update"}, {"units", "s"}}},
                      {"staleness",
                       {"step"},
                       staleness,
                       {{"long_name", "mean staleness of the gradients of the update"}, {"units", "1"}}}};
-    return {ps::strategy_table(workers, engine.servers(), true), std::move(times)};
+    return {ps::strategy_table(engine.workers(), engine.servers(), true), std::move(times)};
   }
 
   std::vector<metrics::SummaryRow> summary(const metrics::RunResults& results) const {
@@ -197,9 +169,7 @@ struct VirtualRun {
   ServerParts<Scalar> parts;
   index_t updates;
   StepPhases phases;
-  WorkersData has;
-  std::unique_ptr<nn::Model<Scalar>> compact;  // of a sparse model
-  std::unique_ptr<nn::WholeRows<Scalar>> compact_head;
+  WorkersModel<Scalar> workers;
   ModelLearner<Scalar> learner;
   ps::Accumulated<Scalar> accumulated;
   std::function<double(index_t)> rate;

@@ -22,17 +22,36 @@ def bits(path):
                 file["evaluation/accuracy"][:].tobytes()]
 
 
+def mlp_dp(output, deck):
+    overrides = [part for setting in BITS for part in ("--set", setting)]
+    subprocess.run([MPIEXEC, "-n", "1", os.environ["PARTITA_MLP_DP"], deck, *overrides, "--output", str(output)],
+                   cwd=ROOT, check=True, timeout=60)
+    return bits(output)
+
+
 @pytest.fixture(scope="module")
 def without_servers(tmp_path_factory):
-    output = tmp_path_factory.mktemp("serial") / "mlp_dp.h5"
-    overrides = [part for setting in BITS for part in ("--set", setting)]
-    subprocess.run([MPIEXEC, "-n", "1", os.environ["PARTITA_MLP_DP"], "inputs/mlp_dp/tiny.toml", *overrides,
-                    "--output", str(output)], cwd=ROOT, check=True, timeout=60)
-    return bits(output)
+    return mlp_dp(tmp_path_factory.mktemp("serial") / "mlp_dp.h5", "inputs/mlp_dp/tiny.toml")
 
 
 def alone(run, workers, servers, *settings):
     return bits(run(workers + servers, *BITS, f"server.count={servers}", *settings, deck=DECK))
+
+
+def test_a_bag_whose_touched_rows_travel_is_mlp_dp_too(run, tmp_path):
+    bag, two = "inputs/mlp_dp/tiny_bag.toml", [*BITS, "server.count=2"]
+    expected = mlp_dp(tmp_path / "mlp_dp.h5", bag)
+    virtual = run(1, *two, "run.engine=virtual", "virtual.workers=2", "virtual.network=links", "virtual.latency_s=0.01",
+                  deck=bag, name="virtual")
+    moved = []
+    for path in (virtual, run(4, *two, deck=bag), run(2, *two, "server.placement=shared", deck=bag, name="shared")):
+        assert bits(path) == expected, path
+        with h5py.File(path) as file:
+            strategy = file["strategy"]
+            sent, keys = strategy["sent_bytes"][:], strategy["keys"][:]
+            moved.append([sent.tolist(), strategy["expected_received_bytes"][:].tolist()])
+    assert moved[1] == moved[0] and moved[2] == moved[0]  # the same messages, whoever carries them
+    assert 0 < sent.sum() < 0.6 * 24 * 4 * keys.sum()  # two workers pull twelve times
 
 
 def test_bulk_synchronous_is_mlp_dp(run, without_servers):

@@ -12,6 +12,7 @@ import pytest
 from conftest import APP, ROOT, command
 
 DECK = "inputs/param_server/as_mlp_dp.toml"
+BAG = "inputs/mlp_dp/tiny_bag.toml"
 PROTOCOLS = {
     "bsp": [],
     "ssp": ["server.staleness=1"],
@@ -55,8 +56,27 @@ def test_a_protocol_ends_and_its_record_adds_up(run, protocol):
         assert (file["traffic/sent_bytes"][:] == file["traffic/expected_bytes"][:]).all()
 
 
-def launch(ranks, output, *settings):
-    process = subprocess.Popen(command(ranks, DECK, "train.steps=200000", "evaluate.every=200000", "server.count=2",
+@pytest.mark.parametrize("protocol", [["async"], ["k-sync", "server.backup=1"]])
+def test_rows_of_a_sparse_model_travel_and_conflict(run, protocol):
+    path = run(3, f"server.protocol={protocol[0]}", *protocol[1:], "server.count=2", "server.placement=shared",
+               deck=BAG)
+    with h5py.File(path) as file:
+        assert file.attrs["complete"] == 1 and file.attrs["verified"] == 1
+        strategy = file["strategy"]
+        assert (strategy["updates"][:] == 30).all()
+        for what in ("sent", "received"):
+            assert (strategy[f"{what}_bytes"][:] == strategy[f"expected_{what}_bytes"][:]).all()
+        assert strategy["received_bytes"][:].sum() < 0.7 * 4 * strategy["keys"][:].sum() * strategy["pushes"][:].sum()
+        for what in ("messages", "bytes"):
+            counted = "messages" if what == "messages" else "sent_bytes"
+            assert (file[f"traffic/{counted}"][:] == file[f"traffic/expected_{what}"][:]).all()
+        summary = dict(zip(file["summary/metric"].asstr()[:], file["summary/value"][:]))
+        # Rows that another worker touched, not all.
+        assert 0 < summary["conflict_rate"] < 1 if protocol == ["async"] else summary["conflict_rate"] == 0
+
+
+def launch(ranks, output, *settings, deck=DECK):
+    process = subprocess.Popen(command(ranks, deck, "train.steps=200000", "evaluate.every=200000", "server.count=2",
                                        *settings, output=output),
                                cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
     part, deadline = output.with_name(output.name + ".part"), time.monotonic() + 60
@@ -77,11 +97,11 @@ def ranks_of(mpiexec):
     return sorted(found)
 
 
-@pytest.mark.parametrize("protocol, placement, which", [("async", "alone", 0), ("k-sync", "shared", 0), ("bsp", "alone", 1),
-                                                        ("ssp", "alone", 3)])
-def test_sigterm_to_any_rank_ends_in_good_order(tmp_path, protocol, placement, which):
+@pytest.mark.parametrize("deck, protocol, placement, which", [(DECK, "async", "alone", 0), (BAG, "k-sync", "shared", 0),
+                                                              (DECK, "bsp", "alone", 1), (BAG, "ssp", "alone", 3)])
+def test_sigterm_to_any_rank_ends_in_good_order(tmp_path, deck, protocol, placement, which):
     output = tmp_path / "x.h5"
-    process = launch(4, output, f"server.protocol={protocol}", f"server.placement={placement}")
+    process = launch(4, output, f"server.protocol={protocol}", f"server.placement={placement}", deck=deck)
     subprocess.run(["kill", "-TERM", str(ranks_of(process)[which])], check=True)
     _, stderr = process.communicate(timeout=30)
     assert process.returncode == 5 and stderr.count("error: ") == 1, stderr

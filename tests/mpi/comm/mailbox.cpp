@@ -56,6 +56,29 @@ TEST(mailbox, takes_what_anybody_sends_once_and_in_order) {
   while (mail.under_way() > 0) continue;
 }
 
+TEST(mailbox, numbers_are_of_one_type_and_counted_where_they_are_payload) {
+  const int me = world().rank(), tag = world().claim_tag();
+  Mailbox mail(world());
+  TrafficEntry traffic;
+  const std::vector<std::int32_t> integers = {7, -1, 1 << 30};
+  const std::vector<double> reals = {0.5, me + 1.0};
+  mail.send(Header{me, 0}, me, tag, integers, &traffic);
+  mail.send(Header{me, 1}, me, tag, reals);
+  mail.send(Header{me, 2}, me, tag, std::vector<std::int32_t>(), &traffic);
+  EXPECT_EQ(traffic.sent_bytes, 12);
+  EXPECT_EQ(traffic.messages, 1);
+  std::vector<std::byte> bytes;
+  Header header{};
+  for (int number = 0; number < 3; ++number) {
+    while (!mail.take(tag, header, bytes)) continue;
+    EXPECT_EQ(header.number, number);
+    if (number == 1)
+      EXPECT_EQ(numbers_of<double>(bytes), reals);
+    else
+      EXPECT_EQ(numbers_of<std::int32_t>(bytes), number == 0 ? integers : std::vector<std::int32_t>());
+  }
+}
+
 TEST(mailbox, payload_behind_a_note_is_that_of_the_note) {
   const int P = world().size(), me = world().rank(), to = (me + 1) % P, left = (me + P - 1) % P;
   const int tag = world().claim_tag(), payload_tag = world().claim_tag();

@@ -307,6 +307,9 @@ TEST(server_machines, what_a_protocol_cannot_be_is_refused) {
             "server protocol: k = 5: expected 1 to 4 workers");
   EXPECT_EQ(testing::caught<UsageError>([] { rules_of(protocol(Protocol::k_batch_async, 0), 4); }),
             "server protocol: k = 0: expected at least 1");
+  EXPECT_EQ(testing::caught<UsageError>([] { rules_of(protocol(Protocol::k_batch_sync, 2), 4, 2, true); }),
+            "server protocol: k-batch-sync(2 of 4) of a sparse model: expected a protocol in which a gradient follows "
+            "a pull of its own");
   EXPECT_EQ(testing::caught<UsageError>([] { rules_of(protocol(Protocol::ssp, 1, -1), 4); }),
             "server protocol: staleness = -1: expected at least 0");
 }

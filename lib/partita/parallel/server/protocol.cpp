@@ -15,7 +15,11 @@ bool has_k(Protocol protocol) {
 
 }  // namespace
 
-Rules rules_of(const ProtocolOptions& options, int workers, int servers) {
+bool pulls_for_each(const ProtocolOptions& options) {
+  return options.accumulate == 1 && options.protocol != Protocol::elastic && options.protocol != Protocol::k_batch_sync;
+}
+
+Rules rules_of(const ProtocolOptions& options, int workers, int servers, bool sparse) {
   const auto refuse_it = [](const char* what, index_t given, const std::string& expected) {
     refuse<UsageError>("server protocol", fmt::format("{} = {}", what, given), expected);
   };
@@ -26,6 +30,9 @@ Rules rules_of(const ProtocolOptions& options, int workers, int servers) {
     refuse_it("k", options.k, distinct ? fmt::format("1 to {} workers", workers) : "at least 1");
   if (options.protocol == Protocol::ssp && options.staleness < 0)
     refuse_it("staleness", options.staleness, "at least 0");
+  if (sparse && !pulls_for_each(options))
+    refuse<UsageError>("server protocol", to_string(options, workers) + " of a sparse model",
+                       "a protocol in which a gradient follows a pull of its own");
 
   using Gate = Rules::Gate;
   Rules rules;
@@ -59,6 +66,8 @@ Rules rules_of(const ProtocolOptions& options, int workers, int servers) {
     case Protocol::k_batch_async:
       break;
   }
+  // Else a worker would not know which gradient a pull is for, and what it touches.
+  if (sparse) rules.clock_is_version = false;
   return rules;
 }
 

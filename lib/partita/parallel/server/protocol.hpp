@@ -73,8 +73,13 @@ struct Rules {
   bool one_batch() const { return group == 0 || clock_is_version; }
 };
 
-/// Throws   UsageError for a k, a staleness or an accumulation that the protocol cannot have with so many workers.
-Rules rules_of(const ProtocolOptions& options, int workers, int servers = 1);
+/// Whether every gradient of a worker follows a pull of its own, so that it may pull what that gradient touches alone.
+bool pulls_for_each(const ProtocolOptions& options);
+
+/// sparse   Workers pull and push what a gradient touches alone.
+/// Throws   UsageError for a k, a staleness or an accumulation that the protocol cannot have with so many workers, and
+///          for a sparse model without pulls_for_each.
+Rules rules_of(const ProtocolOptions& options, int workers, int servers = 1, bool sparse = false);
 
 /// "ssp(3)/clock", "k-sync(7 of 8)".
 std::string to_string(const ProtocolOptions& options, int workers);

@@ -28,33 +28,47 @@ Matrix<S> matrix(S* data, index_t rows, index_t columns) {
   return {data, static_cast<std::size_t>(rows), static_cast<std::size_t>(columns)};
 }
 
+// Of a server's keys, the first ones.
+index_t keys_of_table(const SparseTable& table, Range keys) {
+  return std::clamp<index_t>(table.size() - keys.offset, 0, keys.extent);
+}
+
 }  // namespace
 
 TouchedPart touched_part(const SparseTable& table, Range keys, std::span<const std::int32_t> rows) {
-  const index_t in_table = std::clamp<index_t>(table.size() - keys.offset, 0, keys.extent);
   TouchedPart part;
-  part.rest = {in_table, keys.extent - in_table};
-  part.behind = table.most * table.width + keys.offset + in_table - table.size();
-  if (in_table == 0) return part;
-  if (keys.offset % table.width != 0 || in_table % table.width != 0)
+  part.of_table = keys_of_table(table, keys);
+  if (part.of_table == 0) {
+    part.window = {table.most * table.width + keys.offset - table.size(), keys.extent};
+    return part;
+  }
+  if (keys.offset % table.width != 0 || part.of_table % table.width != 0)
     refuse<UsageError>("touched_part", fmt::format("keys {} to {} of rows of {}", keys.offset, keys.end(), table.width),
                        "whole rows");
   const auto first = std::lower_bound(rows.begin(), rows.end(), keys.offset / table.width);
-  const auto last = std::lower_bound(first, rows.end(), (keys.offset + in_table) / table.width);
+  const auto last = std::lower_bound(first, rows.end(), (keys.offset + part.of_table) / table.width);
   part.list = {first - rows.begin(), last - first};
+  part.window = {(table.most - (rows.end() - first)) * table.width,
+                 part.list.extent * table.width + keys.extent - part.of_table};
   return part;
+}
+
+index_t longest_part(const SparseTable& table, Range keys) {
+  const index_t of_table = keys_of_table(table, keys);
+  return std::min(of_table, table.most * table.width) + keys.extent - of_table;
 }
 
 template <class Scalar>
 void gather_touched(const Exec& exec, const SparseTable& table, Range keys, std::span<const std::int32_t> rows,
                     ConstVector<Scalar> weights, Vector<Scalar> window) {
   const TouchedPart of = touched_part(table, keys, rows);
-  if (of.list.extent > 0)
-    kernels::embedding_forward<Scalar>(
-        exec, 1, upload(exec, rows, of.list, keys.offset / table.width),
-        matrix<const Scalar>(weights.data(), of.rest.offset / table.width, table.width), {},
-        matrix(window.data() + of.list.offset * table.width, of.list.extent, table.width));
-  kernels::copy<Scalar>(exec, part(weights, of.rest), part(window, Range{of.behind, of.rest.extent}));
+  const index_t touched = of.list.extent * table.width;
+  if (touched > 0)
+    kernels::embedding_forward<Scalar>(exec, 1, upload(exec, rows, of.list, keys.offset / table.width),
+                                       matrix(weights.data(), of.of_table / table.width, table.width), {},
+                                       matrix(window.data(), of.list.extent, table.width));
+  const index_t others = keys.extent - of.of_table;
+  kernels::copy<Scalar>(exec, part(weights, Range{of.of_table, others}), part(window, Range{touched, others}));
 }
 
 template <class Real>
@@ -62,12 +76,14 @@ void spread_touched(kernels::Context& context, const SparseTable& table, Range k
                     ConstVector<Real> window, Vector<Real> gradient) {
   const Exec& exec = context.exec();
   const TouchedPart of = touched_part(table, keys, rows);
-  if (of.rest.offset > 0)
-    kernels::embedding_backward_weights<Real>(
-        context, {}, kernels::Store::overwrite, upload(exec, rows, of.list, keys.offset / table.width),
-        matrix<const Real>(window.data() + of.list.offset * table.width, of.list.extent, table.width),
-        matrix(gradient.data(), of.rest.offset / table.width, table.width), {});
-  kernels::copy<Real>(exec, part(window, Range{of.behind, of.rest.extent}), part(gradient, of.rest));
+  const index_t touched = of.list.extent * table.width;
+  if (of.of_table > 0)
+    kernels::embedding_backward_weights<Real>(context, {}, kernels::Store::overwrite,
+                                              upload(exec, rows, of.list, keys.offset / table.width),
+                                              matrix(window.data(), of.list.extent, table.width),
+                                              matrix(gradient.data(), of.of_table / table.width, table.width), {});
+  const index_t others = keys.extent - of.of_table;
+  kernels::copy<Real>(exec, part(window, Range{touched, others}), part(gradient, Range{of.of_table, others}));
 }
 
 template void gather_touched(const Exec&, const SparseTable&, Range, std::span<const std::int32_t>, ConstVector<float>,

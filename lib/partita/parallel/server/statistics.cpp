@@ -112,15 +112,16 @@ metrics::Table strategy_table(std::span<const WorkerStatistics> workers, std::sp
   by_server(
       "keys", [](const S& s) { return int64_t{s.keys.extent}; }, "weights that it has", "1");
   by_server(
-      "received_bytes", [](const S& s) { return int64_t{s.received_bytes}; }, "gradients", "byte");
+      "received_bytes", [](const S& s) { return int64_t{s.received_bytes}; },
+      "gradients, and rows of a sparse model that pulls ask for", "byte");
   by_server(
       "sent_bytes", [](const S& s) { return int64_t{s.sent_bytes}; }, "weights", "byte");
   by_server(
       "expected_received_bytes", [](const S& s) { return s.expected_received_bytes; },
-      "received_bytes by the workers' count of pushes", "byte");
+      "received_bytes by the workers' count", "byte");
   by_server(
-      "expected_sent_bytes", [](const S& s) { return s.expected_sent_bytes; },
-      "sent_bytes by the workers' count of pulls", "byte");
+      "expected_sent_bytes", [](const S& s) { return s.expected_sent_bytes; }, "sent_bytes by the workers' count",
+      "byte");
   add("queue_depth", {"server", "quantile"}, quantiles_of(servers, &S::queue_depth),
       "messages that wait or are served when one arrives", "1");
   add("service_" + unit, {"server", "quantile"}, quantiles_of(servers, &S::service_s),

@@ -39,7 +39,7 @@ struct WorkerStatistics {
 struct ServerStatistics {
   index_t updates = 0;
   Range keys = {};
-  index_t received_bytes = 0, sent_bytes = 0;  ///< gradients, weights
+  index_t received_bytes = 0, sent_bytes = 0;  ///< gradients, and rows that pulls ask for; weights
   double expected_received_bytes = 0, expected_sent_bytes = 0;
   Samples queue_depth = {}, service_s = {};  ///< of a message
   double skew_sum = 0;                       ///< updates behind the server that is furthest, when a worker computes

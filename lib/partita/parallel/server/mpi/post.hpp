@@ -52,7 +52,8 @@ class TimeSplit {
 
 /// What servers and workers of the mpi engine tell each other; gradients and weights follow by themselves.
 ///
-///     to a server    pull, push (gradient and losses follow), bye: the sender has nothing more to ask
+///     to a server    pull (of a sparse model with the rows that are wanted), push (with losses; the gradient follows),
+///                    bye: the sender has nothing more to ask
 ///     to a worker    reply (weights follow), judge, stop; end: there is nothing more to do
 ///     both           gone: the answer to bye, and the last note
 ///     between servers and from workers to the first: halt, the run ends early; report, where time went
@@ -94,7 +95,8 @@ struct Post {
   const comm::Communicator& comm;
   comm::Mailbox mail;
   int to_server, to_worker, gradient, weights;  ///< tags
-  comm::TrafficEntry *pushed, *pulled;          ///< what this rank's worker sends; its server
+  /// Gradients that this rank's worker sends; weights that its server sends, and rows that its worker asks for.
+  comm::TrafficEntry *pushed, *pulled;
   TimeSplit time;
 };
 

@@ -47,7 +47,7 @@ class Reader {
 
 // Of a worker, beside its own statistics.
 struct Towards {
-  index_t pushes = 0, replies = 0, skew_max = 0;
+  index_t pushed_bytes = 0, pulled_bytes = 0, skew_max = 0;
   double skew_sum = 0;
 };
 
@@ -81,16 +81,15 @@ RanksReport gather_report(const comm::Communicator& comm, const ServerRank<Scala
   Writer of_server, of_worker;
   if (server != nullptr) {
     travel_server(of_server, server->statistics);
-    of_server(server->kept);
-    of_server(server->conflicts);
+    of_server(server->conflicts.handed_in());
+    of_server(server->conflicts.conflicts());
   }
   if (worker != nullptr) {
     travel(of_worker, worker->statistics);
-    of_worker(worker->nodes());
     of_worker(worker->skew_count);
-    for (std::size_t s = 0; s < worker->pushes_to.size(); ++s) {
-      of_worker(worker->pushes_to[s]);
-      of_worker(worker->replies_of[s]);
+    for (std::size_t s = 0; s < worker->pushed_bytes.size(); ++s) {
+      of_worker(worker->pushed_bytes[s]);
+      of_worker(worker->pulled_bytes[s]);
       of_worker(worker->skew_max[s]);
       of_worker(worker->skew_sum[s]);
     }
@@ -98,35 +97,32 @@ RanksReport gather_report(const comm::Communicator& comm, const ServerRank<Scala
   const std::vector<double> servers = comm.gather(of_server.numbers()), workers = comm.gather(of_worker.numbers());
   RanksReport report;
   if (!comm.is_root()) return report;
-  index_t kept = 0, conflicts = 0;
+  index_t handed_in = 0, conflicts = 0;
   for (Reader read(servers); read.more();) {
     index_t mine = 0, hit = 0;
     travel_server(read, report.servers.emplace_back());
     read(mine);
     read(hit);
-    kept += mine;
+    handed_in += mine;
     conflicts += hit;
   }
-  report.conflict_rate = kept == 0 ? 0 : static_cast<double>(conflicts) / static_cast<double>(kept);
+  report.conflict_rate = handed_in == 0 ? 0 : static_cast<double>(conflicts) / static_cast<double>(handed_in);
   for (Reader read(workers); read.more();) {
     WorkerStatistics& of = report.workers.emplace_back();
     const WorkerStatistics& seen = server->workers[report.workers.size() - 1];  // by the first server
     of.staleness_count = seen.staleness_count;
     of.dropped = seen.dropped;
-    index_t nodes = 0, skews = 0;
+    index_t skews = 0;
     travel(read, of);
-    read(nodes);
     read(skews);
     for (ServerStatistics& to : report.servers) {
       Towards towards;
-      read(towards.pushes);
-      read(towards.replies);
+      read(towards.pushed_bytes);
+      read(towards.pulled_bytes);
       read(towards.skew_max);
       read(towards.skew_sum);
-      to.expected_received_bytes +=
-          static_cast<double>(towards.pushes * nodes * to.keys.extent) * static_cast<double>(sizeof(nn::Sum<Scalar>));
-      to.expected_sent_bytes +=
-          static_cast<double>(towards.replies * to.keys.extent) * static_cast<double>(sizeof(Scalar));
+      to.expected_received_bytes += static_cast<double>(towards.pushed_bytes);
+      to.expected_sent_bytes += static_cast<double>(towards.pulled_bytes);
       to.skew_max = std::max(to.skew_max, towards.skew_max);
       to.skew_sum += towards.skew_sum;
       to.skew_count += skews;

@@ -13,7 +13,7 @@ struct RanksReport {
   std::vector<WorkerStatistics> workers;
   /// Expected bytes by what the workers say that they sent and were given.
   std::vector<ServerStatistics> servers;
-  /// Share of the gradients that updates landed on between their pull and their push, on the same keys.
+  /// Share of what was handed in (gradients; rows of a sparse model) that updates had changed since its pull.
   double conflict_rate = 0;
 };
 

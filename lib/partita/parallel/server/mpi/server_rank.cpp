@@ -14,26 +14,32 @@ template <class Scalar>
 ServerRank<Scalar>::ServerRank(kernels::Context& context, Post& post, const RankOptions& options,
                                const Learner<Scalar>& learner, int number, Vector<Scalar> weights,
                                std::unique_ptr<UpdateRule<Scalar>> rule)
-    : workers(static_cast<std::size_t>(options.workers)),
+    : conflicts(learner.table().rows),
+      workers(static_cast<std::size_t>(options.workers)),
       context_(context),
       post_(post),
       options_(options),
       learner_(learner),
-      rules_(rules_of(options.protocol, options.workers, options.servers())),
+      rules_(rules_of(options.protocol, options.workers, options.servers(), learner.table().rows > 0)),
       number_(number),
       weights_(weights),
       rule_(std::move(rule)),
       machine_(rules_, options.workers, options.updates, number == 0, *this),
       store_(gradient_shape(learner, rules_, options.workers, static_cast<index_t>(weights.extent(0))),
              rules_.one_batch()),
+      table_(learner.table()),
+      rows_(static_cast<std::size_t>(options.workers)),
       waits_(static_cast<std::size_t>(options.workers), false),
       left_(waits_),
       present_(options.workers + (number == 0 ? options.servers() - 1 : 0)) {
   statistics.keys = options.keys[static_cast<std::size_t>(number)];
+  const index_t most = longest_part(table_, statistics.keys);
   for (int w = 0; w < options.workers; ++w) {
-    replies_.emplace_back(post.comm, options.rank_of_worker(w), store_.keys());
-    pushes_.emplace_back(post.comm, options.rank_of_worker(w), store_.keys());
+    replies_.emplace_back(post.comm, options.rank_of_worker(w), most);
+    pushes_.emplace_back(post.comm, options.rank_of_worker(w), most);
+    if (table_.rows > 0) gathered_.push_back(make_buffer<Scalar>("partita::parallel::ServerRank::gathered", most));
   }
+  if (table_.rows > 0) touched_ = make_buffer<Real>("partita::parallel::ServerRank::touched", most);
 }
 
 template <class Scalar>
@@ -55,7 +61,7 @@ bool ServerRank<Scalar>::collect() {
   for (;;) {
     if (spare_.empty()) spare_.emplace_back();
     Mail& mail = spare_.back();
-    const auto from = post_.mail.take(post_.to_server, mail.note, mail.losses);
+    const auto from = post_.mail.take(post_.to_server, mail.note, mail.numbers);
     if (!from) return !queue_.empty();
     mail.from = *from;
     statistics.queue_depth.add(static_cast<double>(queue_.size()));
@@ -86,6 +92,8 @@ void ServerRank<Scalar>::handle(const Mail& mail) {
   switch (note.kind) {
     case Note::Kind::pull:
       waits_[worker] = true;
+      statistics.received_bytes += std::ssize(mail.numbers);
+      rows_[worker] = comm::numbers_of<std::int32_t>(mail.numbers);
       return halted_ ? end(note.number) : machine_.pull(note.number, note.clock, note.version);
     case Note::Kind::push:
       return push(mail);
@@ -140,11 +148,27 @@ void ServerRank<Scalar>::ask_to_halt() {
   if (!said_bye_) tell_server(0, {.kind = Note::Kind::halt});
 }
 
+// Elements of this server that a worker has asked for, and hands in.
+template <class Scalar>
+index_t ServerRank<Scalar>::part_of(int worker) const {
+  return touched_part(table_, statistics.keys, rows_[static_cast<std::size_t>(worker)]).window.extent;
+}
+
 template <class Scalar>
 void ServerRank<Scalar>::receive(int worker, Vector<Real> into) {
+  if (into.extent(0) == 0) return;
   auto& place = pushes_[static_cast<std::size_t>(worker)];
   place.receive(context_.exec(), into, post_.gradient);
   place.wait(context_.exec());
+}
+
+// A node of a gradient: of rows that are touched, it is 0 elsewhere.
+template <class Scalar>
+void ServerRank<Scalar>::take(int worker, Vector<Real> gradient) {
+  if (table_.rows == 0) return receive(worker, gradient);
+  const Vector<Real> some = part(touched_, Range{0, part_of(worker)});
+  receive(worker, some);
+  spread_touched<Real>(context_, table_, statistics.keys, rows_[static_cast<std::size_t>(worker)], some, gradient);
 }
 
 template <class Scalar>
@@ -152,8 +176,7 @@ void ServerRank<Scalar>::push(const Mail& mail) {
   const Note& note = mail.note;
   const Push push{note.number, note.clock, note.version, note.update};
   handled_ = &mail;
-  stale_ = machine_.staleness(push);
-  statistics.received_bytes += store_.nodes(push.worker) * store_.keys() * static_cast<index_t>(sizeof(Real));
+  statistics.received_bytes += store_.nodes(push.worker) * part_of(push.worker) * static_cast<index_t>(sizeof(Real));
   if (number_ == 0 && reported) reported(mail.from, note.spent);
   if (halted_)
     drop(push);
@@ -165,19 +188,20 @@ void ServerRank<Scalar>::push(const Mail& mail) {
 template <class Scalar>
 void ServerRank<Scalar>::keep(const Push& push, index_t update) {
   const Note& note = handled_->note;
-  for (index_t k = 0; k < store_.nodes(push.worker); ++k) receive(push.worker, store_.place(update, push.worker, k));
+  for (index_t k = 0; k < store_.nodes(push.worker); ++k) take(push.worker, store_.place(update, push.worker, k));
   store_.keep(context_.exec(), update, push.worker, rules_.elastic ? learner_.batch() : note.samples);
-  ++kept;
-  conflicts += stale_ > 0 ? 1 : 0;
+  conflicts.hand_in(update, push.version, rows_[static_cast<std::size_t>(push.worker)]);
   const index_t staleness = update - push.version;
-  pending_[update].add(push.worker, note.samples, staleness, handled_->losses);
+  pending_[update].add(push.worker, note.samples, staleness, comm::numbers_of<double>(handled_->numbers));
   workers[static_cast<std::size_t>(push.worker)].stale(staleness);
 }
 
 template <class Scalar>
 void ServerRank<Scalar>::drop(const Push& push) {
-  if (nowhere_.extent(0) == 0) nowhere_ = make_buffer<Real>("partita::parallel::ServerRank::nowhere", store_.keys());
-  for (index_t k = 0; k < store_.nodes(push.worker); ++k) receive(push.worker, nowhere_);
+  if (nowhere_.extent(0) == 0)
+    nowhere_ = make_buffer<Real>("partita::parallel::ServerRank::nowhere", longest_part(table_, statistics.keys));
+  for (index_t k = 0; k < store_.nodes(push.worker); ++k)
+    receive(push.worker, part(nowhere_, Range{0, part_of(push.worker)}));
   ++workers[static_cast<std::size_t>(push.worker)].dropped;
 }
 
@@ -189,9 +213,11 @@ void ServerRank<Scalar>::update(index_t update) {
   PendingUpdate& pending = found.mapped();
   MadeUpdate made{.update = update, .samples = pending.samples(), .staleness = pending.staleness()};
   if (number_ == 0) made.loss = pending.loss(rules_, learner_.labels());
-  for (auto& reply : replies_) reply.wait(exec);  // of weights that are about to change
+  if (table_.rows == 0)                             // else they are copies
+    for (auto& reply : replies_) reply.wait(exec);  // of weights that are about to change
   rule_->apply(context_, store_.mean(exec, update).gradient, update, made.staleness);
   store_.release(update);
+  conflicts.updated(update);
   ++statistics.updates;
   made.squares = rule_->squares();
   post_.time.enter(before);
@@ -205,6 +231,16 @@ void ServerRank<Scalar>::judge(int worker, index_t update) {
   tell_worker(worker, {.kind = Note::Kind::judge, .update = update});
 }
 
+// All weights, or a copy of those that the worker has asked for.
+template <class Scalar>
+ConstVector<Scalar> ServerRank<Scalar>::asked_for(int worker) {
+  if (table_.rows == 0) return weights_;
+  const auto w = static_cast<std::size_t>(worker);
+  const Vector<Scalar> some = part(gathered_[w], Range{0, part_of(worker)});
+  gather_touched<Scalar>(context_.exec(), table_, statistics.keys, rows_[w], weights_, some);
+  return some;
+}
+
 template <class Scalar>
 void ServerRank<Scalar>::reply(int worker) {
   const Exec& exec = context_.exec();
@@ -212,12 +248,14 @@ void ServerRank<Scalar>::reply(int worker) {
   place.wait(exec);
   waits_[static_cast<std::size_t>(worker)] = false;
   tell_worker(worker, {.kind = Note::Kind::reply, .version = machine_.version()});
-  place.send(exec, weights_, post_.weights, post_.pulled);
-  statistics.sent_bytes += store_.keys() * static_cast<index_t>(sizeof(Scalar));
+  const ConstVector<Scalar> weights = asked_for(worker);
+  const auto n = static_cast<index_t>(weights.extent(0));
+  if (n > 0) place.send(exec, weights, post_.weights, post_.pulled);
+  statistics.sent_bytes += n * static_cast<index_t>(sizeof(Scalar));
   if (post_.pulled == nullptr) return;
   namespace forms = comm::closed_forms;
-  post_.pulled->expected_messages += static_cast<double>(forms::pull(store_.keys(), forms::Messages{}));
-  post_.pulled->expected_bytes += static_cast<double>(forms::pull(store_.keys(), forms::Bytes{sizeof(Scalar)}));
+  post_.pulled->expected_messages += static_cast<double>(forms::pull(n, forms::Messages{}));
+  post_.pulled->expected_bytes += static_cast<double>(forms::pull(n, forms::Bytes{sizeof(Scalar)}));
 }
 
 template <class Scalar>

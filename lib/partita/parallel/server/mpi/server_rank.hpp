@@ -10,6 +10,7 @@
 
 #include <partita/comm/point_to_point.hpp>
 #include <partita/kernels/context.hpp>
+#include <partita/parallel/server/conflicts.hpp>
 #include <partita/parallel/server/mpi/post.hpp>
 #include <partita/parallel/server/pending_update.hpp>
 #include <partita/parallel/server/server_machine.hpp>
@@ -31,7 +32,8 @@ struct MadeUpdate {
 ///
 /// End      It has nothing more to do when all workers have said that they ask no more, and the first server then knows
 ///          it of all servers. No note and no payload is left behind.
-/// Memory   gradients and weights that are sent are not copied where MPI takes memory of Exec.
+/// Memory   gradients and weights that are sent are not copied where MPI takes memory of Exec; of a sparse model the
+///          rows that each worker has asked for are, and those of one gradient.
 template <class Scalar>
 class ServerRank final : public ServerActions {
  public:
@@ -66,7 +68,7 @@ class ServerRank final : public ServerActions {
   bool halted() const { return halted_; }
 
   ServerStatistics statistics;
-  index_t kept = 0, conflicts = 0;
+  Conflicts conflicts;
   /// The first server: of each worker what became of its gradients.
   std::vector<WorkerStatistics> workers;
 
@@ -82,12 +84,15 @@ class ServerRank final : public ServerActions {
   struct Mail {
     int from = 0;
     Note note;
-    std::vector<double> losses;
+    std::vector<std::byte> numbers;  // pull: rows; push: losses
   };
   bool collect();
   void handle(const Mail& mail);
   void push(const Mail& mail);
+  index_t part_of(int worker) const;
+  ConstVector<Scalar> asked_for(int worker);
   void receive(int worker, Vector<Real> into);
+  void take(int worker, Vector<Real> gradient);
   void tell_worker(int worker, Note note);
   void tell_server(int server, Note note);
   void leave();
@@ -106,11 +111,15 @@ class ServerRank final : public ServerActions {
   std::deque<comm::PointToPoint<Scalar>> replies_;  // of each worker
   std::deque<comm::PointToPoint<Real>> pushes_;
   Vector<Real> nowhere_;
+  // Of a sparse model.
+  SparseTable table_;
+  std::vector<TouchedRows> rows_;         // that each worker has asked for: of its next push, too
+  std::vector<Vector<Scalar>> gathered_;  // for each worker
+  Vector<Real> touched_;                  // a gradient of some rows
 
   std::deque<Mail> queue_;
   std::vector<Mail> spare_;
   const Mail* handled_ = nullptr;  // a push
-  index_t stale_ = 0;
   std::vector<bool> waits_, left_;
   int present_;  // workers that have not said bye, and on the first server also servers
   bool halted_ = false, said_bye_ = false, gone_ = false;

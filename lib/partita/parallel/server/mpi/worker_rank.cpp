@@ -17,19 +17,22 @@ WorkerRank<Scalar>::WorkerRank(kernels::Context& context, Post& post, const Rank
       options_(options),
       learner_(learner),
       number_(number),
-      machine_(rules_of(options.protocol, options.workers, options.servers()), number, options.servers(), *this) {
+      machine_(rules_of(options.protocol, options.workers, options.servers(), learner.table().rows > 0), number,
+               options.servers(), *this),
+      table_(learner.table()) {
   const bool has_own = options.protocol.protocol == Protocol::elastic;
   if (has_own) elastic_ = std::make_unique<ElasticWorker<Scalar>>(learner, number, std::move(elastic));
-  window_ = has_own ? elastic_->centre() : make_buffer<Scalar>("partita::parallel::WorkerRank::window", learner.keys());
+  window_ =
+      has_own ? elastic_->centre() : make_buffer<Scalar>("partita::parallel::WorkerRank::window", learner.window());
   nodes_ = has_own || learner.leaves() == 0 ? 1 : std::ssize(learner.cover(number));
   const auto servers = static_cast<std::size_t>(options.servers());
   for (std::size_t s = 0; s < servers; ++s) {
-    const index_t keys = options.keys[s].extent;
-    weights_.emplace_back(post.comm, static_cast<int>(s), keys);
-    for (index_t k = 0; k < nodes_; ++k) sends_.emplace_back(post.comm, static_cast<int>(s), keys);
+    const index_t most = longest_part(table_, options.keys[s]);
+    weights_.emplace_back(post.comm, static_cast<int>(s), most);
+    for (index_t k = 0; k < nodes_; ++k) sends_.emplace_back(post.comm, static_cast<int>(s), most);
   }
   asked_ = replied_ = sending_ = std::vector<bool>(servers, false);
-  versions_ = pushes_to = replies_of = skew_max = std::vector<index_t>(servers);
+  versions_ = pushed_bytes = pulled_bytes = skew_max = std::vector<index_t>(servers);
   asked_ns_ = sent_ns_ = std::vector<std::int64_t>(servers);
   skew_sum.resize(servers);
 }
@@ -38,6 +41,12 @@ template <class Scalar>
 void WorkerRank<Scalar>::tell(int server, Note note, std::span<const double> losses) {
   note.number = number_;
   post_.mail.send(note, server, post_.to_server, losses);
+}
+
+// Of its window: what the server has of the next gradient.
+template <class Scalar>
+TouchedPart WorkerRank<Scalar>::part_of(std::size_t server) const {
+  return touched_part(table_, options_.keys[server], rows_);
 }
 
 template <class Scalar>
@@ -97,7 +106,7 @@ bool WorkerRank<Scalar>::land() {
     weights_[s].wait(context_.exec());
     replied_[s] = asked_[s] = false;
     did = true;
-    ++replies_of[s];
+    pulled_bytes[s] += part_of(s).window.extent * static_cast<index_t>(sizeof(Scalar));
     statistics.pull_s.add(seconds(now_ns() - asked_ns_[s]));
     machine_.replied(static_cast<int>(s), versions_[s]);
   }
@@ -136,10 +145,22 @@ void WorkerRank<Scalar>::ask_to_halt() {
 template <class Scalar>
 void WorkerRank<Scalar>::pull(int server, index_t clock, index_t wanted) {
   const auto s = static_cast<std::size_t>(server);
-  weights_[s].receive(context_.exec(), part(window_, options_.keys[s]), post_.weights);
+  // One that was stopped pulls the same rows again.
+  if (table_.rows > 0 && std::exchange(rows_of_, clock) != clock) rows_ = learner_.touched(number_, clock);
+  const TouchedPart mine = part_of(s);
+  if (mine.window.extent > 0) weights_[s].receive(context_.exec(), part(window_, mine.window), post_.weights);
   asked_[s] = true;
   asked_ns_[s] = now_ns();
-  tell(server, {.kind = Note::Kind::pull, .clock = clock, .version = wanted});
+  const auto wanted_rows = std::span<const std::int32_t>(rows_).subspan(static_cast<std::size_t>(mine.list.offset),
+                                                                        static_cast<std::size_t>(mine.list.extent));
+  post_.mail.send(Note{.kind = Note::Kind::pull, .number = number_, .clock = clock, .version = wanted}, server,
+                  post_.to_server, wanted_rows, post_.pulled);
+  pushed_bytes[s] += std::ssize(std::as_bytes(wanted_rows));
+  if (post_.pulled == nullptr) return;
+  namespace forms = comm::closed_forms;
+  post_.pulled->expected_messages += static_cast<double>(forms::pull(mine.list.extent, forms::Messages{}));
+  post_.pulled->expected_bytes +=
+      static_cast<double>(forms::pull(mine.list.extent, forms::Bytes{sizeof(std::int32_t)}));
 }
 
 template <class Scalar>
@@ -205,18 +226,18 @@ void WorkerRank<Scalar>::push(int server, const Push& push) {
   if (server == 0) note.spent = post_.time.take();
   sent_ns_[s] = now_ns();
   tell(server, note, server == 0 ? gradient_.losses : std::span<const double>());
-  const Range keys = options_.keys[s];
-  for (index_t k = 0; k < nodes_; ++k) {
+  const Range mine = part_of(s).window;
+  const index_t window = learner_.window();
+  for (index_t k = 0; k < nodes_ && mine.extent > 0; ++k) {
     auto& place = sends_[s * static_cast<std::size_t>(nodes_) + static_cast<std::size_t>(k)];
-    place.send(exec, part(gradient_.nodes, Range{k * learner_.keys() + keys.offset, keys.extent}), post_.gradient,
-               post_.pushed);
+    place.send(exec, part(gradient_.nodes, Range{k * window + mine.offset, mine.extent}), post_.gradient, post_.pushed);
   }
   sending_[s] = true;
-  ++pushes_to[s];
+  pushed_bytes[s] += nodes_ * mine.extent * static_cast<index_t>(sizeof(Real));
   if (post_.pushed != nullptr) {
     namespace forms = comm::closed_forms;
-    post_.pushed->expected_messages += static_cast<double>(forms::push(nodes_, keys.extent, forms::Messages{}));
-    post_.pushed->expected_bytes += static_cast<double>(forms::push(nodes_, keys.extent, forms::Bytes{sizeof(Real)}));
+    post_.pushed->expected_messages += static_cast<double>(forms::push(nodes_, mine.extent, forms::Messages{}));
+    post_.pushed->expected_bytes += static_cast<double>(forms::push(nodes_, mine.extent, forms::Bytes{sizeof(Real)}));
   }
   post_.time.enter(before);
 }

@@ -45,12 +45,10 @@ class WorkerRank final : public WorkerActions {
   bool finished() const { return machine_.state() == WorkerMachine::State::finished; }
   /// Of the first server's weights as they were pulled last; -1: none.
   index_t version() const { return machine_.version(0); }
-  /// Parts that its gradient comes in.
-  index_t nodes() const { return nodes_; }
-
   WorkerStatistics statistics;
   /// By server.
-  std::vector<index_t> pushes_to, replies_of, skew_max;
+  std::vector<index_t> pushed_bytes, pulled_bytes;  ///< gradients and rows' numbers that it has sent; weights
+  std::vector<index_t> skew_max;
   std::vector<double> skew_sum;
   index_t skew_count = 0;
 
@@ -67,6 +65,7 @@ class WorkerRank final : public WorkerActions {
   bool sent();
   void leave();
   void tell(int server, Note note, std::span<const double> losses = {});
+  TouchedPart part_of(std::size_t server) const;
 
   kernels::Context& context_;
   Post& post_;
@@ -76,6 +75,9 @@ class WorkerRank final : public WorkerActions {
   WorkerMachine machine_;
   std::unique_ptr<ElasticWorker<Scalar>> elastic_;
   Vector<Scalar> window_;
+  SparseTable table_;
+  TouchedRows rows_;  // of a sparse model: of gradient rows_of_
+  index_t rows_of_ = -1;
   index_t nodes_;
   Gradient<Scalar> gradient_;
   std::deque<comm::PointToPoint<Scalar>> weights_;  // of each server

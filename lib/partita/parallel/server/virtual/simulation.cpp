@@ -15,21 +15,6 @@
 
 namespace partita::parallel::server {
 
-namespace {
-
-// Of a sparse model a worker knows the rows of its next gradient, and has those alone.
-Rules rules_for(const VirtualOptions& options, int servers, bool sparse) {
-  Rules rules = rules_of(options.protocol, options.workers, servers);
-  if (!sparse) return rules;
-  if (rules.elastic || rules.repeats || options.protocol.accumulate > 1)
-    refuse<UsageError>("VirtualEngine", to_string(options.protocol, options.workers) + " of a sparse model",
-                       "a protocol in which a gradient follows a pull of its own");
-  rules.clock_is_version = false;
-  return rules;
-}
-
-}  // namespace
-
 template <class Scalar>
 Simulation<Scalar>::Simulation(kernels::Context& with, const VirtualOptions& how, Learner<Scalar>& of,
                                Vector<Scalar> weights, const std::vector<Range>& keys,
@@ -37,7 +22,7 @@ Simulation<Scalar>::Simulation(kernels::Context& with, const VirtualOptions& how
                                std::function<double(index_t)> rate)
     : context(with),
       options(how),
-      rules(rules_for(how, static_cast<int>(keys.size()), of.table().rows > 0)),
+      rules(rules_of(how.protocol, how.workers, static_cast<int>(keys.size()), of.table().rows > 0)),
       learner(of),
       elastic{how.alpha, how.protocol.accumulate, std::move(rate)},
       times(how.compute, how.seed),
@@ -156,7 +141,7 @@ void Simulation<Scalar>::handle(const Event& event) {
     case EventKind::computed:
       return who.computed(event);
     case EventKind::pull:
-      return servers[static_cast<std::size_t>(event.server)]->machine.pull(event.worker, event.clock, event.version);
+      return servers[static_cast<std::size_t>(event.server)]->pull(event);
     case EventKind::push:
       return servers[static_cast<std::size_t>(event.server)]->push(event);
     case EventKind::judge:

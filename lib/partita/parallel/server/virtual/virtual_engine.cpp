@@ -55,8 +55,8 @@ template <class Scalar>
 double VirtualEngine<Scalar>::conflict_rate() const {
   index_t handed_in = 0, conflicts = 0;
   for (const auto& server : world_->servers) {
-    handed_in += server->handed_in;
-    conflicts += server->conflicts;
+    handed_in += server->conflicts.handed_in();
+    conflicts += server->conflicts.conflicts();
   }
   return handed_in == 0 ? 0 : static_cast<double>(conflicts) / static_cast<double>(handed_in);
 }

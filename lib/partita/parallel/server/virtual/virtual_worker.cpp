@@ -42,9 +42,12 @@ void VirtualWorker<Scalar>::pull(int server, index_t clock, index_t wanted) {
   asked_s_[static_cast<std::size_t>(server)] = world_.now();
   if (server == 0 && world_.learner.table().rows > 0)
     rows_ = std::make_shared<const TouchedRows>(world_.learner.touched(number_, clock));
+  const auto s = static_cast<std::size_t>(server);
+  const index_t bytes = world_.servers[s]->question_bytes(rows());
+  pushed_bytes[s] += bytes;
   world_.to_server(
       {.kind = EventKind::pull, .worker = number_, .server = server, .life = life, .clock = clock, .version = wanted},
-      0);
+      bytes);
 }
 
 template <class Scalar>
