@@ -12,6 +12,7 @@
 #include <partita/parallel/server/accumulated.hpp>
 #include <partita/training/evaluation.hpp>
 #include <partita/training/step_observer.hpp>
+#include <partita/training/worker_shares.hpp>
 
 namespace partita::training {
 namespace {
@@ -25,17 +26,17 @@ std::vector<int> all_of(int workers) {
 }
 
 // By the time of a worker's first gradients, as somebody would measure it.
-std::vector<double> measured_shares(const TrainOptions& train, const ServerOptions& server) {
+std::vector<double> shares_in_virtual_time(const TrainOptions& train, const ServerOptions& server) {
   constexpr index_t probes = 20;
   const ps::ComputeTimes times(server.compute, train.seed);
   ps::SlowDowns slow(server.slow, train.seed, server.workers);
-  std::vector<double> shares;
+  std::vector<double> all;
   for (int w = 0; w < server.workers; ++w) {
     double seconds = 0;
     for (index_t n = 0; n < probes; ++n) seconds += times.draw(w, n) * slow.factor(w, n, seconds);
-    shares.push_back(1 / seconds);
+    all.push_back(seconds);
   }
-  return shares;
+  return shares_of_times(all);
 }
 
 // Of a bag of keys: what a worker needs of the table for its largest gradient. Where a gradient does not follow a pull
@@ -115,20 +116,21 @@ struct VirtualRun {
         updates(updates_of(of.train, of.server, of.data.steps_per_epoch())),
         phases(of.model, of.model),
         has(workers_data(of.train, of.server,
-                         of.server.measure_shares ? measured_shares(of.train, of.server) : of.server.shares)),
+                         of.server.measure_shares ? shares_in_virtual_time(of.train, of.server) : of.server.shares)),
         compact(compact_model(of, has.table = table_of(of.train, of.server, of.model_options, of.data.shape(), has))),
         compact_head(compact ? std::make_unique<nn::WholeRows<Scalar>>(of.train.loss, *compact) : nullptr),
         learner(of.context, of.train, of.data, compact ? *compact : of.model,
                 compact ? static_cast<const nn::LossHead<Scalar>&>(*compact_head) : of.head, of.server.workers,
                 all_of(of.server.workers), has),
         accumulated(of.context.exec(), learner, of.server.protocol.accumulate),
+        loads(ps::measure_loads<Scalar>(learner, of.server.workers)),
         rate(rate_of(of.train, updates)),
         engine(
             of.context, virtual_options(of, has, updates),
             of.server.protocol.accumulate > 1 && of.server.protocol.protocol != ps::Protocol::elastic
                 ? static_cast<ps::Learner<Scalar>&>(accumulated)
                 : learner,
-            of.model.parameters(), ps::key_ranges(of.model.table(), of.server.servers),
+            of.model.parameters(), ps::key_ranges(of.model.table(), of.server.servers, of.server.balance, loads),
             [this](Range keys, Vector<Scalar> of_keys) { return make_rule(parts, rate, keys, of_keys); }, rate),
         weights(nn::Window<const Scalar>(ConstVector<Scalar>(of.model.parameters()))),
         evaluation(of.model, of.head, of.data) {}
@@ -156,14 +158,13 @@ struct VirtualRun {
   }
 
   std::vector<metrics::Table> tables() const {
-    const std::vector<ps::WorkerStatistics> workers = engine.workers();
     metrics::Table times{.group = "/virtual"};
     times.columns = {{"end_virtual_s", {"step"}, time_s, {{"long_name", "virtual time of the update"}, {"units", "s"}}},
                      {"staleness",
                       {"step"},
                       staleness,
                       {{"long_name", "mean staleness of the gradients of the update"}, {"units", "1"}}}};
-    return {ps::strategy_table(workers, engine.servers(), true), std::move(times)};
+    return {strategy_of(learner, loads, engine.workers(), engine.servers(), true), std::move(times)};
   }
 
   std::vector<metrics::SummaryRow> summary(const metrics::RunResults& results) const {
@@ -202,6 +203,7 @@ struct VirtualRun {
   std::unique_ptr<nn::WholeRows<Scalar>> compact_head;
   ModelLearner<Scalar> learner;
   ps::Accumulated<Scalar> accumulated;
+  ps::KeyLoads loads;
   std::function<double(index_t)> rate;
   ps::VirtualEngine<Scalar> engine;
   PulledWeights<Scalar> weights;
