@@ -55,6 +55,15 @@ def test_a_protocol_ends_and_its_record_adds_up(run, protocol):
         assert (file["traffic/sent_bytes"][:] == file["traffic/expected_bytes"][:]).all()
 
 
+@pytest.mark.parametrize("placement", ["alone", "shared"])
+def test_measured_shares_are_those_of_a_whole_batch(run, placement):
+    path = run(3 if placement == "alone" else 2, "server.measure_shares=true", f"server.placement={placement}", deck=DECK)
+    with h5py.File(path) as file:
+        rows = file["strategy/rows"][:]
+        assert len(rows) == 2 and rows.sum() == 48 and rows.min() >= 1
+        assert (file["steps/samples"][:] == 48).all() and file.attrs["verified"] == 1
+
+
 def launch(ranks, output, *settings):
     process = subprocess.Popen(command(ranks, DECK, "train.steps=200000", "evaluate.every=200000", "server.count=2",
                                        *settings, output=output),

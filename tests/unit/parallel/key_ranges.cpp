@@ -139,7 +139,7 @@ TEST(key_ranges, of_a_table_have_whole_rows_and_even_loads) {
 }
 
 TEST(key_ranges, of_a_dense_model_are_the_same_by_weights_and_by_load) {
-  const nn::ParameterTable table = nn::make_mlp<float>({.widths = {40, 300, 5}}).table();
+  const nn::ParameterTable table = nn::make_mlp<float>({.features = 40, .hidden = {300}, .classes = 5}).table();
   for (const int servers : {1, 2, 3}) {
     const std::vector<Range> equal = key_ranges(table, servers), even = key_ranges(table, servers, Balance::load);
     for (std::size_t s = 0; s < equal.size(); ++s) EXPECT_EQ(equal[s].offset, even[s].offset);
@@ -147,7 +147,7 @@ TEST(key_ranges, of_a_dense_model_are_the_same_by_weights_and_by_load) {
 }
 
 TEST(key_ranges, more_servers_than_ranges_are_refused) {
-  const nn::ParameterTable table = nn::make_mlp<float>({.widths = {2, 3, 4}}).table();
+  const nn::ParameterTable table = nn::make_mlp<float>({.features = 2, .hidden = {3}, .classes = 4}).table();
   EXPECT_EQ(key_ranges(table, 4).size(), 4u);
   EXPECT_EQ(partita::testing::caught<UsageError>([&] { key_ranges(table, 5); }),
             "server.count: 5 servers for 25 weights: expected at most 4: a server has whole rows of a table, and whole "

@@ -34,17 +34,18 @@ class KeyLoads {
   std::vector<index_t> below_ = {0};  // touches of the rows before each
 };
 
-/// Counts the first gradients of each worker, 20 or as many as are 2,048 in all, without computing them. Every rank that
-/// asks a learner of the same data gets the same.
+/// Counts the first gradients of each worker, 20 or as many as are 2,048 in all, without computing them. Every rank
+/// that asks a learner of the same data gets the same.
 template <class Scalar>
 KeyLoads measure_loads(Learner<Scalar>& learner, int workers);
 
 /// Where a list of blocks is cut into so many parts of one block or more, that the largest load is as small as it can
 /// be. Of such cuts, one after the other is as near as can be to an even share of what is left.
-/// below     Ascending: loads of the blocks before each, and of all of them.
-/// Returns   parts + 1 indices into it, the first and the last one among them.
-/// Needs     1 <= parts < size of `below`.
-/// Cost      O(parts log(blocks) log(load)).
+///
+/// below    Ascending: loads of the blocks before each, and of all of them.
+/// Returns  parts + 1 indices into it, the first and the last one among them.
+/// Needs    1 <= parts < size of `below`.
+/// Cost     O(parts log(blocks) log(load)).
 std::vector<index_t> even_cuts(std::span<const index_t> below, int parts);
 
 /// Keys of each server: the flat weights in as many ranges, cut where no norm cell and no row of a sparse table is. Of
