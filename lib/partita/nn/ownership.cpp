@@ -22,27 +22,6 @@ Range span_of(const kernels::NormCell& cell) {
                      "bounds of cell_cuts()");
 }
 
-// Offsets in `within` at which it may be cut, ascending, its bounds among them.
-std::vector<index_t> allowed(const ParameterTable& table, Range within) {
-  std::vector<Range> spans;
-  for (const kernels::NormCell& cell : norm_cells(table)) {
-    const Range span = span_of(cell);
-    if (span.end() <= within.offset || span.offset >= within.end()) continue;
-    for (const index_t bound : {within.offset, within.end()})
-      if (span.offset < bound && bound < span.end()) refuse_crossing(span, bound);
-    spans.push_back(span);
-  }
-  std::sort(spans.begin(), spans.end(), [](const Range& a, const Range& b) { return a.offset < b.offset; });
-  std::vector<index_t> at = {within.offset};
-  index_t reached = within.offset;
-  for (const Range& span : spans) {
-    if (span.offset >= reached && span.offset > at.back()) at.push_back(span.offset);
-    reached = std::max(reached, span.end());
-  }
-  if (within.end() > at.back()) at.push_back(within.end());
-  return at;
-}
-
 }  // namespace
 
 index_t Ownership::size() const {
@@ -89,9 +68,29 @@ std::vector<Range> cells_of(std::span<const Range> ranges, std::span<const kerne
   return joined;
 }
 
+std::vector<index_t> cell_bounds(const ParameterTable& table, Range within) {
+  std::vector<Range> spans;
+  for (const kernels::NormCell& cell : norm_cells(table)) {
+    const Range span = span_of(cell);
+    if (span.end() <= within.offset || span.offset >= within.end()) continue;
+    for (const index_t bound : {within.offset, within.end()})
+      if (span.offset < bound && bound < span.end()) refuse_crossing(span, bound);
+    spans.push_back(span);
+  }
+  std::sort(spans.begin(), spans.end(), [](const Range& a, const Range& b) { return a.offset < b.offset; });
+  std::vector<index_t> at = {within.offset};
+  index_t reached = within.offset;
+  for (const Range& span : spans) {
+    if (span.offset >= reached && span.offset > at.back()) at.push_back(span.offset);
+    reached = std::max(reached, span.end());
+  }
+  if (within.end() > at.back()) at.push_back(within.end());
+  return at;
+}
+
 std::vector<index_t> cell_cuts(const ParameterTable& table, Range within, index_t parts) {
   if (parts < 1) refuse<UsageError>("cell_cuts", fmt::format("{} parts", parts), "at least 1");
-  const std::vector<index_t> at = allowed(table, within);
+  const std::vector<index_t> at = cell_bounds(table, within);
   std::vector<index_t> cuts = {within.offset};
   for (index_t k = 1; k < parts; ++k) {
     const index_t even = within.offset + partition(within.extent, parts, k).offset;

@@ -39,11 +39,15 @@ std::vector<CellRun> cell_runs(std::span<const Range> ranges, std::span<const ke
 /// The same as ranges of cell indices: ascending, neighbours joined.
 std::vector<Range> cells_of(std::span<const Range> ranges, std::span<const kernels::NormCell> cells);
 
-/// Where `within`, a range of the flat weights, may be cut into `parts` shares that are as even as cells allow:
-/// parts + 1 ascending offsets, its own bounds first and last. Each is the nearest to partition(within, parts, .) at
-/// which every cell lies wholly before or behind; cells of a tensor that is cut along several dimensions lie
-/// interleaved, and many of them together are then one block that is not cut.
-/// Throws   UsageError when a cell crosses a bound of `within`, or for less than one part.
+/// Where `within`, a range of the flat weights, may be cut: ascending offsets at which every cell lies wholly before or
+/// behind, its own bounds first and last. Cells of a tensor that is cut along several dimensions lie interleaved, and
+/// many of them together are then one block that is not cut.
+/// Throws   UsageError when a cell crosses a bound of `within`.
+std::vector<index_t> cell_bounds(const ParameterTable& table, Range within);
+
+/// Shares of `within` that are as even as cells allow: parts + 1 ascending offsets, its own bounds first and last. Each
+/// is the one of cell_bounds() that is nearest to partition(within, parts, .).
+/// Throws   UsageError as cell_bounds() does, and for less than one part.
 std::vector<index_t> cell_cuts(const ParameterTable& table, Range within, index_t parts);
 
 }  // namespace partita::nn

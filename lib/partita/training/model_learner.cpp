@@ -52,7 +52,6 @@ ModelLearner<Scalar>::ModelLearner(kernels::Context& context, const TrainOptions
     for (const nn::Division& division : divisions_) shares.push_back(division.rows.extent);
     skewed_ = std::make_unique<data::WorkerSampler>(data.sampler(), shares, has.skew, data.labels());
   }
-  index_t rows = 0;
   std::size_t pieces = 0;
   for (const int w : workers) {
     const nn::Division& division = divisions_[static_cast<std::size_t>(w)];
@@ -60,9 +59,10 @@ ModelLearner<Scalar>::ModelLearner(kernels::Context& context, const TrainOptions
     if (sums_.empty() || train.deterministic) sums_.emplace_back(model.table().size(), 0, division);
     workers_[static_cast<std::size_t>(w)] =
         std::make_unique<Worker>(context, train, model, head, division, sums_.back());
-    rows = std::max(rows, division.rows.extent);
     pieces = std::max(pieces, division.pieces.size());
   }
+  index_t rows = 0;  // of any worker: whoever asks may see what it touches
+  for (const nn::Division& division : divisions_) rows = std::max(rows, division.rows.extent);
   rows_ = data.template allocate<Scalar>(rows);
   if (skewed_) {
     samples_.resize(static_cast<std::size_t>(rows));

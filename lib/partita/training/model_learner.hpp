@@ -56,7 +56,7 @@ class PulledWeights final : public nn::Exchange<Scalar> {
 template <class Scalar>
 class ModelLearner final : public parallel::server::Learner<Scalar> {
  public:
-  /// workers   Those that will be asked for, of W: all in one process, or one.
+  /// workers   Those whose gradients will be asked for, of W: all in one process, or one.
   /// All that is referred to must outlive this.
   /// Throws   UsageError when W workers cannot share a batch.
   ModelLearner(kernels::Context& context, const TrainOptions& train, const Dataset& data, nn::Model<Scalar>& model,

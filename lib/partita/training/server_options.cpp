@@ -31,6 +31,9 @@ int small(Deck& deck, const char* key, int fallback, IntRange range, const confi
 void read_ranks(Deck& deck, ServerOptions& options, int ranks) {
   options.servers = small(deck, "server.count", options.servers, {1, most_servers},
                           {"servers, each of which has a range of the weights", "servers"});
+  deck.choice("server.balance", options.balance, parallel::server::balances,
+              "what servers have equally much of: weights, or weights that gradients touch, as counted over the first "
+              "ones of each worker");
   deck.choice(
       "server.placement", options.placement, placements,
       "mpi engine: servers have ranks of their own (the first ones), or the first ranks are servers and workers");
@@ -147,6 +150,10 @@ void read_slow_downs(Deck& deck, ServerOptions& options) {
     deck.reject("virtual.slow_workers", fmt::format("{} of {}", slow.workers, options.workers), "at most all workers");
   if (slow.kind == SlowKind::drifting && slow.period_s <= 0)
     deck.reject("virtual.slow_period_s", "0 s of a drift", "above 0");
+  if (slow.kind == SlowKind::bursty && slow.burst < parallel::server::shortest_burst(slow.probability))
+    deck.reject("virtual.slow_burst",
+                fmt::format("bursts of {} gradients for a share of {}", slow.burst, slow.probability),
+                fmt::format("at least {:.6g}", parallel::server::shortest_burst(slow.probability)));
 }
 
 void read_network(Deck& deck, ServerOptions& options, NetworkKind& kind) {
@@ -201,7 +208,7 @@ void read_workers_data(Deck& deck, ServerOptions& options, const TrainOptions& t
   deck.reals("server.shares", options.shares, RealRange::above(0),
              "shares of the batch, one for each worker, whatever their sum; [] = even ones");
   deck.boolean("server.measure_shares", options.measure_shares,
-               "share the batch by the workers' speed, measured before the first step");
+               "share the batch by the workers' speed in some gradients of even shares, ahead of the first step");
   deck.real("data.skew_alpha", options.skew.alpha, RealRange::at_least(0),
             "labels differ between workers: Dirichlet concentration, small = few classes each; 0 = alike");
   deck.integer(
@@ -212,9 +219,6 @@ void read_workers_data(Deck& deck, ServerOptions& options, const TrainOptions& t
                 "one for each, or [] for even ones");
   if (!options.shares.empty() && options.measure_shares)
     deck.reject("server.measure_shares", "server.shares says who has what", "false, or server.shares = []");
-  if (options.measure_shares && options.engine == Engine::mpi)
-    deck.reject("server.measure_shares", "run.engine = \"mpi\" measures nothing ahead of its steps",
-                "false, or server.shares");
   const bool uneven = !options.shares.empty() || options.measure_shares;
   if (uneven && train.deterministic)
     deck.reject(options.measure_shares ? "server.measure_shares" : "server.shares",
@@ -247,30 +251,6 @@ std::string ServerOptions::text() const {
       fmt::format("{}, {} server{}", parallel::server::to_string(protocol, workers), servers, servers == 1 ? "" : "s");
   if (protocol.accumulate > 1) words += fmt::format(", every {}", protocol.accumulate);
   return words;
-}
-
-std::vector<index_t> rows_of_shares(index_t batch, std::span<const double> shares, index_t least) {
-  const auto workers = static_cast<index_t>(shares.size());
-  if (workers < 1 || batch < workers * least)
-    refuse<UsageError>("train.batch", fmt::format("{} rows of {} workers", batch, workers),
-                       fmt::format("at least {} each", least));
-  double sum = 0;
-  for (const double share : shares) sum += share;
-  // All have the least; what is above that is shared out.
-  const auto above = static_cast<double>(batch - workers * least);
-  std::vector<index_t> rows;
-  std::vector<std::pair<double, std::size_t>> rest;
-  index_t left = batch - workers * least;
-  for (std::size_t w = 0; w < shares.size(); ++w) {
-    const double wanted = std::max(0.0, shares[w] / sum * static_cast<double>(batch) - static_cast<double>(least));
-    const auto whole = std::min(static_cast<index_t>(std::min(wanted, above)), left);
-    rows.push_back(least + whole);
-    left -= whole;
-    rest.emplace_back(static_cast<double>(whole) - wanted, w);
-  }
-  std::stable_sort(rest.begin(), rest.end());
-  for (std::size_t k = 0; left > 0; k = (k + 1) % rest.size(), --left) ++rows[rest[k].second];
-  return rows;
 }
 
 ServerOptions read_server_options(Deck& deck, const TrainOptions& train, int ranks) {

@@ -6,6 +6,7 @@
 
 #include <partita/config/deck.hpp>
 #include <partita/data/worker_sampler.hpp>
+#include <partita/parallel/server/key_ranges.hpp>
 #include <partita/parallel/server/virtual/virtual_engine.hpp>
 #include <partita/training/server_calibration.hpp>
 #include <partita/training/train_options.hpp>
@@ -25,6 +26,7 @@ struct ServerOptions {
   int servers = 1;
   int workers = 1;  ///< virtual.workers, or ranks that the servers leave
   Placement placement = Placement::alone;
+  parallel::server::Balance balance = parallel::server::Balance::equal;
   parallel::server::ProtocolOptions protocol;
   bool staleness_rate = false;
   double alpha = 0.1;
@@ -43,10 +45,6 @@ struct ServerOptions {
   /// "k-sync(7 of 8), 2 servers".
   std::string text() const;
 };
-
-/// Rows of a batch for shares of any sum, each worker at least `least` of them: largest remainders.
-/// Throws   UsageError where the batch is too small for that.
-std::vector<index_t> rows_of_shares(index_t batch, std::span<const double> shares, index_t least);
 
 /// Declares and reads them. ranks: of the run, which the mpi engine makes servers and workers of; 0: not known.
 ServerOptions read_server_options(config::Deck& deck, const TrainOptions& train, int ranks);

@@ -8,8 +8,8 @@
 
 #include <partita/core/extent.hpp>
 #include <partita/parallel/replicas.hpp>
-#include <partita/parallel/server/statistics.hpp>
 #include <partita/training/verification.hpp>
+#include <partita/training/worker_shares.hpp>
 
 namespace partita::training {
 
@@ -75,6 +75,16 @@ std::unique_ptr<ps::UpdateRule<Scalar>> make_rule(const ServerParts<Scalar>& par
 }
 
 template <class Scalar>
+metrics::Table strategy_of(const ModelLearner<Scalar>& learner, const ps::KeyLoads& loads,
+                           std::vector<ps::WorkerStatistics> workers, std::vector<ps::ServerStatistics> servers,
+                           bool is_virtual) {
+  for (std::size_t w = 0; w < workers.size(); ++w) workers[w].rows = learner.samples(static_cast<int>(w));
+  const auto whole = static_cast<double>(loads.below(learner.keys()));
+  for (ps::ServerStatistics& of : servers) of.load_share = static_cast<double>(loads.of(of.keys)) / whole;
+  return ps::strategy_table(workers, servers, is_virtual);
+}
+
+template <class Scalar>
 driver::Workload describe_servers(const ServerParts<Scalar>& parts, const std::string& workers) {
   const TrainOptions& train = parts.train;
   const ServerOptions& server = parts.server;
@@ -112,6 +122,8 @@ std::string weights_hash(const ServerParts<Scalar>& parts) {
 
 template std::unique_ptr<ps::UpdateRule<float>> make_rule(const ServerParts<float>&,
                                                           const std::function<double(index_t)>&, Range, Vector<float>);
+template metrics::Table strategy_of(const ModelLearner<float>&, const ps::KeyLoads&, std::vector<ps::WorkerStatistics>,
+                                    std::vector<ps::ServerStatistics>, bool);
 template driver::Workload describe_servers(const ServerParts<float>&, const std::string&);
 template driver::Verification judge_servers(const ServerParts<float>&, const metrics::RunResults&,
                                             std::span<const double>);

@@ -10,6 +10,8 @@
 #include <partita/driver/workload.hpp>
 #include <partita/nn/loss_head.hpp>
 #include <partita/nn/model.hpp>
+#include <partita/parallel/server/key_ranges.hpp>
+#include <partita/parallel/server/statistics.hpp>
 #include <partita/parallel/server/update_rule.hpp>
 #include <partita/training/dataset.hpp>
 #include <partita/training/model_learner.hpp>
@@ -38,7 +40,7 @@ index_t samples_of_update(const TrainOptions& train, const ServerOptions& server
 /// Updates from one evaluation to the next: evaluate.every, or an epoch's samples.
 index_t evaluate_every(const TrainOptions& train, const ServerOptions& server, index_t steps_per_epoch);
 
-/// What workers have of the data where they share it so; no shares: evenly.
+/// What workers have of the data where they share it so (shares of any sum); no shares: evenly.
 WorkersData workers_data(const TrainOptions& train, const ServerOptions& server, std::span<const double> shares);
 
 /// When the held-out loss came down to evaluate.target_loss: rows of /summary, NaN where it did not. time_s and samples
@@ -56,6 +58,13 @@ template <class Scalar>
 std::unique_ptr<parallel::server::UpdateRule<Scalar>> make_rule(const ServerParts<Scalar>& parts,
                                                                 const std::function<double(index_t)>& rate, Range keys,
                                                                 Vector<Scalar> weights);
+
+/// The group /strategy: what is known of workers and servers, and beside it what they were given of the batch and of
+/// the load.
+template <class Scalar>
+metrics::Table strategy_of(const ModelLearner<Scalar>& learner, const parallel::server::KeyLoads& loads,
+                           std::vector<parallel::server::WorkerStatistics> workers,
+                           std::vector<parallel::server::ServerStatistics> servers, bool is_virtual);
 
 /// Attributes, names, and what a step is: an update. workers: in words, "8 virtual workers".
 template <class Scalar>

@@ -16,6 +16,7 @@
 #include <partita/parallel/server/mpi/report.hpp>
 #include <partita/training/evaluation.hpp>
 #include <partita/training/measure_profile.hpp>
+#include <partita/training/measured_shares.hpp>
 #include <partita/training/workers_model.hpp>
 
 namespace partita::training {
@@ -26,12 +27,12 @@ using metrics::PhaseClass;
 
 constexpr std::size_t phases = ps::doings;
 
-ps::RankOptions rank_options(const ServerOptions& server, std::vector<Range> keys, index_t updates) {
+ps::RankOptions rank_options(const ServerOptions& server, index_t updates) {
   return {.protocol = server.protocol,
           .workers = server.workers,
           .first_worker = server.placement == Placement::alone ? server.servers : 0,
           .updates = updates,
-          .keys = std::move(keys)};
+          .keys = {}};
 }
 
 // What rank 0 knows of a rank since the last step.
@@ -50,9 +51,11 @@ struct Ranks {
       : parts(of),
         updates(updates_of(of.train, of.server, of.data.steps_per_epoch())),
         every(evaluate_every(of.train, of.server, of.data.steps_per_epoch())),
-        options(rank_options(of.server, ps::key_ranges(of.model.table(), of.server.servers), updates)),
+        options(rank_options(of.server, updates)),
         number(of.world.rank() - options.first_worker),
-        workers(of, workers_data(of.train, of.server, of.server.shares)),
+        workers(of,
+                workers_data(of.train, of.server,
+                             of.server.measure_shares ? measured_shares(of, options.first_worker) : of.server.shares)),
         learner(of.context, of.train, of.data, workers.model(), workers.head(), of.server.workers,
                 number < 0 ? std::vector<int>() : std::vector<int>{number}, workers.data()),
         accumulated(of.context.exec(), learner, of.server.protocol.accumulate),
@@ -60,6 +63,8 @@ struct Ranks {
         post(of.world),
         weights(nn::Window<const Scalar>(ConstVector<Scalar>(of.model.parameters()))),
         evaluation(of.model, of.head, of.data) {
+    loads = ps::measure_loads<Scalar>(learner, of.server.workers);
+    options.keys = ps::key_ranges(of.model.table(), of.server.servers, of.server.balance, loads);
     const bool elastic = of.server.protocol.protocol == ps::Protocol::elastic;
     ps::Learner<Scalar>& whole =
         of.server.protocol.accumulate > 1 && !elastic ? static_cast<ps::Learner<Scalar>&>(accumulated) : learner;
@@ -261,6 +266,7 @@ struct Ranks {
   int number;  // of the worker; negative: none
   WorkersModel<Scalar> workers;
   ModelLearner<Scalar> learner;
+  ps::KeyLoads loads;
   ps::Accumulated<Scalar> accumulated;
   std::function<double(index_t)> rate;
   ps::Post post;
@@ -299,7 +305,8 @@ ServerRun make_server_run(const ServerParts<Scalar>& parts) {
                  {"serve", PhaseClass::other},     {"update", PhaseClass::compute}, {"idle", PhaseClass::wait}};
   work.samples = [ranks](index_t s) { return ranks->samples[static_cast<std::size_t>(s)]; };
   work.tables = [ranks] {
-    std::vector<metrics::Table> tables = {ps::strategy_table(ranks->report.workers, ranks->report.servers, false)};
+    std::vector<metrics::Table> tables = {
+        strategy_of(ranks->learner, ranks->loads, ranks->report.workers, ranks->report.servers, false)};
     if (ranks->profile) tables.push_back(profile_table(*ranks->profile));
     return tables;
   };

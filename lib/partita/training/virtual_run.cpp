@@ -12,6 +12,7 @@
 #include <partita/parallel/server/accumulated.hpp>
 #include <partita/training/evaluation.hpp>
 #include <partita/training/step_observer.hpp>
+#include <partita/training/worker_shares.hpp>
 #include <partita/training/workers_model.hpp>
 
 namespace partita::training {
@@ -26,17 +27,17 @@ std::vector<int> all_of(int workers) {
 }
 
 // By the time of a worker's first gradients, as somebody would measure it.
-std::vector<double> measured_shares(const TrainOptions& train, const ServerOptions& server) {
+std::vector<double> shares_in_virtual_time(const TrainOptions& train, const ServerOptions& server) {
   constexpr index_t probes = 20;
   const ps::ComputeTimes times(server.compute, train.seed);
   ps::SlowDowns slow(server.slow, train.seed, server.workers);
-  std::vector<double> shares;
+  std::vector<double> all;
   for (int w = 0; w < server.workers; ++w) {
     double seconds = 0;
     for (index_t n = 0; n < probes; ++n) seconds += times.draw(w, n) * slow.factor(w, n, seconds);
-    shares.push_back(1 / seconds);
+    all.push_back(seconds);
   }
-  return shares;
+  return shares_of_times(all);
 }
 
 // The law of compute times is that of an even share.
@@ -59,16 +60,14 @@ ps::ComputeTimeOptions compute_of(const ServerParts<Scalar>& of) {
   return compute;
 }
 
-// By the messages of the first server.
-template <class Scalar>
-ps::NetworkOptions network_of(const ServerParts<Scalar>& of) {
-  if (!of.server.calibrated_network) return of.server.network;
-  const Range keys = ps::key_ranges(of.model.table(), of.server.servers).front();
-  return of.server.calibration->network(static_cast<double>(keys.extent) * sizeof(Scalar));
+// By the messages of a server that has these keys.
+ps::NetworkOptions network_of(const ServerOptions& server, Range keys) {
+  if (!server.calibrated_network) return server.network;
+  return server.calibration->network(static_cast<double>(keys.extent) * sizeof(float));
 }
 
 template <class Scalar>
-ps::VirtualOptions virtual_options(const ServerParts<Scalar>& of, const WorkersData& has, index_t updates) {
+ps::VirtualOptions virtual_options(const ServerParts<Scalar>& of, const WorkersData& has, Range keys, index_t updates) {
   const TrainOptions& train = of.train;
   const ServerOptions& server = of.server;
   return {.workers = server.workers,
@@ -78,7 +77,7 @@ ps::VirtualOptions virtual_options(const ServerParts<Scalar>& of, const WorkersD
           .seed = train.seed,
           .compute = compute_of(of),
           .slow = server.slow,
-          .network = network_of(of),
+          .network = network_of(of.server, keys),
           .work = work_of(train, has),
           .changes = server.changes};
 }
@@ -90,19 +89,22 @@ struct VirtualRun {
       : parts(of),
         updates(updates_of(of.train, of.server, of.data.steps_per_epoch())),
         phases(of.model, of.model),
-        workers(of, workers_data(of.train, of.server,
-                                 of.server.measure_shares ? measured_shares(of.train, of.server) : of.server.shares)),
+        workers(of, workers_data(
+                        of.train, of.server,
+                        of.server.measure_shares ? shares_in_virtual_time(of.train, of.server) : of.server.shares)),
         learner(of.context, of.train, of.data, workers.model(), workers.head(), of.server.workers,
                 all_of(of.server.workers), workers.data()),
         accumulated(of.context.exec(), learner, of.server.protocol.accumulate),
+        loads(ps::measure_loads<Scalar>(learner, of.server.workers)),
+        keys(ps::key_ranges(of.model.table(), of.server.servers, of.server.balance, loads)),
         rate(rate_of(of.train, updates)),
         engine(
-            of.context, virtual_options(of, workers.data(), updates),
+            of.context, virtual_options(of, workers.data(), keys.front(), updates),
             of.server.protocol.accumulate > 1 && of.server.protocol.protocol != ps::Protocol::elastic
                 ? static_cast<ps::Learner<Scalar>&>(accumulated)
                 : learner,
-            of.model.parameters(), ps::key_ranges(of.model.table(), of.server.servers),
-            [this](Range keys, Vector<Scalar> of_keys) { return make_rule(parts, rate, keys, of_keys); }, rate),
+            of.model.parameters(), keys,
+            [this](Range mine, Vector<Scalar> weights_of) { return make_rule(parts, rate, mine, weights_of); }, rate),
         weights(nn::Window<const Scalar>(ConstVector<Scalar>(of.model.parameters()))),
         evaluation(of.model, of.head, of.data) {}
 
@@ -135,7 +137,7 @@ struct VirtualRun {
                       {"step"},
                       staleness,
                       {{"long_name", "mean staleness of the gradients of the update"}, {"units", "1"}}}};
-    return {ps::strategy_table(engine.workers(), engine.servers(), true), std::move(times)};
+    return {strategy_of(learner, loads, engine.workers(), engine.servers(), true), std::move(times)};
   }
 
   std::vector<metrics::SummaryRow> summary(const metrics::RunResults& results) const {
@@ -154,7 +156,7 @@ struct VirtualRun {
   }
 
   driver::Verification verify(const metrics::RunResults& results, std::span<const double> losses) const {
-    const bool at_once = parts.server.changes.empty() && ps::Network(network_of(parts), 1).free();
+    const bool at_once = parts.server.changes.empty() && ps::Network(network_of(parts.server, keys.front()), 1).free();
     for (const ps::ServerStatistics& server : engine.servers()) {  // else some is on its way, or to who is dead
       if (at_once && static_cast<double>(server.sent_bytes) != server.expected_sent_bytes)
         return {.passed = false, .text = "weights that servers sent and workers were given differ"};
@@ -172,6 +174,8 @@ struct VirtualRun {
   WorkersModel<Scalar> workers;
   ModelLearner<Scalar> learner;
   ps::Accumulated<Scalar> accumulated;
+  ps::KeyLoads loads;
+  std::vector<Range> keys;
   std::function<double(index_t)> rate;
   ps::VirtualEngine<Scalar> engine;
   PulledWeights<Scalar> weights;

@@ -75,6 +75,15 @@ def test_rows_of_a_sparse_model_travel_and_conflict(run, protocol):
         assert 0 < summary["conflict_rate"] < 1 if protocol == ["async"] else summary["conflict_rate"] == 0
 
 
+@pytest.mark.parametrize("placement", ["alone", "shared"])
+def test_measured_shares_are_those_of_a_whole_batch(run, placement):
+    path = run(3 if placement == "alone" else 2, "server.measure_shares=true", f"server.placement={placement}", deck=DECK)
+    with h5py.File(path) as file:
+        rows = file["strategy/rows"][:]
+        assert len(rows) == 2 and rows.sum() == 48 and rows.min() >= 1
+        assert (file["steps/samples"][:] == 48).all() and file.attrs["verified"] == 1
+
+
 def launch(ranks, output, *settings, deck=DECK):
     process = subprocess.Popen(command(ranks, deck, "train.steps=200000", "evaluate.every=200000", "server.count=2",
                                        *settings, output=output),

@@ -106,8 +106,9 @@ def test_bags_whose_touched_rows_travel_have_the_bits_of_mlp_dp(run, mlp_dp):
     bag = "inputs/mlp_dp/tiny_bag.toml"
     short = ["train.steps=8", "evaluate.every=4"]
     expected = mlp_dp(EXACT, *short, deck=bag)
-    for workers, servers in ((1, 1), (3, 2), (4, 3)):
-        path = run(VIRTUAL, EXACT, *short, f"virtual.workers={workers}", f"server.count={servers}", deck=bag)
+    for workers, servers, balance in ((1, 1, "load"), (3, 2, "equal"), (4, 3, "load")):
+        path = run(VIRTUAL, EXACT, *short, f"virtual.workers={workers}", f"server.count={servers}",
+                   f"server.balance={balance}", deck=bag)
         assert bits(path) == expected, f"{workers} workers, {servers} servers"
     with h5py.File(path) as file:  # less than all weights, or rows would not be chosen
         strategy = file["strategy"]
@@ -120,8 +121,8 @@ def test_clipped_runs_have_the_bits_of_mlp_dp(run, mlp_dp):
     assert bits(run(*settings, VIRTUAL, "virtual.workers=3", *SLOW_NETWORK, deck=AS_MLP_DP)) == mlp_dp(*settings)
 
 
-WORKER_COLUMNS = {"pushes", "dropped", "cancelled", "compute_virtual_s", "wait_virtual_s", "utilisation"}
-SERVER_COLUMNS = {"updates", "first_key", "keys", "received_bytes", "sent_bytes", "expected_received_bytes",
+WORKER_COLUMNS = {"rows", "pushes", "dropped", "cancelled", "compute_virtual_s", "wait_virtual_s", "utilisation"}
+SERVER_COLUMNS = {"updates", "first_key", "keys", "load_share", "received_bytes", "sent_bytes", "expected_received_bytes",
                   "expected_sent_bytes", "version_skew_mean", "version_skew_max"}
 
 
@@ -223,7 +224,7 @@ BAD = {
     "more slow workers than workers": (["virtual.slow_workers=9"], "virtual.slow_workers=9"),
     "a drift without a period": (["virtual.slow_kind=drifting"], "virtual.slow_period_s"),
     "bursts too short for their share": (["virtual.slow_kind=bursty", "virtual.slow_burst=1", "virtual.slow_probability=0.9"],
-                                         "burst = 1: expected longer bursts"),
+                                         "virtual.slow_burst=1: bursts of 1 gradients for a share of 0.9: expected at least 9"),
     "elastic with Adam": (["server.protocol=elastic"], "train.optimizer.*elastic averaging takes plain steps"),
     "inference": (["run.mode=infer"], "run.mode=infer: servers train"),
     "half precision": (["train.precision=bf16"], "train.precision=bf16"),

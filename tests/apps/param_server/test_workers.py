@@ -17,6 +17,8 @@ def test_uneven_shares_train_the_same_and_speed_says_how_uneven(run):
     even = run(*slow, deck=AS_MLP_DP, name="even")
     given = run(*slow, "server.shares=[1, 4, 4, 4, 4, 4, 4, 4]", deck=AS_MLP_DP, name="given")
     measured = run(*slow, "server.measure_shares=true", deck=AS_MLP_DP, name="measured")
+    with h5py.File(measured) as file:
+        assert list(file["strategy/rows"][:]) == [16] + 7 * [64]
     np.testing.assert_allclose(losses(given), losses(even), rtol=1e-5)  # sums in another order
     assert losses(measured).tobytes() == losses(given).tobytes(), "16 rows and 64 each, either way"
     # Of 58 rows each the slow one takes 4 s; of 16 and 64 rows all take 64 / 58 s.
@@ -48,3 +50,21 @@ def test_labels_that_differ_between_workers_are_alike_again_after_a_reshuffle(ru
     alike = losses(run(*still, deck=AS_MLP_DP, name="alike"))
     mended = losses(run(*still, "data.skew_alpha=0.05", "data.reshuffle_at=5", deck=AS_MLP_DP, name="mended"))
     assert (mended[:5] != alike[:5]).all() and mended[5:].tobytes() == alike[5:].tobytes()
+
+
+def test_servers_of_hot_keys_are_given_even_loads(run):
+    def servers(*settings):
+        with h5py.File(run("train.steps=64", "evaluate.every=64", "run.warmup=0", *settings,
+                           deck="inputs/param_server/sparse.toml", name="_".join(settings))) as file:
+            strategy = file["strategy"]
+            received, keys = strategy["received_bytes"][:], strategy["keys"][:]
+            # What was counted ahead is what came: 64 gradients of random bags against 320 of them.
+            np.testing.assert_allclose(received / received.sum(), strategy["load_share"][:], atol=0.02)
+            return received.max() / received.mean(), keys.max() / keys.mean()
+
+    received, keys = servers("server.balance=equal")
+    assert keys < 1.03 and received > 1.25, "the dense layers are all on the last server"
+    received, keys = servers("server.balance=load")
+    assert received < 1.05 and keys > 1.1
+    dense = servers("server.balance=load", "server.protocol=elastic", "train.optimizer=sgd")
+    assert max(dense) < 1.03, "the whole table travels"

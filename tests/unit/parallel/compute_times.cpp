@@ -206,6 +206,8 @@ TEST(compute_times, what_a_law_cannot_have_is_refused) {
   EXPECT_EQ(refused({.kind = uniform, .shift_s = -0.5}),
             "ComputeTimes: shift = -0.5: expected 0 to the mean, of which it is a part");
   EXPECT_EQ(refused({.kind = pareto, .shape = 1}), "ComputeTimes: shape = 1: expected above 1: else there is no mean");
+  for (const ComputeTime kind : {lognormal, pareto})
+    EXPECT_NE(refused({.kind = kind, .shape = std::numeric_limits<double>::infinity()}), "nothing was thrown");
   EXPECT_EQ(refused({.kind = lognormal, .shape = -1}), "ComputeTimes: shape = -1: expected at least 0");
   EXPECT_EQ(refused({.kind = trace}), "ComputeTimes: a list without a time: expected at least one");
   EXPECT_EQ(refused({.kind = calibrated, .trace = {1, 0}}), "ComputeTimes: time = 0: expected above 0 s");

@@ -3,6 +3,7 @@
 // r and services of mean 1 and variance v, rho = r, a message waits r (1 + v) / (2 (1 - rho)) on average.
 #include <algorithm>
 #include <cmath>
+#include <limits>
 #include <numeric>
 #include <vector>
 
@@ -176,9 +177,11 @@ TEST(network, a_link_with_poisson_arrivals_is_that_queue_too) {
   expect_mean(out, expected, "out");
 }
 
-TEST(network, numbers_below_zero_are_refused) {
+TEST(network, numbers_below_zero_and_infinite_ones_are_refused) {
   const auto refused = [](const NetworkOptions& options) { return caught<UsageError>([&] { Network(options, 1); }); };
   EXPECT_EQ(refused({.latency_s = -1}), "Network: latency = -1: expected at least 0");
+  EXPECT_EQ(refused({.latency_s = std::numeric_limits<double>::infinity()}),
+            "Network: latency = inf: expected at least 0");
   EXPECT_EQ(refused({.byte_per_s = -1}), "Network: bandwidth = -1: expected at least 0");
   EXPECT_EQ(refused({.service_s = -1}), "Network: service = -1: expected at least 0");
   EXPECT_EQ(refused({.service_s_per_byte = std::nan("")}), "Network: service of a byte = nan: expected at least 0");

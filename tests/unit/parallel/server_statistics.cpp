@@ -59,6 +59,7 @@ struct Seen {
   Seen() {
     WorkerStatistics& worker = workers[0];
     for (const index_t staleness : {0, 3, 1, 1}) worker.stale(staleness);
+    worker.rows = 3;
     worker.pushes = 5;
     worker.dropped = 1;
     worker.cancelled = 2;
@@ -74,6 +75,7 @@ struct Seen {
     workers[1].present_s = 4;
     servers[0] = {.updates = 5,
                   .keys = {0, 7},
+                  .load_share = 0.625,
                   .received_bytes = 100,
                   .sent_bytes = 60,
                   .expected_received_bytes = 100,
@@ -117,6 +119,7 @@ TEST(server_statistics, the_table_has_workers_and_servers) {
   };
   const double none = std::nan("");
   expect("staleness_count", {"worker", "staleness"}, Integers{1, 2, 0, 1, 0, 1, 0, 0}, "1");
+  expect("rows", {"worker"}, Integers{3, 0}, "1");
   expect("pushes", {"worker"}, Integers{5, 1}, "1");
   expect("dropped", {"worker"}, Integers{1, 0}, "1");
   expect("cancelled", {"worker"}, Integers{2, 0}, "1");
@@ -128,6 +131,7 @@ TEST(server_statistics, the_table_has_workers_and_servers) {
   expect("updates", {"server"}, Integers{5, 0}, "1");
   expect("first_key", {"server"}, Integers{0, 7}, "1");
   expect("keys", {"server"}, Integers{7, 4}, "1");
+  expect("load_share", {"server"}, Reals{0.625, 0}, "1");
   expect("received_bytes", {"server"}, Integers{100, 0}, "byte");
   expect("sent_bytes", {"server"}, Integers{60, 0}, "byte");
   expect("expected_received_bytes", {"server"}, Reals{100, 0}, "byte");
@@ -136,7 +140,7 @@ TEST(server_statistics, the_table_has_workers_and_servers) {
   expect("service_s", {"server", "quantile"}, Reals{0.125, 0.125, 0.125, 0.125, none, none, none, none}, "s");
   expect("version_skew_mean", {"server"}, Reals{0.75, 0}, "1");
   expect("version_skew_max", {"server"}, Integers{2, 0}, "1");
-  EXPECT_EQ(columns.size(), 20u);
+  EXPECT_EQ(columns.size(), 22u);
 }
 
 TEST(server_statistics, virtual_seconds_are_never_shown_without_that_word) {

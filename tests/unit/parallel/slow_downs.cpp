@@ -2,6 +2,7 @@
 // Shares and lengths against their laws; a bound is five standard errors of what is estimated.
 #include <algorithm>
 #include <cmath>
+#include <limits>
 
 #include <gtest/gtest.h>
 
@@ -163,17 +164,24 @@ TEST(slow_downs, that_cannot_be_are_refused) {
     return caught<UsageError>([&] { SlowDowns(options, seed, 1); });
   };
   using enum SlowKind;
+  constexpr double endless = std::numeric_limits<double>::infinity();
   EXPECT_EQ(refused({.factor = 0.5}), "SlowDowns: factor = 0.5: expected at least 1");
   EXPECT_EQ(refused({.factor = std::nan("")}), "SlowDowns: factor = nan: expected at least 1");
+  EXPECT_EQ(refused({.factor = endless}), "SlowDowns: factor = inf: expected at least 1");
+  EXPECT_EQ(refused({.workers = -1}), "SlowDowns: workers = -1: expected at least 0");
   EXPECT_EQ(refused({.probability = 1.5}), "SlowDowns: probability = 1.5: expected 0 to 1");
   EXPECT_EQ(refused({.probability = -0.5}), "SlowDowns: probability = -0.5: expected 0 to 1");
   EXPECT_EQ(refused({.kind = drifting, .factor = 2}), "SlowDowns: period = 0: expected above 0 s");
   EXPECT_EQ(refused({.kind = bursty, .factor = 2, .burst = 0.5}),
             "SlowDowns: burst = 0.5: expected at least 1 gradient");
+  EXPECT_EQ(refused({.kind = bursty, .burst = endless}), "SlowDowns: burst = inf: expected at least 1 gradient");
+  EXPECT_EQ(refused({.kind = drifting, .period_s = endless}), "SlowDowns: period = inf: expected above 0 s");
   // Slow 0.9 of the time: bursts of 9 with single gradients between them are the shortest.
   EXPECT_EQ(refused({.kind = bursty, .factor = 2, .probability = 0.9, .burst = 8}),
             "SlowDowns: burst = 8: expected longer bursts, so that their share can be so large");
-  EXPECT_EQ(refused({.kind = bursty, .factor = 2, .probability = 0.9, .burst = 9.5}), "nothing was thrown");
+  EXPECT_EQ(refused({.kind = bursty, .factor = 2, .probability = 0.9, .burst = 9}), "nothing was thrown");
+  EXPECT_EQ(shortest_burst(0), 1);
+  EXPECT_EQ(shortest_burst(1), 1);
 }
 
 }  // namespace

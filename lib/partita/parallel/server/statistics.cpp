@@ -84,6 +84,8 @@ metrics::Table strategy_table(std::span<const WorkerStatistics> workers, std::sp
   };
   using W = WorkerStatistics;
   by_worker(
+      "rows", [](const W& w) { return int64_t{w.rows}; }, "samples of a global batch that are its own", "1");
+  by_worker(
       "pushes", [](const W& w) { return int64_t{w.pushes}; }, "gradients that were handed in", "1");
   by_worker(
       "dropped", [](const W& w) { return int64_t{w.dropped}; }, "of these, in no update", "1");
@@ -111,6 +113,9 @@ metrics::Table strategy_table(std::span<const WorkerStatistics> workers, std::sp
       "first_key", [](const S& s) { return int64_t{s.keys.offset}; }, "first of its weights", "1");
   by_server(
       "keys", [](const S& s) { return int64_t{s.keys.extent}; }, "weights that it has", "1");
+  by_server(
+      "load_share", [](const S& s) { return s.load_share; },
+      "its share of the weights that gradients touch, as counted over the first ones of each worker", "1");
   by_server(
       "received_bytes", [](const S& s) { return int64_t{s.received_bytes}; },
       "gradients, and rows of a sparse model that pulls ask for", "byte");

@@ -25,6 +25,7 @@ class Samples {
 
 /// What became of one worker. Times are of its engine's clock.
 struct WorkerStatistics {
+  index_t rows = 0;                           ///< of a global batch
   std::vector<index_t> staleness_count = {};  ///< gradients by the updates between their weights and their own
   index_t pushes = 0;
   index_t dropped = 0;    ///< of these
@@ -39,6 +40,7 @@ struct WorkerStatistics {
 struct ServerStatistics {
   index_t updates = 0;
   Range keys = {};
+  double load_share = 0;                       ///< as counted ahead of the first step (KeyLoads)
   index_t received_bytes = 0, sent_bytes = 0;  ///< gradients, and rows that pulls ask for; weights
   double expected_received_bytes = 0, expected_sent_bytes = 0;
   Samples queue_depth = {}, service_s = {};  ///< of a message

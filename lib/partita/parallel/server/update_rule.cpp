@@ -5,9 +5,6 @@
 #include <cmath>
 #include <utility>
 
-#include <fmt/format.h>
-
-#include <partita/core/error.hpp>
 #include <partita/kernels/elementwise.hpp>
 #include <partita/nn/norm_cells.hpp>
 
@@ -42,32 +39,6 @@ void OptimizerRule<Scalar>::apply(kernels::Context& context, Vector<nn::Sum<Scal
 template <class Scalar>
 void ElasticRule<Scalar>::apply(kernels::Context& context, Vector<nn::Sum<Scalar>> difference, index_t, double) {
   kernels::add<Scalar>(context.exec(), difference, centre_);
-}
-
-std::vector<Range> key_ranges(const nn::ParameterTable& table, int servers) {
-  const Range all{0, table.size()};
-  const auto parts = static_cast<std::size_t>(servers);
-  std::vector<index_t> cuts = nn::cell_cuts(table, all, servers);
-  if (std::adjacent_find(cuts.begin(), cuts.end()) != cuts.end()) {
-    // Two even cuts are nearest to one bound: of a finer list each takes one, and leaves one to each that follows.
-    constexpr index_t finest = 4096;
-    std::vector<index_t> bounds = nn::cell_cuts(table, all, finest);
-    bounds.erase(std::unique(bounds.begin(), bounds.end()), bounds.end());
-    if (bounds.size() < parts + 1)
-      refuse<UsageError>(
-          "key_ranges", fmt::format("{} servers for {} weights", servers, table.size()),
-          fmt::format("at most {}: a server has whole blocks of up to 4096 weights of a tensor", bounds.size() - 1));
-    std::size_t taken = 0;
-    for (std::size_t s = 1; s < parts; ++s) {
-      const auto near =
-          static_cast<std::size_t>(std::lower_bound(bounds.begin(), bounds.end(), cuts[s]) - bounds.begin());
-      taken = std::clamp(near, taken + 1, bounds.size() - 1 - (parts - s));
-      cuts[s] = bounds[taken];
-    }
-  }
-  std::vector<Range> ranges;
-  for (std::size_t s = 0; s < parts; ++s) ranges.push_back({cuts[s], cuts[s + 1] - cuts[s]});
-  return ranges;
 }
 
 double norm_of_squares(const Exec& exec, std::span<const double> squares) {

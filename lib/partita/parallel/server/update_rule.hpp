@@ -60,10 +60,6 @@ class ElasticRule final : public UpdateRule<Scalar> {
   Vector<Scalar> centre_;
 };
 
-/// Keys of each server: the flat weights in as many ranges, cut where no norm cell is, as even as these allow.
-/// Throws   UsageError for more servers than there are such ranges.
-std::vector<Range> key_ranges(const nn::ParameterTable& table, int servers);
-
 /// The norm of a gradient whose squares several servers have added up: as nn::Update has it, bit for bit.
 double norm_of_squares(const Exec& exec, std::span<const double> squares);
 

@@ -30,9 +30,10 @@ ComputeTimes::ComputeTimes(ComputeTimeOptions options, std::uint64_t seed) : opt
   if (!(options_.mean_s > 0) || std::isinf(options_.mean_s)) refuse_it("mean", options_.mean_s, "above 0 s");
   if (shifted && !(options_.shift_s >= 0 && options_.shift_s <= options_.mean_s))
     refuse_it("shift", options_.shift_s, "0 to the mean, of which it is a part");
-  if (options_.kind == ComputeTime::pareto && !(options_.shape > 1))
+  const bool endless = std::isinf(options_.shape);
+  if (options_.kind == ComputeTime::pareto && (!(options_.shape > 1) || endless))
     refuse_it("shape", options_.shape, "above 1: else there is no mean");
-  if (options_.kind == ComputeTime::lognormal && !(options_.shape >= 0))
+  if (options_.kind == ComputeTime::lognormal && (!(options_.shape >= 0) || endless))
     refuse_it("shape", options_.shape, "at least 0");
   if (!is_list(options_.kind)) return;
   if (options_.trace.empty()) refuse<UsageError>("ComputeTimes", "a list without a time", "at least one");

@@ -2,6 +2,7 @@
 #include <partita/parallel/server/virtual/network.hpp>
 
 #include <algorithm>
+#include <cmath>
 
 #include <fmt/format.h>
 
@@ -15,7 +16,8 @@ Network::Network(const NetworkOptions& options, int servers)
        {std::pair("latency", options.latency_s), std::pair("bandwidth", options.byte_per_s),
         std::pair("service", options.service_s), std::pair("service of a byte", options.service_s_per_byte),
         std::pair("update", options.update_s), std::pair("update of a byte", options.update_s_per_byte)})
-    if (!(value >= 0)) refuse<UsageError>("Network", fmt::format("{} = {}", name, value), "at least 0");
+    if (!(value >= 0) || std::isinf(value))
+      refuse<UsageError>("Network", fmt::format("{} = {}", name, value), "at least 0");
 }
 
 bool Network::free() const {

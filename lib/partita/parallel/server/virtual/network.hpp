@@ -28,7 +28,7 @@ struct Service {
 /// in the order in which they are asked. A worker's own links never are what is short.
 class Network {
  public:
-  /// Throws   UsageError for numbers below 0.
+  /// Throws   UsageError for numbers below 0, and infinite ones.
   Network(const NetworkOptions& options, int servers);
 
   bool free() const;

@@ -2,6 +2,7 @@
 #include <partita/parallel/server/virtual/simulation.hpp>
 
 #include <algorithm>
+#include <cmath>
 #include <limits>
 #include <set>
 #include <utility>
@@ -30,7 +31,7 @@ Simulation<Scalar>::Simulation(kernels::Context& with, const VirtualOptions& how
       network(how.network, static_cast<int>(keys.size())),
       free(network.free()) {
   for (const Change& each : options.changes)
-    if (each.worker < 0 || each.worker >= options.workers || !(each.time_s >= 0))
+    if (each.worker < 0 || each.worker >= options.workers || !(each.time_s >= 0) || std::isinf(each.time_s))
       refuse<UsageError>("VirtualEngine", fmt::format("worker {} changes at {} s", each.worker, each.time_s),
                          fmt::format("a worker below {}, a time of at least 0", options.workers));
   for (std::size_t s = 0; s < keys.size(); ++s) {

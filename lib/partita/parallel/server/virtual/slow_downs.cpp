@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include <partita/parallel/server/virtual/slow_downs.hpp>
 
+#include <algorithm>
 #include <cmath>
 #include <numbers>
 
@@ -21,19 +22,29 @@ double begins(const SlowDownOptions& options) {
   return options.probability / (options.burst * (1 - options.probability));
 }
 
+bool finite_from(double least, double value) { return value >= least && std::isfinite(value); }
+
 }  // namespace
+
+double shortest_burst(double probability) {
+  if (probability >= 1) return 1;         // one that never ends
+  constexpr double rounding = 1 - 1e-12;  // of 1 - probability: 9 is enough for a share of 0.9
+  return std::max(1.0, probability / (1 - probability) * rounding);
+}
 
 SlowDowns::SlowDowns(const SlowDownOptions& options, std::uint64_t seed, int workers)
     : options_(options), seed_(seed), chains_(static_cast<std::size_t>(workers)) {
   const auto refuse_it = [](const char* what, double given, const char* expected) {
     refuse<UsageError>("SlowDowns", fmt::format("{} = {}", what, given), expected);
   };
-  if (!(options.factor >= 1)) refuse_it("factor", options.factor, "at least 1");
+  if (!finite_from(1, options.factor)) refuse_it("factor", options.factor, "at least 1");
   if (!(options.probability >= 0 && options.probability <= 1)) refuse_it("probability", options.probability, "0 to 1");
-  if (options.kind == SlowKind::drifting && !(options.period_s > 0)) refuse_it("period", options.period_s, "above 0 s");
+  if (options.workers < 0) refuse_it("workers", options.workers, "at least 0");
+  if (options.kind == SlowKind::drifting && !(finite_from(0, options.period_s) && options.period_s > 0))
+    refuse_it("period", options.period_s, "above 0 s");
   if (options.kind != SlowKind::bursty) return;
-  if (!(options.burst >= 1)) refuse_it("burst", options.burst, "at least 1 gradient");
-  if (options.probability < 1 && begins(options) > 1)
+  if (!finite_from(1, options.burst)) refuse_it("burst", options.burst, "at least 1 gradient");
+  if (options.burst < shortest_burst(options.probability))
     refuse_it("burst", options.burst, "longer bursts, so that their share can be so large");
 }
 

@@ -23,6 +23,9 @@ struct SlowDownOptions {
   double burst = 10;       ///< bursty: mean gradients of a burst
 };
 
+/// Bursts shorter than that, with a single gradient between two of them, have not so large a share of the gradients.
+double shortest_burst(double probability);
+
 /// Factors of the times of workers' gradients.
 ///
 ///     random    factor with the probability, else 1; with probability 1 the worker is slow for good
@@ -31,8 +34,8 @@ struct SlowDownOptions {
 ///               begin that the share of slow gradients is the probability
 class SlowDowns {
  public:
-  /// Throws   UsageError for a factor below 1, a probability outside of 0 to 1, a drift without a period, and bursts
-  ///          shorter than a gradient or too short for their share.
+  /// Throws   UsageError for a factor below 1, a probability outside of 0 to 1, less than 0 workers, a drift without a
+  ///          period, bursts shorter than a gradient or too short for their share, and what is infinite.
   SlowDowns(const SlowDownOptions& options, std::uint64_t seed, int workers);
 
   /// Of the worker's gradient number n, begun now. Numbers of a worker ascend.
