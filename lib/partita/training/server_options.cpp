@@ -164,7 +164,9 @@ void read_network(Deck& deck, ServerOptions& options, NetworkKind& kind) {
   const auto real = [&](const char* key, double& option, const config::Doc& doc) {
     deck.real(key, option, RealRange::at_least(0), doc);
     if (kind != NetworkKind::links && option > 0)
-      deck.reject(key, fmt::format("virtual.network = \"{}\" knows what messages cost", name_of(network_kinds, kind)),
+      deck.reject(key,
+                  kind == NetworkKind::free ? "virtual.network = \"free\" costs nothing"
+                                            : "virtual.network = \"calibrated\" is that of a record",
                   "0, or virtual.network = \"links\"");
   };
   real("virtual.latency_s", network.latency_s, {"links: of a message, one way", "virtual s"});
