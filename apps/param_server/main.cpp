@@ -23,6 +23,7 @@
 //   * mpiexec -n 1 param_server inputs/param_server/straggler.toml
 //   * mpiexec -n 1 param_server inputs/param_server/sparse.toml
 #include <partita/driver/experiment.hpp>
+#include <partita/training/server_footprint.hpp>
 #include <partita/training/server_run.hpp>
 #include <partita/training/virtual_run.hpp>
 
@@ -40,9 +41,11 @@ int main(int argc, char** argv) {
     if (session.settled(config.run, driver::Describes::model)) return ExitCode::done;
     session.start(config.run);
 
-    // 3. The data, of which each worker has its own rows; the model, whose weights the servers share.
+    // 3. The data, of which each worker has its own rows; the model, whose weights the servers share, if all find room.
     const comm::Mesh mesh(env.world(), {{"world", env.size()}});
     const training::Dataset data(env.world(), config.data, config.train, config.server.workers);
+    driver::require_memory(env.world(), training::server_memory_needs<float>(config.train, config.server, config.model,
+                                                                             data, env.world().is_root()));
     auto model =
         training::plan_model<float>(config.model, data.shape(), config.train.model(), {}).make(config.train.model());
     if (session.describe(model.describe())) return ExitCode::done;

@@ -315,3 +315,10 @@ def test_the_same_seed_gives_the_same_record(run):
     assert everything(run(*settings, name="two")) == one
     other = everything(run(*settings, "train.seed=2", name="other"))
     assert other["virtual/end_virtual_s"] != one["virtual/end_virtual_s"] and other["loss"] != one["loss"]
+
+
+def test_workers_that_find_no_room_are_refused_before_anything_is_made(run):
+    huge = [VIRTUAL, "virtual.workers=4096", "train.batch=4096", "data.samples=4096", "data.features=1000000", "model.hidden=[256]"]
+    run(*huge, code=4)
+    needed = re.search(r"weights of workers (\S+) GB", run.stderr)  # of each worker all: 256 (10^6 + 1) and a few
+    assert needed and abs(float(needed[1]) / (4096 * 4 * 256e6 / 1e9) - 1) < 0.02, run.stderr
