@@ -31,10 +31,11 @@ def curves_picture(study: RecordedStudy, groups: list[Group], axes: list[str], e
             pair = page.axes[2 * row : 2 * row + 2]
             said = ", ".join(f"{AXES[key]} {value}" for key, value in place)
             for group in (g for g in groups if g.place == place):
-                colour = style.series_colour(names.index(group.name))
+                number = names.index(group.name)
+                colour = style.series_colour(number)
                 for axis, index in zip(pair, (0, 1), strict=True):
                     x, middle, low, high = _band(group, index)
-                    axis.plot(x, middle, color=colour, label="_" + group.name)
+                    axis.plot(x, middle, color=colour, ls=style.series_dashes(number), label="_" + group.name)
                     if len(group.runs) > 1:
                         axis.fill_between(x, low, high, color=colour, alpha=0.18, lw=0, label="_band")
                     for values in zip(x, middle, low, high, strict=True):
@@ -51,7 +52,8 @@ def curves_picture(study: RecordedStudy, groups: list[Group], axes: list[str], e
     notes = ["lines: median over the runs (seeds), up to where the shortest ends; bands: from the least to the largest"]
     if len(shown) < len(places):
         notes.append(f"{len(shown)} of the {len(places)} places of the study are drawn: the first and the last")
-    handles = [Line2D([], [], color=style.series_colour(i), label=name) for i, name in enumerate(names)]
+    handles = [Line2D([], [], color=style.series_colour(i), ls=style.series_dashes(i), label=name)
+               for i, name in enumerate(names)]  # fmt: skip
     clock = "virtual seconds" if suffix == "virtual_s" else "seconds"
     title = f"Loss of {study.app} against samples and {clock}"
     return Picture(f"error_runtime{engine}", page.finish(title, subtitle(study), notes, handles), table)

@@ -72,6 +72,11 @@ def series_colour(index: int) -> str:
     return SERIES[index % len(SERIES)]
 
 
+def series_dashes(index: int) -> object:
+    """Of a line without markers: solid, and another pattern each time that the colours begin again."""
+    return ("-", (0, (5, 2)), (0, (1.2, 1.2)))[index // len(SERIES) % 3]
+
+
 class Page:
     """A figure with a header (title, subtitle, legend) and a footer (notes) around a rectangle of axes."""
 
