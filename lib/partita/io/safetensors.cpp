@@ -24,7 +24,6 @@ namespace {
 
 static_assert(std::endian::native == std::endian::little, "the format is little-endian");
 
-constexpr index_t length_bytes = 8;
 constexpr index_t longest_header = 100'000'000;  // the format's own limit
 
 [[noreturn]] void unreadable(const std::string& path, const std::string& found) {
@@ -70,16 +69,16 @@ SafeTensorsFile::SafeTensorsFile(const std::string& path) : path_(path) {
     if (::fstat(descriptor_, &found) != 0) unreadable(path, std::strerror(errno));
     if (!S_ISREG(found.st_mode)) unreadable(path, kind_of_file(found.st_mode));
     const index_t size = found.st_size;
-    if (size < length_bytes) unreadable(path, fmt::format("it has {} bytes", size));
+    if (size < SafeTensorsHeader::length_bytes) unreadable(path, fmt::format("it has {} bytes", size));
     std::uint64_t length = 0;
-    read_bytes(descriptor_, path, 0, length_bytes, &length);
-    const index_t most = std::min(size - length_bytes, longest_header);
+    read_bytes(descriptor_, path, 0, SafeTensorsHeader::length_bytes, &length);
+    const index_t most = std::min(size - SafeTensorsHeader::length_bytes, longest_header);
     if (length > static_cast<std::uint64_t>(most))
       refuse<UsageError>(path, fmt::format("its first 8 bytes say that the header has {} bytes", length),
                          fmt::format("at most {} in a file of {} bytes", most, size));
     std::string json(length, '\0');
-    data_ = length_bytes + static_cast<index_t>(length);
-    read_bytes(descriptor_, path, length_bytes, static_cast<index_t>(length), json.data());
+    data_ = SafeTensorsHeader::length_bytes + static_cast<index_t>(length);
+    read_bytes(descriptor_, path, SafeTensorsHeader::length_bytes, static_cast<index_t>(length), json.data());
     header_ = parse_header(path, json, size - data_);
   } catch (...) {
     ::close(descriptor_);

@@ -26,6 +26,8 @@ struct SafeTensor {
 
 /// What stands ahead of the tensors' bytes.
 struct SafeTensorsHeader {
+  static constexpr index_t length_bytes = 8;  ///< of the number that comes first: how long the JSON is
+
   std::map<std::string, std::string> metadata;
   std::vector<SafeTensor> tensors;  ///< in the order of their bytes: adjacent, from the first byte to the last
 };

@@ -22,8 +22,6 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr index_t length_bytes = 8;
-
 [[noreturn]] void refuse_name(const std::string& path, const std::string& found) {
   refuse<UsageError>(path, found,
                      "the name of a new file or of a file of safetensors, in a folder that can be written");
@@ -78,9 +76,9 @@ SafeTensorsWriter::SafeTensorsWriter(const std::string& path, SafeTensorsHeader 
   file_ = take(path_);
   if (::ftruncate(file_->descriptor(), 0) != 0)
     throw Error(fmt::format("cannot write '{}': {}", draft_, std::strerror(errno)));
-  data_ = length_bytes + std::ssize(text);
-  put(0, &length, length_bytes);
-  put(length_bytes, text.data(), std::ssize(text));
+  data_ = SafeTensorsHeader::length_bytes + std::ssize(text);
+  put(0, &length, SafeTensorsHeader::length_bytes);
+  put(SafeTensorsHeader::length_bytes, text.data(), std::ssize(text));
 }
 
 SafeTensorsWriter::~SafeTensorsWriter() {
