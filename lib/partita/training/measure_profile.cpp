@@ -82,7 +82,7 @@ double median_message_s(const comm::Communicator& world, int worker, int server,
 
 template <class Scalar>
 ServerProfile measure_profile(const ServerParts<Scalar>& parts, int rank_of_worker) {
-  constexpr int server = 0;
+  constexpr int first_server = 0;
   const index_t all = parts.train.division(parts.server.workers, 0).rows.extent;
   const index_t least = parts.train.micro_batches;
   ServerProfile profile;
@@ -97,7 +97,7 @@ ServerProfile measure_profile(const ServerParts<Scalar>& parts, int rank_of_work
     profile.flop_per_row.push_back(flop);
     const index_t weights = shapes.table().size();
     profile.bytes.push_back(static_cast<double>(weights) * sizeof(Scalar));
-    profile.message_s.push_back(median_message_s<Scalar>(parts.world, rank_of_worker, server, weights));
+    profile.message_s.push_back(median_message_s<Scalar>(parts.world, rank_of_worker, first_server, weights));
     for (std::size_t r = 0; r < rows.size(); ++r) profile.gradient_s.push_back(0);
     if (parts.world.rank() != rank_of_worker) continue;
     nn::Model<Scalar> model = make_scaled(parts, factor, true);

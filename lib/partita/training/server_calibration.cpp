@@ -15,7 +15,7 @@
 namespace partita::training {
 namespace {
 
-constexpr int server = 0, worker = 1;  // ranks
+constexpr int server_rank = 0, worker_rank = 1;
 
 template <class T>
 std::vector<T> read(const io::File& record, const char* name) {
@@ -59,9 +59,10 @@ ServerCalibration read_open(const io::File& record) {
   ServerCalibration of;
   of.profile = read_profile(record);
   const Phases phases(record);
-  of.compute_s = phases.of(worker, "compute");
-  of.update_s = metrics::median(phases.of(server, "update"));
-  const double waits_s = metrics::median(phases.of(worker, "pull")) + metrics::median(phases.of(worker, "push"));
+  of.compute_s = phases.of(worker_rank, "compute");
+  of.update_s = metrics::median(phases.of(server_rank, "update"));
+  const double waits_s =
+      metrics::median(phases.of(worker_rank, "pull")) + metrics::median(phases.of(worker_rank, "push"));
   of.message_s = std::max(0.0, waits_s - of.update_s) / 2;
   of.latency_s = latency_of(record);
   of.bytes = static_cast<double>(read<std::int64_t>(record, "/strategy/keys").front() * index_t{sizeof(float)});
