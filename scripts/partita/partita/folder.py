@@ -167,7 +167,8 @@ def _split_keys(
     records: list[Record], settings: list[dict[str, str]], grid: Iterable[str]
 ) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """Differing keys: those that make a series, and those that are a function of the number of ranks."""
-    varied = {key for s in settings for key in s if len({t.get(key) for t in settings}) > 1}
+    keys = set().union(*settings)
+    varied = {key for key in keys if len({setting.get(key) for setting in settings}) > 1}
     one_count = len({r.ranks for r in records}) == 1
     of_ranks = set()
     for key in varied - set(grid):

@@ -12,7 +12,9 @@ from typing import Any
 import h5py
 import numpy as np
 
+from partita import hdf5
 from partita.errors import UsageError, held_to_the_layout
+from partita.hdf5 import Columns
 from partita.statistics import Interval, median_interval
 from partita.study import flatten
 
@@ -37,7 +39,6 @@ OPERATIONS = (
 )  # fmt: skip
 AXES = {"start_ns": ("rank",), "end_ns": ("rank",), "phase_s": ("rank", "phase")}  # Of /steps, beside the step.
 CLASSES = ("compute", "communication", "wait", "input", "other")
-Columns = dict[str, np.ndarray]
 
 
 @dataclass(frozen=True)
@@ -207,16 +208,18 @@ def is_finished(path: Path) -> bool:
 
 
 def _read(path: Path, file: h5py.File, with_steps: bool) -> Record:
-    attributes = {name: _plain(value) for name, value in file.attrs.items()}
+    attributes = hdf5.attributes(file)
     _check(path, attributes)
-    toml = _plain(file["config/toml"][()]) if "config/toml" in file else ""
+    toml = hdf5.plain(hdf5.array(file, "config/toml")) if "config/toml" in file else ""
     if not isinstance(toml, str):
         raise ValueError("/config/toml holds no text")
     environment = (
-        {name: str(_plain(value)) for name, value in file["environment"].attrs.items()} if "environment" in file else {}
+        {name: str(value) for name, value in hdf5.attributes(file["environment"]).items()}
+        if "environment" in file
+        else {}
     )
     groups = {
-        name: _columns(file[name])
+        name: hdf5.columns(file[name])
         for name in (
             "calibration",
             "ranks",
@@ -239,8 +242,9 @@ def _read(path: Path, file: h5py.File, with_steps: bool) -> Record:
     )
     if not with_steps or "steps" not in file:
         return record
-    written = int(file["steps_written"][()])  # Ahead of the columns: a run that goes on adds rows between the two.
-    columns = _columns(file["steps"])
+    # Ahead of the columns: a run that goes on adds rows between the two.
+    written = int(hdf5.array(file, "steps_written"))
+    columns = hdf5.columns(file["steps"])
     phases, classes = (tuple(str(v) for v in columns[name]) for name in ("phase", "phase_class"))
     planned = len(columns["loss"])
     if not 0 <= written <= planned:
@@ -302,29 +306,9 @@ def _timeline(file: h5py.File) -> Timeline | None:
 
 def _collectives(file: h5py.File) -> dict[str, Columns]:
     """The groups that hold times of an operation by byte and algorithm, in the order in which they were measured."""
-    names = [n for n, g in file.items() if isinstance(g, h5py.Group) and set(COLLECTIVE) <= set(g)]
-    found = {name: _columns(file[name]) for name in names}
+    found = {name: hdf5.columns(file[name]) for name in hdf5.groups_with(file, set(COLLECTIVE))}
     for name, columns in found.items():
         _check_numbers(name, columns, COLLECTIVE[:-1])
         if columns["median_s"].shape != (len(columns["byte"]), len(columns["algorithm"])):
             raise ValueError(f"/{name}/median_s has not one value for each byte and algorithm")
     return dict(sorted(found.items(), key=lambda item: OPERATIONS.index(item[0]) if item[0] in OPERATIONS else 99))
-
-
-def _columns(group: h5py.Group) -> Columns:
-    return {name: _array(item) for name, item in group.items() if isinstance(item, h5py.Dataset)}
-
-
-def _array(dataset: h5py.Dataset) -> np.ndarray:
-    if h5py.check_string_dtype(dataset.dtype):
-        return np.asarray(dataset.asstr()[()])
-    return dataset[()]
-
-
-def _plain(value: Any) -> Any:
-    """NumPy scalars and bytes -> Python's own."""
-    if isinstance(value, bytes):
-        return value.decode()
-    if isinstance(value, np.ndarray) and value.size == 1:
-        return _plain(value.reshape(-1)[0])
-    return value.item() if isinstance(value, np.generic) else value
