@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""Whole groups of an HDF5 file at once, by h5py's low-level calls: a record has a hundred small arrays, and an object for
-each of them costs ten times what reading it does.
+"""Whole groups of an HDF5 file at once, by h5py's low-level calls.
+
+A record has a hundred small arrays; an object of h5py for each of them takes longer than reading it.
 """
 
 from typing import Any
