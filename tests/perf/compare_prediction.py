@@ -12,6 +12,7 @@ from __future__ import annotations
 import argparse
 import os
 import random
+import statistics
 import subprocess
 import tempfile
 from pathlib import Path
@@ -73,9 +74,12 @@ def main() -> None:
     print(f"calibrated by hidden = {WIDTH}, batch = {BATCH}; {args.protocol}; {args.rounds} rounds")
     for (width, batch, shared), pairs in zip(points, seen.values()):
         where = "server beside each of 2 workers" if shared else "1 server, 1 worker"
-        print(f"hidden {width!s:<7} {batch:>4} rows, {where:<31}  measured {summary([a for a, _ in pairs], 1e3, 2)} ms   "
-              f"predicted {summary([b for _, b in pairs], 1e3, 2)} virtual ms   "
-              f"error {summary([100 * (b / a - 1) for a, b in pairs], digits=0)} %", flush=True)
+        measured, predicted = zip(*pairs)
+        errors = [100 * (b / a - 1) for a, b in pairs]
+        error = 100 * (statistics.median(predicted) / statistics.median(measured) - 1)
+        print(f"hidden {width!s:<7} {batch:>4} rows, {where:<31}  measured {summary(list(measured), 1e3, 2)} ms   "
+              f"predicted {summary(list(predicted), 1e3, 2)} virtual ms   "
+              f"error {error:+.0f} % of medians, {min(errors):+.0f} to {max(errors):+.0f} round by round", flush=True)
 
 
 if __name__ == "__main__":

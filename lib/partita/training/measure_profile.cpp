@@ -34,7 +34,7 @@ nn::Model<Scalar> make_scaled(const ServerParts<Scalar>& parts, double factor, b
 
 template <class Scalar>
 double median_gradient_s(const ServerParts<Scalar>& parts, nn::Model<Scalar>& model, index_t rows) {
-  constexpr int warmup = 2, gradients = 7;
+  constexpr int warmup = 1, gradients = 5;
   const nn::WholeRows<Scalar> head(parts.train.loss, model);
   ModelLearner<Scalar> learner(parts.context, parts.train, parts.data, model, head, 1, {0}, {.rows = {rows}});
   const nn::Window<const Scalar> weights(ConstVector<Scalar>(model.parameters()));
@@ -90,7 +90,7 @@ ServerProfile measure_profile(const ServerParts<Scalar>& parts, int rank_of_work
   for (const index_t part : {all / 4, all / 2, all})
     if (part >= least && (rows.empty() || part > rows.back())) rows.push_back(part);
   for (const index_t part : rows) profile.rows.push_back(static_cast<double>(part));
-  for (const double factor : {0.25, 0.5, 1.0, 2.0}) {
+  for (const double factor : {0.25, 0.5, 1.0, 2.0, 4.0}) {
     const nn::Model<Scalar> shapes = make_scaled(parts, factor, false);
     const auto flop = shapes.flop(all).total() / static_cast<double>(all);
     if (!profile.flop_per_row.empty() && flop <= profile.flop_per_row.back()) continue;

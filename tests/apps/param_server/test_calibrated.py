@@ -63,11 +63,11 @@ def test_a_run_predicts_itself(source, tmp_path):
 
 def test_profile_has_the_shapes_of_other_widths(source):
     of = known(source)
-    row = [4 * 40 * h + 6 * h * 10 for h in (6, 12, 24, 48)]  # a product is 2 flop an element; the data have no gradient
+    row = [4 * 40 * h + 6 * h * 10 for h in (6, 12, 24, 48, 96)]  # a product is 2 flop an element; the data have no gradient
     assert np.all(np.abs(of["flop_per_row"] / row - 1) < 0.25), "beside the products there are small things"
     assert list(of["rows"]) == [4, 8, 16]
-    assert list(of["message_bytes"]) == [4 * weights(40, h) for h in (6, 12, 24, 48)]
-    assert of["gradient_s"].shape == (4, 3) and np.all(of["gradient_s"] > 0) and np.all(of["message_s"] > 0)
+    assert list(of["message_bytes"]) == [4 * weights(40, h) for h in (6, 12, 24, 48, 96)]
+    assert of["gradient_s"].shape == (5, 3) and np.all(of["gradient_s"] > 0) and np.all(of["message_s"] > 0)
 
 
 def test_others_are_scaled_by_the_profile(source, tmp_path):
