@@ -143,7 +143,7 @@ def staleness_picture(study: RecordedStudy, groups: list[Group], axes: list[str]
             last = int(np.flatnonzero(share > 1e-4).max())
             axis.set_xlim(-0.6, max(last, 3) + 0.6)
             axis.set_title(group.name)
-            axis.set_xlabel("staleness (updates between pull and push)")
+            axis.set_xlabel("staleness (updates between its weights and its own)")
             axis.xaxis.set_major_locator(MaxNLocator(8, integer=True))
             for k, values in enumerate(zip(share, low, high, strict=True)):
                 numbers = dict(zip(("share", "least_of_a_worker", "most_of_a_worker"), map(float, values), strict=True))
