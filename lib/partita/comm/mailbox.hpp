@@ -12,12 +12,11 @@
 
 namespace partita::comm {
 
-/// Bytes of numbers as these numbers.
+/// Bytes of numbers as these numbers, which overwrite `numbers`: no allocation where it has room.
 template <Trivial Number>
-std::vector<Number> numbers_of(std::span<const std::byte> bytes) {
-  std::vector<Number> numbers(bytes.size() / sizeof(Number));
+void read_numbers(std::span<const std::byte> bytes, std::vector<Number>& numbers) {
+  numbers.resize(bytes.size() / sizeof(Number));
   if (!numbers.empty()) std::memcpy(numbers.data(), bytes.data(), numbers.size() * sizeof(Number));
-  return numbers;
 }
 
 /// Short notes between ranks that do not know who will write next: a header that travels as bytes, and a few numbers of
@@ -42,14 +41,14 @@ class Mailbox {
   }
 
   /// Takes the next note that is there, from whomever, if any; returns who sent it. Numbers of a type that its header
-  /// tells are taken as bytes: numbers_of.
+  /// tells are taken as bytes: read_numbers.
   /// Throws   Error for a note that is too short for the header.
   template <Trivial Header, Trivial Number>
   std::optional<int> take(int tag, Header& header, std::vector<Number>& numbers) {
     const std::optional<int> from = take_bytes(tag, sizeof(Header));
     if (!from) return from;
     std::memcpy(&header, arrived_.data(), sizeof(Header));
-    numbers = numbers_of<Number>(std::span<const std::byte>(arrived_).subspan(sizeof(Header)));
+    read_numbers(std::span<const std::byte>(arrived_).subspan(sizeof(Header)), numbers);
     return from;
   }
 

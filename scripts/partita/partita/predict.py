@@ -17,7 +17,7 @@ from partita.errors import EnvironmentUnfitError, UsageError
 from partita.figures import Picture, machine_line
 from partita.plan import find_app
 from partita.progress import tail
-from partita.record import Record, read_record
+from partita.record import Record, plural, read_record
 from partita.server import ServerRun, server_run
 from partita.statistics import Interval
 from partita.table import Table
@@ -42,11 +42,16 @@ class Prediction:
 
     @property
     def name(self) -> str:
-        """What tells it from others: protocol, workers, servers, model, batch."""
+        """What tells it from others: its kind, model and batch."""
         config = self.record.config
-        placed = " beside workers" if config.get("server.placement") == "shared" else ""
-        return (f"{self.run.protocol}, {self.run.workers} workers, {self.run.servers} servers{placed}, hidden "
-                f"{config.get('model.hidden')}, batch {config.get('train.batch')}")  # fmt: skip
+        return f"{self.kind}, hidden {config.get('model.hidden')}, batch {config.get('train.batch')}"
+
+    @property
+    def kind(self) -> str:
+        """What a picture tells apart: protocol, workers, servers."""
+        placed = " beside workers" if self.record.config.get("server.placement") == "shared" else ""
+        workers, servers = plural(self.run.workers, "worker"), plural(self.run.servers, "server")
+        return f"{self.run.protocol}, {workers}, {servers}{placed}"
 
 
 def records_of(paths: Sequence[Path]) -> list[Path]:
@@ -117,9 +122,9 @@ def prediction_picture(calibration: Path, made: Sequence[Prediction]) -> Picture
         line = np.array([0.7 * ends.min(), 1.4 * ends.max()])
         axes.plot(line, line, color=style.GREY, lw=1)
         axes.fill_between(line, line * (1 - NEAR), line * (1 + NEAR), color=style.GREY, alpha=0.15, lw=0)
-        kinds = list(dict.fromkeys(_kind(p) for p in made))
+        kinds = list(dict.fromkeys(p.kind for p in made))
         for p in made:
-            k = kinds.index(_kind(p))
+            k = kinds.index(p.kind)
             axes.plot(1e3 * p.measured_s.value, 1e3 * p.predicted_s, style.MARKERS[k % len(style.MARKERS)],
                       color=style.series_colour(k), mec="white", ms=8)  # fmt: skip
             table.add(record=p.record.path.name, run=p.name, measured_s=p.measured_s.value,
@@ -127,13 +132,11 @@ def prediction_picture(calibration: Path, made: Sequence[Prediction]) -> Picture
                       predicted_virtual_s=p.predicted_s, error=p.error)  # fmt: skip
         axes.set(xscale="log", yscale="log", xlim=line, ylim=line, xlabel="measured step (ms)",
                  ylabel="predicted step (virtual ms)")  # fmt: skip
+        for axis in (axes.xaxis, axes.yaxis):
+            axis.set_major_formatter("{x:g}")
+            axis.set_minor_formatter("{x:g}")
         handles = [Line2D([], [], ls="", marker=style.MARKERS[k % len(style.MARKERS)], color=style.series_colour(k),
                           mec="white", ms=8, label=kind) for k, kind in enumerate(kinds)]  # fmt: skip
     notes = [f"medians of steps; band: within {NEAR:.0%}; calibrated by {calibration.name}"]
     return Picture("prediction", page.finish("Steps predicted in virtual time", machine_line("", made[0].record), notes,
                                              handles), table)  # fmt: skip
-
-
-def _kind(p: Prediction) -> str:
-    placed = ", beside workers" if p.record.config.get("server.placement") == "shared" else ""
-    return f"{p.run.protocol}, {p.run.servers} x {p.run.workers}{placed}"

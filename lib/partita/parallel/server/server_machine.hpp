@@ -63,9 +63,6 @@ class ServerMachine {
   bool ended() const { return version_ == updates_; }
   /// Gradients that each worker has handed in, at least.
   index_t least_clock() const { return least_; }
-  /// Updates since the worker pulled what it computed on. The staleness of a gradient that is kept is update - version:
-  /// with Apply::clock there may be more updates ahead of its own.
-  index_t staleness(const Push& push) const { return version_ - push.version; }
   int present() const { return present_; }
 
  private:

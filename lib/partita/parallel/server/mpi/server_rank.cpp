@@ -93,7 +93,7 @@ void ServerRank<Scalar>::handle(const Mail& mail) {
     case Note::Kind::pull:
       waits_[worker] = true;
       statistics.received_bytes += std::ssize(mail.numbers);
-      rows_[worker] = comm::numbers_of<std::int32_t>(mail.numbers);
+      comm::read_numbers(mail.numbers, rows_[worker]);
       return halted_ ? end(note.number) : machine_.pull(note.number, note.clock, note.version);
     case Note::Kind::push:
       return push(mail);
@@ -192,7 +192,8 @@ void ServerRank<Scalar>::keep(const Push& push, index_t update) {
   store_.keep(context_.exec(), update, push.worker, rules_.elastic ? learner_.batch() : note.samples);
   conflicts.hand_in(update, push.version, rows_[static_cast<std::size_t>(push.worker)]);
   const index_t staleness = update - push.version;
-  pending_[update].add(push.worker, note.samples, staleness, comm::numbers_of<double>(handled_->numbers));
+  comm::read_numbers(handled_->numbers, losses_);
+  pending_[update].add(push.worker, note.samples, staleness, losses_);
   workers[static_cast<std::size_t>(push.worker)].stale(staleness);
 }
 

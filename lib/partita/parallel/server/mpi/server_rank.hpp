@@ -120,6 +120,7 @@ class ServerRank final : public ServerActions {
   std::deque<Mail> queue_;
   std::vector<Mail> spare_;
   const Mail* handled_ = nullptr;  // a push
+  std::vector<double> losses_;     // of that push
   std::vector<bool> waits_, left_;
   int present_;  // workers that have not said bye, and on the first server also servers
   bool halted_ = false, said_bye_ = false, gone_ = false;
