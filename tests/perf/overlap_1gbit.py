@@ -11,7 +11,7 @@ are the median and range of the rounds' median steps, of the ratio flat / this r
 
     exposed, hidden   of the record's /strategy, a step
     difference        step - (flat step - its exchange and wait): what exposed should be, from other clocks
-    allowed           the step that a replay of the flat run's unit times and bytes allows on this link (partita.replay);
+    allowed           the step that a replay of the flat run's unit times and bytes allows on this link (partita.analysis.replay);
                       reached = allowed / step
 
 The bytes that cross the link, by the interface's own counters, must be those of /traffic and some headers.
@@ -36,7 +36,7 @@ from two_hosts import TwoHosts
 
 ROOT = Path(__file__).parents[2]
 sys.path.insert(0, str(ROOT / "scripts/partita"))
-from partita.replay import Link, allowed_step, fit_link  # noqa: E402
+from partita.analysis.replay import Link, allowed_step, fit_link  # noqa: E402
 
 DECK = ROOT / "tests/perf/overlap.toml"
 FLAT = "ring:0:test"

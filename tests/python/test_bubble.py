@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from partita.bubble import COLOURS, bubble_picture
-from partita.folder import RecordedStudy, read_folder
+from partita.pictures.bubble import COLOURS, bubble_picture
+from partita.records.folder import RecordedStudy, read_folder
 from synthetic import Synthetic
 
 Command = Callable[..., tuple[int, str, str]]

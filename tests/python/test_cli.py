@@ -56,7 +56,7 @@ def test_odd_surroundings_are_no_traceback(tmp_path: Path, partita: Command, mon
     path = Synthetic().write(tmp_path / "a.h5")
     monkeypatch.setenv("COLUMNS", "wide")
     assert partita("show", path)[0] == 0
-    monkeypatch.setattr("partita.style.save", _full_disk)
+    monkeypatch.setattr("partita.pictures.style.save", _full_disk)
     code, _, err = partita("plot", tmp_path)
     assert code == 2 and "pictures cannot be written there (No space left on device)" in err and err.count("\n") == 1
 

@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 from matplotlib.axes import Axes
 
-from partita.collectives import collectives_pictures
-from partita.record import read_record
+from partita.pictures.collectives import collectives_pictures
+from partita.records.record import read_record
 from synthetic import Synthetic
 
 Command = Callable[..., tuple[int, str, str]]

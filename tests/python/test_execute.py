@@ -9,7 +9,7 @@ import h5py
 import pytest
 
 from conftest import Checkout, alive
-from partita import family, launch
+from partita.studies import family, launch
 
 Command = Callable[..., tuple[int, str, str]]
 
@@ -132,7 +132,7 @@ def test_a_rank_that_ignores_sigterm_is_killed(tmp_path: Path, monkeypatch: pyte
 def test_points_beyond_the_cores_run_but_are_flagged(
     checkout: Checkout, partita: Command, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("partita.plan.available_cores", lambda: 1)
+    monkeypatch.setattr("partita.studies.plan.available_cores", lambda: 1)
     code, out, _ = partita("run", checkout.study(("repeats = 2", "repeats = 1")))
     assert code == 0 and len(checkout.calls()) == 3
     assert "note: 1 cores here: points at 2 ranks x 1 threads are oversubscribed" in out

@@ -10,9 +10,9 @@ import pytest
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from partita import curves, figures, style
-from partita.folder import RecordedStudy, read_folder
-from partita.scaling import analyse
+from partita.analysis.scaling import analyse
+from partita.pictures import curves, figures, style
+from partita.records.folder import RecordedStudy, read_folder
 from synthetic import Synthetic
 
 TIMES = {(1, "mpi"): 0.040, (2, "mpi"): 0.025, (2, "ring"): 0.022}

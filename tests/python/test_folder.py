@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from partita.errors import UsageError
-from partita.folder import read_folder
+from partita.records.folder import read_folder
 from synthetic import Synthetic
 
 

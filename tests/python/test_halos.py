@@ -9,10 +9,10 @@ import h5py
 import numpy as np
 import pytest
 
-from partita.folder import RecordedStudy, read_folder
-from partita.record import read_record
-from partita.spatial import halos
-from partita.surface import halo_picture
+from partita.pictures.surface import halo_picture
+from partita.records.folder import RecordedStudy, read_folder
+from partita.records.record import read_record
+from partita.records.spatial import halos
 from synthetic import Synthetic
 
 Command = Callable[..., tuple[int, str, str]]

@@ -12,8 +12,8 @@ import pytest
 from synthetic_server import ServerSynthetic
 
 from conftest import Checkout
-from partita import family, launch
-from partita.lost import BANNER, CONFUSED, lost_rank
+from partita.studies import family, launch
+from partita.studies.lost import BANNER, CONFUSED, lost_rank
 
 Command = Callable[..., tuple[int, str, str]]
 KILLED = f"=   {BANNER}\n=   PID 123 RUNNING AT h\n=   EXIT CODE: 9\n" + (

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from partita.errors import UsageError
-from partita.record import is_finished, read_record
+from partita.records.record import is_finished, read_record
 from synthetic import SHARES, Synthetic
 
 

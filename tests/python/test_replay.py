@@ -5,7 +5,7 @@ import itertools
 
 import pytest
 
-from partita.replay import Link, allowed_step, exchange_end, fit_link
+from partita.analysis.replay import Link, allowed_step, exchange_end, fit_link
 
 
 def test_a_link_that_keeps_up_adds_the_last_unit_alone() -> None:

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from partita.folder import read_folder
-from partita.scaling import OVER_RUNS, WITHIN_RUNS, Entry, Scaling, analyse, interval_note
+from partita.analysis.scaling import OVER_RUNS, WITHIN_RUNS, Entry, Scaling, analyse, interval_note
+from partita.records.folder import read_folder
 from synthetic import Synthetic
 
 

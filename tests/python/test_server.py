@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 from synthetic_server import ServerSynthetic
 
-from partita.figures import Picture
-from partita.folder import read_folder
-from partita.server_figures import server_pictures
+from partita.pictures.figures import Picture
+from partita.pictures.server_figures import server_pictures
+from partita.records.folder import read_folder
 
 Command = Callable[..., tuple[int, str, str]]
 MARKED = re.compile(r"\b0*[.,]?0*7[.,]?77?\b|7[.,]?7[.,]?7")  # MARK_S in any unit.

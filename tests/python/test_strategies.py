@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 from matplotlib.axes import Axes
 
-from partita.figures import Picture
-from partita.folder import read_folder
-from partita.scaling import analyse
-from partita.strategies import EXPOSED, PARTS, strategies_picture
+from partita.analysis.scaling import analyse
+from partita.pictures.figures import Picture
+from partita.pictures.strategies import EXPOSED, PARTS, strategies_picture
+from partita.records.folder import read_folder
 from synthetic import PHASES, SHARES, Synthetic
 
 MEMORY = {"allreduce": (4_000_000, 4_000_000, 8_000_000), "zero1": (4_000_000, 4_000_000, 4_000_000)}

@@ -9,7 +9,7 @@ import pytest
 
 from conftest import HERE, Checkout
 from partita.errors import UsageError
-from partita.study import flatten, in_random_order, points, read_study, toml_value, with_digests
+from partita.studies.study import flatten, in_random_order, points, read_study, toml_value, with_digests
 
 
 def names(checkout: Checkout, *replacements: tuple[str, str]) -> list[str]:

@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 from matplotlib.figure import Figure
 
-from partita import style
-from partita.events import read_events
-from partita.timeline import BOXES, timeline_picture
+from partita.pictures import style
+from partita.pictures.timeline import BOXES, timeline_picture
+from partita.records.events import read_events
 from synthetic import COST_NS, PART_NAMES, Pipeline, Synthetic
 
 Command = Callable[..., tuple[int, str, str]]

@@ -12,8 +12,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from partita.events import read_events
-from partita.record import SCHEMA, Timeline, is_finished, read_record
+from partita.records.events import read_events
+from partita.records.record import SCHEMA, Timeline, is_finished, read_record
 
 WRITER = os.environ.get("PARTITA_RECORD_WRITER", "")
 pytestmark = pytest.mark.skipif(not Path(WRITER).is_file(), reason="PARTITA_RECORD_WRITER names no program")

@@ -124,7 +124,7 @@ def test_what_is_counted_and_allocated_stands_beside_its_closed_form(run, name):
 
 def test_the_shipped_study_is_accepted(tmp_path):
     sys.path.insert(0, str(ROOT / "scripts" / "partita"))
-    from partita.study import points, read_study
+    from partita.studies.study import points, read_study
 
     study = read_study(ROOT / "inputs/studies/data_parallel.toml")
     once = [point for point in points(study) if point.repeat == 1]

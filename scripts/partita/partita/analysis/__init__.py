@@ -1,0 +1,2 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Numbers from records: the one table of metrics, intervals, splits, fits, verdicts."""

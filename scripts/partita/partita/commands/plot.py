@@ -1,0 +1,145 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""`partita plot`."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.console import Console
+from rich.table import Table as RichTable
+
+from partita.console import Format, make_console, save_picture, save_pictures
+from partita.errors import ExitCode, UsageError, held_to_the_layout
+
+if TYPE_CHECKING:
+    from partita.analysis.scaling import Scaling
+    from partita.records.folder import RecordedStudy
+    from partita.records.record import Record
+
+
+def plot(
+    folder: Annotated[
+        Path | None, typer.Argument(help="Folder of records, such as runs/quickstart_strong.", show_default=False)
+    ] = None,
+    output: Annotated[
+        Path | None,
+        typer.Option(
+            "--output",
+            "-o",
+            help="Folder for pictures and their numbers [FOLDER/figures]; with --timeline the picture's file "
+            "[figures/RECORD_timeline.png beside the record].",
+        ),
+    ] = None,
+    timeline: Annotated[
+        Path | None,
+        typer.Option(metavar="RECORD", help="Plot one step of this record, made with record.events, instead."),
+    ] = None,
+    step: Annotated[
+        int | None, typer.Option(help="With --timeline: the step, from 0 on [the first with events that counts].")
+    ] = None,
+    picture_format: Annotated[Format, typer.Option("--format", help="Kind of the picture files.")] = Format.PNG,
+) -> int:
+    """Plot a folder of records.
+
+    Time per step, speed-up, efficiency, phases, loss and accuracy, strategies side by side, the roofline of
+    kernel_bench, and time and bandwidth of the collectives of comm_bench; the numbers go to CSV files beside the
+    pictures. Of pipelines also where the ranks idle, of shared image rows also their halos, of
+    parameter servers also time to the target loss, staleness and queues.
+
+    With --timeline: a row for each rank, a box for each forward and backward of a micro-batch, white where it idles.
+
+    \b
+    Examples:
+        partita plot runs/quickstart_strong
+        partita plot --timeline runs/one.h5 --step 7 -o timeline.png
+    """  # noqa: D301
+    from partita.records.folder import read_folder
+
+    console = make_console()
+    if timeline is not None:
+        if folder is not None:
+            raise UsageError("partita plot", f"--timeline {timeline} and the folder {folder}", "one of the two")
+        _plot_timeline(timeline, step, output, picture_format, console)
+        return ExitCode.DONE
+    if folder is None or step is not None:
+        given = "no folder" if folder is None else f"--step {step} of a folder"
+        raise UsageError("partita plot", given, "a folder of records, or --timeline RECORD with or without --step")
+    below = [] if any(folder.glob("*.h5")) or not folder.is_dir() else sorted({p.parent for p in folder.glob("*/*.h5")})
+    for place in below or [folder]:
+        studies, benches, notes = read_folder(place)
+        target = (output / place.name if output and below else output) or place / "figures"
+        for study in studies:
+            _plot_study(study, target, picture_format, f"{study.name}_" if len(studies) > 1 else "", console)
+        for record in benches:
+            _plot_bench(record, target, picture_format, console)
+        for note in notes:
+            console.print(f"note: {note}", soft_wrap=True, markup=False)
+    return ExitCode.DONE
+
+
+def _plot_timeline(path: Path, step: int | None, output: Path | None, kind: Format, console: Console) -> None:
+    from partita.pictures.timeline import chosen_step, timeline_picture
+    from partita.records.events import read_events
+
+    target = output or path.parent / "figures" / f"{path.name.partition('.h5')[0]}_timeline.{kind.value}"
+    if target.suffix[1:] not in list(Format):
+        kinds = " or ".join(f".{k.value}" for k in Format)
+        raise UsageError(f"--output {target}", "not the name of a picture", f"a file that ends with {kinds}")
+    events = read_events(path)
+    with held_to_the_layout(path, "events: "):
+        picture = timeline_picture(events, chosen_step(events, step))
+    save_picture(picture, target)
+    console.print(f"{path.name}: {target} (numbers in {target.with_suffix('.csv').name})", soft_wrap=True)
+
+
+def _plot_bench(record: "Record", target: Path, kind: Format, console: Console) -> None:
+    from partita.pictures.collectives import collectives_pictures
+    from partita.pictures.roofline import roofline_picture
+
+    with held_to_the_layout(record.path):
+        pictures = collectives_pictures(record) if record.collectives else [roofline_picture(record)]
+    save_pictures(pictures, target, kind, f"{record.path.stem}_")
+    names = ", ".join(f"{record.path.stem}_{p.name}.{kind.value}" for p in pictures)
+    console.print(f"{record.path.name}: {names} -> {target}", soft_wrap=True)
+
+
+def _plot_study(study: "RecordedStudy", target: Path, kind: Format, prefix: str, console: Console) -> None:
+    from partita.analysis import scaling
+    from partita.pictures import bubble, curves, figures, server_figures, strategies, surface
+
+    result = scaling.analyse(study)
+    pictures = [
+        figures.scaling_picture(study, result) if study.intended_scaling != "none" else None,
+        figures.phases_picture(study),
+        strategies.strategies_picture(study, result),
+        curves.loss_picture(study),
+        curves.accuracy_picture(study),
+        bubble.bubble_picture(study),
+        surface.halo_picture(study),
+        *server_figures.server_pictures(study),
+    ]
+    save_pictures(pictures, target, kind, prefix)
+    console.print(_scaling_table(study, result))
+    for note in result.notes:
+        console.print(f"note: {note}", soft_wrap=True)
+    names = ", ".join(f"{prefix}{p.name}.{kind.value}" for p in pictures if p)
+    console.print(f"{study.name}: {names} (numbers in .csv) -> {target}", soft_wrap=True)
+
+
+def _scaling_table(study: "RecordedStudy", result: "Scaling") -> RichTable:
+    table = RichTable(
+        title=f"{study.name} ({result.kind or 'no'} scaling)", title_justify="left", box=None, pad_edge=False
+    )
+    for name in ("series", "ranks", "runs", "step", "95 % interval", "speed-up", "efficiency", ""):
+        table.add_column(name, justify="left" if name in ("series", "") else "right")
+    for series, line in result.lines:
+        for e in line:
+            ms = e.step_s.scaled(1e3)
+            table.add_row(
+                series.label, str(e.ranks), str(e.runs), f"{ms.value:.2f} ms",
+                f"{ms.low:.2f} .. {ms.high:.2f} ms {e.scope}" if ms.bounded else "-",
+                f"{e.speedup.value:.3f}" if e.speedup.n else "-",
+                f"{100 * e.efficiency.value:.1f} %" if e.efficiency.n else "-",
+                "oversubscribed" if e.oversubscribed else "",
+            )  # fmt: skip
+    return table

@@ -1,0 +1,113 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""The pictures of a comm_bench record: time and bus bandwidth of every collective over the size of its buffer."""
+
+import matplotlib as mpl
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.lines import Line2D
+from matplotlib.ticker import FixedLocator, FuncFormatter, LogLocator, NullFormatter, NullLocator
+
+from partita.pictures import style
+from partita.pictures.figures import Picture, machine_line
+from partita.records.record import Columns, Record, plural
+from partita.table import Table
+
+TITLES = {"allreduce": "all-reduce", "tree_allreduce": "tree all-reduce"}
+ACROSS = 3  # Panels side by side.
+COLUMNS = ("median_s", "ci_low_s", "ci_high_s", "busbw_byte_per_s")
+OPTIONAL = ("overlap_of_communication", "overlap_of_possible")
+FIT = ("alpha_s", "beta_s_per_byte")
+TIME = ("time", "Time of collectives over their size", "time (us)")
+BANDWIDTH = ("bandwidth", "Bus bandwidth of collectives over their size", "bus bandwidth (GB/s)")
+UNITS = ((1 << 30, "GiB"), (1 << 20, "MiB"), (1 << 10, "KiB"), (1, "B"))
+
+
+def collectives_pictures(record: Record) -> list[Picture]:
+    """`time` with fits, and `bandwidth`: a panel for each collective, a line for each algorithm."""
+    algorithms = list(dict.fromkeys(str(a) for c in record.collectives.values() for a in c["algorithm"]))
+    looks = {
+        name: {"color": style.series_colour(i), "marker": style.MARKERS[i % len(style.MARKERS)]}
+        for i, name in enumerate(algorithms)
+    }
+    handles = [Line2D([], [], mec="white", mew=0.8, label=name, **look) for name, look in looks.items()]
+    fitted = any(np.isfinite(c["alpha_s"]).any() for c in record.collectives.values() if "alpha_s" in c)
+    dashed = Line2D([], [], color=style.GREY, ls=(0, (4, 2)), lw=1.2, label="fit")
+    notes = ["median of a call on the slowest rank, with its 95 % interval over the samples of this run"]
+    if record.oversubscribed:
+        notes.append("more threads than cores: times are of time slices, not of messages")
+    line = ["dashed: alpha + beta byte, least squares of relative residuals, from 5 sizes on"] if fitted else []
+    factor = "bytes / median time x the factor of the operation: comparable with the speed of a link"
+    return [
+        _picture(record, TIME, looks, [*handles, dashed] if fitted else handles, [*notes, *line]),
+        _picture(record, BANDWIDTH, looks, handles, [*notes, factor]),
+    ]
+
+
+def _picture(
+    record: Record, kind: tuple[str, str, str], looks: dict[str, dict], handles: list[Line2D], notes: list[str]
+) -> Picture:
+    shown, (name, title, label) = record.collectives, kind
+    across = min(ACROSS, len(shown))
+    down = -(-len(shown) // across)
+    page = style.Page(max(5.8, 3.7 * across), 2.5 * down + 0.2, nrows=down, ncols=across)
+    table = Table("operation", "algorithm", "byte", *COLUMNS, *OPTIONAL, "fit_s")
+    with mpl.rc_context(style.SETTINGS):
+        for axes, (operation, columns) in zip(page.axes, shown.items(), strict=False):
+            _panel(axes, operation, columns, looks, kind is TIME, table)
+            _axes(axes, columns["byte"])
+        for index, axes in enumerate(page.axes):
+            axes.set_visible(index < len(shown))
+            if index % across == 0:
+                axes.set_ylabel(label)
+            if index >= len(shown) - across:
+                axes.set_xlabel("size")
+    heading = machine_line(f"{record.path.stem}, {plural(record.ranks, 'rank')}", record)
+    return Picture(name, page.finish(title, heading, notes, handles), table)
+
+
+def _panel(axes: Axes, operation: str, columns: Columns, looks: dict[str, dict], time: bool, table: Table) -> None:
+    size = np.asarray(columns["byte"], float)
+    scale, measure = (1e6, "median_s") if time else (1e-9, "busbw_byte_per_s")
+    for k, algorithm in enumerate(columns["algorithm"]):
+        y = columns[measure][:, k] * scale
+        look = looks[str(algorithm)]
+        fit_s = columns["alpha_s"][k] + columns["beta_s_per_byte"][k] * size if "alpha_s" in columns else size * np.nan
+        # What the interval of the time makes of the measure: bandwidth falls where time grows.
+        low, high = (columns[c][:, k] for c in ("ci_low_s", "ci_high_s"))
+        if time:
+            bars = [y - low * scale, high * scale - y]
+        else:
+            bars = [y - y * columns["median_s"][:, k] / high, y * columns["median_s"][:, k] / low - y]
+        axes.plot(size, y, mec="white", mew=0.6, lw=2.6 - 0.6 * min(k, 2), zorder=3, label="_" + str(algorithm), **look)
+        axes.errorbar(size, y, yerr=np.nan_to_num(np.maximum(bars, 0)), fmt="none", ecolor=look["color"],
+                      elinewidth=1.0, capsize=2.0, zorder=2.5)  # fmt: skip
+        if time and np.isfinite(fit_s).all():
+            x = np.geomspace(size[0], size[-1], 65)
+            line = columns["alpha_s"][k] + columns["beta_s_per_byte"][k] * x
+            axes.plot(x, line * scale, color=look["color"], ls=(0, (4, 2)), lw=1.1, zorder=2, label="_fit")
+        for row, byte in enumerate(columns["byte"]):
+            values = {c: float(columns[c][row, k]) for c in COLUMNS}
+            also = {c: float(columns[c][row, k]) if c in columns else float("nan") for c in OPTIONAL}
+            table.add(operation=operation, algorithm=str(algorithm), byte=int(byte), fit_s=float(fit_s[row]),
+                      **values, **also)  # fmt: skip
+    axes.set_title(TITLES.get(operation, operation.replace("_", "-")))
+
+
+def _axes(axes: Axes, sizes: np.ndarray) -> None:
+    axes.set_xscale("log", base=2)
+    axes.set_yscale("log")
+    axes.margins(x=0.06, y=0.12)
+    axes.tick_params(axis="x", labelsize=8.5)
+    step = -(-len(sizes) // 5)
+    axes.xaxis.set_major_locator(FixedLocator(list(sizes[::step])))
+    axes.xaxis.set_minor_locator(NullLocator())
+    axes.xaxis.set_major_formatter(FuncFormatter(lambda byte, _: _in_words(byte)))
+    axes.yaxis.set_major_locator(LogLocator(10, subs=(1.0,)))
+    axes.yaxis.set_major_formatter(FuncFormatter(lambda y, _: f"{y:g}"))
+    axes.yaxis.set_minor_formatter(NullFormatter())
+
+
+def _in_words(byte: float) -> str:
+    """`8 B`, `256 KiB`."""
+    unit, word = next((u, w) for u, w in UNITS if byte >= u or u == 1)
+    return f"{byte / unit:.3g} {word}"

@@ -1,0 +1,329 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""The text of `partita show`: one record on one page."""
+
+import math
+from collections.abc import Callable, Sequence
+
+import numpy as np
+from rich import box
+from rich.console import Console
+from rich.table import Table as RichTable
+from rich.text import Text
+
+from partita.errors import held_to_the_layout
+from partita.records.pipeline import FORMS, PARTS, bubble
+from partita.records.record import Columns, Record
+from partita.records.spatial import halos
+from partita.reports.server_summary import show_server
+from partita.statistics import Interval, median_interval
+
+PREFIXES = ((1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k"), (1.0, ""))
+MACHINE = (
+    ("host", ("hostname", "operating_system")),
+    ("cpu", ("cpu_model", "cores_online", "instruction_set")),
+    ("built with", ("compiler", "build_type", "instruction_set_compiled")),
+    ("libraries", ("kokkos_version", "kokkos_execution_space", "math_backend", "mpi_library", "hdf5_version")),
+)
+WORDS = {  # How a bare number reads in a line.
+    "cores_online": "{} hardware threads", "kokkos_version": "Kokkos {}", "kokkos_execution_space": "({})",
+    "hdf5_version": "HDF5 {}", "instruction_set_compiled": "for {}",
+}  # fmt: skip
+
+
+def show(record: Record, console: Console) -> None:
+    """Print everything a reader wants first, warnings before numbers."""
+    console.print(Text(record.title, style="bold"))
+    for warning in warnings(record):
+        console.print(Text(f"warning: {warning}", style="bold yellow"))
+    parts = (
+        _about,
+        _machine,
+        _steps,
+        _phases,
+        _bubble,
+        _halos,
+        show_server,
+        _training,
+        _evaluation,
+        _traffic,
+        _calibration,
+        _summary,
+    )
+    for part in parts:
+        with held_to_the_layout(record.path, f"{part.__name__.strip('_')}: "):
+            part(record, console)
+
+
+def warnings(record: Record) -> list[str]:
+    """What a reader must know before believing a number."""
+    found = []
+    if not record.complete:
+        reason = record.attributes.get("exit_reason", "not known")
+        planned = f" of {record.planned_steps}" if record.planned_steps > record.written_steps else ""
+        steps = f"; {record.written_steps}{planned} steps written" if record.steps else ""
+        found.append(f"incomplete: exit reason: {reason}{steps}")
+    elif not record.verified:
+        found.append(
+            f"its results failed the run's own check: {record.attributes.get('verification', '')}".rstrip(": ")
+        )
+    if record.oversubscribed:
+        found.append("oversubscribed: more threads than cores; its times say nothing about scaling")
+    if int(record.attributes.get("git_dirty", 0) or 0):
+        found.append("built from a changed checkout (git_dirty): the commit alone does not give this code")
+    return found
+
+
+def _about(record: Record, console: Console) -> None:
+    grid = _pairs()
+    for name in (
+        "strategy",
+        "study",
+        "point",
+        "created_utc",
+        "run_uuid",
+        "git_sha",
+        "exit_reason",
+        "verification",
+        "command",
+    ):
+        value = str(record.attributes.get(name, ""))
+        if value:
+            grid.add_row(name.replace("_", " "), Text(value, overflow="fold"))
+    grid.add_row("file", Text(str(record.path), overflow="fold"))
+    console.print(grid)
+
+
+def _machine(record: Record, console: Console) -> None:
+    grid = _pairs()
+    for label, names in MACHINE:
+        values = [
+            WORDS.get(n, "{}").format(record.environment[n].splitlines()[0]) for n in names if record.environment.get(n)
+        ]
+        if values:
+            grid.add_row(label, Text(", ".join(values).replace(", (", " (")))
+    if grid.row_count:
+        _section(console, "Machine", grid)
+
+
+def _steps(record: Record, console: Console) -> None:
+    step = record.step_interval()
+    if not step.n:
+        return
+    grid = _pairs()
+    warm, flushed = (int(np.sum(record.steps[c])) for c in ("warmup", "flushed"))
+    apart = f"{record.written_steps} written: {warm} of warm-up, {flushed} after a flush"
+    grid.add_row("steps counted", f"{step.n} ({apart}; a step may be both)")
+    grid.add_row("step", _milliseconds(step))
+    grid.add_row(
+        "samples / s",
+        f"{_significant(record.samples_per_step / step.value)} (median step of {record.samples_per_step:g} samples)",
+    )
+    flop = float(record.attributes.get("flop_per_step", 0) or 0)
+    if flop > 0:
+        grid.add_row(
+            "useful work", f"{_prefixed(flop / step.value, 'flop/s')} ({_prefixed(flop, 'flop')} per step, all ranks)"
+        )
+    if (events := record.timeline) is not None:
+        lost = f"; {events.dropped} more found no room" if events.dropped else ""
+        grid.add_row("events", f"{events.written} of steps {events.first_step} to {events.last_step}, from 0 on{lost}")
+    _section(console, "Steps", grid)
+
+
+def _phases(record: Record, console: Console) -> None:
+    if not record.counted.any():
+        return
+    table = _table(
+        ("phase", "left"), ("class", "left"), ("share", "right"), ("median step", "right"), ("95 % interval", "right")
+    )
+    for index, (name, cls) in enumerate(zip(record.phases, record.classes, strict=True)):
+        seconds = median_interval(record.phase_s[:, index])
+        table.add_row(
+            name, cls, f"{100 * record.phase_share[index]:.1f} %", f"{seconds.value * 1e3:.3f} ms", _bounds(seconds)
+        )
+    rest = median_interval(record.mean_step_s - record.phase_s.sum(axis=1))
+    share = float(np.median(1 - record.phase_s.sum(axis=1) / record.mean_step_s))
+    table.add_row("unattributed", "", f"{100 * share:.1f} %", f"{rest.value * 1e3:.3f} ms", _bounds(rest))
+    _section(console, "Phases (mean over ranks, median over counted steps)", table)
+
+
+def _bubble(record: Record, console: Console) -> None:
+    if (found := bubble(record)) is None:
+        return
+    columns = ("rank", *PARTS.values(), "idle", *FORMS.values(), "idle share")
+    table = _table(*((name, "right") for name in columns))
+    for rank in _few(range(record.ranks)):
+        if rank is None:
+            table.add_row(*["..."] * len(columns))
+            continue
+        times = (*found.parts.values(), found.idle_s, *found.forms.values())
+        share = "-" if math.isnan(found.share[rank]) else f"{100 * found.share[rank]:.1f} %"
+        table.add_row(str(rank), *(_seconds(float(values[rank])) for values in times), share)
+    _section(console, "Pipeline bubble (in a step, mean over counted steps)", table)
+
+
+def _halos(record: Record, console: Console) -> None:
+    if (found := halos(record)) is None:
+        return
+    columns = ("rank", "image rows", "halo rows", "exposed", "hidden", "exposed share", "sent")
+    table = _table(*((name, "right") for name in columns))
+    for rank in _few(range(record.ranks)):
+        if rank is None:
+            table.add_row(*["..."] * len(columns))
+            continue
+        counts = (f"{found.rows[rank]:.0f}", f"{found.halo_rows[rank]:.0f}")
+        times = (_seconds(float(values[rank])) for values in (found.exposed_s, found.hidden_s))
+        share = "-" if math.isnan(found.share[rank]) else f"{100 * found.share[rank]:.1f} %"
+        table.add_row(str(rank), *counts, *times, share, _bytes(float(found.sent_bytes[rank])))
+    _section(console, "Halos (in a step, mean over counted steps)", table)
+
+
+def _training(record: Record, console: Console) -> None:
+    if not record.written_steps:
+        return
+    loss = record.steps["loss"]
+    grid = _pairs()
+    grid.add_row("loss, first step", f"{loss[0]:.6g}")
+    grid.add_row(f"loss, step {len(loss)}", f"{loss[-1]:.6g}")
+    if last := record.last_grad_norm():
+        grid.add_row(f"gradient norm, step {last[0]}", f"{last[1]:.6g}")
+    _section(console, "Training", grid)
+
+
+def _evaluation(record: Record, console: Console) -> None:
+    columns = record.groups.get("evaluation", {})
+    done = [i for i, step in enumerate(columns.get("step", ())) if step >= 0]
+    if not done:
+        return
+    table = _table(("after step", "right"), ("held-out loss", "right"), ("accuracy", "right"), ("samples", "right"))
+    for i in _few(done):
+        if i is None:
+            table.add_row("...", "", "", "")
+            continue
+        accuracy = f"{100 * columns['accuracy'][i]:.2f} %"
+        table.add_row(str(columns["step"][i]), f"{columns['loss'][i]:.6g}", accuracy, str(columns["samples"][i]))
+    _section(console, "Evaluation", table)
+
+
+def _traffic(record: Record, console: Console) -> None:
+    columns = record.groups.get("traffic", {})
+    if not len(columns.get("operation", ())):
+        return
+    table = _table(("operation", "left"), ("calls", "right"), ("messages", "right"), ("sent, all ranks", "right"),
+                   ("closed form", "right"), ("", "left"), ("longest rank", "right"),
+                   ("predicted", "right"))  # fmt: skip
+    for i, label in enumerate(columns["operation"]):
+        sent, expected = float(columns["sent_bytes"][i].sum()), float(columns["expected_bytes"][i].sum())
+        known = not math.isnan(expected)
+        verdict = (
+            ""
+            if not known
+            else "equal"
+            if np.array_equal(columns["sent_bytes"][i], columns["expected_bytes"][i])
+            and np.array_equal(columns["messages"][i], columns.get("expected_messages", columns["messages"])[i])
+            else "DIFFERS"
+        )
+        table.add_row(
+            str(label), str(columns["calls"][i].max()), str(columns["messages"][i].sum()), _bytes(sent),
+            _bytes(expected) if known else "-", verdict, _seconds(columns["seconds"][i].max()),
+            _seconds(columns["predicted_s"][i]),
+        )  # fmt: skip
+    _section(console, "Traffic in the timed steps", table)
+
+
+def _calibration(record: Record, console: Console) -> None:
+    columns = record.groups.get("calibration", {})
+    if not len(columns.get("value", ())):
+        return
+    grid = _pairs()
+    for name, value, unit in zip(columns["quantity"], columns["value"], columns["unit"], strict=True):
+        grid.add_row(str(name), _in_unit(float(value), str(unit)))
+    _section(console, "Calibration of this machine", grid)
+
+
+def _summary(record: Record, console: Console) -> None:
+    columns: Columns = record.groups.get("summary", {})
+    if not len(columns.get("metric", ())):
+        return
+    table = _table(
+        ("metric", "left"),
+        ("value", "right"),
+        ("95 % interval", "right"),
+        ("unit", "left"),
+        ("n", "right"),
+        ("scope", "left"),
+    )
+    for i, metric in enumerate(columns["metric"]):
+        low, high = float(columns["ci_low"][i]), float(columns["ci_high"][i])
+        bounds = "" if math.isnan(low) or math.isnan(high) else f"{low:.5g} .. {high:.5g}"
+        unit = str(columns["unit"][i])
+        table.add_row(str(metric), f"{columns['value'][i]:.5g}", bounds, "" if unit == "1" else unit,
+                      str(columns["n"][i]), str(columns["scope"][i]))  # fmt: skip
+    _section(console, "Summary", table)
+
+
+def _pairs() -> RichTable:
+    grid = RichTable.grid(padding=(0, 2))
+    grid.add_column(style="dim", no_wrap=True)
+    grid.add_column()
+    return grid
+
+
+def _table(*columns: tuple[str, str]) -> RichTable:
+    table = RichTable(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False, header_style="dim")
+    for name, justify in columns:
+        table.add_column(name, justify=justify, no_wrap=justify == "right")
+    return table
+
+
+def _section(console: Console, title: str, body: RichTable) -> None:
+    console.print()
+    console.print(Text(title, style="bold"))
+    console.print(body)
+
+
+def _few(items: Sequence[int], most: int = 8) -> list[int | None]:
+    """All of them, or the first and last with None between."""
+    return list(items) if len(items) <= most else [*items[: most // 2], None, *items[-most // 2 :]]
+
+
+def _milliseconds(interval: Interval) -> str:
+    bounds = _bounds(interval)
+    return f"median {interval.value * 1e3:.3f} ms" + (
+        f", 95 % interval {bounds} within this run" if bounds != "-" else ""
+    )
+
+
+def _bounds(interval: Interval) -> str:
+    return f"{interval.low * 1e3:.3f} .. {interval.high * 1e3:.3f} ms" if interval.bounded else "-"
+
+
+def _significant(value: float, digits: int = 4) -> str:
+    if not math.isfinite(value) or value == 0:
+        return f"{value:g}"
+    decimals = max(0, digits - 1 - math.floor(math.log10(abs(value))))
+    return f"{value:,.{decimals}f}"
+
+
+def _prefixed(value: float, unit: str) -> str:
+    factor, prefix = next(((f, p) for f, p in PREFIXES if abs(value) >= f), PREFIXES[-1])
+    return f"{_significant(value / factor)} {prefix}{unit}"
+
+
+def _bytes(value: float) -> str:
+    factor, prefix = next(((f, p) for f, p in ((2**30, "Gi"), (2**20, "Mi"), (2**10, "Ki")) if value >= f), (1, ""))
+    return f"{value:.0f} B" if not prefix else f"{value / factor:.2f} {prefix}B"
+
+
+def _seconds(value: float) -> str:
+    if math.isnan(value):
+        return "-"
+    factor, unit = next(((f, u) for f, u in ((1.0, "s"), (1e-3, "ms"), (1e-6, "us")) if abs(value) >= f), (1e-9, "ns"))
+    return f"{_significant(value / factor)} {unit}"
+
+
+def _in_unit(value: float, unit: str) -> str:
+    scaled: dict[str, Callable[[float], str]] = {
+        "s": _seconds, "byte/s": lambda v: _prefixed(v, "B/s"), "flop/s": lambda v: _prefixed(v, "flop/s"),
+        "1/s": lambda v: _prefixed(v, "/s"),
+    }  # fmt: skip
+    return scaled[unit](value) if unit in scaled else f"{_significant(value)} {'' if unit == '1' else unit}".rstrip()
