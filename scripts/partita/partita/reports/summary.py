@@ -2,7 +2,7 @@
 """The text of `partita show`: one record on one page."""
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 from rich import box
@@ -14,10 +14,10 @@ from partita.errors import held_to_the_layout
 from partita.records.pipeline import FORMS, PARTS, bubble
 from partita.records.record import Columns, Record
 from partita.records.spatial import halos
+from partita.reports.numbers import in_bytes, in_seconds, in_unit, prefixed, significant
 from partita.reports.server_summary import show_server
 from partita.statistics import Interval, median_interval
 
-PREFIXES = ((1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k"), (1.0, ""))
 MACHINE = (
     ("host", ("hostname", "operating_system")),
     ("cpu", ("cpu_model", "cores_online", "instruction_set")),
@@ -116,12 +116,12 @@ def _steps(record: Record, console: Console) -> None:
     grid.add_row("step", _milliseconds(step))
     grid.add_row(
         "samples / s",
-        f"{_significant(record.samples_per_step / step.value)} (median step of {record.samples_per_step:g} samples)",
+        f"{significant(record.samples_per_step / step.value)} (median step of {record.samples_per_step:g} samples)",
     )
     flop = float(record.attributes.get("flop_per_step", 0) or 0)
     if flop > 0:
         grid.add_row(
-            "useful work", f"{_prefixed(flop / step.value, 'flop/s')} ({_prefixed(flop, 'flop')} per step, all ranks)"
+            "useful work", f"{prefixed(flop / step.value, 'flop/s')} ({prefixed(flop, 'flop')} per step, all ranks)"
         )
     if (events := record.timeline) is not None:
         lost = f"; {events.dropped} more found no room" if events.dropped else ""
@@ -157,7 +157,7 @@ def _bubble(record: Record, console: Console) -> None:
             continue
         times = (*found.parts.values(), found.idle_s, *found.forms.values())
         share = "-" if math.isnan(found.share[rank]) else f"{100 * found.share[rank]:.1f} %"
-        table.add_row(str(rank), *(_seconds(float(values[rank])) for values in times), share)
+        table.add_row(str(rank), *(in_seconds(float(values[rank])) for values in times), share)
     _section(console, "Pipeline bubble (in a step, mean over counted steps)", table)
 
 
@@ -171,9 +171,9 @@ def _halos(record: Record, console: Console) -> None:
             table.add_row(*["..."] * len(columns))
             continue
         counts = (f"{found.rows[rank]:.0f}", f"{found.halo_rows[rank]:.0f}")
-        times = (_seconds(float(values[rank])) for values in (found.exposed_s, found.hidden_s))
+        times = (in_seconds(float(values[rank])) for values in (found.exposed_s, found.hidden_s))
         share = "-" if math.isnan(found.share[rank]) else f"{100 * found.share[rank]:.1f} %"
-        table.add_row(str(rank), *counts, *times, share, _bytes(float(found.sent_bytes[rank])))
+        table.add_row(str(rank), *counts, *times, share, in_bytes(float(found.sent_bytes[rank])))
     _section(console, "Halos (in a step, mean over counted steps)", table)
 
 
@@ -223,9 +223,9 @@ def _traffic(record: Record, console: Console) -> None:
             else "DIFFERS"
         )
         table.add_row(
-            str(label), str(columns["calls"][i].max()), str(columns["messages"][i].sum()), _bytes(sent),
-            _bytes(expected) if known else "-", verdict, _seconds(columns["seconds"][i].max()),
-            _seconds(columns["predicted_s"][i]),
+            str(label), str(columns["calls"][i].max()), str(columns["messages"][i].sum()), in_bytes(sent),
+            in_bytes(expected) if known else "-", verdict, in_seconds(columns["seconds"][i].max()),
+            in_seconds(columns["predicted_s"][i]),
         )  # fmt: skip
     _section(console, "Traffic in the timed steps", table)
 
@@ -236,7 +236,7 @@ def _calibration(record: Record, console: Console) -> None:
         return
     grid = _pairs()
     for name, value, unit in zip(columns["quantity"], columns["value"], columns["unit"], strict=True):
-        grid.add_row(str(name), _in_unit(float(value), str(unit)))
+        grid.add_row(str(name), in_unit(float(value), str(unit)))
     _section(console, "Calibration of this machine", grid)
 
 
@@ -295,35 +295,3 @@ def _milliseconds(interval: Interval) -> str:
 
 def _bounds(interval: Interval) -> str:
     return f"{interval.low * 1e3:.3f} .. {interval.high * 1e3:.3f} ms" if interval.bounded else "-"
-
-
-def _significant(value: float, digits: int = 4) -> str:
-    if not math.isfinite(value) or value == 0:
-        return f"{value:g}"
-    decimals = max(0, digits - 1 - math.floor(math.log10(abs(value))))
-    return f"{value:,.{decimals}f}"
-
-
-def _prefixed(value: float, unit: str) -> str:
-    factor, prefix = next(((f, p) for f, p in PREFIXES if abs(value) >= f), PREFIXES[-1])
-    return f"{_significant(value / factor)} {prefix}{unit}"
-
-
-def _bytes(value: float) -> str:
-    factor, prefix = next(((f, p) for f, p in ((2**30, "Gi"), (2**20, "Mi"), (2**10, "Ki")) if value >= f), (1, ""))
-    return f"{value:.0f} B" if not prefix else f"{value / factor:.2f} {prefix}B"
-
-
-def _seconds(value: float) -> str:
-    if math.isnan(value):
-        return "-"
-    factor, unit = next(((f, u) for f, u in ((1.0, "s"), (1e-3, "ms"), (1e-6, "us")) if abs(value) >= f), (1e-9, "ns"))
-    return f"{_significant(value / factor)} {unit}"
-
-
-def _in_unit(value: float, unit: str) -> str:
-    scaled: dict[str, Callable[[float], str]] = {
-        "s": _seconds, "byte/s": lambda v: _prefixed(v, "B/s"), "flop/s": lambda v: _prefixed(v, "flop/s"),
-        "1/s": lambda v: _prefixed(v, "/s"),
-    }  # fmt: skip
-    return scaled[unit](value) if unit in scaled else f"{_significant(value)} {'' if unit == '1' else unit}".rstrip()
