@@ -81,7 +81,8 @@ int main(int argc, char** argv) {
       const auto own = training::plan_model<Scalar>(config.model, data.shape(), how, beside.splits());
       const auto listed = own.make(how.without_weights());
       nn::Model<Scalar> model(own.layers, own.output, how, plan.cuts(), plan.stages_of(axis.rank()));
-      if (session.describe(training::describe(plan, whole))) return ExitCode::done;
+      if (session.describe(training::describe(plan, whole), config.train.flop(whole, config.train.batch)))
+        return ExitCode::done;
       kernels::Context context(Exec(), config.train.kernels);
 
       // 5. The step: its parts, and the strategy that this app is about.

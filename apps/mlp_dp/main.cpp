@@ -72,7 +72,7 @@ int main(int argc, char** argv) {
       options.weights = config.parallel.whole_weights();
       parallel::BatchNormAxis norms(replicas, config.parallel.how);
       auto model = training::plan_model<Scalar>(config.model, data.shape(), options, {.norms = &norms}).make(options);
-      if (session.describe(model.describe())) return ExitCode::done;
+      if (session.describe(model.describe(), config.train.flop(model, config.train.batch))) return ExitCode::done;
       kernels::Context context(Exec(), config.train.kernels);
 
       // 5. The step: its parts, and the strategy that this app is about.

@@ -48,7 +48,8 @@ int main(int argc, char** argv) {
                                                                              data, env.world().is_root()));
     auto model =
         training::plan_model<float>(config.model, data.shape(), config.train.model(), {}).make(config.train.model());
-    if (session.describe(model.describe())) return ExitCode::done;
+    const double flop = config.train.flop(model, training::samples_of_update(config.train, config.server));
+    if (session.describe(model.describe(), flop)) return ExitCode::done;
     kernels::Context context(Exec(), config.train.kernels);
     const nn::WholeRows<float> head(config.train.loss, model);
 

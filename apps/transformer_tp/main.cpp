@@ -67,7 +67,7 @@ int main(int argc, char** argv) {
       const auto whole = training::plan_model<Scalar>(config.model, data.shape(), how).make(how.without_weights());
       const auto plan = training::plan_model<Scalar>(config.model, data.shape(), how, {.tensor = &axis});
       auto model = plan.make(how);
-      if (session.describe(model.describe())) return ExitCode::done;
+      if (session.describe(model.describe(), config.train.flop(whole, config.train.batch))) return ExitCode::done;
       kernels::Context context(Exec(), config.train.kernels);
 
       // 5. The step: its parts, and the strategy that this app is about.

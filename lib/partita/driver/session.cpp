@@ -81,8 +81,10 @@ void Session::start(RunOptions& run) {
   attendance_.beat(0, "reading data and making the model");
 }
 
-bool Session::describe(const std::string& model) const {
-  if (line_.describe && env_.rank() == 0) say(model);
+bool Session::describe(const std::string& model, double flop_per_step) const {
+  if (line_.describe && env_.rank() == 0)
+    say(fmt::format("{}counted: {:.17g} flop a step of {} rank{}\n", model, flop_per_step, env_.size(),
+                    env_.size() == 1 ? "" : "s"));
   return line_.describe;
 }
 

@@ -23,7 +23,7 @@ enum class Describes { nothing, model };
 ///     if (session.settled(config.run, driver::Describes::model)) return;  // --help, --version, --print-config, ...
 ///     session.start(config.run);
 ///     ... the model is built ...
-///     if (session.describe(model.describe())) return;                     // --describe
+///     if (session.describe(model.describe(), flop)) return;               // --describe
 ///
 /// options  What the app takes beside the deck; they must outlive nothing but this constructor.
 /// Throws   UsageError on every rank alike.
@@ -46,9 +46,9 @@ class Session {
   /// The run begins: `run` learns where it comes from, and its limits hold from now on.
   void start(RunOptions& run);
 
-  /// Answers --describe: prints the model's description on rank 0; true when it was asked for and nothing more is to
-  /// do.
-  bool describe(const std::string& model) const;
+  /// Answers --describe: prints the model's description on rank 0, and last what a step's flop of all ranks are, as the
+  /// record will count them; true when it was asked for and nothing more is to do.
+  bool describe(const std::string& model, double flop_per_step) const;
 
  private:
   comm::Environment& env_;

@@ -102,7 +102,7 @@ driver::Workload describe_servers(const ServerParts<Scalar>& parts, const std::s
   work.steps = updates_of(train, server, steps_per_epoch);
   work.samples_per_step = samples_of_update(train, server);
   work.tokens_per_sample = parts.data.shape().sequence();
-  work.flop_per_step = parts.model.flop(work.samples_per_step).total();
+  work.flop_per_step = train.flop(parts.model, work.samples_per_step);
   work.evaluate_every = evaluate_every(train, server, steps_per_epoch);
   return work;
 }

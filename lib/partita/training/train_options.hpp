@@ -53,6 +53,12 @@ struct TrainOptions {
   }
   /// How sums that a strategy may split are cut.
   nn::ModelOptions model() const { return {.seed = seed, .chunks = deterministic ? chunks : 1}; }
+  /// Useful flop of so many samples in the whole model: counted, of all ranks; without what is computed again.
+  template <class Model>
+  double flop(const Model& whole, index_t samples) const {
+    const nn::PassFlop of = whole.flop(samples);
+    return mode == Mode::train ? of.total() : of.forward;
+  }
   /// What `rank` of `ranks` replicas has of every batch.
   nn::Division division(index_t ranks, index_t rank) const {
     return nn::divide(batch, ranks, rank, micro_batches, deterministic ? chunks : 0);

@@ -206,7 +206,6 @@ template <class Scalar>
 driver::Workload make_workload(const Parts<Scalar>& parts) {
   const auto state = std::make_shared<State<Scalar>>(parts);
   const TrainOptions& train = parts.train;
-  const nn::PassFlop flop = parts.whole.flop(train.batch);
   const index_t pieces = std::ssize(parts.pass.division().pieces);
 
   driver::Workload work;
@@ -216,7 +215,7 @@ driver::Workload make_workload(const Parts<Scalar>& parts) {
   work.steps = state->steps;
   work.samples_per_step = train.batch;
   work.tokens_per_sample = parts.data.shape().sequence();
-  work.flop_per_step = train.mode == Mode::train ? flop.total() : flop.forward;
+  work.flop_per_step = train.flop(parts.whole, train.batch);
   if (train.mode == Mode::train)
     work.flop_formulas =
         published_flop(parts.model_options, parts.whole.table(), train.batch, parts.data.shape().sequence());
