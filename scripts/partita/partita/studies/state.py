@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """What a study leaves on disk, and nothing else tells of it.
 
-    FOLDER/study.toml                     copy of the study file
-    FOLDER/plan.json                      every planned point: so that what never ran is missed
-    FOLDER/points/HASH/attempt-N/         one run of a point; every attempt is kept
+    study.toml                            copy of the study file
+    plan.json                             every planned point: so that what never ran is missed
+    points/HASH/attempt-N/                one run of a point; every attempt is kept
         job.json                          command, host, process, job of the scheduler: written before the start
         alive                             touched while it runs
         exit.json                         how it ended: state, status, reason, seconds
