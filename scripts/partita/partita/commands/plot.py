@@ -104,7 +104,7 @@ def _plot_bench(record: "Record", target: Path, kind: Format, console: Console) 
 
 
 def _plot_study(study: "RecordedStudy", target: Path, kind: Format, prefix: str, console: Console) -> None:
-    from partita.analysis import scaling
+    from partita.analysis import noise, scaling
     from partita.pictures import bubble, curves, figures, server_figures, strategies, surface
 
     result = scaling.analyse(study)
@@ -120,7 +120,7 @@ def _plot_study(study: "RecordedStudy", target: Path, kind: Format, prefix: str,
     ]
     save_pictures(pictures, target, kind, prefix)
     console.print(_scaling_table(study, result))
-    for note in result.notes:
+    for note in dict.fromkeys((*result.notes, *noise.study_warnings(study))):
         console.print(f"note: {note}", soft_wrap=True)
     names = ", ".join(f"{prefix}{p.name}.{kind.value}" for p in pictures if p)
     console.print(f"{study.name}: {names} (numbers in .csv) -> {target}", soft_wrap=True)

@@ -10,6 +10,7 @@ from rich.console import Console
 from rich.table import Table as RichTable
 from rich.text import Text
 
+from partita.analysis.noise import record_warnings
 from partita.errors import held_to_the_layout
 from partita.records.pipeline import FORMS, PARTS, bubble
 from partita.records.record import Columns, Record
@@ -70,7 +71,7 @@ def warnings(record: Record) -> list[str]:
         found.append("oversubscribed: more threads than cores; its times say nothing about scaling")
     if int(record.attributes.get("git_dirty", 0) or 0):
         found.append("built from a changed checkout (git_dirty): the commit alone does not give this code")
-    return found
+    return found + record_warnings(record)
 
 
 def _about(record: Record, console: Console) -> None:
