@@ -16,11 +16,13 @@ PACKAGE = HERE.parents[1] / "scripts" / "partita"
 for folder in (HERE, PACKAGE):
     sys.path.insert(0, str(folder))
 
-# What the app does is told by `--set fake.do=WORD`, for all ranks alike; it notes every call in calls.txt.
-APP = """#!{python}
-import os, signal, sys, time
+from partita.studies.state import Attempt, attempts, planned  # noqa: E402
 
-arguments, settings, output = [a for a in sys.argv[1:] if a != "--validate"], {{}}, None
+# What the app does is told by `--set fake.do=WORD`, for all ranks alike; it notes every call in calls.txt.
+APP = """#!{python} -S
+import json, os, signal, sys, time
+
+arguments, settings, output = [a for a in sys.argv[1:] if a not in ("--validate", "--describe")], {{}}, None
 deck = arguments.pop(0)
 while arguments:
     flag, value = arguments.pop(0), arguments.pop(0)
@@ -31,6 +33,12 @@ while arguments:
         output = value
 ranks = int(os.environ.get("FAKE_RANKS") or os.environ["PMI_SIZE"])
 do = settings.get("fake.do", "run")
+point = settings["record.point"]
+if "--describe" in sys.argv:
+    print("a network")
+    if "fake.flop" in settings:
+        print(f"counted: {{settings['fake.flop']}} flop a step of {{ranks}} ranks")
+    sys.exit(0)
 if "--validate" in sys.argv:
     with open("validations.txt", "a") as validations:
         overrides = " ".join(f"{{k}}={{v}}" for k, v in settings.items() if not k.startswith("record."))
@@ -43,12 +51,20 @@ if "--validate" in sys.argv:
     sys.exit(0)
 with open("calls.txt", "a") as calls:
     threads = os.environ["OMP_NUM_THREADS"]
-    calls.write(f"{{settings['record.point']}} {{ranks}} {{threads}} {{os.environ['OMP_PROC_BIND']}}\\n")
+    calls.write(f"{{point}} {{ranks}} {{threads}} {{os.environ['OMP_PROC_BIND']}}\\n")
 print(f"{{settings['record.study']}}: step 1, loss 2.3", flush=True)
 if do == "fail" or do == "fail_at_2" and ranks == 2:
     print("error: the fake app was told to fail", file=sys.stderr)
     sys.exit(2)
-if do in ("hang", "stubborn"):
+tries = [line.split()[0] for line in open("calls.txt")].count(point)
+if do == "killed" or do == "killed_once" and tries == 1:
+    os.kill(os.getpid(), signal.SIGKILL)
+if do == "oom":
+    print("slurmstepd: error: Detected 1 oom-kill event(s) in StepId=7.0. Some of your processes may have been killed.")
+    sys.exit(137)
+if do == "hang_at_ring" and settings["parallel.allreduce"] != "ring":
+    do = "run"
+if do in ("hang", "hang_at_ring", "stubborn"):
     if do == "stubborn":
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
     with open("pids.txt", "a") as pids:
@@ -56,29 +72,35 @@ if do in ("hang", "stubborn"):
     time.sleep(600)
 if do == "no_record":
     sys.exit(0)
+seconds = 0.03
+block = int(point.rpartition("-r")[2])
+if block in json.loads(settings.get("fake.slow_blocks", "[]")) and settings["parallel.allreduce"] == "ring":
+    seconds *= 1.2
 # h5py and numpy take most of the time of a pretended run: a record is written once a session and copied after that.
-what = [str(ranks), os.environ["OMP_NUM_THREADS"], *(f"{{k}}={{v}}" for k, v in sorted(settings.items()))]
-kept = os.path.join({kept!r}, " ".join(what).replace("/", "_") + ".h5")
+fields = dict(
+    ranks=ranks,
+    threads=int(os.environ["OMP_NUM_THREADS"]),
+    allreduce=settings.get("parallel.allreduce", "mpi"),
+    batch=int(settings.get("train.batch", 64)),
+    study=settings["record.study"],
+    point=point,
+    complete=0 if do == "incomplete" else 1,
+    verified=0 if do == "wrong" else 1,
+)
+kept = os.path.join({kept!r}, " ".join(map(str, [*fields.values(), seconds])).replace("/", "_") + ".h5")
 if not os.path.exists(kept):
+    import site
+    site.main()
     from pathlib import Path
     sys.path[:0] = [{here!r}]
     from synthetic import Synthetic
-    Synthetic(
-        ranks=ranks,
-        threads=int(os.environ["OMP_NUM_THREADS"]),
-        allreduce=settings.get("parallel.allreduce", "mpi"),
-        batch=int(settings.get("train.batch", 64)),
-        study=settings["record.study"],
-        point=settings["record.point"],
-        complete=0 if do == "incomplete" else 1,
-        verified=0 if do == "wrong" else 1,
-    ).write(Path(kept))
+    Synthetic(**fields, step_s=lambda step: seconds).write(Path(kept))
 with open(kept, "rb") as source, open(output, "wb") as copy:
     copy.write(source.read())
 sys.exit(3 if do == "wrong" else 0)
 """
 # Like hydra: ranks live in a session of their own, where a signal to the launcher's group does not reach them.
-LAUNCHER = """#!{python}
+LAUNCHER = """#!{python} -S
 import os, sys
 assert sys.argv[1] == "-n"
 environment = {{**os.environ, "FAKE_RANKS": sys.argv[2]}}
@@ -89,7 +111,7 @@ STUDY = """
 name = "fake"
 app = "mlp_dp"
 deck = "inputs/mlp_dp/deck.toml"
-scaling = "strong"
+kind = "strong"
 ranks = [1, 2]
 threads = 1
 repeats = 2
@@ -113,6 +135,19 @@ class Checkout:
     def runs(self) -> Path:
         """Where records go by default."""
         return self.root / "runs" / "fake"
+
+    def plan(self, folder: Path | None = None) -> dict[str, str]:
+        """Point -> hash, as plan.json has them."""
+        return {p["name"]: p["hash"] for p in planned(folder or self.runs)}
+
+    def attempts(self, point: str, folder: Path | None = None) -> list[Attempt]:
+        """All at the point."""
+        return attempts(folder or self.runs, self.plan(folder)[point])
+
+    def records(self, folder: Path | None = None) -> dict[str, Path]:
+        """Point -> record of its newest attempt, where there is one."""
+        newest = {name: self.attempts(name, folder)[-1:] for name in self.plan(folder)}
+        return {name: a.record for name, tried in newest.items() for a in tried if a.record.is_file()}
 
     def study(self, *replacements: tuple[str, str], name: str = "study.toml") -> Path:
         """The study above with pieces of its text replaced."""
@@ -169,8 +204,16 @@ def _script(path: Path, text: str, kept: Path) -> None:
 
 @pytest.fixture(scope="session")
 def kept(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Where the pretended app keeps what it has written, for all tests."""
-    return tmp_path_factory.mktemp("records")
+    """Where the pretended app keeps what it has written, for all tests; the usual records are there already."""
+    from synthetic import Synthetic
+
+    folder = tmp_path_factory.mktemp("records")
+    for ranks, way in ((1, "mpi"), (2, "mpi"), (2, "ring")):
+        for repeat in (1, 2):
+            point = f"np{ranks}-{way}-r{repeat}"
+            record = Synthetic(ranks=ranks, allreduce=way, study="fake", point=point)
+            record.write(folder / f"{ranks} 1 {way} 64 fake {point} 1 1 0.03.h5")
+    return folder
 
 
 @pytest.fixture

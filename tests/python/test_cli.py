@@ -66,7 +66,7 @@ def _full_disk(*_: object) -> None:
 
 
 def test_help_and_version(partita: Command) -> None:
-    for command in ("", "run", "show", "plot", "export"):
+    for command in ("", "plan", "run", "validate", "show", "plot", "predict", "export"):
         code, out, _ = partita(*filter(None, (command, "--help")))
         assert code == 0 and "Usage: partita" in out
         assert not command or f"\n      partita {command} " in out  # An example.

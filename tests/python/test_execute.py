@@ -10,13 +10,9 @@ import pytest
 
 from conftest import Checkout, alive
 from partita.studies import family, launch
+from partita.studies.state import record_files
 
 Command = Callable[..., tuple[int, str, str]]
-
-
-def records(folder: Path) -> dict[str, Path]:
-    """Point -> record."""
-    return {path.stem.rpartition("_")[0]: path for path in sorted(folder.glob("*.h5"))}
 
 
 def test_runs_every_point_once_in_the_seeded_order(checkout: Checkout, partita: Command) -> None:
@@ -27,12 +23,12 @@ def test_runs_every_point_once_in_the_seeded_order(checkout: Checkout, partita: 
     assert [c[0][-1] for c in calls] == list("111222")
     assert all(c[1] == c[0][2] and c[2:] == ["1", "false"] for c in calls)  # Ranks, OMP_NUM_THREADS, OMP_PROC_BIND.
     assert "6 points run, in" in out and str(checkout.runs) in out
-    found = records(checkout.runs)
+    found = checkout.records()
     assert sorted(found) == sorted(c[0] for c in calls)
     for point, path in found.items():
         with h5py.File(path) as file:
             assert file.attrs["study"] == "fake" and file.attrs["point"] == point
-        log = path.with_suffix(".log").read_text()
+        log = (path.parent / "log.txt").read_text()
         assert f"--set record.point={point}" in log and "fake: step 1, loss 2.3" in log
     assert (checkout.runs / "study.toml").read_text() == checkout.study().read_text()
 
@@ -46,7 +42,7 @@ def test_second_run_skips_what_is_finished(checkout: Checkout, partita: Command)
 
 def test_missing_incomplete_and_damaged_records_run_again(checkout: Checkout, partita: Command) -> None:
     partita("run", checkout.study())
-    found = records(checkout.runs)
+    found = checkout.records()
     found["np1-mpi-r1"].unlink()
     with h5py.File(found["np2-mpi-r1"], "r+") as file:
         file.attrs["complete"] = 0
@@ -56,13 +52,16 @@ def test_missing_incomplete_and_damaged_records_run_again(checkout: Checkout, pa
     assert sorted(c[0] for c in checkout.calls()[6:]) == ["np1-mpi-r1", "np2-mpi-r1", "np2-ring-r2"]
 
 
-def test_another_binary_runs_again_and_sets_old_records_aside(checkout: Checkout, partita: Command) -> None:
+def test_another_binary_runs_again_and_old_records_stay_unseen(checkout: Checkout, partita: Command) -> None:
     partita("run", checkout.study())
+    before = checkout.plan()
     app = checkout.root / "build" / "release" / "apps" / "mlp_dp" / "mlp_dp"
     app.write_text(app.read_text() + "# another build\n")
-    code, out, _ = partita("run", checkout.study())
-    assert code == 0 and len(checkout.calls()) == 12 and "moved 6 records" in out
-    assert len(records(checkout.runs)) == 6 and len(records(checkout.runs / "superseded")) == 6
+    code, _, _ = partita("run", checkout.study())
+    assert code == 0 and len(checkout.calls()) == 12
+    assert not set(before.values()) & set(checkout.plan().values())
+    assert len(list(checkout.runs.glob("points/*/attempt-1/record.h5"))) == 12
+    assert record_files(checkout.runs) == sorted(checkout.records().values()) and len(checkout.records()) == 6
 
 
 def test_records_of_others_stay_where_they_are(checkout: Checkout, partita: Command, tmp_path: Path) -> None:
@@ -78,11 +77,13 @@ def test_failing_points_are_reported_and_the_study_goes_on(checkout: Checkout, p
     study = checkout.study(("train.steps = 12", 'fake.do = "fail_at_2"'))
     code, out, err = partita("run", study)
     assert code == 1 and err == ""
-    assert len(checkout.calls()) == 6 and sorted(records(checkout.runs)) == ["np1-mpi-r1", "np1-mpi-r2"]
+    assert len(checkout.calls()) == 6 and sorted(checkout.records()) == ["np1-mpi-r1", "np1-mpi-r2"]
+    assert [a.number for a in checkout.attempts("np2-ring-r1")] == [1]  # A failure of the app's own: no retry.
     assert out.count("FAILED np2-") == 4 and "exit code 2 (usage or deck)" in out
     assert "    | error: the fake app was told to fail" in out
     assert "2 points run, 4 FAILED: " in out
     partita("run", study)
+    assert [a.number for a in checkout.attempts("np2-ring-r1")] == [1, 2]  # Every attempt is kept.
     assert len(checkout.calls()) == 10  # What failed is tried again, what is finished is not.
 
 
@@ -99,8 +100,10 @@ def test_runs_without_a_good_record_fail(checkout: Checkout, partita: Command, d
         "run", checkout.study(("train.steps = 12", f'fake.do = "{do}"'), ("repeats = 2", "repeats = 1"))
     )
     assert code == 1 and out.count(reason) == 3
-    assert not records(checkout.runs)
-    assert len(list(checkout.runs.glob("*.h5.failed"))) == (0 if do == "no_record" else 3)
+    assert len(checkout.records()) == (0 if do == "no_record" else 3)
+    for point in checkout.plan():
+        (attempt,) = checkout.attempts(point)
+        assert attempt.exit["state"] == "failed" and attempt.exit["reason"].startswith(reason)
 
 
 def test_time_out_ends_launcher_and_ranks(
@@ -117,6 +120,7 @@ def test_time_out_ends_launcher_and_ranks(
     code, out, _ = partita("run", study)
     assert code == 1 and "timed out after 1.0 s (key timeout_s of" in out
     assert checkout.ranks_alive() == [] and len(checkout.calls()) == 1
+    assert checkout.attempts("np1-mpi-r1")[0].exit["state"] == "timeout"
     assert time.monotonic() - start < 60
 
 
@@ -148,7 +152,7 @@ def test_threads_and_weak_batch_reach_the_app(checkout: Checkout, partita: Comma
     )
     assert partita("run", study)[0] == 0
     assert {c[2] for c in checkout.calls()} == {"3"}
-    with h5py.File(records(checkout.runs)["np2-ring-r1"]) as file:
+    with h5py.File(checkout.records()["np2-ring-r1"]) as file:
         assert file["steps/samples"][0] == 192
 
 
@@ -167,7 +171,7 @@ def test_output_and_build_options(checkout: Checkout, partita: Command, tmp_path
     code, _, err = partita("run", checkout.study())
     assert code == 4 and "app: no binary" in err and "or --build" in err
     code, _, _ = partita("run", checkout.study(), "--build", checkout.root / "elsewhere", "--output", tmp_path / "here")
-    assert code == 0 and len(records(tmp_path / "here")) == 6 and not checkout.runs.exists()
+    assert code == 0 and len(checkout.records(tmp_path / "here")) == 6 and not checkout.runs.exists()
 
 
 def test_missing_launcher_is_an_unfit_environment(checkout: Checkout, partita: Command) -> None:
@@ -178,7 +182,7 @@ def test_missing_launcher_is_an_unfit_environment(checkout: Checkout, partita: C
 def test_dry_run_prints_commands_and_runs_nothing(checkout: Checkout, partita: Command) -> None:
     code, out, _ = partita("run", checkout.study(), "--dry-run")
     assert code == 0 and not checkout.calls() and not checkout.runs.exists()
-    assert out.count("to run   np") == 6 and "OMP_NUM_THREADS=1 OMP_PROC_BIND=false" in out
+    assert out.count(": OMP_NUM_THREADS=1 OMP_PROC_BIND=false ") == 3  # A line for each configuration.
     assert "build/release/apps/mlp_dp/mlp_dp inputs/mlp_dp/deck.toml --set parallel.allreduce=ring" in out
 
 
@@ -194,7 +198,7 @@ def test_each_distinct_deck_is_validated_once_before_the_first_point(checkout: C
 
 def test_a_dry_run_validates_too(checkout: Checkout, partita: Command) -> None:
     code, out, _ = partita("run", checkout.study(), "--dry-run")
-    assert code == 0 and sorted(checkout.validations()) == [MPI, RING] and "mlp_dp accepts all 2 decks" in out
+    assert code == 0 and sorted(checkout.validations()) == [MPI, RING] and "mlp_dp: all 2 decks are accepted" in out
     assert not checkout.calls() and not checkout.runs.exists()
 
 
@@ -216,12 +220,12 @@ def test_an_app_that_cannot_validate_is_an_unfit_environment(checkout: Checkout,
 
 @pytest.mark.parametrize("batches, code", [([64, 127], 0), ([64, 120], 3), ([64, 64], 3)])
 def test_weak_scaling_that_is_none_fails(checkout: Checkout, partita: Command, batches: list[int], code: int) -> None:
-    weak = ('"strong"', '"weak"'), ("[grid]", f"[at_ranks]\ntrain.batch = {batches}\n[grid]")
+    weak = ('"strong"', '"weak"\nwork_tolerance = 0.02'), ("[grid]", f"[at_ranks]\ntrain.batch = {batches}\n[grid]")
     path = checkout.study(("repeats = 2", "repeats = 1"), *weak)
     found, out, err = partita("run", path)
     assert found == code and "3 points run" in out
     if code:
-        assert err.startswith(f"error: {path}: scaling: ") and err.count("\n") == 1
+        assert err.startswith(f"error: {path}: kind: ") and err.count("\n") == 1
         assert ": expected a rank's work to be the same at every number of ranks" in err
     assert partita("run", path)[0] == code  # Finished or not, what was counted is looked at.
 
@@ -235,7 +239,7 @@ def test_strong_scaling_that_is_none_fails(checkout: Checkout, partita: Command)
 def test_a_study_that_compares_something_else_has_no_scaling(checkout: Checkout, partita: Command) -> None:
     """Work that differs between numbers of ranks is then no fault, and no speed-up is drawn."""
     grown = ("[grid]", "[at_ranks]\ntrain.batch = [64, 100]\n[grid]"), ("repeats = 2", "repeats = 1")
-    assert partita("run", checkout.study(*grown, ('"strong"', '"none"')))[0] == 0
+    assert partita("run", checkout.study(*grown, ('"strong"', '"compare"')))[0] == 0
     code, out, _ = partita("plot", checkout.runs)
     assert code == 0 and "(no scaling)" in out and "the study compares something else" in out
     assert not (checkout.runs / "figures" / "scaling.png").exists()

@@ -40,7 +40,7 @@ def test_an_interrupted_study_goes_on(
 
     checkout.study()  # The same study with an app that behaves.
     code, _, _ = partita("run", study)
-    assert code == 0 and len(list(checkout.runs.glob("*.h5"))) == 6
+    assert code == 0 and len(checkout.records()) == 6
 
 
 def killed(checkout: Checkout, environment: dict[str, str], *replacements: tuple[str, str], ranks: int) -> None:
@@ -62,7 +62,7 @@ def test_a_killed_study_leaves_no_rank_and_no_second_one_starts_beside_it(
     wait_for(lambda: not checkout.processes(), 20)
     assert checkout.ranks_alive() == []
     wait_for(lambda: partita("run", study)[0] == 0)
-    assert len(list(checkout.runs.glob("*.h5"))) == 6
+    assert len(checkout.records()) == 6
 
 
 @pytest.mark.skipif(shutil.which("mpiexec") is None, reason="no mpiexec on this machine")

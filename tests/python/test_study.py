@@ -9,7 +9,8 @@ import pytest
 
 from conftest import HERE, Checkout
 from partita.errors import UsageError
-from partita.studies.study import flatten, in_random_order, points, read_study, toml_value, with_digests
+from partita.studies.points import in_random_order, points, with_digests
+from partita.studies.study import flatten, read_study, toml_value
 
 
 def names(checkout: Checkout, *replacements: tuple[str, str]) -> list[str]:
@@ -60,7 +61,7 @@ def test_keys_that_are_set_together_are_one_line_each(checkout: Checkout) -> Non
         "train.steps": "12",
     }  # fmt: skip
     assert "parallel.bucket_mib" not in by_name["np2-zero2-mpi-r1"]  # The deck's.
-    assert study.varied == ("parallel.allreduce", "parallel.strategy", "parallel.bucket_mib")
+    assert study.runs[0].varied == ("parallel.allreduce", "parallel.strategy", "parallel.bucket_mib")
 
 
 def test_what_differs_in_other_keys_runs_at_one_rank_too(checkout: Checkout) -> None:
@@ -75,7 +76,7 @@ def test_overrides_hold_set_and_grid(checkout: Checkout) -> None:
 
 
 def test_weak_scaling_multiplies_by_ranks(checkout: Checkout) -> None:
-    weak = ('scaling = "strong"', 'scaling = "weak"'), ("[grid]", "[per_rank]\ntrain.batch = 96\n[grid]")
+    weak = ('kind = "strong"', 'kind = "weak"'), ("[grid]", "[per_rank]\ntrain.batch = 96\n[grid]")
     for point in points(read_study(checkout.study(*weak))):
         assert dict(point.overrides)["train.batch"] == str(96 * point.ranks)
 
@@ -102,28 +103,49 @@ def test_order_is_random_seeded_and_in_blocks_of_repeats(checkout: Checkout) -> 
     assert [p.name for p in in_random_order(other, points(other))] != [p.name for p in ordered]
 
 
-def test_digest_changes_with_all_that_decides_a_result(checkout: Checkout) -> None:
-    def digests(binary: str, *replacements: tuple[str, str]) -> dict[str, str]:
-        study = read_study(checkout.study(*replacements))
-        return {p.name: p.digest for p in with_digests(study, points(study), binary)}
+def digests(checkout: Checkout, *replacements: tuple[str, str], binary: str = "a", deck: str = "") -> dict[str, str]:
+    if deck:
+        (checkout.root / "inputs" / "mlp_dp" / "deck.toml").write_text(deck)
+    study = read_study(checkout.study(*replacements))
+    return {p.name: p.digest for p in with_digests(study, points(study), {"mlp_dp": binary})}
 
-    base = digests("a")
-    assert base == digests("a")
+
+def test_hash_changes_with_all_that_decides_a_result(checkout: Checkout) -> None:
+    base = digests(checkout)
+    assert base == digests(checkout)
     assert len(set(base.values())) == len(base) == 6
     changes = [
-        digests("b"),
-        digests("a", ("train.steps = 12", "train.steps = 13")),
-        digests("a", ("threads = 1", "threads = 2")),
-        digests("a", ("-n {ranks}", "-n {ranks} --bind")),
+        digests(checkout, binary="b"),
+        digests(checkout, ("train.steps = 12", "train.steps = 13")),
+        digests(checkout, ("train.steps = 12", "train.steps = 12\nmodel.width = 8")),
+        digests(checkout, ("threads = 1", "threads = 2")),
+        digests(checkout, ("threads = 1", "threads = 1\nranks_per_node = 1\ngpus_per_rank = 1")),
+        digests(checkout, ("-n {ranks}", "-n {ranks} --bind")),
+        digests(checkout, deck="[train]\nsteps = 12\nseed = 4\n"),
     ]
-    (checkout.root / "inputs" / "mlp_dp" / "deck.toml").write_text("[train]\nsteps = 14\n")
-    changes.append(digests("a"))
     for changed in changes:
         assert not set(changed.values()) & set(base.values())
-    (checkout.root / "inputs" / "mlp_dp" / "deck.toml").write_text("[train]\nsteps = 12\n")
-    assert base == digests("a", ("seed = 7", "seed = 9"))  # The order is no part of a result.
-    more = digests("a", ("repeats = 2", "repeats = 3"))
-    assert base.items() <= more.items()  # More repeats only add points.
+
+
+def test_hash_knows_what_changes_nothing(checkout: Checkout) -> None:
+    base = digests(checkout, deck="[train]\nsteps = 12\nseed = 4\nrate = 0.1\n")
+    same = '# a comment\n[record]\nstudy = "x"\n[output]\npath = "y"\n[train]\nrate=1e-1 # and one here\nseed = 4\n'
+    assert base == digests(checkout, deck=same + "steps = 99\n")  # Every point sets train.steps itself.
+    assert base == digests(checkout, ("train.steps = 12", "train.steps = 12  # spoken"), deck=same)
+    assert base == digests(checkout, ("seed = 7", "seed = 9"))  # The order is no part of a result.
+    more = digests(checkout, ("repeats = 2", "repeats = 3"))
+    assert len(more) == 9 and base.items() <= more.items()  # More repeats only add points.
+    moved = {k: v for k, v in digests(checkout, ('["mpi", "ring"]', '["ring", "tree"]')).items() if k in base}
+    assert moved["np2-ring-r1"] == base["np2-ring-r1"]
+
+
+def test_a_key_changed_in_one_point_changes_its_hash_alone(checkout: Checkout) -> None:
+    rows = "[[together]]\nmodel.width = 8\n[[together]]\nmodel.width = 9\nmodel.depth = {depth}\n[grid]"
+    two_ranks = ("ranks = [1, 2]", "ranks = [2]")
+    one, other = (digests(checkout, ("[grid]", rows.replace("{depth}", depth)), two_ranks) for depth in "34")
+    assert len(one) == 8
+    same = set(one.values()) & set(other.values())
+    assert {name for name, digest in one.items() if digest in same} == {name for name in one if "width8" in name}
 
 
 @pytest.mark.parametrize(
@@ -135,8 +157,8 @@ def test_digest_changes_with_all_that_decides_a_result(checkout: Checkout) -> No
         ("threads = 1", "threads = 1.5", ":7: threads: 1.5: expected an integer from 1 on"),
         ("ranks = [1, 2]", "ranks = [1, 1]", ":6: ranks: [1, 1]: expected a list of different integers"),
         ("ranks = [1, 2]", "ranks = []", ":6: ranks: []: expected a list of different integers"),
-        ('"strong"', '"linear"', ':5: scaling: "linear": expected "strong", "weak" or "none"'),
-        ('"strong"', '"weak"', ':5: scaling: "weak" without [per_rank] or [at_ranks]: expected one of them'),
+        ('"strong"', '"linear"', ':5: kind: "linear": expected "strong", "weak", "throughput" or "compare"'),
+        ('"strong"', '"weak"', ':5: kind: "weak" without [per_rank] or [at_ranks]: expected one of them'),
         (
             "[grid]",
             "[at_ranks]\nmodel.width = [64, 96, 128]\n[grid]",
@@ -157,11 +179,11 @@ def test_digest_changes_with_all_that_decides_a_result(checkout: Checkout) -> No
             "[at_ranks]\noutput.path = [1, 2]\n[grid]",
             ":15: at_ranks.output.path: given: expected no such key",
         ),
-        ("[grid]", "[per_rank]\ntrain.batch = 2\n[grid]", ':5: scaling: "strong" with [per_rank]: expected no key'),
+        ("[grid]", "[per_rank]\ntrain.batch = 2\n[grid]", ':5: kind: "strong" with [per_rank]: expected no key'),
         (
             '"strong"',
-            '"none"\nper_rank = {"train.batch" = 2}',
-            ':5: scaling: "none" with [per_rank]: expected no key that grows',
+            '"compare"\nper_rank = {"train.batch" = 2}',
+            ':5: kind: "compare" with [per_rank]: expected no key that grows',
         ),
         ("deck.toml", "dock.toml", ":4: deck: no file"),
         ('["mpi", "ring"]', '"mpi"', ':15: grid.parallel.allreduce: "mpi": expected a list of values'),
@@ -245,7 +267,7 @@ def gpt_flop(width: int, heads: int, hidden: int, *, words: int, tokens: int, bl
 def test_the_shipped_weak_study_keeps_the_flops_of_a_rank() -> None:
     root = HERE.parents[1]
     study = read_study(root / "inputs" / "studies" / "tensor_weak.toml")
-    deck = flatten(tomllib.loads(study.deck.read_text(encoding="utf-8")))
+    deck = flatten(tomllib.loads(study.runs[0].deck.read_text(encoding="utf-8")))
     per_rank = []
     for point in (p for p in points(study) if p.repeat == 1):
         keys = {**deck, **dict(point.overrides)}

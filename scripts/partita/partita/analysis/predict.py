@@ -21,6 +21,7 @@ from partita.statistics import Interval
 from partita.studies import family, launch
 from partita.studies.plan import find_app
 from partita.studies.progress import tail
+from partita.studies.state import record_files
 from partita.table import Table
 
 NEAR = 0.25  # What a prediction is held to.
@@ -57,7 +58,7 @@ class Prediction:
 
 def records_of(paths: Sequence[Path]) -> list[Path]:
     """The files, and those of folders."""
-    files = [f for path in paths for f in (sorted(path.glob("*.h5")) if path.is_dir() else [path])]
+    files = [f for path in paths for f in (record_files(path) if path.is_dir() else [path])]
     if not files:
         raise UsageError("partita predict", "no records", "records of param_server on ranks, or a folder of them")
     return files

@@ -13,7 +13,7 @@ from partita.statistics import MIN_SAMPLES, Interval, median_interval, ratio_int
 from partita.table import Table
 
 OVER_RUNS, WITHIN_RUNS = "over runs", "within runs"
-SAME, SAME_PER_RANK = 1e-9, 0.02  # How far work may spread and still count as constant: a step's, a rank's.
+SAME = 1e-9  # How far the work of a step may spread and still count as constant; for a rank's the study says it.
 NONE = Interval(math.nan, math.nan, math.nan, 0)
 
 
@@ -124,14 +124,14 @@ def scaling_kind(study: RecordedStudy) -> tuple[str | None, str]:
     """`strong`: the same work a step at every number of ranks; `weak`: the same work a rank; None: neither, and why.
 
     Work is the counted flop of a step where all records have it, else samples, provided that the model is the same. A
-    model that grows with ranks in whole heads cannot keep a rank's work to the last operation: 2 % are allowed.
+    model that grows with ranks in whole heads cannot keep a rank's work to the last operation: its study says so.
     """
-    if study.intended_scaling == "none":
+    if study.intended_scaling in ("throughput", "compare"):
         return None, "the study compares something else"
     name, work_of = _work(study.records)
     apart = max((_spread(s, lambda r: work_of(r) / r.ranks) for s in study.series), default=0.0)
     strong = all(_spread(s, work_of) <= SAME for s in study.series)
-    weak = apart <= SAME_PER_RANK
+    weak = apart <= study.work_tolerance
     model_grows = [key for key in study.rank_keys if key.startswith(("model.", "data."))] if name == "samples" else []
     several = len({r.ranks for r in study.records}) > 1
     found = None
@@ -144,7 +144,7 @@ def scaling_kind(study: RecordedStudy) -> tuple[str | None, str]:
     else:
         reason = (
             f"{name} per step are neither the same at every number of ranks nor the same per rank "
-            f"({100 * apart:.3g} % apart, allowed are {100 * SAME_PER_RANK:g} %)"
+            f"({100 * apart:.3g} % apart, allowed are {100 * study.work_tolerance:g} %)"
         )
     if study.intended_scaling and found and several and found != study.intended_scaling:
         reason = f"the study says {study.intended_scaling} scaling, but {name} per step say {found}"

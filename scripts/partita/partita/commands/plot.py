@@ -54,6 +54,7 @@ def plot(
         partita plot --timeline runs/one.h5 --step 7 -o timeline.png
     """  # noqa: D301
     from partita.records.folder import read_folder
+    from partita.studies.state import study_folders
 
     console = make_console()
     if timeline is not None:
@@ -64,7 +65,7 @@ def plot(
     if folder is None or step is not None:
         given = "no folder" if folder is None else f"--step {step} of a folder"
         raise UsageError("partita plot", given, "a folder of records, or --timeline RECORD with or without --step")
-    below = [] if any(folder.glob("*.h5")) or not folder.is_dir() else sorted({p.parent for p in folder.glob("*/*.h5")})
+    below = [place for place in study_folders(folder) if place != folder]
     for place in below or [folder]:
         studies, benches, notes = read_folder(place)
         target = (output / place.name if output and below else output) or place / "figures"
@@ -109,7 +110,7 @@ def _plot_study(study: "RecordedStudy", target: Path, kind: Format, prefix: str,
 
     result = scaling.analyse(study)
     pictures = [
-        figures.scaling_picture(study, result) if study.intended_scaling != "none" else None,
+        figures.scaling_picture(study, result) if study.intended_scaling not in ("throughput", "compare") else None,
         figures.phases_picture(study),
         strategies.strategies_picture(study, result),
         curves.loss_picture(study),

@@ -6,16 +6,16 @@ not merely another way to write the number of ranks. So records can be moved, mi
 """
 
 import re
-import tomllib
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from partita.errors import UsageError
 from partita.records.record import Record, is_roofline, plural, read_record
-from partita.studies.study import STUDY_COPY, flatten, toml_value
+from partita.studies.intent import Intent, read_intent
+from partita.studies.state import record_files
+from partita.studies.study import OLD_WORK_TOLERANCE, toml_value
 
 # Keys that tell no two series apart (beginnings of names).
 NOT_A_STRATEGY = (
@@ -65,7 +65,8 @@ class RecordedStudy:
     series: tuple[Series, ...]
     series_keys: tuple[str, ...]
     rank_keys: tuple[str, ...]  # Keys whose values follow from the number of ranks.
-    intended_scaling: str | None  # As the study file says, where there is one.
+    intended_scaling: str | None  # The study's kind, where its file is there.
+    work_tolerance: float = OLD_WORK_TOLERANCE  # How far a rank's work may spread and still be called the same.
 
     @property
     def app(self) -> str:
@@ -94,7 +95,7 @@ def read_folder(folder: Path) -> tuple[list[RecordedStudy], list[Record], list[s
     notes: list[str] = []
     usable: list[Record] = []
     benches: list[Record] = []
-    paths = sorted(folder.glob("*.h5"))
+    paths = record_files(folder)
     for path in paths:
         try:
             record = read_record(path)
@@ -113,36 +114,28 @@ def read_folder(folder: Path) -> tuple[list[RecordedStudy], list[Record], list[s
             notes.append(f"left out: {path}: holds no counted training steps")
         else:
             usable.append(record)
-    parts = len(list(folder.glob("*.h5.part")))
+    parts = len([*folder.glob("*.h5.part"), *folder.glob("points/*/attempt-*/*.h5.part")])
     if parts:
         notes.append(f"left out: {plural(parts, 'record')} of runs that were killed or still go on (*.h5.part)")
     if not usable and not benches:
         what = "; ".join(notes) if notes else "no records (*.h5) in it"
         raise UsageError(folder, f"nothing to plot: {what}", "complete and verified records (*.h5)")
-    intent = _intent(folder)
+    intent = read_intent(folder)
     by_study: dict[str, list[Record]] = {}
     for record in usable:
         by_study.setdefault(str(record.attributes.get("study") or folder.name), []).append(record)
     return [_recorded(name, records, intent, notes) for name, records in sorted(by_study.items())], benches, notes
 
 
-def _intent(folder: Path) -> dict[str, Any]:
-    try:
-        return tomllib.loads((folder / STUDY_COPY).read_text(encoding="utf-8"))
-    except (OSError, tomllib.TOMLDecodeError, UnicodeDecodeError):
-        return {}
-
-
-def _recorded(name: str, records: list[Record], intent: dict[str, Any], notes: list[str]) -> RecordedStudy:
-    if intent.get("name") != name:
-        intent = {}
+def _recorded(name: str, records: list[Record], intent: Intent | None, notes: list[str]) -> RecordedStudy:
+    if intent and intent.name != name:
+        intent = None
     settings = [_settings(r) for r in records]
-    intended = {key for table in (intent.get("grid", {}), *intent.get("together", ())) for key in flatten(table)}
-    series_keys, rank_keys = _split_keys(records, settings, intended)
+    series_keys, rank_keys = _split_keys(records, settings, intent.varied if intent else ())
     groups: dict[Value, list[Record]] = {}
     for record, setting in zip(records, settings, strict=True):
         groups.setdefault(tuple((k, setting.get(k, "")) for k in series_keys), []).append(record)
-    equal = tuple(intent.get("equal_at_one_rank", () if intent else EQUAL_AT_ONE_RANK))
+    equal = intent.equal_at_one_rank if intent else EQUAL_AT_ONE_RANK
     labels = _labels(groups)
     series = tuple(_series(value, groups, equal, labels[value]) for value in sorted(groups, key=_natural))
     # A base that others share is a series of its own only where it has more to show than itself.
@@ -152,7 +145,8 @@ def _recorded(name: str, records: list[Record], intent: dict[str, Any], notes: l
         values = {str(r.attributes.get(attribute)) for r in records}
         if len(values) > 1:
             notes.append(f"careful: the records of {name} have different {attribute}: {', '.join(sorted(values))}")
-    return RecordedStudy(name, tuple(records), kept, series_keys, rank_keys, intent.get("scaling"))
+    kind, tolerance = (intent.kind, intent.work_tolerance) if intent else (None, OLD_WORK_TOLERANCE)
+    return RecordedStudy(name, tuple(records), kept, series_keys, rank_keys, kind, tolerance)
 
 
 def _settings(record: Record) -> dict[str, str]:

@@ -1,153 +1,207 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""Points -> records: run through the launcher, skip what is finished, report what failed, go on."""
+"""Points -> attempts: run through the launcher, skip what is finished, report what failed, go on."""
 
-import fcntl
 import shlex
 import shutil
 import signal
+import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
-from pathlib import Path
+from contextlib import contextmanager
+from dataclasses import dataclass, field
 from types import FrameType
 
 from rich.console import Console
 
-from partita.analysis.scaling import scaling_kind
-from partita.errors import CheckFailedError, EnvironmentUnfitError, ExitCode, IncompleteError, UsageError, reason
-from partita.records.folder import read_folder
-from partita.records.record import is_finished, read_record
+from partita.errors import EnvironmentUnfitError, ExitCode, IncompleteError, UsageError, reason
+from partita.records.record import read_record
 from partita.studies import family, launch
-from partita.studies.lost import lost_rank
-from partita.studies.plan import Plan
+from partita.studies.allocation import allocation
+from partita.studies.blocks import Widths
+from partita.studies.endings import judged, memory_kills
+from partita.studies.locks import locked, refuse_if_alive
+from partita.studies.plan import Plan, has_record
+from partita.studies.points import Point
 from partita.studies.progress import Outcome, Reporter, duration, reporter
-from partita.studies.study import STUDY_COPY, Point
+from partita.studies.state import ALIVE_EVERY_S, INFRASTRUCTURE, Attempt, State, attempts, new_attempt
+from partita.studies.study import STUDY_COPY
 from partita.studies.validate import validate
+from partita.studies.work import check_recorded_work, planned_work
 
-SUPERSEDED = "superseded"
 
-
-def check_plan(plan: Plan) -> int:
-    """Have the app read every distinct deck, and run nothing else: how many there are."""
-    _check_environment(plan)
+def check_plan(plan: Plan) -> tuple[int, str]:
+    """Have the apps read every distinct deck, and run nothing else: how many there are, and what of a weak study."""
+    check_environment(plan)
     with _signals_as_interrupt(), family.guarded() as token:
-        return validate(plan, plan.points, token)
+        return validate(plan, plan.surely, token), planned_work(plan, token)
 
 
-def run_plan(plan: Plan, console: Console) -> ExitCode:
+def run_plan(plan: Plan, console: Console, only_nodes: int | None = None) -> ExitCode:
     """Run what is not finished. Failing points do not end the study; a signal does, and leaves it ready to go on."""
-    _check_environment(plan)
+    chosen = _chosen(plan, only_nodes)
+    check_environment(plan)
     try:
         plan.folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise UsageError(
             plan.folder, f"cannot be made ({reason(error)})", "a folder for records, there or not"
         ) from error
-    with _locked(plan.folder) as lock, _signals_as_interrupt(), family.guarded(lock) as token:
-        todo = [p for p in plan.points if p.digest not in plan.finished]
-        progress = reporter(console, len(plan.points) - len(todo), len(plan.points))
-        outcomes: list[Outcome] = []
+    with locked(plan.folder, only_nodes) as lock, _signals_as_interrupt(), family.guarded(lock) as token:
+        planned = {p.digest for p in (*plan.surely, *plan.begun())}
+        mine = [p for p in chosen if p.digest in planned]
+        todo = [p for p in mine if not has_record(plan.folder, p.digest)]
+        for point in todo:
+            refuse_if_alive(attempts(plan.folder, point.digest))
+        work = _Work(plan, token, reporter(console, len(mine) - len(todo), len(mine)), skipped=len(mine) - len(todo))
         try:
             validate(plan, todo, token)
-            _set_aside_superseded(plan, console)
+            if todo and (said := planned_work(plan, token)):
+                console.print(f"{plan.study.name}: {said}", soft_wrap=True)
             shutil.copyfile(plan.study.path, plan.folder / STUDY_COPY)
-            for point in todo:
-                progress.begin(point)
-                outcomes.append(run_point(plan, point, progress, token))
-                progress.end(outcomes[-1])
+            plan.write()
+            work.run(todo)
+            work.further_blocks(chosen, planned)
         except KeyboardInterrupt:
-            done = len(plan.points) - len(todo) + sum(o.ok for o in outcomes)
+            done = work.skipped + sum(o.ok for o in work.outcomes)
             raise IncompleteError(
                 plan.study.path,
-                f"interrupted with {done} of {len(plan.points)} points done; the same command goes on from there",
+                f"interrupted with {done} of {work.skipped + work.planned} points done; "
+                "the same command goes on from there",
             ) from None
         finally:
-            progress.close()
-    return _closing_lines(plan, outcomes, console)
+            work.progress.close()
+    return _closing_lines(plan, work, console, whole=only_nodes is None)
+
+
+def _chosen(plan: Plan, only_nodes: int | None) -> list[Point]:
+    chosen = [p for p in plan.points if only_nodes in (None, p.nodes)]
+    if not chosen:
+        counts = sorted({p.nodes for p in plan.points})
+        raise UsageError("--only-nodes", str(only_nodes), f"one of {', '.join(map(str, counts))}")
+    return chosen
+
+
+@dataclass
+class _Work:
+    """What one `partita run` does."""
+
+    plan: Plan
+    token: str
+    progress: Reporter
+    skipped: int  # Points that were finished before.
+    planned: int = 0
+    outcomes: list[Outcome] = field(default_factory=list)
+    said: str = ""  # On blocks
+
+    def run(self, todo: list[Point]) -> None:
+        """One point after the other."""
+        self.planned += len(todo)
+        for point in todo:
+            self.progress.begin(point)
+            self.outcomes.append(run_point(self.plan, point, self.progress, self.token))
+            self.progress.end(self.outcomes[-1])
+
+    def further_blocks(self, chosen: list[Point], planned: set[str]) -> None:
+        """Add blocks until every ratio that is shown is known well enough, or there are as many as are allowed."""
+        repeats = self.plan.study.repeats
+        if not repeats.adaptive:
+            return
+        widths = Widths(self.plan)
+        among = {p.configuration for p in chosen}
+        done = max((p.repeat for p in chosen if p.digest in planned), default=repeats.min)
+        while widest := widths.widest(among):
+            name = f"{widest.ratio.above} / {widest.ratio.below}"
+            if widest.value <= repeats.ratio_width:
+                self.said = f"{done} blocks: no ratio's interval is wider than {widest.value:.3g} ({name})"
+                return
+            why = f"the interval of {name} is {widest.value:.3g} of its value, wanted {repeats.ratio_width:g}"
+            if done == repeats.max:
+                self.said = f"{done} blocks, as many as are allowed: {why}"
+                return
+            done += 1
+            block = [p for p in chosen if p.repeat == done]
+            self.plan.write(block)
+            self.progress.more(len(block), f"block {done}, {why}")
+            self.run(block)
 
 
 def run_point(plan: Plan, point: Point, progress: Reporter, token: str) -> Outcome:
-    """Run one point to its end; only an interrupt passes through."""
-    record, log = plan.record(point), plan.folder / f"{point.stem}.log"
-    log.write_text(f"# {shlex.join(plan.command(point))}\n# OMP_NUM_THREADS={point.threads} OMP_PROC_BIND=false\n")
-    ended = launch.run(
-        plan.command(point), log, plan.study.root, plan.environment(point), plan.study.timeout_s, token, progress.tick
-    )
-    trouble = _trouble(plan, record, log, ended)
-    if trouble and record.exists():
-        record.replace(record.with_suffix(".h5.failed"))  # Never counted as finished, never plotted.
-    if trouble:
-        return Outcome(point, False, ended.wall_s, trouble, log)
-    step = read_record(record).step_interval()
+    """Run one point to its end; again, `retries` times, where it ended for what is no fault of its own."""
+    for left in range(plan.study.retries, -1, -1):
+        outcome = _attempt(plan, point, progress, token)
+        if outcome.state not in INFRASTRUCTURE or left == 0:
+            break
+        progress.again(outcome)
+    return outcome
+
+
+def _attempt(plan: Plan, point: Point, progress: Reporter, token: str) -> Outcome:
+    """Only an interrupt passes through."""
+    given = allocation()
+    job = {"point": point.name, "command": plan.command(point), "environment": plan.threads(point)}
+    if given.scheduler:
+        job |= {"scheduler": given.scheduler, "scheduler_job": given.job}
+    attempt = new_attempt(plan.folder, point.digest, job)
+    command = plan.command(point, attempt.record)
+    flags = " ".join(f"{name}={value}" for name, value in plan.threads(point).items())
+    attempt.log.write_text(f"# {shlex.join(command)}\n# {flags}\n", encoding="utf-8")
+    kills, start = memory_kills(), time.monotonic()
+    try:
+        ended = launch.run(
+            command, attempt.log, plan.study.root, plan.environment(point), point.run.timeout_s, token,
+            _Alive(attempt, progress),
+        )  # fmt: skip
+    except BaseException as error:
+        gone = State.PREEMPTED if given.scheduler else State.LOST
+        why = "`partita run` was told to stop" if isinstance(error, KeyboardInterrupt) else f"not started: {error}"
+        attempt.close(gone, -signal.SIGTERM, time.monotonic() - start, why)
+        raise
+    state, why = judged(attempt, ended, point.run.timeout_s, str(plan.study.path), memory_kills() - kills)
+    attempt.close(state, ended.status, ended.wall_s, why)
+    if state is not State.DONE:
+        return Outcome(point, state, ended.wall_s, why, attempt.log)
+    step = read_record(attempt.record).step_interval()
     note = f"{step.value * 1e3:.2f} ms per step" if step.n else ""
     if plan.oversubscribed(point):
-        note += f"  (oversubscribed: {point.ranks * point.threads} threads on {plan.cores} cores)"
-    return Outcome(point, True, ended.wall_s, note.strip(), log)
+        note += f"  (oversubscribed: {point.cores} threads on {plan.cores} cores)"
+    return Outcome(point, state, ended.wall_s, note.strip(), attempt.log)
 
 
-def _trouble(plan: Plan, record: Path, log: Path, ended: launch.Ended) -> str:
-    if ended.timed_out:
-        return f"timed out after {duration(plan.study.timeout_s)} (key timeout_s of {plan.study.path})"
-    if ended.status < 0:
-        with suppress(ValueError):
-            return f"ended by {signal.Signals(-ended.status).name}"
-    if ended.status != 0:
-        if lost := lost_rank(log, record):
-            return lost
-        return f"exit code {ended.status}{_meaning(ended.status)}"
-    if not record.exists():
-        return "exit code 0, but no record was written"
-    return "" if is_finished(record) else "exit code 0, but its record is incomplete or cannot be read"
+class _Alive:
+    """At ticks: the progress is shown, and now and then the attempt is marked as alive."""
 
+    def __init__(self, attempt: Attempt, progress: Reporter) -> None:
+        self.attempt, self.progress, self.last = attempt, progress, time.monotonic()
 
-def _meaning(status: int) -> str:
-    words = {
-        1: "run failed",
-        2: "usage or deck",
-        3: "a check of results failed",
-        4: "environment unfit",
-        5: "incomplete",
-    }
-    return f" ({words[status]})" if status in words else ""
+    def __call__(self) -> None:
+        self.progress.tick()
+        if time.monotonic() - self.last >= ALIVE_EVERY_S:
+            self.attempt.touch()
+            self.last = time.monotonic()
 
 
 def launchable(plan: Plan) -> bool:
-    """Whether app and launcher are there."""
-    return plan.binary.is_file() and shutil.which(shlex.split(plan.study.launcher)[0]) is not None
+    """Whether all apps and the launcher are there."""
+    return all(path.is_file() for path in plan.binaries.values()) and not _missing_launchers(plan)
 
 
-def _check_environment(plan: Plan) -> None:
-    launcher = shlex.split(plan.study.launcher)[0]
-    if shutil.which(launcher) is None:
+def _missing_launchers(plan: Plan) -> list[str]:
+    names = dict.fromkeys(p.launcher(plan.study)[0] for p in plan.expansion.configurations)
+    return [name for name in names if shutil.which(name) is None]
+
+
+def check_environment(plan: Plan) -> None:
+    """EnvironmentUnfitError where an app or the launcher is missing."""
+    for launcher in _missing_launchers(plan):
         raise EnvironmentUnfitError(
             f"{plan.study.path}: launcher", f"no command {launcher} on this machine", "an MPI, or another `launcher`"
         )
-    if not plan.binary.is_file():
-        raise EnvironmentUnfitError(
-            f"{plan.study.path}: app",
-            f"no binary {plan.binary}",
-            f"it to be built (`cmake --build {plan.study.build}`), or --build",
-        )
-
-
-@contextmanager
-def _locked(folder: Path) -> Iterator[tuple[int, ...]]:
-    """One `partita run` a folder; the lock goes with the last process that has its descriptor, however that ends."""
-    try:
-        stream = (folder / ".lock").open("w")
-    except OSError as error:
-        raise UsageError(folder, f"cannot be written ({reason(error)})", "a folder for records") from error
-    with stream:
-        try:
-            fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise UsageError(
-                folder,
-                "another `partita run` is at work here, or what it started is being ended",
-                "its end, or --output",
-            ) from None
-        except OSError:
-            pass  # A file system without locks.
-        yield (stream.fileno(),)
+    for binary in plan.binaries.values():
+        if not binary.is_file():
+            raise EnvironmentUnfitError(
+                f"{plan.study.path}: app",
+                f"no binary {binary}",
+                f"it to be built (`cmake --build {plan.study.build}`), or --build",
+            )
 
 
 @contextmanager
@@ -165,55 +219,19 @@ def _signals_as_interrupt() -> Iterator[None]:
             signal.signal(number, handler)
 
 
-def _set_aside_superseded(plan: Plan, console: Console) -> None:
-    """Move this study's records of an earlier deck or build away: a plot must not mix them."""
-    current = {p.stem for p in plan.points}
-    moved = 0
-    for path in plan.folder.glob("*.h5"):
-        if path.stem in current:
-            continue
-        try:
-            belongs = read_record(path, steps=False).attributes.get("study") == plan.study.name
-        except UsageError:
-            belongs = False
-        if belongs:
-            target = plan.folder / SUPERSEDED
-            target.mkdir(exist_ok=True)
-            path.replace(target / path.name)
-            if (log := path.with_suffix(".log")).exists():
-                log.replace(target / log.name)
-            moved += 1
-    if moved:
-        console.print(
-            f"moved {moved} records of earlier builds or decks to {plan.folder / SUPERSEDED}", highlight=False
-        )
-
-
-def _closing_lines(plan: Plan, outcomes: list[Outcome], console: Console) -> ExitCode:
-    failed = [o for o in outcomes if not o.ok]
-    skipped = len(plan.points) - len(outcomes)
-    parts = [f"{len(outcomes) - len(failed)} points run"]
-    if skipped:
-        parts.append(f"{skipped} finished before")
+def _closing_lines(plan: Plan, work: _Work, console: Console, whole: bool) -> ExitCode:
+    failed = [o for o in work.outcomes if not o.ok]
+    parts = [f"{len(work.outcomes) - len(failed)} points run"]
+    if work.skipped:
+        parts.append(f"{work.skipped} finished before")
     if failed:
         parts.append(f"{len(failed)} FAILED: " + ", ".join(o.point.name for o in failed))
-    wall = duration(sum(o.wall_s for o in outcomes))
+    wall = duration(sum(o.wall_s for o in work.outcomes))
     console.print(f"{plan.study.name}: {', '.join(parts)}, in {wall} -> {plan.folder}", highlight=False, soft_wrap=True)
-    if not failed:
-        _check_work(plan)
-    return ExitCode.RUN_FAILED if failed else ExitCode.DONE
-
-
-def _check_work(plan: Plan) -> None:
-    """Hold the work that the records counted to what the study says of it: CheckFailedError."""
-    with suppress(UsageError):  # Records of another kind than training.
-        studies, _, _ = read_folder(plan.folder)
-        for study in studies:
-            counts = {r.ranks for r in study.records}
-            kind, said = scaling_kind(study)
-            if study.name != plan.study.name or len(counts) == 1 or plan.study.scaling in ("none", kind):
-                continue
-            what = "a rank's" if plan.study.scaling == "weak" else "a step's"
-            raise CheckFailedError(
-                f"{plan.study.path}: scaling", said, f"{what} work to be the same at every number of ranks"
-            )
+    if work.said:
+        console.print(f"{plan.study.name}: {work.said}", highlight=False, soft_wrap=True)
+    if failed:
+        return ExitCode.RUN_FAILED
+    if whole:
+        check_recorded_work(plan)
+    return ExitCode.DONE

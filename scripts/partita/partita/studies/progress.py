@@ -9,7 +9,8 @@ from typing import Protocol
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 
-from partita.studies.study import Point
+from partita.studies.points import Point
+from partita.studies.state import State
 
 TAIL_LINES = 8
 
@@ -19,10 +20,15 @@ class Outcome:
     """How one point ended."""
 
     point: Point
-    ok: bool
+    state: State
     wall_s: float
     note: str  # "27.5 ms per step", or why it failed
     log: Path | None = None
+
+    @property
+    def ok(self) -> bool:
+        """Whether it left a good record."""
+        return self.state is State.DONE
 
 
 class Reporter(Protocol):
@@ -34,8 +40,14 @@ class Reporter(Protocol):
     def tick(self) -> None:
         """The running point goes on."""
 
+    def again(self, outcome: Outcome) -> None:
+        """An attempt ended for a reason that says nothing about the run: it is tried again."""
+
     def end(self, outcome: Outcome) -> None:
         """A point ended."""
+
+    def more(self, count: int, why: str) -> None:
+        """So many points are added."""
 
     def close(self) -> None:
         """No more points."""
@@ -71,6 +83,15 @@ class PlainReporter:
 
     def tick(self) -> None:
         """Nothing."""
+
+    def again(self, outcome: Outcome) -> None:
+        """A line, so that a log tells of every attempt."""
+        self._print(f"again: {outcome.point.name} ({outcome.state.value}: {outcome.note})", "yellow")
+
+    def more(self, count: int, why: str) -> None:
+        """A line with the reason."""
+        self.total += count
+        self._print(f"{count} more points: {why}", "")
 
     def end(self, outcome: Outcome) -> None:
         """The line of the point."""
@@ -126,6 +147,11 @@ class LiveReporter(PlainReporter):
         """Redraw the clock."""
         self.progress.update(self.task, left=self._left())
         self.progress.refresh()
+
+    def more(self, count: int, why: str) -> None:
+        """The bar grows."""
+        super().more(count, why)
+        self.progress.update(self.task, total=self.total)
 
     def end(self, outcome: Outcome) -> None:
         """The line of the point, and one step of the bar."""

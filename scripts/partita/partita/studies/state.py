@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""What a study leaves on disk, and nothing else tells of it.
+"""What a study leaves in its folder, and nothing else tells of it.
 
     study.toml                            copy of the study file
     plan.json                             every planned point: so that what never ran is missed
@@ -187,3 +187,14 @@ def record_files(folder: Path) -> list[Path]:
     current = {p["hash"] for p in planned(folder)}
     of_points = [path for digest, path in newest.items() if not current or digest in current]
     return sorted([*folder.glob("*.h5"), *of_points])
+
+
+def study_folders(folder: Path) -> list[Path]:
+    """The folder itself where it holds records or a plan, else those right below that do."""
+    if _holds_records(folder):
+        return [folder]
+    return sorted(below for below in folder.glob("*") if below.is_dir() and _holds_records(below))
+
+
+def _holds_records(folder: Path) -> bool:
+    return (folder / PLAN).is_file() or any(folder.glob("*.h5")) or any(folder.glob(f"points/*/attempt-*/{RECORD}"))

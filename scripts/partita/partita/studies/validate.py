@@ -8,16 +8,17 @@ from pathlib import Path
 from partita.errors import EnvironmentUnfitError, ExitCode, UsageError
 from partita.studies import launch
 from partita.studies.plan import Plan
+from partita.studies.points import Overrides, Point
 from partita.studies.progress import tail
-from partita.studies.study import Overrides, Point
 
 
 def distinct(points: Iterable[Point]) -> list[Point]:
-    """One point for each set of overrides: the one with the most ranks, for which a batch may be too small."""
-    found: dict[Overrides, Point] = {}
+    """One point for each app, deck and set of overrides: that of the most ranks, for which a batch may be too small."""
+    found: dict[tuple[str, Path, Overrides], Point] = {}
     for point in points:
-        if point.overrides not in found or point.ranks > found[point.overrides].ranks:
-            found[point.overrides] = point
+        key = (point.run.app, point.run.deck, point.overrides)
+        if key not in found or point.ranks > found[key].ranks:
+            found[key] = point
     return list(found.values())
 
 
@@ -31,14 +32,14 @@ def validate(plan: Plan, points: Iterable[Point], token: str) -> int:
         for number, point in enumerate(decks):
             log = Path(folder) / f"{number}.log"
             command = [*plan.command(point, Path(folder) / f"{number}.h5"), "--validate"]
-            ended = launch.run(command, log, plan.study.root, plan.environment(point), plan.study.timeout_s, token)
+            ended = launch.run(command, log, plan.study.root, plan.environment(point), point.run.timeout_s, token)
             if ended.status == 0 and not ended.timed_out:
                 continue
             lines = tail(log) or [f"exit code {ended.status}"]
             said = next((line for line in lines if line.startswith("error: ")), lines[-1]).removeprefix("error: ")
             raise (UsageError if ended.status == ExitCode.USAGE else EnvironmentUnfitError)(
                 f"{plan.study.path}: {point.name}",
-                "timed out" if ended.timed_out else f"refused by {plan.study.app} ({said})",
-                f"a deck that `{plan.study.app} --validate` accepts at {point.ranks} ranks",
+                "timed out" if ended.timed_out else f"refused by {point.run.app} ({said})",
+                f"a deck that `{point.run.app} --validate` accepts at {point.ranks} ranks",
             )
     return len(decks)

@@ -1,0 +1,98 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Is a file what it claims to be? Study files, decks, records."""
+
+from pathlib import Path
+
+import h5py
+import numpy as np
+
+from partita.errors import UsageError, held_to_the_layout
+from partita.records import hdf5
+from partita.records.record import Record, is_roofline, plural, read_record
+from partita.studies.points import expand_study
+from partita.studies.state import record_files
+from partita.studies.study import flatten, read_study
+from partita.studies.toml_text import read_toml
+
+SAME = 1e-9  # Relative: the summary's median is that of the same numbers.
+
+
+def files_of(path: Path) -> list[Path]:
+    """The file, or the records of a folder; UsageError where there are none."""
+    if not path.is_dir():
+        return [path]
+    found = record_files(path)
+    if not found:
+        raise UsageError(path, "no records (*.h5) in it", "a folder of records")
+    return found
+
+
+def check_path(path: Path) -> str:
+    """What the file is, in a few words; UsageError says what is wrong."""
+    return _toml(path) if path.suffix == ".toml" else check_record(path)
+
+
+def _toml(path: Path) -> str:
+    """A study has a name and ranks, or nodes, and no deck has a key without a table."""
+    _, tree = read_toml(path, "a study file or a deck")
+    if "name" in tree and {"ranks", "nodes", "run"} & set(tree):
+        study = read_study(path)
+        count = len(expand_study(study).configurations)
+        return f"a {study.kind} study of {', '.join(study.apps)}, {plural(count, 'configuration')}"
+    for key, value in tree.items():
+        if not isinstance(value, dict):
+            raise UsageError(f"{path}: {key}", "a key outside all tables", "a deck's keys in tables, such as [train]")
+    return f"a deck of {plural(len(flatten(tree)), 'key')}"
+
+
+def check_record(path: Path) -> str:
+    """Read all of a record; UsageError for the first thing that is wrong."""
+    record = read_record(path)
+    _ = record.config
+    with held_to_the_layout(path), h5py.File(path, "r") as file:
+        for group in file.values():
+            if isinstance(group, h5py.Group):
+                hdf5.columns(group)
+    if not record.complete:
+        why = record.attributes.get("exit_reason", "no reason given")
+        raise UsageError(f"{path}: complete", f"0 ({why})", "1: a run that closed its record")
+    if not record.verified:
+        why = record.attributes.get("verification") or "no reason given"
+        raise UsageError(f"{path}: verified", f"0 ({why})", "1: results that passed the run's own check")
+    _check_bytes(record)
+    _check_steps(record)
+    kind = "kernels" if is_roofline(record) else "collectives" if record.collectives else "training"
+    return f"a record of {record.title} ({kind}), {plural(record.written_steps, 'step')}"
+
+
+def _check_bytes(record: Record) -> None:
+    """Counted against closed form, an operation and rank at a time; what no closed form is known of is not expected."""
+    traffic = record.groups.get("traffic", {})
+    for counted, expected in (("sent_bytes", "expected_bytes"), ("messages", "expected_messages")):
+        if counted not in traffic or expected not in traffic:
+            continue
+        with held_to_the_layout(record.path, "/traffic: "):
+            known = traffic[expected] >= 0
+            wrong = np.argwhere(known & (traffic[counted] != traffic[expected]))
+            if len(wrong):
+                at = tuple(wrong[0])
+                name = traffic["operation"][at[0]] if "operation" in traffic else f"row {at[0]}"
+                raise UsageError(
+                    f"{record.path}: /traffic/{counted}",
+                    f"{traffic[counted][at]:g} of {name} on rank {at[-1]}",
+                    f"{traffic[expected][at]:g}, the closed form",
+                )
+
+
+def _check_steps(record: Record) -> None:
+    """Positive steps, finite phases, and a summary that can be computed again."""
+    for name, values in record.steps.items():
+        if name in ("phase_s", "phase_mean_s") and not (np.isfinite(values) & (values >= 0)).all():
+            raise UsageError(f"{record.path}: /steps/{name}", "negative times, or none", "seconds from 0 on")
+    if not len(record.step_s):
+        return
+    if not np.isfinite(record.step_s).all():
+        raise UsageError(f"{record.path}: /steps", "steps that took no time", "instants that grow")
+    again, kept = float(np.median(record.step_s)), record.summary("step_s")
+    if not np.isnan(kept) and abs(kept - again) > SAME * again:
+        raise UsageError(f"{record.path}: /summary step_s", f"{kept:.9g} s", f"{again:.9g} s, the median of its steps")

@@ -1,0 +1,75 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""TOML as text and tables: values as `--set key=value` takes them, dotted keys, files whose errors name lines."""
+
+import json
+import re
+import tomllib
+from pathlib import Path
+from typing import Any
+
+from partita.errors import UsageError, reason
+
+
+def toml_value(value: Any) -> str:
+    """A value as TOML text, as the apps' `--set key=value` reads it."""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, str):
+        bare = re.fullmatch(r"[A-Za-z_][\w./-]*", value) and value not in ("true", "false", "inf", "nan")
+        return value if bare else json.dumps(value, ensure_ascii=False)
+    if isinstance(value, list):
+        return (
+            "["
+            + ", ".join(json.dumps(v, ensure_ascii=False) if isinstance(v, str) else toml_value(v) for v in value)
+            + "]"
+        )
+    return repr(value)
+
+
+def flatten(tree: dict[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Nested tables -> dotted keys."""
+    flat: dict[str, Any] = {}
+    for key, value in tree.items():
+        if isinstance(value, dict):
+            flat.update(flatten(value, f"{prefix}{key}."))
+        else:
+            flat[prefix + key] = value
+    return flat
+
+
+def shown(value: Any) -> str:
+    """A value in a message."""
+    return json.dumps(value, default=str, ensure_ascii=False)
+
+
+def read_toml(path: Path, what: str) -> tuple[str, dict[str, Any]]:
+    """Text and tables of a file; UsageError names the line. `what`: "a study file"."""
+    try:
+        text = path.read_text(encoding="utf-8")
+        return text, tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        message, _, place = str(error).partition(" (at ")
+        line = re.search(r"line (\d+)", place)
+        raise UsageError(f"{path}{':' + line[1] if line else ''}", f"not TOML ({message})", what) from error
+    except (OSError, UnicodeDecodeError) as error:
+        raise UsageError(path, f"cannot be read ({reason(error)})", f"the path of {what}") from error
+
+
+def line_of(text: str, key: str, table_number: int | None = None) -> str:
+    """`:12` where the key stands, "" where it is not found; tomllib keeps no positions, so the text is searched.
+
+    With a number: below the so-many-th (from 0) header `[[run]]`, whose tables are `[run.set]` and so on.
+    """
+    name, table, runs = "", "", -1
+    for number, line in enumerate(text.splitlines(), 1):
+        if header := re.match(r"\s*\[{1,2}([^\[\]]+)\]", line):
+            name = header[1].strip()
+            table = name + "."
+            runs += re.sub(r"\s", "", line).startswith("[[run]]")
+        elif entry := re.match(r"\s*([\w.\"'-]+(?:\s*\.\s*[\w\"'-]+)*)\s*=", line):
+            name = table + entry[1]
+        else:
+            continue
+        if re.sub(r"[\"'\s]", "", name) == key and table_number in (None, runs):
+            return f":{number}"
+    return ""
