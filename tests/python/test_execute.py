@@ -244,3 +244,8 @@ def test_a_study_that_compares_something_else_has_no_scaling(checkout: Checkout,
     assert code == 0 and "(no scaling)" in out and "the study compares something else" in out
     assert not (checkout.runs / "figures" / "scaling.png").exists()
     assert (checkout.runs / "figures" / "loss.png").is_file()
+
+
+def test_repeats_may_be_given(checkout: Checkout, partita: Command) -> None:
+    assert partita("run", checkout.study(), "--repeats", "1")[0] == 0 and len(checkout.calls()) == 3
+    assert partita("run", checkout.study())[0] == 0 and len(checkout.calls()) == 6  # The rest.

@@ -16,12 +16,14 @@ if TYPE_CHECKING:
 Study = Annotated[Path, typer.Argument(help="Study file, such as inputs/studies/quickstart_strong.toml.")]
 Output = Annotated[Path | None, typer.Option(help="Folder for records and logs [runs/NAME OF THE STUDY].")]
 Build = Annotated[Path | None, typer.Option(help="Build or installation folder with the apps [the study's `build`].")]
+Repeated = Annotated[int | None, typer.Option(min=1, help="Runs of every point [the study's `repeats`].")]
 
 
 def plan(
     study: Study,
     output: Output = None,
     build: Build = None,
+    repeats: Repeated = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the points as JSON, and nothing else.")] = False,
 ) -> int:
     """Say what a study would run, and run nothing.
@@ -34,15 +36,19 @@ def plan(
         partita plan inputs/studies/quickstart_strong.toml
         partita plan inputs/studies/quickstart_strong.toml --json > points.json
     """  # noqa: D301
-    return show_plan(opened(study, output, build), make_console(), as_json)
+    return show_plan(opened(study, output, build, repeats), make_console(), as_json)
 
 
-def opened(study: Path, output: Path | None, build: Path | None) -> "Plan":
-    """The plan of a study file, in the folder and of the build that the options say."""
+def opened(study: Path, output: Path | None, build: Path | None, repeats: int | None = None) -> "Plan":
+    """The plan of a study file, in the folder, of the build and with the repeats that the options say."""
+    from dataclasses import replace
+
     from partita.studies.plan import make_plan
-    from partita.studies.study import read_study
+    from partita.studies.study import Repeats, read_study
 
     checked = read_study(study)
+    if repeats is not None:
+        checked = replace(checked, repeats=Repeats(repeats, repeats))
     return make_plan(checked, output or checked.root / "runs" / checked.name, (build or checked.build).resolve())
 
 

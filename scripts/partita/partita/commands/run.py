@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from partita.commands.plan import Build, Output, Study, opened, print_heading, show_plan
+from partita.commands.plan import Build, Output, Repeated, Study, opened, print_heading, show_plan
 from partita.console import make_console
 
 
@@ -13,6 +13,7 @@ def run(
     study: Study,
     output: Output = None,
     build: Build = None,
+    repeats: Repeated = None,
     only_nodes: Annotated[
         int | None, typer.Option(min=1, help="Run only the points of so many nodes, as a job of that size does [all].")
     ] = None,
@@ -27,7 +28,7 @@ def run(
     Example:
         partita run inputs/studies/quickstart_strong.toml
     """  # noqa: D301
-    plan, console = opened(study, output, build), make_console()
+    plan, console = opened(study, output, build, repeats), make_console()
     if dry_run:
         return show_plan(plan, console)
     from partita.studies.execute import run_plan
