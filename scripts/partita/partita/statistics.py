@@ -55,6 +55,7 @@ class Interval:
 
 
 NONE = Interval(math.nan, math.nan, math.nan, 0)
+NO_RATIO = replace(NONE, method=NOT_POSITIVE)
 
 
 def quantiles(samples: Iterable[float], at: Sequence[float] = (0.1, 0.9)) -> tuple[float, ...]:
@@ -65,8 +66,7 @@ def quantiles(samples: Iterable[float], at: Sequence[float] = (0.1, 0.9)) -> tup
 
 def median_interval(samples: Iterable[float], level: Fraction = LEVEL) -> Interval:
     """Median of independent samples and its interval; bounds are NaN below six of them (for 95 %)."""
-    x = np.sort(_array(samples))
-    return replace(_bounded(x, order_ranks(len(x), level)), method=MEDIAN)
+    return _median(_array(samples), level, MEDIAN)
 
 
 def paired_ratio(a: Iterable[float], b: Iterable[float], level: Fraction = LEVEL) -> Interval:
@@ -74,9 +74,7 @@ def paired_ratio(a: Iterable[float], b: Iterable[float], level: Fraction = LEVEL
     x, y = _array(a), _array(b)
     if len(x) != len(y):
         raise ValueError(f"{len(x)} and {len(y)} values make no pairs")
-    if not ((x > 0).all() and (y > 0).all()):
-        return replace(NONE, n=len(x), method=NOT_POSITIVE)
-    return replace(median_interval(x / y, level), method=PAIRED)
+    return _median(x / y, level, PAIRED) if _positive(x) and _positive(y) else replace(NO_RATIO, n=len(x))
 
 
 def shift_ratio(a: Iterable[float], b: Iterable[float], level: Fraction = LEVEL) -> Interval:
@@ -86,14 +84,12 @@ def shift_ratio(a: Iterable[float], b: Iterable[float], level: Fraction = LEVEL)
     """
     x, y = _array(a), _array(b)
     n = min(len(x), len(y))
-    if not ((x > 0).all() and (y > 0).all()):
-        return replace(NONE, n=n, method=NOT_POSITIVE)
+    if not (_positive(x) and _positive(y)):
+        return replace(NO_RATIO, n=n)
     ratios = np.sort(np.divide.outer(x, y), axis=None)  # In the order of the differences of logs.
-    ranks = shift_ranks(len(x), len(y), level) if n >= MIN_SHIFT else None
-    result = _bounded(ratios, ranks)
-    if n:  # The middle of logs.
-        result = replace(result, value=math.sqrt(ratios[(len(ratios) - 1) // 2] * ratios[len(ratios) // 2]))
-    return replace(result, n=n, method=SHIFT)
+    size = len(ratios)
+    value = math.sqrt(ratios[(size - 1) // 2] * ratios[size // 2]) if size else math.nan  # The middle of logs.
+    return _at_ranks(ratios, shift_ranks(len(x), len(y), level) if n >= MIN_SHIFT else None, value, n, SHIFT)
 
 
 def ratio_of_runs(a: Mapping[Hashable, float], b: Mapping[Hashable, float], level: Fraction = LEVEL) -> Interval:
@@ -192,13 +188,21 @@ def _narrowest(counts: Sequence[int], level: Fraction) -> Ranks | None:
     return best and Ranks(best[2], best[2] + best[0], Fraction(-best[1], total))
 
 
-def _bounded(x: np.ndarray, ranks: Ranks | None) -> Interval:
-    """The median of sorted values with bounds at these ranks."""
-    n = len(x)
+def _median(x: np.ndarray, level: Fraction, method: str) -> Interval:
+    x, n = np.sort(x), len(x)
     value = float(x[(n - 1) // 2] + x[n // 2]) / 2 if n else math.nan
+    return _at_ranks(x, order_ranks(n, level), value, n, method)
+
+
+def _at_ranks(x: np.ndarray, ranks: Ranks | None, value: float, n: int, method: str) -> Interval:
+    """A value with the sorted samples of these ranks as bounds."""
     if ranks is None:
-        return Interval(value, math.nan, math.nan, n)
-    return Interval(value, float(x[ranks.low - 1]), float(x[ranks.high - 1]), n, float(ranks.level))
+        return Interval(value, math.nan, math.nan, n, method=method)
+    return Interval(value, float(x[ranks.low - 1]), float(x[ranks.high - 1]), n, float(ranks.level), method)
+
+
+def _positive(x: np.ndarray) -> bool:
+    return not x.size or bool(x.min() > 0)  # NaN is not.
 
 
 def _array(samples: Iterable[float]) -> np.ndarray:
