@@ -69,8 +69,16 @@ def test_a_row_for_each_strategy_at_each_number_of_ranks(tmp_path: Path) -> None
     ]  # fmt: skip
     medians = [float(line.get_xdata()[0]) for line in time.lines if line.get_label() == "_median"]
     assert medians == pytest.approx([40.4, 30.3, 20.2], rel=1e-9)  # 5 odd steps and 4 even ones count.
+    assert "_interval" not in [line.get_label() for line in time.lines]  # One run of each.
+    spreads = [list(line.get_xdata()) for line in time.lines if line.get_label() == "_spread"]
+    assert spreads[1] == pytest.approx([30, 30.3], rel=1e-9)
+
+
+def test_intervals_are_over_runs(tmp_path: Path) -> None:
+    runs = [run(2, s, 0.01 * t, point=f"np2-{s}-r{t}") for s in MEMORY for t in range(1, 7)]
+    time = picture(tmp_path, *runs).figure.axes[0]
     intervals = [list(line.get_xdata()) for line in time.lines if line.get_label() == "_interval"]
-    assert intervals[1] == pytest.approx([30, 30.3], rel=1e-9)
+    assert intervals == [pytest.approx([10.1, 60.6], rel=1e-9)] * 2
 
 
 def test_communication_is_the_phase_and_what_is_served_between_units(tmp_path: Path) -> None:

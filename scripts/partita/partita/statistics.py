@@ -105,16 +105,6 @@ def ratio_of_runs(a: Mapping[Hashable, float], b: Mapping[Hashable, float], leve
     return shift_ratio(a.values(), b.values(), level)
 
 
-def ratio_interval(numerator: Interval, denominator: Interval, factor: float = 1.0) -> Interval:
-    """factor * numerator / denominator of independent, positive values, with bounds from the bounds of both."""
-    return Interval(
-        factor * numerator.value / denominator.value,
-        factor * numerator.low / denominator.high,
-        factor * numerator.high / denominator.low,
-        min(numerator.n, denominator.n),
-    )
-
-
 def verdict(ratio: Interval) -> Verdict:
     """What may be said of a over b: larger or smaller only where the interval of the ratio leaves 1 out."""
     if not ratio.bounded:

@@ -1,20 +1,38 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""Series -> time per step, speed-up, efficiency (DESIGN.md section 10), and what may not be computed."""
+"""Series -> time per step, speed-up, efficiency (DESIGN.md section 10), and what may not be computed.
+
+A run gives one number, the median of its steps; a point is the median over its runs. With w the work of a step (strong:
+1; weak: p; throughput: samples) and t its time, a run's rate is w / t, and at p ranks against the base p0
+
+    S = rate(p) / rate(p0)      by blocks of repeats, see statistics.ratio_of_runs
+    E = S p0 / p
+"""
 
 import math
-from collections.abc import Callable
-from dataclasses import dataclass
+import re
+from collections import Counter
+from collections.abc import Callable, Hashable, Iterable
+from dataclasses import dataclass, replace
 
 import numpy as np
 
+from partita.analysis.efficiency import karp_flatt
+from partita.analysis.kinds import scaling_kind
 from partita.records.folder import Cell, RecordedStudy, Series
-from partita.records.record import Record, plural
-from partita.statistics import MIN_SAMPLES, Interval, median_interval, ratio_interval
+from partita.records.record import Record
+from partita.statistics import (
+    MIN_SAMPLES,
+    MIN_SHIFT,
+    NONE,
+    Interval,
+    level_words,
+    median_interval,
+    quantiles,
+    ratio_of_runs,
+)
 from partita.table import Table
 
-OVER_RUNS, WITHIN_RUNS = "over runs", "within runs"
-SAME = 1e-9  # How far the work of a step may spread and still count as constant; for a rank's the study says it.
-NONE = Interval(math.nan, math.nan, math.nan, 0)
+BASE = "by definition"  # The method of a base's speed-up of 1.
 
 
 @dataclass(frozen=True)
@@ -24,12 +42,13 @@ class Entry:
     ranks: int
     threads: int
     runs: int
-    step_s: Interval
-    scope: str
+    step_s: Interval  # Over runs.
+    spread_s: tuple[float, float]  # Tenth and nine tenths of the steps, medians over runs: no interval.
     samples_per_s: float
     oversubscribed: bool
     speedup: Interval = NONE
     efficiency: Interval = NONE
+    karp_flatt: float = math.nan  # Strong scaling alone.
 
 
 @dataclass
@@ -54,36 +73,64 @@ class Scaling:
         """All numbers, one row a point."""
         table = Table(
             "series", "ranks", "threads_per_rank", "oversubscribed", "runs", "step_s", "step_s_low", "step_s_high",
-            "samples", "interval_scope", "samples_per_s", "speedup", "speedup_low", "speedup_high", "efficiency",
-            "efficiency_low", "efficiency_high",
+            "step_s_level", "step_s_tenth", "step_s_nine_tenths", "samples_per_s", "speedup", "speedup_low",
+            "speedup_high", "efficiency", "efficiency_low", "efficiency_high", "ratio_level", "karp_flatt",
         )  # fmt: skip
         for series, line in self.lines:
             for e in line:
                 table.add(
                     series=series.label, ranks=e.ranks, threads_per_rank=e.threads, oversubscribed=e.oversubscribed,
                     runs=e.runs, step_s=e.step_s.value, step_s_low=e.step_s.low, step_s_high=e.step_s.high,
-                    samples=e.step_s.n, interval_scope=e.scope, samples_per_s=e.samples_per_s, speedup=e.speedup.value,
-                    speedup_low=e.speedup.low, speedup_high=e.speedup.high, efficiency=e.efficiency.value,
-                    efficiency_low=e.efficiency.low, efficiency_high=e.efficiency.high,
+                    step_s_level=e.step_s.level, step_s_tenth=e.spread_s[0], step_s_nine_tenths=e.spread_s[1],
+                    samples_per_s=e.samples_per_s, speedup=e.speedup.value, speedup_low=e.speedup.low,
+                    speedup_high=e.speedup.high, efficiency=e.efficiency.value, efficiency_low=e.efficiency.low,
+                    efficiency_high=e.efficiency.high, ratio_level=e.speedup.level, karp_flatt=e.karp_flatt,
                 )  # fmt: skip
         return table
 
 
-def step_time(cell: Cell) -> tuple[Interval, str]:
-    """Median step time. Six runs or more: over the medians of the runs; fewer: over the steps of all of them."""
-    if len(cell.records) >= MIN_SAMPLES:
-        return median_interval(float(np.median(r.step_s)) for r in cell.records), OVER_RUNS
-    return median_interval(np.concatenate([r.step_s for r in cell.records])), WITHIN_RUNS
+def step_time(cell: Cell) -> Interval:
+    """Median over runs of their median steps, in seconds; bounds from six runs on."""
+    return median_interval(run_step_s(record) for record in cell.records)
+
+
+def run_step_s(record: Record) -> float:
+    """The number of a run: the median of its steps."""
+    return float(np.median(record.step_s))
+
+
+def repeat_of(record: Record) -> int:
+    """Which block of repeats a run is in: its point's name ends with `-rN`; 0: none."""
+    found = re.search(r"-r(\d+)$", str(record.attributes.get("point", "")))
+    return int(found[1]) if found else 0
+
+
+def by_block(records: Iterable[Record], value: Callable[[Record], float]) -> dict[Hashable, float]:
+    """Block of repeats -> value of its run, so that runs of one block are compared with each other.
+
+    A block is a repeat and a seed. Runs without a repeat, and those of which a block has several, are blocks of their
+    own: they count, and are in no pair.
+    """
+    records = list(records)
+    blocks = [(repeat_of(record), str(record.config.get("train.seed"))) for record in records]
+    times = Counter(blocks)
+    return {
+        block if block[0] > 0 and times[block] == 1 else record.path: value(record)
+        for block, record in zip(blocks, records, strict=True)
+    }
+
+
+def rate_of(kind: str, record: Record) -> float:
+    """Work of a step over its time: what speed-up compares. In 1/s, ranks/s or samples/s."""
+    work = {"strong": 1.0, "weak": float(record.ranks), "throughput": record.samples_per_step}[kind]
+    return work / run_step_s(record)
 
 
 def analyse(study: RecordedStudy) -> Scaling:
     """Times of all points; speed-up and efficiency of those that may be compared."""
     kind, said = scaling_kind(study)
     notes = [said if kind else f"no speed-up or efficiency: {said}"] if said else []
-    lines = []
-    for series in study.series:
-        plain = [_entry(cell) for cell in series.cells]
-        lines.append((series, tuple(_compared(plain, kind))))
+    lines = [(series, tuple(_line(series, kind))) for series in study.series]
     left_out = sorted({e.ranks for _, line in lines for e in line if e.oversubscribed})
     if left_out:
         counts = ", ".join(map(str, left_out))
@@ -94,96 +141,67 @@ def analyse(study: RecordedStudy) -> Scaling:
     return result
 
 
-def _entry(cell: Cell) -> Entry:
-    step_s, scope = step_time(cell)
-    samples = float(np.median([r.samples_per_step for r in cell.records]))
-    return Entry(
-        cell.ranks, cell.threads, len(cell.records), step_s, scope, samples / step_s.value, cell.oversubscribed
-    )
+def base_of(series: Series) -> Cell | None:
+    """The fewest ranks that count; None where all points are oversubscribed."""
+    return min((cell for cell in series.cells if not cell.oversubscribed), key=lambda cell: cell.ranks, default=None)
 
 
-def _compared(line: list[Entry], kind: str | None) -> list[Entry]:
-    """The same entries with S = T(p0)/T(p) (weak: times p/p0, the work that is done) and E = S p0/p."""
-    valid = [e for e in line if not e.oversubscribed]
-    if kind is None or not valid:
-        return line
-    base = min(valid, key=lambda e: e.ranks)
+def speedup_of(kind: str, cell: Cell, base: Cell) -> Interval:
+    """S of a point against its base, by blocks; 1 of the base itself."""
+    if cell is base:
+        return Interval(1.0, 1.0, 1.0, len(cell.records), 1.0, BASE)
+    rates = (by_block(c.records, lambda record: rate_of(kind, record)) for c in (cell, base))
+    return ratio_of_runs(*rates)
+
+
+def _line(series: Series, kind: str | None) -> list[Entry]:
+    base = base_of(series)
     result = []
-    for e in line:
-        if e.oversubscribed:
-            result.append(e)
-            continue
-        work = e.ranks / base.ranks if kind == "weak" else 1.0
-        speedup = Interval(1.0, 1.0, 1.0, e.step_s.n) if e is base else ratio_interval(base.step_s, e.step_s, work)
-        efficiency = speedup.scaled(base.ranks / e.ranks)
-        result.append(Entry(e.ranks, e.threads, e.runs, e.step_s, e.scope, e.samples_per_s, False, speedup, efficiency))
+    for cell in series.cells:
+        entry = _entry(cell)
+        if kind and base and not cell.oversubscribed:
+            speedup, more = speedup_of(kind, cell, base), cell.ranks / base.ranks
+            serial = karp_flatt(speedup.value, more) if kind == "strong" and speedup.value > 0 else math.nan
+            entry = replace(entry, speedup=speedup, efficiency=speedup.scaled(1 / more), karp_flatt=serial)
+        result.append(entry)
     return result
 
 
-def scaling_kind(study: RecordedStudy) -> tuple[str | None, str]:
-    """`strong`: the same work a step at every number of ranks; `weak`: the same work a rank; None: neither, and why.
-
-    Work is the counted flop of a step where all records have it, else samples, provided that the model is the same. A
-    model that grows with ranks in whole heads cannot keep a rank's work to the last operation: its study says so.
-    """
-    if study.intended_scaling in ("throughput", "compare"):
-        return None, "the study compares something else"
-    name, work_of = _work(study.records)
-    apart = max((_spread(s, lambda r: work_of(r) / r.ranks) for s in study.series), default=0.0)
-    strong = all(_spread(s, work_of) <= SAME for s in study.series)
-    weak = apart <= study.work_tolerance
-    model_grows = [key for key in study.rank_keys if key.startswith(("model.", "data."))] if name == "samples" else []
-    several = len({r.ranks for r in study.records}) > 1
-    found = None
-    if model_grows:
-        reason = f"{', '.join(model_grows)} changes with the number of ranks and no flops were counted"
-    elif strong and not (weak and study.intended_scaling == "weak"):
-        found, reason = "strong", ""
-    elif weak:
-        found, reason = "weak", ""
-    else:
-        reason = (
-            f"{name} per step are neither the same at every number of ranks nor the same per rank "
-            f"({100 * apart:.3g} % apart, allowed are {100 * study.work_tolerance:g} %)"
-        )
-    if study.intended_scaling and found and several and found != study.intended_scaling:
-        reason = f"the study says {study.intended_scaling} scaling, but {name} per step say {found}"
-        found = None
-    if found == "weak" and apart > SAME:
-        reason = f"{name} per step and rank are the same within {100 * apart:.2g} %"
-    return found, reason
-
-
-def _work(records: tuple[Record, ...]) -> tuple[str, Callable[[Record], float]]:
-    if all(float(r.attributes.get("flop_per_step", 0)) > 0 for r in records):
-        return "flops", lambda r: float(r.attributes["flop_per_step"])
-    return "samples", lambda r: r.samples_per_step
-
-
-def _spread(series: Series, value: Callable[[Record], float]) -> float:
-    """(largest - smallest) / largest of all records of a line."""
-    values = [value(r) for cell in series.cells for r in cell.records]
-    return float(np.ptp(values) / max(values))
+def _entry(cell: Cell) -> Entry:
+    step_s = step_time(cell)
+    low, high = np.median([quantiles(r.step_s) for r in cell.records], axis=0)
+    samples = float(np.median([r.samples_per_step for r in cell.records]))
+    return Entry(cell.ranks, cell.threads, len(cell.records), step_s, (float(low), float(high)),
+                 samples / step_s.value, cell.oversubscribed)  # fmt: skip
 
 
 def interval_note(scaling: Scaling) -> str:
-    """What the error bars are, in words."""
+    """What points and error bars of times are, in words."""
     entries = [e for _, line in scaling.lines for e in line]
-    if not any(e.step_s.bounded for e in entries):
-        return f"no intervals: fewer than {MIN_SAMPLES} counted steps"
-    scopes = {e.scope for e in entries}
-    runs = {e.runs for e in entries}
-    counts = {e.step_s.n for e in entries}
-    shown = [f"{min(x)}" if len(x) == 1 else f"{min(x)} to {max(x)}" for x in (runs, counts)]
-    if scopes == {OVER_RUNS}:
-        return f"points: median over {shown[0]} runs of a run's median step; bars: 95 % interval of that median"
-    if scopes == {WITHIN_RUNS}:
-        runs_text = plural(1, "run") if runs == {1} else f"{shown[0]} runs"
-        return (
-            f"points: median over the {shown[1]} counted steps of {runs_text}; bars: 95 % interval of that median "
-            f"within runs (over runs from {MIN_SAMPLES} repeats on)"
-        )
-    return (
-        "bars: 95 % interval of the median, "
-        f"over runs where there are {MIN_SAMPLES} or more, else over steps within runs"
-    )
+    runs = _range(e.runs for e in entries)
+    point = f"points: median over {runs} run{'' if runs == '1' else 's'} of a run's median step"
+    levels = {level_words(e.step_s.level) for e in entries if e.step_s.bounded}
+    if not levels:
+        return f"{point}; no intervals: they are over runs, from {MIN_SAMPLES} on"
+    few = "" if all(e.step_s.bounded for e in entries) else f", from {MIN_SAMPLES} on"
+    return f"{point}; bars: {_levels(levels)} interval of that median over runs{few}"
+
+
+def ratio_note(scaling: Scaling) -> str:
+    """What points and error bars of speed-up and efficiency are, in words."""
+    ratios = [e.speedup for _, line in scaling.lines for e in line if e.speedup.n and e.speedup.method != BASE]
+    levels = {level_words(s.level) for s in ratios if s.bounded}
+    methods = " or ".join(sorted({s.method for s in ratios}))
+    if not levels:
+        return f"speed-up and efficiency: {methods}; intervals from {MIN_SHIFT} runs at each number of ranks on"
+    return f"speed-up and efficiency: {methods}; bars: {_levels(levels)} interval, those shorter than a marker hidden"
+
+
+def _levels(levels: set[str]) -> str:
+    """`98.4 %`, or `95.7 % to 98.4 %`."""
+    return " to ".join(dict.fromkeys((min(levels), max(levels))))
+
+
+def _range(counts: Iterable[int]) -> str:
+    found = set(counts)
+    return " to ".join(str(n) for n in dict.fromkeys((min(found), max(found))))

@@ -128,17 +128,19 @@ def _plot_study(study: "RecordedStudy", target: Path, kind: Format, prefix: str,
 
 
 def _scaling_table(study: "RecordedStudy", result: "Scaling") -> RichTable:
+    from partita.statistics import bounds_words
+
     table = RichTable(
         title=f"{study.name} ({result.kind or 'no'} scaling)", title_justify="left", box=None, pad_edge=False
     )
-    for name in ("series", "ranks", "runs", "step", "95 % interval", "speed-up", "efficiency", ""):
+    for name in ("series", "ranks", "runs", "step", "interval", "speed-up", "efficiency", ""):
         table.add_column(name, justify="left" if name in ("series", "") else "right")
     for series, line in result.lines:
         for e in line:
             ms = e.step_s.scaled(1e3)
             table.add_row(
                 series.label, str(e.ranks), str(e.runs), f"{ms.value:.2f} ms",
-                f"{ms.low:.2f} .. {ms.high:.2f} ms {e.scope}" if ms.bounded else "-",
+                bounds_words(ms, "ms", 2) if ms.bounded else "-",
                 f"{e.speedup.value:.3f}" if e.speedup.n else "-",
                 f"{100 * e.efficiency.value:.1f} %" if e.efficiency.n else "-",
                 "oversubscribed" if e.oversubscribed else "",

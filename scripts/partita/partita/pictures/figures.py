@@ -12,7 +12,7 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter, PercentFormatter
 from matplotlib.transforms import ScaledTranslation
 
-from partita.analysis.scaling import Entry, Scaling, interval_note
+from partita.analysis.scaling import Entry, Scaling, interval_note, ratio_note
 from partita.pictures import style
 from partita.records.folder import RecordedStudy
 from partita.records.record import Record, plural
@@ -60,10 +60,7 @@ def scaling_picture(study: RecordedStudy, scaling: Scaling) -> Picture:
     kind = f"{scaling.kind.capitalize()} scaling" if compared and scaling.kind else "Time per step"
     notes = [interval_note(scaling), *scaling.notes]
     if compared:
-        notes.append(
-            "intervals of speed-up and efficiency combine those of both medians; "
-            "bars shorter than a marker hide behind it"
-        )
+        notes.append(ratio_note(scaling))
     figure = page.finish(f"{kind} of {study.app}", subtitle(study), notes, handles)
     return Picture("scaling", figure, scaling.table())
 

@@ -31,7 +31,6 @@ class Row:
     label: str
     cell: Cell
     step_s: Interval
-    scope: str
     spread_s: tuple[float, float]  # Tenths of the counted steps below and above.
     exchange_s: float
     exposed_s: float  # exchange_s and what is served between units; means over steps, ranks and runs.
@@ -77,14 +76,14 @@ def strategies_picture(study: RecordedStudy, scaling: Scaling) -> Picture | None
 
 def _row(label: str, cell: Cell) -> Row:
     records = cell.records
-    step_s, scope = step_time(cell)
+    step_s = step_time(cell)
     low, high = np.quantile(np.concatenate([r.step_s for r in records]), [0.1, 0.9])
     exchange, exposed, hidden = np.mean([_communication(r) for r in records], axis=0)
     sent = np.mean([_sent(r) for r in records], axis=0)
     table = records[0].groups["strategy"]
     most = int(np.argmax(sum(table[column] for column in MEMORY.values())))
     memory = {part: float(table[column][most]) for part, column in MEMORY.items()}
-    return Row(label or "all alike", cell, step_s, scope, (float(low), float(high)), exchange, exposed, hidden,
+    return Row(label or "all alike", cell, step_s, (float(low), float(high)), exchange, exposed, hidden,
                (float(sent.mean()), float(sent.max())), memory)  # fmt: skip
 
 
@@ -152,7 +151,7 @@ def _memory_panel(axes: Axes, rows: list[Row], places: list[float]) -> None:
 
 def _table(rows: list[Row]) -> Table:
     table = Table(
-        "series", "ranks", "oversubscribed", "runs", "step_s", "step_s_low", "step_s_high", "interval_scope",
+        "series", "ranks", "oversubscribed", "runs", "step_s", "step_s_low", "step_s_high", "step_s_level",
         "step_s_tenth", "step_s_nine_tenths", "exchange_s", "exposed_s", "hidden_s", "sent_bytes", "sent_bytes_most",
         "weight_bytes", "gradient_bytes", "optimizer_bytes",
     )  # fmt: skip
@@ -161,7 +160,7 @@ def _table(rows: list[Row]) -> Table:
         table.add(
             series=row.label, ranks=row.cell.ranks, oversubscribed=row.cell.oversubscribed,
             runs=len(row.cell.records), step_s=row.step_s.value, step_s_low=low, step_s_high=high,
-            interval_scope=row.scope, step_s_tenth=row.spread_s[0], step_s_nine_tenths=row.spread_s[1],
+            step_s_level=row.step_s.level, step_s_tenth=row.spread_s[0], step_s_nine_tenths=row.spread_s[1],
             exchange_s=float(row.exchange_s), exposed_s=float(row.exposed_s), hidden_s=float(row.hidden_s),
             sent_bytes=row.sent_bytes[0], sent_bytes_most=row.sent_bytes[1],
             **{column: row.memory[part] for part, column in MEMORY.items()},

@@ -10,7 +10,7 @@ import tempfile
 from contextlib import suppress
 from pathlib import Path
 
-from partita.analysis.scaling import scaling_kind
+from partita.analysis.kinds import scaling_kind
 from partita.errors import CheckFailedError, UsageError
 from partita.records.folder import read_folder
 from partita.studies import launch
