@@ -28,6 +28,8 @@ def scaling_kind(study: RecordedStudy) -> tuple[str | None, str]:
     intended = study.intended_scaling
     if intended == "compare":
         return None, "the study compares something else"
+    if any(r.attributes.get("engine") == "virtual" for r in study.records):
+        return None, "seconds are virtual"
     if THREADS in study.rank_keys:
         return None, f"threads per rank change with the number of ranks ({_threads(study)})"
     name, work_of = _work(study.records)

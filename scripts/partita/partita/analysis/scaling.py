@@ -105,6 +105,11 @@ def repeat_of(record: Record) -> int:
     return int(found[1]) if found else 0
 
 
+def samples_per_s(record: Record) -> float:
+    """Work over time: samples of all counted steps over the seconds that they took."""
+    return float(record.steps["samples"][record.counted].sum() / record.step_s.sum())
+
+
 def by_block(records: Iterable[Record], value: Callable[[Record], float]) -> dict[Hashable, float]:
     """Block of repeats -> value of its run, so that runs of one block are compared with each other.
 
@@ -170,9 +175,9 @@ def _line(series: Series, kind: str | None) -> list[Entry]:
 def _entry(cell: Cell) -> Entry:
     step_s = step_time(cell)
     low, high = np.median([quantiles(r.step_s) for r in cell.records], axis=0)
-    samples = float(np.median([r.samples_per_step for r in cell.records]))
-    return Entry(cell.ranks, cell.threads, len(cell.records), step_s, (float(low), float(high)),
-                 samples / step_s.value, cell.oversubscribed)  # fmt: skip
+    rate = float(np.median([samples_per_s(r) for r in cell.records]))
+    return Entry(cell.ranks, cell.threads, len(cell.records), step_s, (float(low), float(high)), rate,
+                 cell.oversubscribed)  # fmt: skip
 
 
 def interval_note(scaling: Scaling) -> str:
