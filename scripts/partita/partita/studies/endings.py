@@ -57,7 +57,8 @@ def judged(attempt: Attempt, ended: Ended, timeout_s: float, where: str, kills: 
 
 
 def _said(status: int) -> str:
-    if status < 0:
+    number = -status if status < 0 else status - 128
+    if number > 0:
         with suppress(ValueError):
-            return f"ended by {signal.Signals(-status).name}"
+            return f"ended by {signal.Signals(number).name}"
     return f"exit code {status}" + (f" ({MEANING[status]})" if status in MEANING else "")
