@@ -174,7 +174,8 @@ def test_plan_knows_what_is_finished_and_what_it_took(checkout: Checkout, partit
     partita("run", checkout.study(ONE))
     _, out, _ = partita("plan", checkout.study())
     assert "3 finished, 3 to run" in out and "for 3 of the 3 points" in out
-    assert all(line.split()[-2:] == ["2", "1"] for line in out.splitlines() if line.startswith("np") and ":" not in line)
+    rows = [line.split() for line in out.splitlines() if line.startswith("np") and ":" not in line]
+    assert len(rows) == 3 and all(row[-2:] == ["2", "1"] for row in rows)  # Repeats, finished.
 
 
 def test_plan_as_json_is_plan_json(checkout: Checkout, partita: Command) -> None:
@@ -185,7 +186,8 @@ def test_plan_as_json_is_plan_json(checkout: Checkout, partita: Command) -> None
     kept = json.loads((checkout.runs / "plan.json").read_text())
     assert kept["points"] == said["points"] and len(said["points"]) == 6
     point = next(p for p in said["points"] if p["name"] == "np2-ring-r2")
-    assert point["settings"] == {"parallel.allreduce": "ring", "train.steps": "12"} and point["configuration"] == "np2-ring"
+    assert point["settings"] == {"parallel.allreduce": "ring", "train.steps": "12"}
+    assert point["configuration"] == "np2-ring"
     assert {"ranks": 2, "threads": 1, "nodes": 1, "ranks_per_node": 2, "repeat": 2}.items() <= point.items()
     assert point["environment"] == {"OMP_NUM_THREADS": "1", "OMP_PROC_BIND": "false"}
 

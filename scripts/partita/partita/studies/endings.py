@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """How an attempt ended: its state and a line that says why, from status, log, record and the kernel's counter."""
 
-import re
-import signal
 from contextlib import suppress
 from pathlib import Path
 
@@ -10,16 +8,8 @@ from partita.records.record import is_finished
 from partita.studies.launch import Ended
 from partita.studies.lost import CONFUSED, lost_rank
 from partita.studies.progress import duration
+from partita.studies.reasons import read_tail, state_of
 from partita.studies.state import Attempt, State
-
-MEANING = {
-    1: "run failed",
-    2: "usage or deck",
-    3: "a check of results failed",
-    4: "environment unfit",
-    5: "incomplete",
-}
-OUT_OF_MEMORY = re.compile(r"oom[-_ ]?kill|out of memory|OOM Killed", re.IGNORECASE)
 
 
 def memory_kills() -> int:
@@ -44,21 +34,11 @@ def judged(attempt: Attempt, ended: Ended, timeout_s: float, where: str, kills: 
         if not is_finished(attempt.record):
             return State.FAILED, "exit code 0, but its record is incomplete or cannot be read"
         return State.DONE, ""
-    text = attempt.log.read_text(encoding="utf-8", errors="replace")
-    lost = lost_rank(attempt.log, attempt.record)
+    state, why = state_of(ended.status, False, read_tail(attempt.log))
+    if lost := lost_rank(attempt.log, attempt.record):
+        why = lost if state in (State.FAILED, State.LOST) else f"{why}; {lost}"
     if kills > 0:
-        return State.OUT_OF_MEMORY, f"the kernel ended a process for want of memory; {lost or _said(ended.status)}"
-    if OUT_OF_MEMORY.search(text):
-        return State.OUT_OF_MEMORY, f"out of memory, as its log says; {lost or _said(ended.status)}"
-    killed = "SIGKILL" in lost or ended.status in (-signal.SIGKILL, 128 + signal.SIGKILL)
-    if killed or CONFUSED in lost:
-        return State.LOST, lost or _said(ended.status)
-    return State.FAILED, lost or _said(ended.status)
-
-
-def _said(status: int) -> str:
-    number = -status if status < 0 else status - 128
-    if number > 0:
-        with suppress(ValueError):
-            return f"ended by {signal.Signals(number).name}"
-    return f"exit code {status}" + (f" ({MEANING[status]})" if status in MEANING else "")
+        return State.OUT_OF_MEMORY, f"the kernel ended a process for want of memory; {why}"
+    if state is State.FAILED and (why.startswith("ended by SIGKILL") or CONFUSED in why):
+        return State.LOST, why  # By somebody outside, or before the app began.
+    return state, why
