@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """SYNTHETIC TEST DATA: records with invented numbers in the layout of lib/partita/io. Never shipped, never a result."""
 
+import uuid
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -33,6 +34,7 @@ class Synthetic:
     batch: int = 64
     study: str = "synthetic"
     point: str = "np1-mpi-r1"
+    run_uuid: str = ""  # "": of its path.
     complete: int = 1
     exit_reason: str = "done"
     oversubscribed: int = 0
@@ -56,6 +58,10 @@ class Synthetic:
     bubble: dict[str, object] | None = None  # /strategy: columns of a pipeline.
     halos: dict[str, object] | None = None  # /strategy: columns of shared image rows.
     halo_bytes: Sequence[int] = ()  # That a rank sends in a step.
+    command: str = "synthetic"
+    git_sha: str = "0123456789abcdef0123456789abcdef01234567"
+    cpu: str = "Synthetic CPU (test data)"
+    compiler: str = "g++ 12"
 
     def toml(self, path: Path) -> str:
         """The resolved deck."""
@@ -77,8 +83,8 @@ class Synthetic:
                     "study": self.study,
                     "point": self.point,
                     "created_utc": "2026-01-01T00:00:00Z",
-                    "run_uuid": "0",
-                    "git_sha": "0123456789abcdef0123456789abcdef01234567",
+                    "run_uuid": self.run_uuid or str(uuid.uuid5(uuid.NAMESPACE_URL, str(path))),
+                    "git_sha": self.git_sha,
                     "git_dirty": 0,
                     "complete": self.complete,
                     "exit_reason": self.exit_reason,
@@ -88,17 +94,17 @@ class Synthetic:
                     "config_hash": "00",
                     "verified": self.verified,
                     "flop_per_step": self.flop_per_step,
-                    "command": "synthetic",
+                    "command": self.command,
                 }
             )
             f["config/toml"] = self.toml(path)
             environment = f.create_group("environment")
             environment.attrs.update(
                 {
-                    "cpu_model": "Synthetic CPU (test data)",
+                    "cpu_model": self.cpu,
                     "cores_online": "2",
                     "OMP_NUM_THREADS": str(self.threads),
-                    "compiler": "g++ 12",
+                    "compiler": self.compiler,
                     "mpi_library": "MPICH",
                     "math_backend": "oneDNN",
                     "hostname": "nowhere",

@@ -127,13 +127,11 @@ def test_two_studies_in_one_folder_stay_apart(tmp_path: Path) -> None:
     assert [s.name for s in studies] == ["a", "b"]
 
 
-def test_different_code_is_pointed_out(tmp_path: Path) -> None:
-    import h5py
-
-    write(tmp_path, Synthetic(), Synthetic(ranks=2))
-    with h5py.File(tmp_path / "run1.h5", "r+") as file:
-        file.attrs["git_sha"] = "f" * 40
-    assert any("different git_sha" in note for note in read_folder(tmp_path)[2])
+def test_different_code_is_not_joined_and_said(tmp_path: Path) -> None:
+    write(tmp_path, Synthetic(), Synthetic(ranks=2, git_sha="f" * 40))
+    (study,), *_ = read_folder(tmp_path)
+    assert study.warnings == ("different commits are not joined: 0123456 (1 run), fffffff (1 run)",)
+    assert ranks_of(tmp_path) == {"code 0123456": [1], "code fffffff": [2]}
 
 
 def test_nothing_to_plot(tmp_path: Path) -> None:

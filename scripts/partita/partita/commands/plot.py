@@ -121,8 +121,8 @@ def _plot_study(study: "RecordedStudy", target: Path, kind: Format, prefix: str,
     ]
     save_pictures(pictures, target, kind, prefix)
     console.print(_scaling_table(study, result))
-    for note in dict.fromkeys((*result.notes, *noise.study_warnings(study))):
-        console.print(f"note: {note}", soft_wrap=True)
+    for note in dict.fromkeys((*study.warnings, *result.notes, *noise.study_warnings(study))):
+        console.print(f"note: {note}", soft_wrap=True, markup=False)
     names = ", ".join(f"{prefix}{p.name}.{kind.value}" for p in pictures if p)
     console.print(f"{study.name}: {names} (numbers in .csv) -> {target}", soft_wrap=True)
 

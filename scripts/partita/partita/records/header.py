@@ -1,0 +1,160 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""What a record says of itself in its root's attributes: all that an index of a folder needs."""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from h5py import h5f
+
+from partita.errors import UsageError, held_to_the_layout
+from partita.records import hdf5, layout
+
+CONVENTIONS = "Partita-1"
+SCHEMA = 4  # The newest schema_version that this package knows; lib/partita/io writes it.
+INTEGERS = ("schema_version", "ranks", "threads_per_rank", "complete", "verified", "oversubscribed", "git_dirty",
+            "nodes", "workers", "servers")  # fmt: skip
+NUMBERS = frozenset((*INTEGERS, "flop_per_step", "samples_per_step", "warmup_steps"))
+TEXTS = ("app", "strategy", "study", "point", "git_sha", "exit_reason", "verification", "engine", "protocol",
+         "run_uuid", "created_utc", "config_hash")  # fmt: skip
+MACHINE = {
+    "cpu_model": "?",
+    "cores_online": "?",
+    "hostname": "?",
+    "compiler": "?",
+    "kokkos_execution_space": "?",
+}  # Of /environment.
+
+
+@dataclass(frozen=True)
+class Header:
+    """One row a file; of a file that cannot be read, or is left out, with the reason."""
+
+    path: Path
+    refused: str = ""
+    app: str = ""
+    study: str = ""
+    point: str = ""
+    repeat: int = 0  # From 1 on; 0: the point's name ends with none.
+    ranks: int = 0
+    threads: int = 1  # Per rank.
+    nodes: int = 1
+    strategy: str = ""
+    run_uuid: str = ""
+    created_utc: str = ""
+    git_sha: str = ""
+    git_dirty: bool = False
+    complete: bool = False
+    verified: bool = False  # A record without a verdict has none against it.
+    oversubscribed: bool = False  # More threads than cores: never called scaling.
+    config_hash: str = ""
+    schema: int = 0
+    kind: str = ""  # training, kernels, collectives
+    cpu_model: str = "?"
+    cores: str = "?"
+    hostname: str = "?"
+    compiler: str = "?"
+    execution_space: str = "?"  # Of Kokkos: OpenMP, Cuda ...
+
+    @property
+    def usable(self) -> bool:
+        """Whether it may be counted."""
+        return not self.refused
+
+    @property
+    def code(self) -> str:
+        """What was built, as far as a record can tell: commit, and whether the tree had changes."""
+        return f"{self.git_sha[:7] or '?'}{' + changes' if self.git_dirty else ''}"
+
+
+def read_attributes(path: Path, file: h5f.FileID) -> dict[str, Any]:
+    """The root's attributes; UsageError where they are not those of a record that this package can read."""
+    attributes = hdf5.attributes(file, NUMBERS)
+    _check(path, attributes)
+    return attributes
+
+
+def read_header(path: Path) -> Header:
+    """The row of a file, whatever is wrong with it."""
+    try:
+        with held_to_the_layout(path), hdf5.opened(path) as file:
+            attributes = read_attributes(path, file)
+            return header_of(path, attributes, read_machine(file), layout.kind_of(file, hdf5.names(file)))
+    except UsageError as error:
+        return Header(path, refused=reason_in(error, path))
+
+
+def reason_in(error: UsageError, path: Path) -> str:
+    """What an error says of a file, without its name."""
+    return str(error).removeprefix(str(path)).lstrip(": ")
+
+
+def read_machine(file: h5f.FileID) -> dict[str, str]:
+    """Of /environment what a header holds."""
+    group = hdf5.group(file, "environment")
+    if group is None:
+        return dict(MACHINE)
+    return {name: str(hdf5.attribute(group, name, default)) for name, default in MACHINE.items()}
+
+
+def header_of(path: Path, attributes: Mapping[str, Any], machine: Mapping[str, str], kind: str) -> Header:
+    """The row of a record that could be read; refused where its run did not end as it should."""
+    point = str(attributes.get("point", ""))
+    return Header(
+        path,
+        refused=_refusal(attributes),
+        point=point,
+        repeat=repeat_of(point),
+        ranks=int(attributes.get("ranks", 0)),
+        threads=int(attributes.get("threads_per_rank", 1)),
+        nodes=int(attributes.get("nodes", 1)),
+        git_dirty=attributes.get("git_dirty", 0) == 1,
+        complete=attributes.get("complete", 0) == 1,
+        verified=attributes.get("verified", 1) == 1,
+        oversubscribed=attributes.get("oversubscribed", 0) == 1,
+        schema=int(attributes.get("schema_version", 0)),
+        kind=kind,
+        cpu_model=machine["cpu_model"],
+        cores=machine["cores_online"],
+        hostname=machine["hostname"],
+        compiler=machine["compiler"],
+        execution_space=machine["kokkos_execution_space"],
+        **{name: str(attributes.get(name, "")) for name in ("app", "study", "strategy", "run_uuid", "created_utc",
+                                                            "git_sha", "config_hash")},
+    )  # fmt: skip
+
+
+def repeat_of(point: str) -> int:
+    """Of a point's name, which ends with `-rN`; 0: with none."""
+    found = re.search(r"(?:^|-)r(\d+)$", point)
+    return int(found[1]) if found else 0
+
+
+def _refusal(attributes: Mapping[str, Any]) -> str:
+    if attributes.get("complete", 0) != 1:
+        return f"incomplete ({attributes.get('exit_reason') or 'no reason given'})"
+    if attributes.get("verified", 1) != 1:
+        return f"its results failed the run's own check ({attributes.get('verification') or 'no reason given'})"
+    return ""
+
+
+def _check(path: Path, attributes: Mapping[str, Any]) -> None:
+    if attributes.get("Conventions") != CONVENTIONS:
+        given = repr(attributes["Conventions"]) if "Conventions" in attributes else "no such attribute"
+        raise UsageError(f"{path}: Conventions", f"{given}, so not a record of Partita", repr(CONVENTIONS))
+    for name in INTEGERS:
+        if name in attributes and not isinstance(attributes[name], int):
+            raise UsageError(f"{path}: {name}", f"{attributes[name]!r} is no integer", "one integer")
+    for name in ("ranks", "threads_per_rank"):
+        if attributes.get(name, 1) < 1:
+            raise UsageError(f"{path}: {name}", str(attributes[name]), "1 or more")
+    for name in TEXTS:
+        if not isinstance(attributes.get(name, ""), str):
+            raise UsageError(f"{path}: {name}", f"{attributes[name]!r} is no text", "one text")
+    if not isinstance(flop := attributes.get("flop_per_step", 0), int | float):
+        raise UsageError(f"{path}: flop_per_step", f"{flop!r} is no number", "one number")
+    if not 1 <= (schema := attributes.get("schema_version", 0)) <= SCHEMA:
+        newer = ", which a later Partita wrote" if schema > SCHEMA else ""
+        raise UsageError(f"{path}: schema_version", f"{schema}{newer}", f"1 to {SCHEMA}")

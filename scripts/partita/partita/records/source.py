@@ -1,0 +1,103 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Where the columns of a record come from when they are asked for: its file, opened again, or what was read last.
+
+No file stays open, and of ten thousand records only some megabytes stay in memory.
+"""
+
+from collections import OrderedDict
+from collections.abc import Callable, Hashable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TypeVar
+
+from h5py import h5f
+
+from partita.errors import UsageError, held_to_the_layout
+from partita.records import hdf5
+from partita.records.hdf5 import Columns
+
+KEPT_BYTE = 64 << 20
+
+T = TypeVar("T")
+
+
+class Recent:
+    """The groups that were asked for last."""
+
+    def __init__(self, limit: int) -> None:
+        self.limit, self.size = limit, 0
+        self._kept: OrderedDict[Hashable, tuple[int, Columns]] = OrderedDict()
+
+    def get(self, key: Hashable, read: Callable[[], Columns]) -> Columns:
+        """From memory, or read."""
+        if key in self._kept:
+            self._kept.move_to_end(key)
+            return self._kept[key][1]
+        columns = read()
+        self._kept[key] = (1000 + sum(values.nbytes for values in columns.values()), columns)
+        self.size += self._kept[key][0]
+        while self.size > self.limit and len(self._kept) > 1:
+            self.size -= self._kept.popitem(last=False)[1][0]
+        return columns
+
+
+RECENT = Recent(KEPT_BYTE)
+
+
+class Source:
+    """One file. A record that is closed must stay what it was; a .part may grow."""
+
+    def __init__(self, path: Path, closed: bool) -> None:
+        self.path = path
+        self._stamp = self._look() if closed else None
+        self._file: h5f.FileID | None = None
+
+    @contextmanager
+    def opened(self) -> Iterator[None]:
+        """Open once for all that is asked for inside."""
+        if self._file is not None:
+            yield
+            return
+        with held_to_the_layout(self.path):
+            if self._stamp and self._stamp != self._look():
+                raise UsageError(self.path, "changed while it was read", "records that nobody writes to")
+            self._file = hdf5.open_file(self.path)
+        try:
+            yield
+        finally:
+            self._file.close()
+            self._file = None
+
+    def columns(self, name: str, read: Callable[[h5f.FileID], Columns]) -> Columns:
+        """A group, as it is read from the file."""
+        return RECENT.get((self, name), lambda: self.read(read))
+
+    def read(self, what: Callable[[h5f.FileID], T]) -> T:
+        """Anything, without keeping it."""
+        with self.opened(), held_to_the_layout(self.path):
+            return what(self._file)
+
+    def _look(self) -> tuple[int, int]:
+        status = self.path.stat()
+        return status.st_mtime_ns, status.st_size
+
+
+class Groups(Mapping[str, Columns]):
+    """Groups of a file by name, each read when it is first asked for."""
+
+    def __init__(self, source: Source, names: tuple[str, ...], read: Callable[[h5f.FileID, str], Columns]) -> None:
+        self._source, self._names, self._read = source, names, read
+
+    def __getitem__(self, name: str) -> Columns:
+        if name not in self._names:
+            raise KeyError(name)
+        return self._source.columns(name, lambda file: self._read(file, name))
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._names
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._names)
+
+    def __len__(self) -> int:
+        return len(self._names)
