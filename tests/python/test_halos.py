@@ -101,7 +101,8 @@ def test_a_series_is_named_by_its_image_alone(tmp_path: Path) -> None:
         data = f"hidden = []\n[data]\nimage = {image}\nfeatures = {features}"
         folder = tmp_path / ("images" if features > 7 else "features")
         folder.mkdir(exist_ok=True)
-        Synthetic(model=data).write(folder / f"{index}.h5")
+        asked = f"--set data.image='{image}'" if features > 7 else f"--set data.features={features}"
+        Synthetic(model=data, command=f"cnn deck.toml {asked}").write(folder / f"{index}.h5")
     labels = [[series.label for series in study(tmp_path / name).series] for name in ("images", "features")]
     assert labels == [["image [8, 8, 1]", "image [16, 16, 1]"], ["features 5", "features 7"]]
 

@@ -122,8 +122,8 @@ def test_a_table_of_odd_types_is_one_error_and_exit_2(tmp_path: Path, partita: C
 
     path = Synthetic(ranks=2).write(tmp_path / "a.h5")
     with h5py.File(path, "r+") as file:
-        del file["traffic/seconds"]
-        file["traffic/seconds"] = ["soon"]
+        del file["traffic/predicted_s"]
+        file["traffic/predicted_s"] = ["soon"]
     code, _, err = partita("show", path)
     assert code == 2 and err.startswith(f"error: {path}: traffic: damaged") and err.count("\n") == 1
 

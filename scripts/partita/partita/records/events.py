@@ -5,10 +5,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-import h5py
 import numpy as np
 
 from partita.errors import UsageError, held_to_the_layout
+from partita.records import hdf5
 from partita.records.record import Columns, Record, read_record
 
 COLUMNS = ("rank", "step", "part", "stage", "unit", "micro_batch", "piece", "peer", "bytes", "start_ns", "end_ns")
@@ -104,13 +104,14 @@ def read_events(path: Path) -> Events:
     wanted = "a record of a run with record.events = [FIRST, LAST], the steps whose events it keeps"
     if record.timeline is None:
         raise UsageError(path, "holds no events", wanted)
-    with held_to_the_layout(path, "events: "), h5py.File(path, "r") as file:
-        group, written = file["events"], record.timeline.written
-        columns = {name: group[name][:written].astype(np.int64) for name in COLUMNS}
+    with record.opened(), held_to_the_layout(path, "events: "):
+        found = record.source.read(lambda file: hdf5.columns(hdf5.group(file, "events")))
+        written = record.timeline.written
+        columns = {name: found[name][:written].astype(np.int64) for name in COLUMNS}
         columns["match"] = (
-            group["match"][:written].astype(np.int64) if "match" in group else np.full(len(columns["rank"]), -1)
+            found["match"][:written].astype(np.int64) if "match" in found else np.full(len(columns["rank"]), -1)
         )
-        parts, units = (tuple(str(n) for n in group[name].asstr()[()]) for name in ("part_name", "unit_name"))
+        parts, units = (tuple(str(n) for n in found[name]) for name in ("part_name", "unit_name"))
         for name, count in (("rank", record.ranks), ("part", len(parts))):
             if ((columns[name] < 0) | (columns[name] >= count)).any():
                 raise ValueError(f"/events/{name} holds values beyond 0 to {count - 1}")

@@ -55,7 +55,6 @@ def opened(path: Path) -> Iterator[h5f.FileID]:
 @lru_cache(maxsize=1)
 def _access() -> h5p.PropFAID:
     plist = h5p.create(h5p.FILE_ACCESS)
-    plist.set_fclose_degree(h5f.CLOSE_STRONG)  # Whatever was opened in it goes with it.
     plist.set_sieve_buf_size(0)  # Else 64 KiB are read for each small array.
     return plist
 

@@ -242,6 +242,9 @@ def _read(path: Path, file: h5f.FileID, with_steps: bool) -> Record:
     source = Source(path, closed=header.complete)
     groups = Groups(source, tuple(name for name in GROUPS if name in names), layout.read_group)
     layout.check_tables(file, groups, header.ranks)
+    operations = layout.operations(file, names) if kind == "collectives" else []
+    for name in operations:
+        layout.read_operation(file, name)
     return Record(
         header,
         attributes,
@@ -250,5 +253,5 @@ def _read(path: Path, file: h5f.FileID, with_steps: bool) -> Record:
         groups=groups,
         times=layout.read_times(file, header.ranks) if with_steps and "steps" in names else None,
         timeline=layout.read_timeline(file) if "events" in names else None,
-        operations=tuple(layout.operations(file, names)) if kind == "collectives" else (),
+        operations=tuple(operations),
     )
