@@ -119,9 +119,3 @@ def _warnings(records: list[Record]) -> Iterator[str]:
         if len(runs) > 1:
             said = ", ".join(f"{value} ({plural(n, 'run')})" for value, n in sorted(runs.items()))
             yield f"different {what}s are not joined: {said}"
-    at = {r.ranks: {} for r in records}
-    for record in records:
-        at[record.ranks][record.threads] = None
-    if len({tuple(threads) for threads in at.values()}) > 1:
-        said = ", ".join(f"{ranks} x {threads}" for ranks in sorted(at) for threads in sorted(at[ranks]))
-        yield f"ranks x threads change together, so that series with other threads are not joined: {said}"

@@ -11,8 +11,8 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from partita.records.intent import Intent, named_in
 from partita.records.record import Record
+from partita.studies.intent import Intent
 
 # Keys that tell no two series apart (beginnings of names): where a record goes, how often it is looked at, and seeds,
 # which make runs of one point differ.
@@ -21,8 +21,8 @@ NOT_A_STRATEGY = (
     "run.oversubscribe", "run.calibration",
 )  # fmt: skip
 STRATEGY = "parallel.strategy"  # Comes first in the name of a series.
-THREADS = "threads per rank"
-APART = (THREADS, "app", "CPU", "compiler", "execution space", "code")  # Never joined, whatever the ranks are.
+APART = ("CPU", "compiler", "execution space", "code")  # Never joined, whatever the ranks are.
+SET = re.compile(r"--set ['\"]?([\w.-]+)=")  # In a record's command: a key of the deck that was asked for.
 
 Value = tuple[tuple[str, str], ...]  # What a series has in common: (key, value) in order.
 Settings = dict[str, str]
@@ -73,10 +73,10 @@ class _Kind:
     records: list[Record]
 
 
-def group(records: Iterable[Record], intent: Intent) -> Grouped:
+def group(records: Iterable[Record], intent: Intent | None) -> Grouped:
     """The series of these records; work grows with their number, and with that of series times that of keys."""
     kinds = _kinds(records)
-    series_keys, rank_keys = _split_keys(kinds, intent)
+    series_keys, rank_keys = _split_keys(kinds, frozenset(intent.varied if intent else ()))
     groups: dict[Value, list[_Kind]] = {}
     for kind in kinds:
         groups.setdefault(tuple((k, kind.settings.get(k, "")) for k in series_keys), []).append(kind)
@@ -94,31 +94,31 @@ def _kinds(records: Iterable[Record]) -> list[_Kind]:
     for record in records:
         own = {k: text for k, text in record.deck.own.items() if not k.startswith(NOT_A_STRATEGY)}
         apart = _apart(record)
-        key = (id(record.deck.common), record.ranks, *own.values(), *apart.values())
+        key = (id(record.deck.common), record.ranks, record.threads, *own.values(), *apart.values())
         if key not in found:
             texts = {k: text for k, text in record.deck.common.texts.items() if not k.startswith(NOT_A_STRATEGY)}
-            found[key] = _Kind(record.ranks, {**texts, **own, **apart}, [])
+            found[key] = _Kind(record.ranks, {**texts, **own, "threads per rank": str(record.threads), **apart}, [])
         found[key].records.append(record)
     return list(found.values())
 
 
 def _apart(record: Record) -> Settings:
     h = record.header
-    return dict(zip(APART, (str(h.threads), h.app, h.cpu_model, h.compiler, h.execution_space, h.code), strict=True))
+    return dict(zip(APART, (h.cpu_model, h.compiler, h.execution_space, h.code), strict=True))
 
 
-def _split_keys(kinds: list[_Kind], intent: Intent) -> tuple[tuple[str, ...], tuple[str, ...]]:
+def _split_keys(kinds: list[_Kind], axes: frozenset[str]) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """Differing keys: those that make a series, and those that are a function of the number of ranks."""
     values: dict[str, set[str | None]] = {key: set() for key in set().union(*(k.settings for k in kinds))}
     for key, seen in values.items():
         seen.update(kind.settings.get(key) for kind in kinds)
     varied = {key for key, seen in values.items() if len(seen) > 1}
-    free = varied - intent.axes - set(APART)
+    free = varied - axes - set(APART)
     several = len({kind.ranks for kind in kinds}) > 1
     of_ranks = {key for key in free if several and _follows(key, (), kinds)}
     # Of the rest, what nobody asked for follows from what was asked for, where it does so in every record.
     commands = (str(kind.records[0].attributes.get("command", "")) for kind in kinds)
-    named = intent.axes.union(*(named_in(command) for command in commands))
+    named = axes.union(*(SET.findall(command) for command in commands))
     asked = sorted(varied & named)
     followers = {key for key in free - of_ranks - named if asked and _follows(key, asked, kinds)}
     made = varied - of_ranks - followers
@@ -134,12 +134,12 @@ def _follows(key: str, asked: Iterable[str], kinds: Iterable[_Kind]) -> bool:
     )
 
 
-def _bases(groups: Mapping[Value, list[_Kind]], intent: Intent) -> dict[Value, tuple[Record, ...]]:
+def _bases(groups: Mapping[Value, list[_Kind]], intent: Intent | None) -> dict[Value, tuple[Record, ...]]:
     """For series without a run at one rank: those of a series that differs in nothing that matters there."""
     lacking = [value for value, kinds in groups.items() if all(kind.ranks != 1 for kind in kinds)]
     if len(lacking) in (0, len(groups)):
         return {}
-    equal = _algorithms(groups) if intent.equal_at_one_rank is None else set(intent.equal_at_one_rank)
+    equal = set(intent.equal_at_one_rank) if intent else _algorithms(groups)
     found: dict[Value, tuple[Record, ...]] = {}
     for value, kinds in groups.items():
         records = tuple(r for kind in kinds if kind.ranks == 1 for r in kind.records)
