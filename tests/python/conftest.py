@@ -223,17 +223,22 @@ def kept(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+def make_checkout(root: Path, kept: Path) -> Checkout:
+    """A fresh pretended checkout in an empty folder."""
+    (root / "CMakeLists.txt").write_text("")
+    (root / "inputs" / "studies").mkdir(parents=True)
+    deck = root / "inputs" / "mlp_dp" / "deck.toml"
+    deck.parent.mkdir()
+    deck.write_text("[train]\nsteps = 12\n")
+    _script(root / "build" / "release" / "apps" / "mlp_dp" / "mlp_dp", APP, kept)
+    _script(root / "mpiexec", LAUNCHER, kept)
+    return Checkout(root)
+
+
 @pytest.fixture
 def checkout(tmp_path: Path, kept: Path) -> Checkout:
     """A fresh pretended checkout."""
-    (tmp_path / "CMakeLists.txt").write_text("")
-    (tmp_path / "inputs" / "studies").mkdir(parents=True)
-    deck = tmp_path / "inputs" / "mlp_dp" / "deck.toml"
-    deck.parent.mkdir()
-    deck.write_text("[train]\nsteps = 12\n")
-    _script(tmp_path / "build" / "release" / "apps" / "mlp_dp" / "mlp_dp", APP, kept)
-    _script(tmp_path / "mpiexec", LAUNCHER, kept)
-    return Checkout(tmp_path)
+    return make_checkout(tmp_path, kept)
 
 
 @pytest.fixture

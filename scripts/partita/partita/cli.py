@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from partita import __version__
-from partita.commands import export, plan, plot, predict, run, show, validate
+from partita.commands import collect, export, plan, plot, predict, run, show, status, submit, validate
 from partita.errors import IncompleteError, PartitaError, UsageError, reason
 
 app = typer.Typer(
@@ -16,7 +16,10 @@ app = typer.Typer(
     rich_markup_mode=None,
     help="Run studies of Partita's mini-apps, show their records, plot how they scale.",
 )
-for command in (plan.plan, run.run, validate.validate, show.show, plot.plot, predict.predict, export.export):
+for command in (
+    plan.plan, run.run, submit.submit, status.status, collect.collect, validate.validate, show.show, plot.plot,
+    predict.predict, export.export,
+):  # fmt: skip
     app.command()(command)
 
 

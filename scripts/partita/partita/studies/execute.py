@@ -195,6 +195,11 @@ def check_environment(plan: Plan) -> None:
         raise EnvironmentUnfitError(
             f"{plan.study.path}: launcher", f"no command {launcher} on this machine", "an MPI, or another `launcher`"
         )
+    check_binaries(plan)
+
+
+def check_binaries(plan: Plan) -> None:
+    """EnvironmentUnfitError where an app is not built."""
     for binary in plan.binaries.values():
         if not binary.is_file():
             raise EnvironmentUnfitError(
