@@ -142,6 +142,19 @@ def test_gathers_meet_by_the_unit_that_needs_them(tmp_path: Path) -> None:
     assert ideal_ms(p, tmp_path, 9) == pytest.approx(8)
 
 
+def test_a_gather_for_a_forward_that_is_done_again_meets_its_like(tmp_path: Path) -> None:
+    # Rank 1 gathers for the second forward of the unit alone, rank 0 for both.
+    p = Planted()
+    p.event(0, "exchange", 0, 1, micro_batch=0)
+    p.event(0, "forward", 1, 2, "linear0", micro_batch=0)
+    p.event(0, "exchange", 2, 6, micro_batch=0)
+    p.event(0, "forward", 6, 12, "linear0", micro_batch=0)
+    p.event(1, "forward", 0, 5, "linear0", micro_batch=0)
+    p.event(1, "exchange", 5, 6, micro_batch=0)
+    p.event(1, "forward", 6, 9, "linear0", micro_batch=0)
+    assert ideal_ms(p, tmp_path, 12) == pytest.approx(11)  # Rank 0 has 1 ms behind it when they meet at 5.
+
+
 def test_a_replay_is_never_longer_than_the_step(tmp_path: Path) -> None:
     # Rank 1 begins 2 ms after rank 0, whose message it needs at once: they take 3 and 4 ms, begun together 3 + 3.
     p = Planted(begin_ms=(0, 2))

@@ -164,9 +164,10 @@ class _Needs:
         labels: list[dict[Label, list[int]]] = []
         for rank in range(self.ranks):
             mine: dict[Label, list[int]] = {}
+            times = self._times(rank)
             for row, after in zip(self.rows[rank].tolist(), [*self.rows[rank][1:].tolist(), -1], strict=True):
                 if self.part[row] in MEETINGS or self.unit[row].endswith(SENDING_UNITS):
-                    mine.setdefault(self._label(row, after), []).append(row)
+                    mine.setdefault(self._label(row, after, times.get(after, 0)), []).append(row)
             labels.append(mine)
         for rank, mine in enumerate(labels):
             for label, rows in mine.items():
@@ -175,14 +176,25 @@ class _Needs:
                 else:
                     self._sums(label, rows)
 
-    def _label(self, row: int, after: int) -> Label:
-        """The same for an operation on all of its ranks."""
-        rank = int(self.c["rank"][row])
-        at = tuple(int(self.c[name][row]) for name in ("stage", "micro_batch", "piece"))
+    def _times(self, rank: int) -> dict[int, int]:
+        """How often a rank did the same before each row: a forward that backward does again is the second one."""
+        seen: dict[Label, int] = {}
+        times = {}
+        for row in self.rows[rank].tolist():
+            same = (self.part[row], self.unit[row], *self._at(row))
+            times[row] = seen[same] = seen.get(same, -1) + 1
+        return times
+
+    def _at(self, row: int) -> tuple[int, ...]:
+        return tuple(int(self.c[name][row]) for name in ("stage", "micro_batch", "piece"))
+
+    def _label(self, row: int, after: int, times: int) -> Label:
+        """The same for an operation on all of its ranks; after: the next row, which the rank did `times` times."""
+        rank, at = int(self.c["rank"][row]), self._at(row)
         if self.unit[row]:
             return (self.part[row], self.unit[row], *at, *self.sharers[rank])
         if self.c["micro_batch"][row] >= 0 and after >= 0:  # Gathers ahead of a unit.
-            return (self.part[row], self.part[after], self.unit[after], *at, *self.replicas[rank])
+            return (self.part[row], self.part[after], self.unit[after], times, *at, *self.replicas[rank])
         return (self.part[row], *self.replicas[rank])
 
     def _sums(self, label: Label, rows: list[int]) -> None:
