@@ -24,7 +24,7 @@ from synthetic import PHASES as NAMES
 from synthetic import Pipeline, Synthetic
 
 EXACT = 1e-9
-FACTORS = (3, 1, 2)  # Steps of different length: what is planted is of the median one, times 2.
+FACTORS = (5, 1, 2)  # Steps of different length: what is planted is of the median one, times 2.
 
 
 def split(path: Path) -> Split:
@@ -131,6 +131,18 @@ def test_events_of_warm_up_alone_count_for_nothing(tmp_path: Path) -> None:
     assert found.source == PHASES and "all are warm-up" in found.reason
 
 
+def test_a_step_that_cannot_be_replayed_is_left_out(tmp_path: Path) -> None:
+    p = Planted(factors=FACTORS)
+    for rank in range(2):
+        p.compute(rank, 0, 6)
+    path = p.write(tmp_path / "a.h5")
+    with h5py.File(path, "r+") as file:
+        step, rank = file["events/step"][...], file["events/rank"][...]
+        file["events/rank"][...] = np.where(step == 5, 0, rank)  # Rank 1 has no events there.
+    found = split(path)
+    assert (found.source, found.steps, found.step_s) == (EVENTS, 2, pytest.approx(9e-3))
+
+
 def test_damaged_events_are_a_reason(tmp_path: Path) -> None:
     p = Planted()
     for rank in range(2):
@@ -141,6 +153,32 @@ def test_damaged_events_are_a_reason(tmp_path: Path) -> None:
     found = split(path)
     assert found.source == PHASES and "/events/part holds values beyond 0 to 9" in found.reason
     assert found.parallel_efficiency > 0
+
+
+@pytest.mark.parametrize("events", [True, False])
+def test_records_of_statistics_over_ranks(tmp_path: Path, events: bool) -> None:
+    p = Planted()
+    for rank, busy in enumerate((6, 4)):
+        p.compute(rank, 1, 1 + busy)
+        p.event(rank, "exchange", 1 + busy, 9)
+    path = p.write(tmp_path / "a.h5", 10)
+    with h5py.File(path, "r+") as file:
+        steps = file["steps"]
+        phases = steps["phase_s"][...].mean(axis=1)
+        for name in ("start_ns", "end_ns", "phase_s"):
+            del steps[name]
+        steps["step_max_s"], steps["step_mean_s"], steps["phase_mean_s"] = np.full(12, 0.01), np.full(12, 0.01), phases
+        if not events:
+            del file["events"]
+    found = split(path)
+    if events:  # From the first event to the last.
+        assert ratios(found) == pytest.approx((5 / 8, 5 / 6, 6 / 6, 6 / 8), abs=EXACT)
+    else:
+        assert math.isnan(found.load_balance)
+        assert (
+            found.reason == 'no events were recorded (record.events = [FIRST, LAST]), and record.detail = "stats" '
+            "has no phases of each rank"
+        )
 
 
 def test_workers_that_do_not_meet_have_no_efficiency(tmp_path: Path) -> None:

@@ -213,9 +213,9 @@ def test_nothing_to_say(find: object) -> None:
     t = Invented()
     assert find(t.study(), t.table) == "" and findings(t.study(), t.table) == []
     t.times("ring", 1, runs(0.03, 7))
-    other = pair(runs(0.02, 7), runs(0.01, 7))
-    other.name = "other"
-    assert find(t.study(), t.table) == "" and findings(other.study(), t.table) == []
+    other = pair(runs(0.02, 7), runs(0.01, 7)).table.assign(study="other")  # Whose findings are not this study's.
+    both = pd.concat([t.table, other])
+    assert find(t.study(), both) == "" and findings(t.study(), both) == []
 
 
 def test_apps_are_not_compared_with_each_other() -> None:

@@ -3,6 +3,7 @@
 
 import itertools
 import math
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -129,13 +130,17 @@ def test_a_study_without_times_has_no_drift(tmp_path: Path) -> None:
     assert drift_over(study_of(tmp_path, times, dict.fromkeys(created, "yesterday"))) is None
 
 
-def test_when_a_run_began(tmp_path: Path) -> None:
+def test_when_a_run_began(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TZ", "America/New_York")
+    time.tzset()
     record = read_record(Synthetic().write(tmp_path / "a.h5"))
     assert began(record) == 1767225600  # 2026-01-01T00:00:00Z
     record.attributes["created_utc"] = "2026-01-01T01:00:00+01:00"
     assert began(record) == 1767225600
     record.attributes["created_utc"] = "2026-01-01T00:00:00"
     assert began(record) == 1767225600
+    monkeypatch.undo()
+    time.tzset()
 
 
 def noisy_machine(path: Path, noise: float) -> None:

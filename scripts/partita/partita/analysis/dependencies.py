@@ -118,14 +118,11 @@ class _Needs:
         self.c, self.ranks = events.columns, events.record.ranks
         self.part = [events.parts[i] for i in self.c["part"]]
         self.unit = [events.units[u] if u >= 0 else "" for u in self.c["unit"]]
-        self.rows = []
-        for rank in range(self.ranks):
-            rows = np.flatnonzero((self.c["rank"] == rank) & ~events.is_action())
-            start, end = self.c["start_ns"][rows], self.c["end_ns"][rows]
-            # Outer ones first. What takes no time is before what begins with it, not inside, but for the wait of an
-            # exchange.
-            inside = (end > start) | events.is_part("wait")[rows]
-            self.rows.append(rows[np.lexsort((-end, inside, start))])
+        rows = np.flatnonzero(~events.is_action())
+        of, start, end = (self.c[name][rows] for name in ("rank", "start_ns", "end_ns"))
+        # Outer ones first. What takes no time is before what begins with it, not inside, but for an exchange's wait.
+        order = np.lexsort((-end, (end > start) | events.is_part("wait")[rows], start, of))
+        self.rows = np.split(rows[order], np.searchsorted(of[order], np.arange(1, self.ranks)))
         hidden = np.asarray(events.record.groups.get("strategy", {}).get("hidden_s", 0.0), float)
         self.overlaps = np.broadcast_to(hidden, self.ranks) > 0
         self._places(events)
@@ -162,6 +159,7 @@ class _Needs:
     def _collectives(self) -> None:
         """Arrive and await of all rows that meet others."""
         labels: list[dict[Label, list[int]]] = []
+        holders: dict[tuple[Label, int], int] = {}  # Of halos: who has them, by place along space.
         for rank in range(self.ranks):
             mine: dict[Label, list[int]] = {}
             times = self._times(rank)
@@ -169,10 +167,12 @@ class _Needs:
                 if self.part[row] in MEETINGS or self.unit[row].endswith(SENDING_UNITS):
                     mine.setdefault(self._label(row, after, times.get(after, 0)), []).append(row)
             labels.append(mine)
+            holders |= {(label, self.spatial[rank]): rank for label, rows in mine.items() if self._is_halo(rows)}
         for rank, mine in enumerate(labels):
             for label, rows in mine.items():
-                if self.unit[rows[0]].endswith(".halo"):
-                    self._halo(label, rank, labels)
+                if self._is_halo(rows):
+                    beside = [holders.get((label, self.spatial[rank] + d), -1) for d in (-1, 0, 1)]
+                    self._halo(label, rank, {other: labels[other][label] for other in beside if other >= 0})
                 else:
                     self._sums(label, rows)
 
@@ -209,16 +209,14 @@ class _Needs:
             else:
                 self.of[row] = [("await", (("sum", *label, number - 1),))]
 
-    def _halo(self, label: Label, rank: int, labels: list[dict[Label, list[int]]]) -> None:
+    def _is_halo(self, rows: list[int]) -> bool:
+        return self.unit[rows[0]].endswith(".halo")
+
+    def _halo(self, label: Label, rank: int, near: dict[int, list[int]]) -> None:
         """Posted by the first row of each halo; there, from the neighbours too, at its last one."""
-        mine = _flights(labels[rank][label])
-        near = [
-            (other, len(_flights(labels[other][label])))
-            for other in range(self.ranks)
-            if label in labels[other] and abs(self.spatial[other] - self.spatial[rank]) <= 1
-        ]
-        for number, (first, last) in enumerate(mine):
-            keys = tuple(("halo", *label, number, other) for other, count in near if number < count)
+        counts = {other: len(_flights(rows)) for other, rows in near.items()}
+        for number, (first, last) in enumerate(_flights(near[rank])):
+            keys = tuple(("halo", *label, number, other) for other, count in counts.items() if number < count)
             self.of[first] = [("arrive", ("halo", *label, number, rank))]
             self.of[last] = [*self.of.get(last, ()), ("await", keys)]
 

@@ -86,22 +86,22 @@ def _of_events(record: Record) -> Split | str:
         steps = [s for s in events.steps if s < len(record.counted) and record.counted[s]]
         if not steps:
             return "no step with events counts: all are warm-up, or follow a flush"
-        replays = [replay_step(events, step) for step in steps]
-    for replay in replays:
-        if isinstance(replay, str):
-            return f"no replay: {replay}"
+        tried = [replay_step(events, step) for step in steps]
+    replays = [r for r in tried if not isinstance(r, str)]
+    if not replays:
+        return f"no replay: {tried[0]}"
     rows = [(r.compute_s.mean(), r.compute_s.max(), r.bare_s, r.ideal_s, r.elapsed_s) for r in replays]
     mean, most, bare, ideal, elapsed = (float(v) for v in np.median(rows, axis=0))
+    if most <= 0:
+        return "no events of compute"
     idle = min(_schedule_idle(record), bare - most)
     seconds = {
         "imbalance": most - mean, "serialisation": bare - most - idle, "communication": elapsed - ideal, "bubble": idle,
         "other": ideal - bare,
     }  # fmt: skip
-    if most <= 0:
-        return "no events of compute"
     return Split(mean / elapsed, mean / most, most / ideal, ideal / elapsed,
                  {name: value / elapsed for name, value in seconds.items()}, elapsed - ideal, elapsed, EVENTS,
-                 len(steps))  # fmt: skip
+                 len(replays))  # fmt: skip
 
 
 def _of_phases(record: Record, reason: str) -> Split:
