@@ -22,7 +22,7 @@ Command = Callable[..., tuple[int, str, str]]
         ([], "partita: Missing command: expected what `partita --help` lists"),
         (["shoe"], "partita: No such command 'shoe'. Did you mean 'show'?: expected what"),
         (["show"], "Missing argument"),
-        (["plot", "x", "--format", "pdf"], "'pdf' is not one of 'png', 'svg'"),
+        (["plot", "x", "--format", "gif"], "'gif' is not one of 'png', 'svg', 'pdf'"),
         (
             ["run", "x.toml", "--jobs", "2"],
             "partita run: No such option: --jobs: expected what `partita run --help` lists",
@@ -94,7 +94,7 @@ def test_plot_of_two_studies_in_one_folder(tmp_path: Path, partita: Command) -> 
     for name in ("one", "two"):
         Synthetic(study=name).write(tmp_path / f"{name}.h5")
     assert partita("plot", tmp_path)[0] == 0
-    assert (tmp_path / "figures" / "one_scaling.png").exists() and (tmp_path / "figures" / "two_scaling.csv").exists()
+    assert all((tmp_path / "figures" / f).exists() for f in ("one_throughput.png", "two_throughput.csv"))
 
 
 def test_log_has_plain_lines(checkout: Checkout, environment: dict[str, str]) -> None:

@@ -11,7 +11,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from partita.analysis.scaling import analyse
-from partita.pictures import curves, figures, style
+from partita.pictures import agreement, curves, scaling, style
+from partita.pictures.phases import phases_of, phases_picture
 from partita.records.folder import RecordedStudy, read_folder
 from synthetic import Synthetic
 
@@ -41,20 +42,24 @@ def legend(figure: Figure) -> list[str]:
     return [text.get_text() for box in figure.legends for text in box.get_texts()]
 
 
-def test_scaling_has_three_panels_with_units_and_an_ideal(tmp_path: Path) -> None:
+def test_scaling_has_four_panels_with_units_and_an_ideal(tmp_path: Path) -> None:
     study = usual(tmp_path)
-    picture = figures.scaling_picture(study, analyse(study))
-    time, speedup, efficiency = picture.figure.axes
-    assert [a.get_title(loc="left") for a in picture.figure.axes] == ["Time per step", "Speed-up", "Efficiency"]
+    picture = scaling.scaling_picture(study, analyse(study))
+    time, rate, speedup, efficiency = picture.figure.axes
+    titles = ["Time per step", "Throughput", "Speed-up", "Efficiency"]
+    assert [a.get_title(loc="left") for a in picture.figure.axes] == titles
     assert {a.get_xlabel() for a in picture.figure.axes} == {"ranks (1 thread each)"}
     assert [a.get_ylabel() for a in picture.figure.axes] == [
         "median step (ms)",
+        "samples per second",
         "relative to 1 rank",
         "speed-up / ideal",
     ]
     assert all(list(a.get_xticks()) == [1, 2] for a in picture.figure.axes)
     assert legend(picture.figure) == ["mpi", "ring", "ideal"]
     assert lines(time, "mpi") == [([1, 2], pytest.approx([40, 25], rel=1e-9))]
+    assert lines(rate, "ring") == [([1, 2], pytest.approx([64 / 0.04, 64 / 0.022], rel=1e-9))]
+    assert lines(rate, "ideal")[0][1][-1] == pytest.approx(2 * 64 / 0.04, rel=1e-9)
     assert lines(speedup, "ring") == [([1, 2], pytest.approx([1, 40 / 22], rel=1e-9))]
     assert lines(efficiency, "mpi") == [([1, 2], pytest.approx([1, 0.8], rel=1e-9))]
     assert lines(speedup, "ideal") == [([1, 2], [1, 2])]
@@ -64,7 +69,7 @@ def test_scaling_has_three_panels_with_units_and_an_ideal(tmp_path: Path) -> Non
 
 def test_limits_hold_all_data(tmp_path: Path) -> None:
     study = usual(tmp_path)
-    for axes in figures.scaling_picture(study, analyse(study)).figure.axes:
+    for axes in scaling.scaling_picture(study, analyse(study)).figure.axes:
         for line in axes.lines:
             y = np.asarray(line.get_ydata(), float)
             assert axes.get_ylim()[0] <= np.nanmin(y) and np.nanmax(y) <= axes.get_ylim()[1]
@@ -73,8 +78,8 @@ def test_limits_hold_all_data(tmp_path: Path) -> None:
 def test_oversubscribed_points_are_hollow_in_time_and_absent_elsewhere(tmp_path: Path) -> None:
     runs = [Synthetic(ranks=p, oversubscribed=int(p == 4)) for p in (1, 2, 4)]
     study = study_of(tmp_path, *runs)
-    figure = figures.scaling_picture(study, analyse(study)).figure
-    time, speedup, efficiency = figure.axes
+    figure = scaling.scaling_picture(study, analyse(study)).figure
+    time, _, speedup, efficiency = figure.axes
     full, hollow = lines(time, "data-parallel mpi")
     assert full[0] == [1, 2] and hollow[0] == [4]
     for axes in (speedup, efficiency):
@@ -84,41 +89,43 @@ def test_oversubscribed_points_are_hollow_in_time_and_absent_elsewhere(tmp_path:
     assert "left out of speed-up and efficiency: 4 ranks" in texts(figure)
 
 
-def test_work_that_does_not_compare_has_a_time_panel_alone(tmp_path: Path) -> None:
+def test_work_that_does_not_compare_has_no_speedup(tmp_path: Path) -> None:
     study = study_of(tmp_path, Synthetic(ranks=1, batch=64), Synthetic(ranks=2, batch=96))
-    figure = figures.scaling_picture(study, analyse(study)).figure
-    assert len(figure.axes) == 1 and "no speed-up or efficiency: samples per step" in texts(figure).replace("\n", " ")
+    figure = scaling.scaling_picture(study, analyse(study)).figure
+    assert len(figure.axes) == 2 and "no speed-up or efficiency: samples per step" in texts(figure).replace("\n", " ")
 
 
 def test_weak_scaling_has_a_flat_ideal(tmp_path: Path) -> None:
     study = study_of(tmp_path, *[Synthetic(ranks=p, batch=32 * p) for p in (1, 2)])
-    figure = figures.scaling_picture(study, analyse(study)).figure
-    assert "Weak scaling" in texts(figure) and figure.axes[1].get_title(loc="left") == "Scaled speed-up"
+    figure = scaling.scaling_picture(study, analyse(study)).figure
+    assert "Weak scaling" in texts(figure) and figure.axes[2].get_title(loc="left") == "Scaled speed-up"
     assert lines(figure.axes[0], "ideal")[0][1] == pytest.approx([30] * 65, rel=1e-9)
 
 
-def test_phases_stack_to_the_step(tmp_path: Path) -> None:
-    picture = figures.phases_picture(usual(tmp_path))
-    (axes,) = picture.figure.axes
-    heights: dict[float, float] = {}
-    for bar in axes.patches:
-        x = round(bar.get_x() + bar.get_width() / 2, 6)
-        heights[x] = heights.get(x, 0) + bar.get_height()
-    assert list(heights.values()) == pytest.approx([40, 25, 22], rel=1e-9)
-    assert [t.get_text() for t in axes.get_xticklabels()] == ["1 rank", "2 ranks\nmpi", "2 ranks\nring"]
-    assert axes.get_ylabel() == "time in a step (ms)"
+def test_phases_stack_to_the_step_by_class_and_by_phase(tmp_path: Path) -> None:
+    picture = phases_picture(usual(tmp_path))
+    for axes, parts in zip(picture.figure.axes, (5, 8), strict=True):  # Of the runs on two ranks.
+        rows: dict[float, list[float]] = {}
+        for bar in axes.patches:
+            rows.setdefault(round(bar.get_y(), 6), []).append(bar.get_width())
+        assert [sum(widths) for widths in rows.values()] == pytest.approx([40, 25, 22], rel=1e-9)
+        assert len(list(rows.values())[-1]) == parts
+        assert axes.get_xlabel() == "time in a step (ms)"
+    first = picture.figure.axes[0]
+    assert [t.get_text() for t in first.get_yticklabels()] == ["all alike", "mpi", "ring"]
+    assert [t.get_text() for t in first.texts if "rank" in t.get_text()] == ["1 rank", "2 ranks"]
     rows = {(r["series"], r["ranks"], r["phase"]): r for r in picture.table}
     assert rows["ring", 2, "allreduce"]["share"] == pytest.approx(0.12, rel=1e-9)
     assert rows["ring", 2, "allreduce"]["class"] == "communication"
     assert rows["mpi", 2, "unattributed"]["share"] == pytest.approx(0.02, rel=1e-6)
-    assert ("", 1, "forward") in rows
+    assert ("all alike", 1, "forward") in rows
 
 
 def test_colours_tell_classes_apart(tmp_path: Path) -> None:
     study = usual(tmp_path)
-    phases = figures._phases(study)
-    assert len({colour for _, colour in phases.values()}) == len(phases)
-    assert {cls for cls, _ in phases.values()} == {"compute", "input", "communication", "wait", ""}
+    phases = phases_of(study.records)
+    assert len({phase.colour for phase in phases.values()}) == len(phases)
+    assert {phase.cls for phase in phases.values()} == {"compute", "input", "communication", "wait", ""}
 
 
 def test_phases_are_the_runs_own(tmp_path: Path) -> None:
@@ -129,47 +136,38 @@ def test_phases_are_the_runs_own(tmp_path: Path) -> None:
         Synthetic(ranks=2, allreduce="ring", phases=free, shares=[0.05 + 0.001 * k for k in range(len(free))]),
     ]
     study = study_of(tmp_path, *runs)
-    phases = figures._phases(study)
-    assert [n for n, (cls, _) in phases.items() if cls == "compute"][-11:] == [n for n, _ in free[:11]]
-    assert len({colour for _, colour in phases.values()}) == len(phases)
-    rows = {(r["ranks"], r["phase"]): r for r in figures.phases_picture(study).table}
+    phases = phases_of(study.records)
+    assert [n for n, phase in phases.items() if phase.cls == "compute"][-11:] == [n for n, _ in free[:11]]
+    assert len({phase.colour for phase in phases.values()}) == len(phases)
+    rows = {(r["ranks"], r["phase"]): r for r in phases_picture(study).table}
     assert rows[2, "unit10"]["share"] == pytest.approx(0.06, rel=1e-9) and rows[2, "unit10"]["class"] == "compute"
     assert rows[2, "pull"]["class"] == "communication" and rows[2, "forward"]["share"] == 0
 
 
-def test_many_phases_stand_above_the_notes(tmp_path: Path) -> None:
-    phases = [(f"backward_scatter-tokens{k}", "communication") for k in range(24)]
-    picture = figures.phases_picture(study_of(tmp_path, Synthetic(phases=phases, shares=[0.04] * 24)))
-    picture.figure.draw_without_rendering()
-    (axes,) = picture.figure.axes
-    box = axes.get_legend().get_window_extent()
-    notes = [text.get_window_extent().y1 for text in picture.figure.texts if text.get_text().startswith("shares")]
-    assert notes and box.y0 > max(notes) and box.x1 <= picture.figure.bbox.x1
+def test_loss_stands_against_samples_and_against_time(tmp_path: Path) -> None:
+    picture = curves.loss_picture(usual(tmp_path))
+    samples, time = picture.figure.axes
+    assert [list(line.get_xdata()) for line in samples.lines] == [[64.0 * k for k in range(1, 13)]] * 3
+    ends = [float(line.get_xdata()[-1]) for line in time.lines]
+    assert ends == pytest.approx([11 + step_s for step_s in TIMES.values()], rel=1e-9)  # A step begins each second.
+    assert samples.get_ylabel() == "training loss (mean over the batch)" and time.get_xlabel() == "time (s)"
+    assert legend(picture.figure) == ["1 rank", "2 ranks, mpi", "2 ranks, ring"]
+    last = [r for r in picture.table if r["series"] == "ring"][-1]
+    assert (last["step"], last["samples"], last["time_s"]) == (12, 768, pytest.approx(11.022))
 
 
-def test_loss_shows_all_points_and_their_difference(tmp_path: Path) -> None:
+def test_losses_agree_differ_or_are_not_compared(tmp_path: Path) -> None:
     runs = [
         Synthetic(ranks=p, allreduce=a, loss=lambda s, f=1 + 1e-6 * k: f * 2 / (1 + s))
         for k, (p, a) in enumerate(TIMES)
     ]
-    picture = curves.loss_picture(study_of(tmp_path, *runs))
-    above, below = picture.figure.axes
-    assert [len(line.get_xdata()) for line in above.lines] == [12, 12, 12]
-    assert above.get_ylabel() == "training loss (mean over the batch)" and below.get_xlabel() == "training step"
-    assert [float(np.median(line.get_ydata())) for line in below.lines[:2]] == pytest.approx([1e-6, 2e-6], rel=1e-3)
-    assert legend(picture.figure) == ["1 rank", "2 ranks, mpi", "2 ranks, ring"]
-
-
-def test_losses_of_unlike_models_are_not_compared(tmp_path: Path) -> None:
-    runs = [Synthetic(ranks=p, model=f"width = {32 * p}", loss=lambda s, p=p: 2 / (p + s)) for p in (1, 2)]
-    picture = curves.loss_picture(study_of(tmp_path, *runs))
-    assert len(picture.figure.axes) == 1 and "relative" not in texts(picture.figure)
-    assert all(row["relative_difference"] is None for row in picture.table)
-
-
-def test_identical_losses_say_so(tmp_path: Path) -> None:
-    figure = curves.loss_picture(usual(tmp_path)).figure
-    assert len(figure.axes) == 1 and "all losses are bit-identical at every step" in texts(figure)
+    for name in ("apart", "models", "same"):
+        (tmp_path / name).mkdir()
+    axes = agreement.agreement_picture(study_of(tmp_path / "apart", *runs)).figure.axes[0]
+    assert [float(np.median(line.get_ydata())) for line in axes.lines[:2]] == pytest.approx([1e-6, 2e-6], rel=1e-3)
+    unlike = [Synthetic(ranks=p, model=f"width = {32 * p}", loss=lambda s, p=p: 2 / (p + s)) for p in (1, 2)]
+    assert "different models (model.width)" in agreement.agreement_picture(study_of(tmp_path / "models", *unlike))
+    assert agreement.agreement_picture(usual(tmp_path / "same")) == "all losses are bit-identical at every step"
 
 
 def test_many_points_have_one_legend_entry_a_series(tmp_path: Path) -> None:
@@ -183,27 +181,26 @@ def test_accuracy_as_curves_rows_or_not_at_all(tmp_path: Path) -> None:
         (tmp_path / name).mkdir()
         picture = curves.accuracy_picture(usual(tmp_path / name, accuracy=accuracy))
         if name == "none":
-            assert picture is None
+            assert picture == "no run was evaluated on held-out samples"
         elif name == "rows":
             labels = [t.get_text() for t in picture.figure.axes[0].get_yticklabels()]
             assert labels == ["1 rank", "2 ranks, mpi", "2 ranks, ring"]
         else:
             assert [list(line.get_ydata()) for line in picture.figure.axes[0].lines] == [[0.5, 0.8]] * 3
+            assert list(picture.figure.axes[0].lines[0].get_xdata()) == [6 * 64, 12 * 64]
 
 
-@pytest.mark.parametrize("kind", ["png", "svg"])
-def test_command_writes_pictures_and_numbers(
-    tmp_path: Path, partita: Callable[..., tuple[int, str, str]], kind: str
-) -> None:
+def test_command_writes_pictures_and_numbers(tmp_path: Path, partita: Callable[..., tuple[int, str, str]]) -> None:
     usual(tmp_path)
-    code, out, err = partita("plot", tmp_path, "--output", tmp_path / "pictures", "--format", kind)
+    code, out, err = partita("plot", tmp_path, "--output", tmp_path / "pictures", "--format", "svg", "--why")
     assert (code, err) == (0, "")
     for name in ("scaling", "phases", "loss", "accuracy"):
-        assert (tmp_path / "pictures" / f"{name}.{kind}").stat().st_size > 8000
+        assert (tmp_path / "pictures" / f"{name}.svg").stat().st_size > 8000
         with (tmp_path / "pictures" / f"{name}.csv").open() as stream:
             rows = list(csv.DictReader(stream))
         assert len(rows) >= 4
-    assert "1.600" in out and "80.0 %" in out and f"scaling.{kind}, phases.{kind}" in out
+    assert "1.600" in out and "80.0 %" in out and "scaling.svg" in out and "phases.svg" in out
+    assert "not drawn: agreement: all losses are bit-identical at every step" in out
     with (tmp_path / "pictures" / "scaling.csv").open() as stream:
         row = next(r for r in csv.DictReader(stream) if (r["series"], r["ranks"]) == ("mpi", "2"))
     assert (float(row["step_s"]), float(row["speedup"]), row["step_s_low"]) == (0.025, 1.6, "")
@@ -211,23 +208,7 @@ def test_command_writes_pictures_and_numbers(
 
 def test_same_records_same_bytes(tmp_path: Path) -> None:
     study = usual(tmp_path)
-    for kind in ("png", "svg"):
+    for kind in ("png", "svg", "pdf"):
         for name in ("a", "b"):
-            style.save(figures.phases_picture(study).figure, tmp_path / f"{name}.{kind}")
+            style.save(phases_picture(study).figure, tmp_path / f"{name}.{kind}")
         assert (tmp_path / f"a.{kind}").read_bytes() == (tmp_path / f"b.{kind}").read_bytes()
-
-
-def test_nothing_reaches_beyond_the_page(tmp_path: Path) -> None:
-    study = usual(tmp_path)
-    for picture in (
-        figures.scaling_picture(study, analyse(study)),
-        figures.phases_picture(study),
-        curves.loss_picture(study),
-        curves.accuracy_picture(study),
-    ):
-        figure = picture.figure
-        figure.draw_without_rendering()
-        page, tight = figure.bbox_inches, figure.get_tightbbox()
-        assert (
-            tight.x0 >= -0.01 and tight.y0 >= -0.01 and tight.x1 <= page.width + 0.01 and tight.y1 <= page.height + 0.01
-        )

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from synthetic_server import ServerSynthetic
 
-from partita.pictures.figures import Picture
+from partita.pictures.picture import Picture
 from partita.pictures.server_figures import server_pictures
 from partita.records.folder import read_folder
 
@@ -21,7 +21,7 @@ NAN = float("nan")
 
 def pictures(folder: Path) -> dict[str, Picture]:
     ((study,), _, _) = read_folder(folder)
-    return {p.name: p for p in server_pictures(study)}
+    return {p.name: p for _, p in server_pictures(study) if isinstance(p, Picture)}
 
 
 def compared(folder: Path, engine: str = "virtual", seeds: int = 5) -> Path:

@@ -9,7 +9,7 @@ import pytest
 from matplotlib.axes import Axes
 
 from partita.analysis.scaling import analyse
-from partita.pictures.figures import Picture
+from partita.pictures.picture import Picture
 from partita.pictures.strategies import EXPOSED, PARTS, strategies_picture
 from partita.records.folder import read_folder
 from synthetic import PHASES, SHARES, Synthetic
@@ -32,7 +32,7 @@ def usual(folder: Path) -> list[Synthetic]:
     return runs
 
 
-def picture(folder: Path, *runs: Synthetic) -> Picture | None:
+def picture(folder: Path, *runs: Synthetic) -> Picture | str:
     for index, each in enumerate(runs):
         each.write(folder / f"run{index}.h5")
     (study,), *_ = read_folder(folder)
@@ -43,9 +43,11 @@ def texts(axes: Axes) -> list[str]:
     return [text.get_text() for text in axes.texts]
 
 
-def bars(axes: Axes, colour: object) -> list[tuple[float, float]]:
-    """(left, width) of the bars of one colour, from the top."""
-    chosen = [p for p in axes.patches if p.get_facecolor()[:3] == pytest.approx(_rgb(colour))]
+def bars(axes: Axes, colour: tuple[object, str]) -> list[tuple[float, float]]:
+    """(left, width) of the bars of one colour and its hatch, from the top."""
+    colour, hatch = colour
+    alike = [p for p in axes.patches if (p.get_hatch() or "") == hatch]
+    chosen = [p for p in alike if p.get_facecolor()[:3] == pytest.approx(_rgb(colour))]
     return [(p.get_x(), p.get_width()) for p in sorted(chosen, key=lambda p: p.get_y())]
 
 
@@ -65,7 +67,7 @@ def test_a_row_for_each_strategy_at_each_number_of_ranks(tmp_path: Path) -> None
     assert [t for t in texts(time) if "rank" in t] == ["1 rank", "2 ranks"]
     assert time.get_ylim()[0] > time.get_ylim()[1]  # From the top.
     assert [a.get_xlabel() for a in figure.axes] == [
-        "median step (ms)", "mean of a step (ms)", "in a step (kB)", "weights, gradients, optimizer (MB)"
+        "median step (ms)", "mean of a step (ms)", "in a step (kB)", "state (MB)"
     ]  # fmt: skip
     medians = [float(line.get_xdata()[0]) for line in time.lines if line.get_label() == "_median"]
     assert medians == pytest.approx([40.4, 30.3, 20.2], rel=1e-9)  # 5 odd steps and 4 even ones count.
@@ -116,8 +118,8 @@ def test_oversubscribed_points_are_hollow_and_marked(tmp_path: Path) -> None:
 def test_no_picture_where_no_strategies_are_compared(tmp_path: Path) -> None:
     for name in ("one", "old"):
         (tmp_path / name).mkdir()
-    assert picture(tmp_path / "one", *[run(2, "zero1", allreduce=a) for a in ("mpi", "ring")]) is None
-    assert picture(tmp_path / "old", run(2, "zero1"), run(2, "allreduce", memory=None)) is None
+    assert "is not what tells" in picture(tmp_path / "one", *[run(2, "zero1", allreduce=a) for a in ("mpi", "ring")])
+    assert "weight_bytes" in picture(tmp_path / "old", run(2, "zero1"), run(2, "allreduce", memory=None))
 
 
 def test_nothing_overlaps_or_reaches_beyond_the_page(tmp_path: Path) -> None:

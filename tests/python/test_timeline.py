@@ -137,7 +137,7 @@ def test_the_command_writes_the_picture_and_its_numbers(tmp_path: Path, partita:
     [
         (["--timeline", "{plain}"], "{plain}: holds no events: expected a record of a run with record.events = ["),
         (["--timeline", "{full}", "--step", "9"], "--step 9: {full} has no events of it: expected one of 5, 6"),
-        (["--timeline", "{full}", "-o", "x.pdf"], "x.pdf: not the name of a picture: expected a file that ends with"),
+        (["--timeline", "{full}", "-o", "x.gif"], "x.gif: not the name of a picture: expected a file that ends with"),
         (["--timeline", "{full}", "."], "partita plot: --timeline {full} and the folder .: expected one of the two"),
         ([], "partita plot: no folder: expected a folder of records, or --timeline"),
         ([".", "--step", "3"], "partita plot: --step 3 of a folder: expected"),

@@ -11,7 +11,7 @@ from rich.console import Console
 from partita.errors import UsageError, reason
 
 if TYPE_CHECKING:
-    from partita.pictures.figures import Picture
+    from partita.pictures.picture import Picture
 
 LOG_WIDTH = 132  # Columns where no terminal says how many there are.
 
@@ -21,6 +21,7 @@ class Format(StrEnum):
 
     PNG = "png"
     SVG = "svg"
+    PDF = "pdf"
 
 
 def make_console() -> Console:

@@ -7,14 +7,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import matplotlib as mpl
 import numpy as np
-from matplotlib.lines import Line2D
 from rich.table import Table as RichTable
 
 from partita.errors import EnvironmentUnfitError, UsageError
-from partita.pictures import style
-from partita.pictures.figures import Picture, machine_line
 from partita.records.record import Record, plural, read_record
 from partita.records.server import ServerRun, server_run
 from partita.statistics import Interval
@@ -22,7 +18,6 @@ from partita.studies import family, launch
 from partita.studies.plan import find_app
 from partita.studies.progress import tail
 from partita.studies.state import record_files
-from partita.table import Table
 
 NEAR = 0.25  # What a prediction is held to.
 TIMEOUT_S = 1800.0
@@ -112,33 +107,3 @@ def prediction_table(made: Sequence[Prediction]) -> RichTable:
         table.add_row(p.name, f"{1e3 * p.measured_s.value:.2f} ms", f"{1e3 * p.predicted_s:.2f} virtual ms",
                       f"{p.error:+.0%}")  # fmt: skip
     return table
-
-
-def prediction_picture(calibration: Path, made: Sequence[Prediction]) -> Picture:
-    """Predicted against measured steps, between lines of NEAR."""
-    page = style.Page(6.0, 4.6)
-    axes = page.axes[0]
-    table = Table("record", "run", "measured_s", "measured_low_s", "measured_high_s", "predicted_virtual_s", "error")
-    with mpl.rc_context(style.SETTINGS):
-        ends = np.array([p.measured_s.value for p in made] + [p.predicted_s for p in made]) * 1e3
-        line = np.array([0.7 * ends.min(), 1.4 * ends.max()])
-        axes.plot(line, line, color=style.GREY, lw=1)
-        axes.fill_between(line, line * (1 - NEAR), line * (1 + NEAR), color=style.GREY, alpha=0.15, lw=0)
-        kinds = list(dict.fromkeys(p.kind for p in made))
-        for p in made:
-            k = kinds.index(p.kind)
-            axes.plot(1e3 * p.measured_s.value, 1e3 * p.predicted_s, style.MARKERS[k % len(style.MARKERS)],
-                      color=style.series_colour(k), mec="white", ms=8)  # fmt: skip
-            table.add(record=p.record.path.name, run=p.name, measured_s=p.measured_s.value,
-                      measured_low_s=p.measured_s.low, measured_high_s=p.measured_s.high,
-                      predicted_virtual_s=p.predicted_s, error=p.error)  # fmt: skip
-        axes.set(xscale="log", yscale="log", xlim=line, ylim=line, xlabel="measured step (ms)",
-                 ylabel="predicted step (virtual ms)")  # fmt: skip
-        for axis in (axes.xaxis, axes.yaxis):
-            axis.set_major_formatter("{x:g}")
-            axis.set_minor_formatter("{x:g}")
-        handles = [Line2D([], [], ls="", marker=style.MARKERS[k % len(style.MARKERS)], color=style.series_colour(k),
-                          mec="white", ms=8, label=kind) for k, kind in enumerate(kinds)]  # fmt: skip
-    notes = [f"medians of steps; band: within {NEAR:.0%}; calibrated by {calibration.name}"]
-    return Picture("prediction", page.finish("Steps predicted in virtual time", machine_line("", made[0].record), notes,
-                                             handles), table)  # fmt: skip

@@ -38,19 +38,22 @@ def plot(
         int | None, typer.Option(help="With --timeline: the step, from 0 on [the first with events that counts].")
     ] = None,
     picture_format: Annotated[Format, typer.Option("--format", help="Kind of the picture files.")] = Format.PNG,
+    why: Annotated[bool, typer.Option("--why", help="Say of each picture that is not drawn what it lacks.")] = False,
 ) -> int:
     """Plot a folder of records.
 
-    Time per step, speed-up, efficiency, phases, loss and accuracy, strategies side by side, the roofline of
-    kernel_bench, and time and bandwidth of the collectives of comm_bench; the numbers go to CSV files beside the
-    pictures. Of pipelines also where the ranks idle, of shared image rows also their halos, of
-    parameter servers also time to the target loss, staleness and queues.
+    Time, throughput, speed-up and efficiency, where time is lost, phases, bytes, memory, loss and accuracy,
+    strategies side by side, the roofline of kernel_bench, and time and bandwidth of the collectives of comm_bench; the
+    numbers go to CSV files beside the pictures. Of pipelines also where the ranks idle, of shared image rows also their
+    halos, of parameter servers also time to the target loss, staleness and queues. Pictures are as large as they are
+    printed: one column or two of a page.
 
     With --timeline: a row for each rank, a box for each forward and backward of a micro-batch, white where it idles.
 
     \b
     Examples:
-        partita plot runs/quickstart_strong
+        partita plot runs/quickstart_strong --why
+        partita plot runs/quickstart_strong --format pdf -o paper/figures
         partita plot --timeline runs/one.h5 --step 7 -o timeline.png
     """  # noqa: D301
     from partita.records.folder import read_folder
@@ -70,7 +73,7 @@ def plot(
         studies, benches, notes = read_folder(place)
         target = (output / place.name if output and below else output) or place / "figures"
         for study in studies:
-            _plot_study(study, target, picture_format, f"{study.name}_" if len(studies) > 1 else "", console)
+            _plot_study(study, target, picture_format, f"{study.name}_" if len(studies) > 1 else "", console, why)
         for record in benches:
             _plot_bench(record, target, picture_format, console)
         for note in notes:
@@ -84,7 +87,7 @@ def _plot_timeline(path: Path, step: int | None, output: Path | None, kind: Form
 
     target = output or path.parent / "figures" / f"{path.name.partition('.h5')[0]}_timeline.{kind.value}"
     if target.suffix[1:] not in list(Format):
-        kinds = " or ".join(f".{k.value}" for k in Format)
+        kinds = ", ".join(f".{k.value}" for k in Format)
         raise UsageError(f"--output {target}", "not the name of a picture", f"a file that ends with {kinds}")
     events = read_events(path)
     with held_to_the_layout(path, "events: "):
@@ -94,36 +97,30 @@ def _plot_timeline(path: Path, step: int | None, output: Path | None, kind: Form
 
 
 def _plot_bench(record: "Record", target: Path, kind: Format, console: Console) -> None:
-    from partita.pictures.collectives import collectives_pictures
-    from partita.pictures.roofline import roofline_picture
+    from partita.pictures.views import bench_pictures
 
     with held_to_the_layout(record.path):
-        pictures = collectives_pictures(record) if record.collectives else [roofline_picture(record)]
+        pictures = [made.picture for made in bench_pictures(record)]
     save_pictures(pictures, target, kind, f"{record.path.stem}_")
     names = ", ".join(f"{record.path.stem}_{p.name}.{kind.value}" for p in pictures)
     console.print(f"{record.path.name}: {names} -> {target}", soft_wrap=True)
 
 
-def _plot_study(study: "RecordedStudy", target: Path, kind: Format, prefix: str, console: Console) -> None:
-    from partita.analysis import noise, scaling
-    from partita.pictures import bubble, curves, figures, server_figures, strategies, surface
+def _plot_study(study: "RecordedStudy", target: Path, kind: Format, prefix: str, console: Console, why: bool) -> None:
+    from partita.analysis import noise
+    from partita.pictures.views import Sight, study_pictures
 
-    result = scaling.analyse(study)
-    pictures = [
-        figures.scaling_picture(study, result) if study.intended_scaling not in ("throughput", "compare") else None,
-        figures.phases_picture(study),
-        strategies.strategies_picture(study, result),
-        curves.loss_picture(study),
-        curves.accuracy_picture(study),
-        bubble.bubble_picture(study),
-        surface.halo_picture(study),
-        *server_figures.server_pictures(study),
-    ]
+    sight = Sight(study)
+    made = list(study_pictures(sight))
+    pictures = [m.picture for m in made if m.picture]
     save_pictures(pictures, target, kind, prefix)
-    console.print(_scaling_table(study, result))
-    for note in dict.fromkeys((*study.warnings, *result.notes, *noise.study_warnings(study))):
+    console.print(_scaling_table(study, sight.scaling))
+    for note in dict.fromkeys((*study.warnings, *sight.scaling.notes, *noise.study_warnings(study))):
         console.print(f"note: {note}", soft_wrap=True, markup=False)
-    names = ", ".join(f"{prefix}{p.name}.{kind.value}" for p in pictures if p)
+    for each in made if why else ():
+        if not each.picture:
+            console.print(f"not drawn: {each.name}: {each.why}", soft_wrap=True, markup=False)
+    names = ", ".join(f"{prefix}{p.name}.{kind.value}" for p in pictures)
     console.print(f"{study.name}: {names} (numbers in .csv) -> {target}", soft_wrap=True)
 
 

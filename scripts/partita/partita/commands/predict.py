@@ -28,8 +28,9 @@ def predict(
     Example:
         partita predict runs/calibration.h5 runs/server_widths -o runs/prediction.png
     """  # noqa: D301
-    from partita.analysis.predict import NEAR, prediction_picture, prediction_table, records_of
+    from partita.analysis.predict import NEAR, prediction_table, records_of
     from partita.analysis.predict import predict as run_again
+    from partita.pictures.prediction import prediction_picture
 
     made = run_again(build, calibration, records_of(measured))
     console = make_console()

@@ -8,7 +8,7 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import FixedLocator, FuncFormatter, LogLocator, NullFormatter, NullLocator
 
 from partita.pictures import style
-from partita.pictures.figures import Picture, machine_line
+from partita.pictures.picture import Picture, record_line
 from partita.records.record import Columns, Record, plural
 from partita.table import Table
 
@@ -25,13 +25,10 @@ UNITS = ((1 << 30, "GiB"), (1 << 20, "MiB"), (1 << 10, "KiB"), (1, "B"))
 def collectives_pictures(record: Record) -> list[Picture]:
     """`time` with fits, and `bandwidth`: a panel for each collective, a line for each algorithm."""
     algorithms = list(dict.fromkeys(str(a) for c in record.collectives.values() for a in c["algorithm"]))
-    looks = {
-        name: {"color": style.series_colour(i), "marker": style.MARKERS[i % len(style.MARKERS)]}
-        for i, name in enumerate(algorithms)
-    }
-    handles = [Line2D([], [], mec="white", mew=0.8, label=name, **look) for name, look in looks.items()]
+    looks = {name: {"color": k.colour, "marker": k.marker} for name, k in style.looks(algorithms).items()}
+    handles = [Line2D([], [], mec="white", mew=0.5, label=name, **look) for name, look in looks.items()]
     fitted = any(np.isfinite(c["alpha_s"]).any() for c in record.collectives.values() if "alpha_s" in c)
-    dashed = Line2D([], [], color=style.GREY, ls=(0, (4, 2)), lw=1.2, label="fit")
+    dashed = Line2D([], [], color=style.GREY, ls=(0, (4, 2)), lw=0.9, label="fit")
     notes = ["median of a call on the slowest rank, with its 95 % interval over the samples of this run"]
     if record.oversubscribed:
         notes.append("more threads than cores: times are of time slices, not of messages")
@@ -49,7 +46,7 @@ def _picture(
     shown, (name, title, label) = record.collectives, kind
     across = min(ACROSS, len(shown))
     down = -(-len(shown) // across)
-    page = style.Page(max(5.8, 3.7 * across), 2.5 * down + 0.2, nrows=down, ncols=across)
+    page = style.Page(style.ONE if across == 1 else style.TWO, 1.75 * down + 0.15, nrows=down, ncols=across)
     table = Table("operation", "algorithm", "byte", *COLUMNS, *OPTIONAL, "fit_s")
     with mpl.rc_context(style.SETTINGS):
         for axes, (operation, columns) in zip(page.axes, shown.items(), strict=False):
@@ -61,7 +58,7 @@ def _picture(
                 axes.set_ylabel(label)
             if index >= len(shown) - across:
                 axes.set_xlabel("size")
-    heading = machine_line(f"{record.path.stem}, {plural(record.ranks, 'rank')}", record)
+    heading = record_line(f"{record.path.stem}, {plural(record.ranks, 'rank')}", record)
     return Picture(name, page.finish(title, heading, notes, handles), table)
 
 
@@ -78,13 +75,13 @@ def _panel(axes: Axes, operation: str, columns: Columns, looks: dict[str, dict],
             bars = [y - low * scale, high * scale - y]
         else:
             bars = [y - y * columns["median_s"][:, k] / high, y * columns["median_s"][:, k] / low - y]
-        axes.plot(size, y, mec="white", mew=0.6, lw=2.6 - 0.6 * min(k, 2), zorder=3, label="_" + str(algorithm), **look)
+        axes.plot(size, y, mec="white", mew=0.5, lw=1.8 - 0.4 * min(k, 2), zorder=3, label="_" + str(algorithm), **look)
         axes.errorbar(size, y, yerr=np.nan_to_num(np.maximum(bars, 0)), fmt="none", ecolor=look["color"],
-                      elinewidth=1.0, capsize=2.0, zorder=2.5)  # fmt: skip
+                      elinewidth=0.8, capsize=1.5, zorder=2.5)  # fmt: skip
         if time and np.isfinite(fit_s).all():
             x = np.geomspace(size[0], size[-1], 65)
             line = columns["alpha_s"][k] + columns["beta_s_per_byte"][k] * x
-            axes.plot(x, line * scale, color=look["color"], ls=(0, (4, 2)), lw=1.1, zorder=2, label="_fit")
+            axes.plot(x, line * scale, color=look["color"], ls=(0, (4, 2)), lw=0.8, zorder=2, label="_fit")
         for row, byte in enumerate(columns["byte"]):
             values = {c: float(columns[c][row, k]) for c in COLUMNS}
             also = {c: float(columns[c][row, k]) if c in columns else float("nan") for c in OPTIONAL}
@@ -97,8 +94,7 @@ def _axes(axes: Axes, sizes: np.ndarray) -> None:
     axes.set_xscale("log", base=2)
     axes.set_yscale("log")
     axes.margins(x=0.06, y=0.12)
-    axes.tick_params(axis="x", labelsize=8.5)
-    step = -(-len(sizes) // 5)
+    step = -(-len(sizes) // 4)
     axes.xaxis.set_major_locator(FixedLocator(list(sizes[::step])))
     axes.xaxis.set_minor_locator(NullLocator())
     axes.xaxis.set_major_formatter(FuncFormatter(lambda byte, _: _in_words(byte)))

@@ -6,85 +6,112 @@ from collections.abc import Iterable
 import matplotlib as mpl
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.lines import Line2D
 from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
 from partita.pictures import style
-from partita.pictures.figures import Picture, machine_line
+from partita.pictures.picture import Picture, record_line
 from partita.records.record import Record, plural
 from partita.table import Table
 
 MEASURES = ("flop", "byte", "flop_per_s", "byte_per_s", "time_s", "ci_low_s", "ci_high_s", "peak_share")
+FAMILIES = {
+    "dense": ("gemm", "linear"), "attention": ("attention",),
+    "norm": ("layernorm", "rmsnorm", "batchnorm", "groupnorm"),
+    "convolution": ("conv2d",), "model": ("model",),
+    "optimizer": ("optimizer",),
+}  # fmt: skip
 LABELLED = 3  # Kernels whose names stand in the picture.
+CACHES = {"l1d_bytes": "first", "l2_bytes": "second", "l3_bytes": "third"}  # /environment -> level.
 
 
 def roofline_picture(record: Record) -> Picture:
-    """GFLOP/s against flop per byte, a colour each family, below memory bandwidth and the best rate of a product."""
-    kernels = record.groups["kernels"]
-    peak_flop, peak_byte = (float(record.groups["peaks"][name]) for name in ("flop_per_s", "byte_per_s"))
-    table = Table("benchmark", "family", "intensity", *MEASURES)
-    for row, name in enumerate(kernels["benchmark"]):
-        values = {measure: float(kernels[measure][row]) for measure in MEASURES}
-        table.add(
-            benchmark=str(name), family=_family(str(name)), intensity=_ratio(values["flop"], values["byte"]), **values
-        )
-    shown = [row for row in table if row["flop_per_s"] > 0 and np.isfinite(row["intensity"])]
+    """GFLOP/s against flop per byte, a colour each family, below memory bandwidth and the best rate of a product.
 
-    page = style.Page(9.6, 4.6, nrows=1, ncols=1)
+    Both roofs were measured by the same run, with as many threads as its kernels had.
+    """
+    peak_flop, peak_byte = (float(record.groups["peaks"][name]) for name in ("flop_per_s", "byte_per_s"))
+    threads = plural(record.threads, "thread")
+    table = _table(record, peak_flop, peak_byte)
+    shown = [row for row in table if row["flop_per_s"] > 0 and np.isfinite(row["intensity"])]
+    page = style.Page(style.ONE, 2.7, nrows=1, ncols=1)
     axes = page.axes[0]
-    families = list(dict.fromkeys(row["family"] for row in shown))
-    handles = []
+    looks = style.looks(row["family"] for row in shown)
     with mpl.rc_context(style.SETTINGS):
         ridge = peak_flop / peak_byte
         _axes(axes, [*(row["intensity"] for row in shown), ridge], [*(row["flop_per_s"] for row in shown), peak_flop])
         x = np.array([axes.get_xlim()[0], ridge, axes.get_xlim()[1]])
-        axes.plot(x, np.minimum(x * peak_byte, peak_flop) / 1e9, color=style.GREY, lw=1.6, zorder=1.5, label="_roof")
-        axes.annotate(
-            f"triad {peak_byte / 1e9:.3g} GB/s", (ridge / 2, ridge / 2 * peak_byte / 1e9), (-8, 2),
-            textcoords="offset points", ha="right", fontsize=8.5, color=style.GREY,
-        )  # fmt: skip
-        axes.annotate(
-            f"gemm {peak_flop / 1e9:.4g} GFLOP/s", (x[2], peak_flop / 1e9), (-4, 5), textcoords="offset points",
-            ha="right", fontsize=8.5, color=style.GREY,
-        )  # fmt: skip
-        for index, family in enumerate(families):
+        axes.plot(x, np.minimum(x * peak_byte, peak_flop) / 1e9, color=style.GREY, lw=1.2, zorder=1.5, label="_roof")
+        for family, look in looks.items():
             members = [row for row in shown if row["family"] == family]
-            colour, marker = style.series_colour(index), style.MARKERS[index % len(style.MARKERS)]
-            axes.plot(
-                [m["intensity"] for m in members], [m["flop_per_s"] / 1e9 for m in members], ls="", marker=marker,
-                color=colour, mec="white", mew=0.8, zorder=3, label="_" + family,
-            )  # fmt: skip
-            handles.append(Line2D([], [], ls="", marker=marker, color=colour, mec="white", mew=0.8, label=family))
-        _name_extremes(axes, shown, peak_flop, peak_byte)
+            axes.plot([m["intensity"] for m in members], [m["flop_per_s"] / 1e9 for m in members], ls="",
+                      marker=look.marker, color=look.colour, mec="white", mew=0.4, zorder=3,
+                      label="_" + family)  # fmt: skip
+        far = sorted(shown, key=lambda row: row["roof_share"])[:LABELLED]
+        for number, row in enumerate(far, 1):
+            axes.annotate(str(number), (row["intensity"], row["flop_per_s"] / 1e9), (3.5, -1),
+                          textcoords="offset points", fontsize=style.SMALL, va="center")  # fmt: skip
+    named = ", ".join(f"{n} {row['benchmark']} ({100 * row['roof_share']:.2g} %)" for n, row in enumerate(far, 1))
     notes = [
+        f"roofs of {threads}, measured by this run: triad {peak_byte / 1e9:.3g} GB/s, gemm {peak_flop / 1e9:.4g} "
+        "GFLOP/s",
         "flop and byte by closed form, every operand moved once; time: median over repetitions",
-        "above the slanted roof: operands that stay in a nearer cache than the triad's",
+        f"furthest below the roof: {named}",
+        *above_the_roof(record, shown, peak_flop),
     ]
-    title = "Kernels under the roof of this machine"
-    return Picture(
-        "roofline",
-        page.finish(
-            title, machine_line(f"{record.path.stem}, {plural(record.threads, 'thread')}", record), notes, handles
-        ),
-        table,
-    )
+    handles = [style.line(look, family, ls="") for family, look in looks.items()]
+    heading = record_line(f"{record.path.stem}, {threads}", record)
+    return Picture("roofline", page.finish("Kernels under the roof of this machine", heading, notes, handles), table)
+
+
+def above_the_roof(record: Record, shown: list[dict], peak_flop: float) -> list[str]:
+    """In words: which kernels are faster than the roof allows, and what their operands fit into."""
+    notes = []
+    faster = [row for row in shown if row["flop_per_s"] > peak_flop]
+    if faster:
+        best = max(faster, key=lambda row: row["flop_per_s"])
+        notes.append(
+            f"above the flat roof: {len(faster)} of {plural(len(shown), 'kernel')}, the most {best['benchmark']}, at "
+            f"{best['flop_per_s'] / peak_flop:.2f} times the rate of the best square gemm that was measured"
+        )
+    slanted = [row for row in shown if row["roof_share"] > 1 and row not in faster]
+    levels: dict[str, int] = {}
+    for row in slanted:
+        levels[_level(record, row["byte"])] = levels.get(_level(record, row["byte"]), 0) + 1
+    if slanted:
+        where = ", ".join(f"{count} {level}" for level, count in levels.items())
+        notes.append(
+            f"above the slanted roof: {len(slanted)} of {plural(len(shown), 'kernel')}; the triad streams from memory, "
+            f"their operands need not: {where}"
+        )
+    return notes
+
+
+def _level(record: Record, byte: float) -> str:
+    """The first cache that the operands of a call fit into; all threads share the last, each has the others."""
+    for name, word in CACHES.items():
+        size = record.environment.get(name, "")
+        share = 1 if name == "l3_bytes" else record.threads
+        if size.isdigit() and byte <= int(size) * share:
+            return f"fit the {word}-level cache"
+    return "fit no cache whole, parts of them are used again"
+
+
+def _table(record: Record, peak_flop: float, peak_byte: float) -> Table:
+    kernels = record.groups["kernels"]
+    table = Table("benchmark", "family", "intensity", *MEASURES, "roof_share")
+    for row, name in enumerate(kernels["benchmark"]):
+        values = {measure: float(kernels[measure][row]) for measure in MEASURES}
+        intensity = _ratio(values["flop"], values["byte"])
+        roof = min(peak_flop, intensity * peak_byte)
+        table.add(benchmark=str(name), family=_family(str(name)), intensity=intensity,
+                  roof_share=_ratio(values["flop_per_s"], roof), **values)  # fmt: skip
+    return table
 
 
 def _family(name: str) -> str:
     """`attention` of `attention_forward/blockwise/...`, `model` of `model/gpt`."""
     first = name.partition("/")[0]
-    for end in ("_forward_backward", "_forward", "_backward", "_backward_input", "_backward_weights", "_update"):
-        first = first.removesuffix(end)
-    families = {
-        "dense": ("gemm", "linear"), "attention": ("attention",),
-        "norm": ("layernorm", "rmsnorm", "batchnorm", "groupnorm"),
-        "convolution": ("conv2d",), "model": ("model",),
-        "optimizer": ("optimizer",),
-    }  # fmt: skip
-    for family, beginnings in families.items():
-        if first.startswith(beginnings):
-            return family
-    return "elementwise"
+    return next((family for family, begins in FAMILIES.items() if first.startswith(begins)), "elementwise")
 
 
 def _ratio(flop: float, byte: float) -> float:
@@ -104,13 +131,3 @@ def _axes(axes: Axes, intensity: Iterable[float], rate: Iterable[float]) -> None
         axis.set_minor_formatter(NullFormatter())
     axes.set_xlabel("flop per byte")
     axes.set_ylabel("GFLOP/s")
-
-
-def _name_extremes(axes: Axes, shown: list[dict], peak_flop: float, peak_byte: float) -> None:
-    """The names of those furthest below the roof: where there is something to win."""
-    far = sorted(shown, key=lambda row: row["flop_per_s"] / min(peak_flop, row["intensity"] * peak_byte))
-    for index, row in enumerate(far[:LABELLED]):
-        axes.annotate(
-            row["benchmark"], (row["intensity"], row["flop_per_s"] / 1e9), (7, 4 if index % 2 else -9),
-            textcoords="offset points", fontsize=7.5,
-        )  # fmt: skip

@@ -3,11 +3,10 @@
 
 import matplotlib as mpl
 import numpy as np
-from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
 from partita.pictures import style
-from partita.pictures.figures import Picture, subtitle
+from partita.pictures.picture import Picture, subtitle
 from partita.records.folder import RecordedStudy
 from partita.records.server import AXES
 from partita.records.server_groups import Group
@@ -22,8 +21,8 @@ def curves_picture(study: RecordedStudy, groups: list[Group], axes: list[str], e
     places = list(dict.fromkeys(g.place for g in groups))
     shown = places if len(places) <= MOST_ROWS else [*places[: MOST_ROWS // 2], *places[-MOST_ROWS // 2 :]]
     unit, suffix = groups[0].runs[0].unit, groups[0].runs[0].suffix
-    names = list(dict.fromkeys(g.name for g in groups))
-    page = style.Page(9.8, 3.2 * len(shown), nrows=len(shown), ncols=2)
+    looks = style.looks(g.name for g in groups)
+    page = style.Page(style.TWO, 2.1 * len(shown), nrows=len(shown), ncols=2)
     table = Table("protocol", "place", "against", "samples", suffix, "loss", "loss_min", "loss_max")
     kinds = {run.curve()[3] for g in groups for run in g.runs}
     with mpl.rc_context(style.SETTINGS):
@@ -31,13 +30,12 @@ def curves_picture(study: RecordedStudy, groups: list[Group], axes: list[str], e
             pair = page.axes[2 * row : 2 * row + 2]
             said = ", ".join(f"{AXES[key]} {value}" for key, value in place)
             for group in (g for g in groups if g.place == place):
-                number = names.index(group.name)
-                colour = style.series_colour(number)
+                look = looks[group.name]
                 for axis, index in zip(pair, (0, 1), strict=True):
                     x, middle, low, high = _band(group, index)
-                    axis.plot(x, middle, color=colour, ls=style.series_dashes(number), label="_" + group.name)
+                    axis.plot(x, middle, color=look.colour, ls=look.dashes, label="_" + group.name)
                     if len(group.runs) > 1:
-                        axis.fill_between(x, low, high, color=colour, alpha=0.18, lw=0, label="_band")
+                        axis.fill_between(x, low, high, color=look.colour, alpha=0.18, lw=0, label="_band")
                     for values in zip(x, middle, low, high, strict=True):
                         at, *losses = map(float, values)
                         both = {"samples": at, suffix: None} if index == 0 else {"samples": None, suffix: at}
@@ -52,8 +50,7 @@ def curves_picture(study: RecordedStudy, groups: list[Group], axes: list[str], e
     notes = ["lines: median over the runs (seeds), up to where the shortest ends; bands: from the least to the largest"]
     if len(shown) < len(places):
         notes.append(f"{len(shown)} of the {len(places)} places of the study are drawn: the first and the last")
-    handles = [Line2D([], [], color=style.series_colour(i), ls=style.series_dashes(i), label=name)
-               for i, name in enumerate(names)]  # fmt: skip
+    handles = [style.line(look, name, marker="") for name, look in looks.items()]
     clock = "virtual seconds" if suffix == "virtual_s" else "seconds"
     title = f"Loss of {study.app} against samples and {clock}"
     return Picture(f"error_runtime{engine}", page.finish(title, subtitle(study), notes, handles), table)

@@ -11,25 +11,24 @@ from matplotlib.lines import Line2D
 
 from partita.analysis.scaling import Scaling, interval_note, step_time
 from partita.pictures import bars, style
-from partita.pictures.figures import Picture, subtitle
+from partita.pictures.picture import Picture, subtitle
 from partita.records.folder import STRATEGY, Cell, RecordedStudy
 from partita.records.record import Record
 from partita.statistics import Interval
 from partita.table import Table
 
 MEMORY = {"weights": "weight_bytes", "gradients": "gradient_bytes", "optimizer": "optimizer_bytes"}
-PARTS = dict(zip(MEMORY, ("#0072B2", "#E69F00", "#009E73"), strict=True))
+PARTS = dict(zip(MEMORY, (("#0072B2", ""), ("#E69F00", "xxxx"), ("#009E73", "....")), strict=True))  # Colour, hatch.
+_TINTS = style.shades(style.CLASS["communication"], 3)[::2]
 EXPOSED = dict(
-    zip(("phase exchange", "during forward, backward"), style.shades(style.CLASS["communication"], 3)[::2], strict=True)
+    zip(("phase exchange", "during forward, backward"), zip(_TINTS, ("/////", ""), strict=True), strict=True)
 )
 
 
 @dataclass(frozen=True)
-class Row:
+class Row(bars.CellRow):
     """What a strategy costs at one number of ranks: a step, on a rank."""
 
-    label: str
-    cell: Cell
     step_s: Interval
     spread_s: tuple[float, float]  # Tenths of the counted steps below and above.
     exchange_s: float
@@ -39,16 +38,16 @@ class Row:
     memory: dict[str, float]  # Of the rank that has the most of all.
 
 
-def strategies_picture(study: RecordedStudy, scaling: Scaling) -> Picture | None:
-    """A row for each strategy and number of ranks; None where strategies are not what is compared."""
-    if STRATEGY not in study.series_keys or not all(
-        "weight_bytes" in r.groups.get("strategy", {}) for r in study.records
-    ):
-        return None
+def strategies_picture(study: RecordedStudy, scaling: Scaling, finding: str = "") -> Picture | str:
+    """A row for each strategy and number of ranks."""
+    if STRATEGY not in study.series_keys:
+        return "parallel.strategy is not what tells the series apart"
+    if not all("weight_bytes" in r.groups.get("strategy", {}) for r in study.records):
+        return "not every record says what its strategy keeps (/strategy/weight_bytes)"
     rows = [_row(label, cell) for label, cell in study.distinct_cells()]
-    places = bars.places(rows)
-    page = style.Page(13.2, bars.height(places), nrows=1, ncols=4, sharey=True,
-                      gridspec_kw={"width_ratios": [1.15, 1, 1, 1]})  # fmt: skip
+    table = _table(rows)
+    rows, said = bars.fitting(rows)
+    page, places = bars.page(rows, 4, (1.15, 1, 1, 1))
     time, exposed, sent, memory = page.axes
     with mpl.rc_context(style.SETTINGS):
         _time_panel(time, rows, places)
@@ -56,22 +55,21 @@ def strategies_picture(study: RecordedStudy, scaling: Scaling) -> Picture | None
         bars.sent_panel(sent, [row.sent_bytes for row in rows], places)
         _memory_panel(memory, rows, places)
         bars.finish(page, rows, places)
-        handles = [Line2D([], [], ls="", marker="s", ms=9, color=c, label=n) for n, c in (EXPOSED | PARTS).items()]
-        if any(row.cell.oversubscribed for row in rows):
-            handles.insert(
-                0, Line2D([], [], ls="", marker="o", mfc="white", mec=style.SERIES[0], label="oversubscribed")
-            )
+        handles = [style.square(c, n, hatch) for n, (c, hatch) in (EXPOSED | PARTS).items()]
+        if any(row.oversubscribed for row in rows):
+            handles.insert(0, Line2D([], [], ls="", marker="o", mfc="white", mec=style.INK, label="oversubscribed"))
     notes = [
-        interval_note(scaling) + "; thin lines: the middle 80 % of all steps",
+        interval_note(scaling) + "; light bars: the middle 80 % of all steps, no interval",
         "communication: means over steps, ranks and runs of the phase exchange (in it buckets and gathered weights are "
         "waited for), and of the time in which messages are served between units; the wait for slower ranks is left "
         "out only where a strategy has a phase wait",
         "bytes: counted where messages are posted (for MPI's own collectives the payload handed to them, at 1 rank, "
         "too), mean over ranks; tick: the rank with the most",
         "memory: by the closed form, of the rank with the most; without activations and messages on their way",
+        said,
     ]
-    figure = page.finish(f"Strategies of {study.app}, side by side", subtitle(study), notes, handles)
-    return Picture("strategies", figure, _table(rows))
+    figure = page.finish(f"Strategies of {study.app}, side by side", subtitle(study), notes, handles, finding)
+    return Picture("strategies", figure, table)
 
 
 def _row(label: str, cell: Cell) -> Row:
@@ -105,19 +103,20 @@ def _sent(record: Record) -> np.ndarray:
 
 
 def _time_panel(axes: Axes, rows: list[Row], places: list[float]) -> None:
-    colour = style.SERIES[0]
+    looks = style.looks(row.label for row in rows)
     for row, y in zip(rows, places, strict=True):
-        value = row.step_s.scaled(1e3)
-        axes.plot([1e3 * s for s in row.spread_s], [y, y], color=colour, lw=1.0, alpha=0.6, zorder=2, label="_spread")
+        value, colour = row.step_s.scaled(1e3), looks[row.label].colour
+        axes.plot([1e3 * s for s in row.spread_s], [y, y], color=colour, lw=3.2, alpha=0.25, zorder=2,
+                  solid_capstyle="butt", label="_spread")  # fmt: skip
         if value.bounded:
-            axes.plot([value.low, value.high], [y, y], color=colour, lw=3.6, solid_capstyle="butt", zorder=2.5,
+            axes.plot([value.low, value.high], [y, y], color=colour, lw=1.2, solid_capstyle="butt", zorder=2.5,
                       label="_interval")  # fmt: skip
-        hollow = row.cell.oversubscribed
-        axes.plot([value.value], [y], ls="", marker="o", ms=6.5, mfc="white" if hollow else colour,
-                  mec=colour if hollow else "white", mew=1.2 if hollow else 0.8, zorder=3, label="_median")  # fmt: skip
+        hollow = row.oversubscribed
+        axes.plot([value.value], [y], ls="", marker=looks[row.label].marker, mfc="white" if hollow else colour,
+                  mec=colour if hollow else "white", mew=1.0 if hollow else 0.5, zorder=3, label="_median")  # fmt: skip
         right = max(1e3 * row.spread_s[1], np.nan_to_num(value.high), value.value)
-        bars.value(axes, right, y, f"{value.value:.3g}", 7)
-    axes.set_xlim(0, 1.22 * max(line.get_xdata()[-1] for line in axes.lines))
+        bars.value(axes, right, y, f"{value.value:.3g}", 5)
+    axes.set_xlim(0, 1.3 * max(line.get_xdata()[-1] for line in axes.lines))
     axes.set_title("Time per step")
     axes.set_xlabel("median step (ms)")
 
@@ -127,8 +126,8 @@ def _exposed_panel(axes: Axes, rows: list[Row], places: list[float]) -> None:
     most = max(row.exposed_s for row in rows)
     scale, unit = (1e6, "us") if most < 1e-3 else (1e3, "ms")
     for row, y in zip(rows, places, strict=True):
-        bars.bar(axes, y, 0, row.exchange_s * scale, phase)
-        bars.bar(axes, y, row.exchange_s * scale, (row.exposed_s - row.exchange_s) * scale, between)
+        bars.bar(axes, y, 0, row.exchange_s * scale, *phase)
+        bars.bar(axes, y, row.exchange_s * scale, (row.exposed_s - row.exchange_s) * scale, *between)
         bars.value(axes, row.exposed_s * scale, y, f"{row.exposed_s * scale:.3g}")
     bars.limit(axes, most * scale)
     axes.set_title("Exposed communication")
@@ -141,12 +140,12 @@ def _memory_panel(axes: Axes, rows: list[Row], places: list[float]) -> None:
     for row, y in zip(rows, places, strict=True):
         left = 0.0
         for part, size in row.memory.items():
-            bars.bar(axes, y, left, size / scale, PARTS[part])
+            bars.bar(axes, y, left, size / scale, *PARTS[part])
             left += size / scale
         bars.value(axes, left, y, f"{left:.3g}")
     bars.limit(axes, most / scale)
     axes.set_title("Memory of a rank")
-    axes.set_xlabel(f"weights, gradients, optimizer ({unit})")
+    axes.set_xlabel(f"state ({unit})")
 
 
 def _table(rows: list[Row]) -> Table:
@@ -158,7 +157,7 @@ def _table(rows: list[Row]) -> Table:
     for row in rows:
         low, high = (b if row.step_s.bounded else math.nan for b in (row.step_s.low, row.step_s.high))
         table.add(
-            series=row.label, ranks=row.cell.ranks, oversubscribed=row.cell.oversubscribed,
+            series=row.label, ranks=row.ranks, oversubscribed=row.oversubscribed,
             runs=len(row.cell.records), step_s=row.step_s.value, step_s_low=low, step_s_high=high,
             step_s_level=row.step_s.level, step_s_tenth=row.spread_s[0], step_s_nine_tenths=row.spread_s[1],
             exchange_s=float(row.exchange_s), exposed_s=float(row.exposed_s), hidden_s=float(row.hidden_s),

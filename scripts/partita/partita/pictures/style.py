@@ -1,7 +1,11 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""One look for every picture: colours that colour-blind readers can tell apart, header and footer, sizes, saving."""
+"""One look for every picture: sizes of print, header and footer, hatched classes, axes of ranks, saving.
 
-import textwrap
+Pictures are drawn at the size in which they are printed, one column or two of a page, with no text below 7 pt: nothing
+has to be enlarged to be read. Colours of series: colours.py.
+"""
+
+import functools
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -12,45 +16,65 @@ from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
+from matplotlib.font_manager import FontProperties
+from matplotlib.lines import Line2D
+from matplotlib.patches import Patch
 from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 
+from partita.pictures.colours import DASHES, MARKERS, PALETTE, Look, colour_of, colours_of, looks
+
+__all__ = ["DASHES", "MARKERS", "PALETTE", "Look", "colour_of", "colours_of", "looks"]  # And all that stands below.
+
+ONE, TWO = 3.5, 7.16  # Inches: one column, and both, of a page of two.
+SMALLEST_PT = 7.0
 INK, GREY, RULE = "#1a1a1a", "#5f6368", "#d9dce1"
-# Okabe and Ito 2008, darkest first so that the first lines stand out on white.
-SERIES = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
-MARKERS = ("o", "s", "^", "D", "v", "P", "X", "p")  # One more than colours: the eighth line is not the first again.
-CLASS = {"compute": "#0072B2", "input": "#009E73", "communication": "#D55E00", "wait": "#E69F00", "other": "#8a8f98"}
+# Classes of phases: a colour and a hatch each, so that both a screen and grey paper tell them apart.
+CLASS = {"compute": "#0072B2", "input": "#009E73", "communication": "#D55E00", "wait": "#E69F00", "other": "#5f6368"}
+HATCH = {"compute": "", "input": "ooo", "communication": "/////", "wait": "xxxx", "other": "||"}
 REST = "#d5d8dc"  # Time that no phase covers.
 
 INCH_PT = 72.0
+NORMAL, SMALL = 7.5, SMALLEST_PT  # Points.
 SETTINGS: dict[str, Any] = {
     "font.family": "DejaVu Sans",
-    "font.size": 9.5,
+    "font.size": NORMAL,
     "text.color": INK,
     "axes.labelcolor": INK,
     "axes.edgecolor": GREY,
-    "axes.linewidth": 0.8,
+    "axes.linewidth": 0.6,
     "axes.spines.top": False,
     "axes.spines.right": False,
-    "axes.titlesize": 10.5,
+    "axes.titlesize": 8.0,
     "axes.titleweight": "bold",
     "axes.titlelocation": "left",
-    "axes.titlepad": 9.0,
+    "axes.titlepad": 5.0,
+    "axes.labelpad": 2.5,
     "axes.grid": True,
     "axes.axisbelow": True,
     "grid.color": RULE,
-    "grid.linewidth": 0.7,
+    "grid.linewidth": 0.5,
+    "hatch.linewidth": 0.55,
     "xtick.color": GREY,
     "ytick.color": GREY,
     "xtick.labelcolor": INK,
     "ytick.labelcolor": INK,
-    "lines.linewidth": 1.8,
-    "lines.markersize": 6.0,
-    "errorbar.capsize": 3.5,
+    "xtick.labelsize": SMALL,
+    "ytick.labelsize": SMALL,
+    "xtick.major.size": 2.5,
+    "ytick.major.size": 2.5,
+    "xtick.major.width": 0.6,
+    "ytick.major.width": 0.6,
+    "xtick.major.pad": 2.5,
+    "ytick.major.pad": 2.5,
+    "lines.linewidth": 1.2,
+    "lines.markersize": 4.2,
+    "errorbar.capsize": 2.0,
     "legend.frameon": False,
-    "legend.fontsize": 9.5,
+    "legend.fontsize": NORMAL,
     "svg.fonttype": "none",
     "svg.hashsalt": "partita",  # The same records give the same file, byte for byte.
-    "savefig.dpi": 160,
+    "pdf.fonttype": 42,
+    "savefig.dpi": 300,
 }
 
 
@@ -61,24 +85,30 @@ def shades(colour: str, n: int) -> list[tuple[float, float, float]]:
     return [tuple(c + (1.0 - c) * t for c in base) for t in steps]
 
 
+def luminance(colour: Any) -> float:
+    """What is left of a colour in grey print, 0 black to 1 white (ITU-R BT.601)."""
+    red, green, blue = to_rgb(colour)
+    return 0.299 * red + 0.587 * green + 0.114 * blue
+
+
 def text_colour(background: Any) -> str:
     """Ink or white, whichever is read more easily on the background."""
-    red, green, blue = to_rgb(background)
-    return INK if 0.299 * red + 0.587 * green + 0.114 * blue > 0.55 else "white"
+    return INK if luminance(background) > 0.55 else "white"
 
 
-def series_colour(index: int) -> str:
-    """Colour of the line of that index."""
-    return SERIES[index % len(SERIES)]
+def square(colour: Any, label: str, hatch: str = "") -> Patch:
+    """The legend of a bar."""
+    return Patch(facecolor=colour, edgecolor="white", hatch=hatch, linewidth=0.5, label=label)
 
 
-def series_dashes(index: int) -> object:
-    """Of a line without markers: solid, and another pattern each time that the colours begin again."""
-    return ("-", (0, (5, 2)), (0, (1.2, 1.2)))[index // len(SERIES) % 3]
+def line(look: Look, label: str, **more: Any) -> Line2D:
+    """The legend of a series: colour, marker and dashes."""
+    given = {"color": look.colour, "marker": look.marker, "ls": look.dashes, "mec": "white", "mew": 0.5}
+    return Line2D([], [], label=label, **(given | more))
 
 
 class Page:
-    """A figure with a header (title, subtitle, legend) and a footer (notes) around a rectangle of axes."""
+    """A figure with a header (title, subtitle, finding, legend) and a footer (notes) around a rectangle of axes."""
 
     def __init__(self, width: float, height: float, **subplots: Any) -> None:
         """Inches of the rectangle of axes; the header and the footer come on top."""
@@ -89,49 +119,79 @@ class Page:
             self.axes: list[Axes] = list(self.figure.subplots(squeeze=False, **subplots).flat)
 
     def finish(
-        self, title: str, subtitle: str, notes: Sequence[str], handles: Sequence[Artist] = (), legend_title: str = ""
+        self, title: str, subtitle: str, notes: Sequence[str], handles: Sequence[Artist] = (), finding: str = ""
     ) -> Figure:
         """Add header and footer, and make room for them: nothing covers data."""
-        foot = [line for note in notes if note for line in textwrap.wrap(note, int(self.width * 16.5))]
+        inside = self.width - 0.14
+        head = [(line, 9.0, "bold", INK) for line in wrapped(title, inside, 9.0, "bold")]
+        head += [(line, SMALL, "normal", GREY) for line in wrapped(subtitle, inside)]
+        head += [(line, NORMAL, "normal", INK) for line in wrapped(finding, inside, NORMAL)]
+        foot = [line for note in notes if note for line in wrapped(note, inside)]
         columns = self._legend_columns(handles)
         rows = -(-len(handles) // columns)
-        top = 0.64 + (0.32 + 0.2 * (rows - 1) if handles else 0.0)
-        bottom = 0.16 + 0.165 * len(foot)
+        top = 0.08 + sum(_line_in(size) for _, size, _, _ in head) + (0.05 + 0.155 * rows if handles else 0.0) + 0.04
+        bottom = 0.08 + _line_in(SMALL) * len(foot)
         total = self.height + top + bottom
-        fig, left = self.figure, 0.14 / self.width
+        fig, left, y = self.figure, 0.07 / self.width, 0.08
         fig.set_size_inches(self.width, total)
-        fig.get_layout_engine().set(rect=(0.006, bottom / total, 0.988, self.height / total), w_pad=0.09, h_pad=0.05)
+        fig.get_layout_engine().set(rect=(0.008, bottom / total, 0.984, self.height / total), w_pad=0.05, h_pad=0.03)
         with mpl.rc_context(SETTINGS):
-            fig.text(left, 1 - 0.14 / total, title, fontsize=13, fontweight="bold", va="top")
-            fig.text(left, 1 - 0.42 / total, subtitle, fontsize=9.5, color=GREY, va="top")
+            for text, size, weight, colour in head:
+                fig.text(left, 1 - y / total, text, fontsize=size, fontweight=weight, color=colour, va="top")
+                y += _line_in(size)
             if handles:
                 legend = fig.legend(
-                    handles=handles,
-                    loc="upper left",
-                    bbox_to_anchor=(left, 1 - 0.63 / total),
-                    ncols=columns + (rows == 1),
-                    borderaxespad=0.0,
-                    borderpad=0.0,
-                    handlelength=2.4,
-                    columnspacing=1.8,
-                    title=legend_title or None,
-                )
+                    handles=handles, loc="upper left", bbox_to_anchor=(left, 1 - (y + 0.05) / total), ncols=columns,
+                    borderaxespad=0.0, borderpad=0.0, handlelength=2.6, handletextpad=0.5, columnspacing=1.4,
+                    labelspacing=0.3,
+                )  # fmt: skip
                 legend.set_in_layout(False)
-            for index, line in enumerate(foot):
-                y = (bottom - 0.10 - 0.165 * index) / total
-                fig.text(left, y, line, fontsize=8, color=GREY, va="top")
+            for index, text in enumerate(foot):
+                at = (bottom - 0.03 - _line_in(SMALL) * index) / total
+                fig.text(left, at, text, fontsize=SMALL, color=GREY, va="top")
         return fig
 
     def _legend_columns(self, handles: Sequence[Artist]) -> int:
-        """As many columns as the longest label lets stand side by side, if one row does not do for all."""
-        inches = [0.66 + 0.076 * len(str(handle.get_label())) for handle in handles]
-        if sum(inches) <= self.width - 0.2:
-            return max(1, len(handles))
-        return max(1, min(len(handles), int((self.width - 0.2) / max(inches))))
+        """As many columns as the longest labels let stand side by side."""
+        inches = [0.47 + inches_of(str(handle.get_label())) for handle in handles]
+        for columns in range(len(handles), 1, -1):
+            rows = -(-len(handles) // columns)  # Filled column by column.
+            if sum(max(inches[k : k + rows]) for k in range(0, len(inches), rows)) <= self.width - 0.12:
+                return -(-len(handles) // rows)
+        return 1
 
 
-def rank_axis(axes: Axes, ranks: Sequence[int], label: str) -> None:
-    """Ticks at the numbers of ranks that were run, and at no other; logarithmic from 16 on."""
+def wrapped(text: str, inches: float, size: float = SMALL, weight: str = "normal") -> list[str]:
+    """The text in lines that are no wider than so many inches; a longer word has a line of its own."""
+    lines: list[str] = []
+    for word in text.split():
+        longer = f"{lines[-1]} {word}" if lines else word
+        if lines and inches_of(longer, size, weight) <= inches:
+            lines[-1] = longer
+        else:
+            lines.append(word)
+    return lines
+
+
+@functools.lru_cache(maxsize=4096)
+def inches_of(text: str, size: float = NORMAL, weight: str = "normal") -> float:
+    """How wide a text is."""
+    font = FontProperties(family=SETTINGS["font.family"], size=size, weight=weight)
+    width, _, _ = _measure().get_renderer().get_text_width_height_descent(text, font, False)
+    return width / INCH_PT
+
+
+@functools.cache
+def _measure() -> FigureCanvasAgg:
+    return FigureCanvasAgg(Figure(figsize=(1, 1), dpi=INCH_PT))
+
+
+def _line_in(size_pt: float) -> float:
+    return 1.28 * size_pt / INCH_PT
+
+
+def rank_axis(axes: Axes, ranks: Sequence[int], label: str, inches: float = 2.4) -> None:
+    """Ticks at the numbers of ranks that were run alone, named where there is room; logarithmic from 9 on."""
     values = sorted(set(ranks))
     if values[-1] > 8:
         axes.set_xscale("log", base=2)
@@ -139,17 +199,31 @@ def rank_axis(axes: Axes, ranks: Sequence[int], label: str) -> None:
     else:
         span = max(1, values[-1] - values[0])
         axes.set_xlim(values[0] - 0.14 * span, values[-1] + 0.3 * span)  # The right margin is for labels.
+    place = (axes.transScale + axes.transLimits).transform
+    named: dict[int, float] = {}
+    for value in [*values[::-1][:1], *values]:  # The last one always has its name.
+        at, half = inches * place((value, 1))[0], 0.035 * len(str(value)) + 0.03
+        if value in named or all(abs(at - named[v]) > half + 0.035 * len(str(v)) + 0.03 for v in named):
+            named[value] = at
     axes.xaxis.set_major_locator(FixedLocator(values))
     axes.xaxis.set_minor_locator(NullLocator())
-    axes.xaxis.set_major_formatter(FuncFormatter(lambda x, _: f"{round(x)}"))
+    axes.xaxis.set_major_formatter(FuncFormatter(lambda x, _: f"{round(x)}" if round(x) in named else ""))
     axes.set_xlabel(label)
     axes.grid(False, axis="x")
 
 
+def short(value: float) -> str:
+    """A value beside a point: `22.9 k`, `345`, `1.61`."""
+    for least, unit, word in ((1e9, 1e9, "G"), (1e6, 1e6, "M"), (1e4, 1e3, "k")):
+        if abs(value) >= least:
+            return f"{value / unit:.3g} {word}"
+    return f"{value:.0f}" if abs(value) >= 1000 else f"{value:.3g}"
+
+
 def end_labels(axes: Axes, page: Page, labels: Sequence[tuple[float, float, str, str]], offset_pt: float) -> None:
     """Texts (x, y, text, colour) right of the ends of lines, moved apart where they overlap. Limits must be final."""
-    height_pt = page.height * INCH_PT * 0.76
-    gap = 12.0 / height_pt
+    height_pt = page.height / axes.get_gridspec().nrows * INCH_PT * 0.76
+    gap = 8.5 / height_pt
     to_axes = axes.transScale + axes.transLimits  # Data -> fraction of the axes.
     placed = sorted((to_axes.transform((x, y))[1], x, y, text, colour) for x, y, text, colour in labels)
     at = [p[0] for p in placed]
@@ -160,20 +234,12 @@ def end_labels(axes: Axes, page: Page, labels: Sequence[tuple[float, float, str,
         shift = max(shift, 0.02 - at[0])  # And above the axis.
     for fraction, (own, x, y, text, colour) in zip(at, placed, strict=True):
         lift = (fraction + shift - own) * height_pt
-        axes.annotate(
-            text,
-            (x, y),
-            (offset_pt, lift),
-            textcoords="offset points",
-            va="center",
-            ha="left",
-            fontsize=8.5,
-            color=colour,
-        )
+        axes.annotate(text, (x, y), (offset_pt, lift), textcoords="offset points", va="center", ha="left",
+                      fontsize=SMALL, color=colour)  # fmt: skip
 
 
 def save(figure: Figure, path: Path) -> None:
     """Write the picture; no date inside, so that the same records give the same bytes."""
+    dateless = {".svg": {"Date": None}, ".pdf": {"CreationDate": None}}
     with mpl.rc_context(SETTINGS):
-        metadata = {"Date": None} if path.suffix == ".svg" else {"Software": None}
-        figure.savefig(path, metadata=metadata)
+        figure.savefig(path, metadata=dateless.get(path.suffix, {"Software": None}))

@@ -6,23 +6,21 @@ from dataclasses import dataclass
 import matplotlib as mpl
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.lines import Line2D
 
 from partita.pictures import bars, style
-from partita.pictures.figures import Picture, subtitle
+from partita.pictures.picture import Picture, subtitle
 from partita.records.folder import Cell, RecordedStudy
 from partita.records.spatial import halos
 from partita.table import Table
 
-COLOURS = dict(zip(("exposed", "hidden"), style.shades(style.CLASS["communication"], 2), strict=True))
+_DARK, _LIGHT = style.shades(style.CLASS["communication"], 2)
+LOOKS = {"exposed": (_DARK, "/////"), "hidden": (_LIGHT, "")}
 
 
 @dataclass(frozen=True)
-class Row:
+class Row(bars.CellRow):
     """Halos of one series at one number of ranks: means over runs, and over ranks unless said otherwise."""
 
-    label: str
-    cell: Cell
     rows: float  # The fewest of an image that a rank has.
     exposed_s: float
     hidden_s: float
@@ -31,19 +29,20 @@ class Row:
     sent_bytes: tuple[float, float]  # Mean over ranks, and of the rank with the most.
 
 
-def halo_picture(study: RecordedStudy) -> Picture | None:
-    """A row for each series and number of ranks that share images; None where none do."""
+def halo_picture(study: RecordedStudy) -> Picture | str:
+    """A row for each series and number of ranks that share images."""
     rows = [row for label, cell in study.distinct_cells() if (row := _row(label, cell))]
     if not rows:
-        return None
-    places = bars.places(rows)
-    page = style.Page(12.0, bars.height(places), nrows=1, ncols=3, sharey=True)
+        return "no ranks share the rows of an image (no halos in /strategy)"
+    table = _table(rows)
+    rows, said = bars.fitting(rows)
+    page, places = bars.page(rows, 3)
     with mpl.rc_context(style.SETTINGS):
         _time_panel(page.axes[0], rows, places)
         _surface_panel(page.axes[1], rows, places)
         bars.sent_panel(page.axes[2], [row.sent_bytes for row in rows], places)
         bars.finish(page, rows, places)
-    handles = [Line2D([], [], ls="", marker="s", ms=9, color=c, label=n) for n, c in COLOURS.items()]
+    handles = [style.square(c, n, hatch) for n, (c, hatch) in LOOKS.items()]
     notes = [
         "time: exposed, in which a rank packs, posts or waits for rows of neighbours; hidden, in which they travel and "
         "it computes; means over counted steps, ranks and runs; beside the bar: the exposed share of a step",
@@ -51,11 +50,12 @@ def halo_picture(study: RecordedStudy) -> Picture | None:
         "has, of the rank with the most",
         "bytes: counted where messages are posted, those of evaluation among them, mean over ranks; tick: the rank "
         "with the most",
+        said,
     ]
-    if any(row.cell.oversubscribed for row in rows):
+    if any(row.oversubscribed for row in rows):
         notes.append("* oversubscribed: more threads than cores")
     figure = page.finish(f"Halos of {study.app}", subtitle(study), notes, handles)
-    return Picture("halos", figure, _table(rows))
+    return Picture("halos", figure, table)
 
 
 def _row(label: str, cell: Cell) -> Row | None:
@@ -74,8 +74,8 @@ def _time_panel(axes: Axes, rows: list[Row], places: list[float]) -> None:
     most = max(row.exposed_s + row.hidden_s for row in rows)
     scale, unit = (1e6, "us") if most < 1e-3 else (1e3, "ms")
     for row, y in zip(rows, places, strict=True):
-        bars.bar(axes, y, 0, row.exposed_s * scale, COLOURS["exposed"])
-        bars.bar(axes, y, row.exposed_s * scale, row.hidden_s * scale, COLOURS["hidden"])
+        bars.bar(axes, y, 0, row.exposed_s * scale, *LOOKS["exposed"])
+        bars.bar(axes, y, row.exposed_s * scale, row.hidden_s * scale, *LOOKS["hidden"])
         bars.value(axes, (row.exposed_s + row.hidden_s) * scale, y, f"{100 * row.share:.2g} %")
     _finish(axes, most * scale, "Time of halos", f"mean of a step ({unit})")
 
@@ -98,7 +98,7 @@ def _table(rows: list[Row]) -> Table:
                   "halo_share", "surface_to_volume", "halo_bytes", "halo_bytes_most")  # fmt: skip
     for row in rows:
         table.add(
-            series=row.label, ranks=row.cell.ranks, oversubscribed=row.cell.oversubscribed,
+            series=row.label, ranks=row.ranks, oversubscribed=row.oversubscribed,
             runs=len(row.cell.records), image_rows=row.rows, halo_exposed_s=row.exposed_s, halo_hidden_s=row.hidden_s,
             halo_share=row.share, surface_to_volume=row.surface, halo_bytes=row.sent_bytes[0],
             halo_bytes_most=row.sent_bytes[1],

@@ -12,7 +12,7 @@ from matplotlib.ticker import MaxNLocator
 
 from partita.errors import UsageError
 from partita.pictures import style
-from partita.pictures.figures import Picture, machine_line
+from partita.pictures.picture import Picture, record_line
 from partita.records.events import Events
 from partita.records.record import Record, plural
 from partita.table import Table
@@ -20,10 +20,12 @@ from partita.table import Table
 KINDS = {"forward": "F", "backward": "B", "backward_input": "I", "backward_weights": "W"}
 WORDS = {"F": "forward", "B": "backward", "I": "backward, inputs", "W": "backward, weights"}
 BOXES = {"F": "#0072B2", "B": "#D55E00", "I": "#E69F00", "W": "#009E73"}
+HATCHES = {"F": "", "B": "/////", "I": "xxxx", "W": "...."}
 MARKS = {"receive": "#CC79A7", "loss": "#000000", "wait": "#b9bdc3", "exchange": "#56B4E9", "update": "#7a6a2a"}
 MARK_WORDS = {"receive": "waits for a message", "wait": "waits at a barrier"}
 BOX, MARK = 0.64, 0.17  # Heights, of a row.
-DIGIT_PT = 5.4
+DIGIT_PT = 4.6
+MOST = 48  # Rows of a page; of more ranks some are drawn, evenly spaced.
 
 
 @dataclass(frozen=True)
@@ -57,30 +59,42 @@ def timeline_picture(all_events: Events, step: int) -> Picture:
     waits = [b for b in marks if b.kind == "receive"]
     boxes = [awake for box in _boxes(events, step) for awake in _awake(box, waits)]
     record, ranks = events.record, events.record.ranks
-    row = 0.42 if ranks <= 24 else 0.2
-    page = style.Page(12.6, max(1.5, row * ranks + 0.75), nrows=1, ncols=1)
+    table = _table(step, [*boxes, *marks])
+    drawn = sorted({round(k * (ranks - 1) / (MOST - 1)) for k in range(MOST)}) if ranks > MOST else range(ranks)
+    rows = {rank: row for row, rank in enumerate(drawn)}
+    names = [_name(boxes, rank) for rank in drawn]
+    boxes, marks = ([replace(b, rank=rows[b.rank]) for b in of if b.rank in rows] for of in (boxes, marks))
+    row = 0.28 if len(rows) <= 24 else 0.17
+    page = style.Page(style.TWO, max(1.0, row * len(rows) + 0.4), nrows=1, ncols=1)
     axes = page.axes[0]
     chunks = 1 + max((b.chunk for b in boxes), default=0)
     with mpl.rc_context(style.SETTINGS):
         end_ms = max(b.end_ms for b in [*boxes, *marks])
         _draw(axes, boxes, marks, chunks)
-        if row * style.INCH_PT * BOX >= 9:
-            _number(axes, boxes, (page.width - 1.5) * style.INCH_PT / end_ms, chunks)
+        if row * style.INCH_PT * BOX >= 7:
+            _number(axes, boxes, (page.width - 1.0) * style.INCH_PT / end_ms, chunks)
         axes.set_xlim(0, end_ms * 1.004)
-        axes.set_ylim(ranks - 0.45, -0.55)
-        axes.set_yticks(range(ranks), [_name(boxes, rank) for rank in range(ranks)])
+        axes.set_ylim(len(rows) - 0.45, -0.55)
+        axes.set_yticks(range(len(rows)), names)
         axes.tick_params(axis="y", length=0)
         axes.grid(False, axis="y")
         axes.xaxis.set_major_locator(MaxNLocator(10, steps=[1, 2, 5, 10]))
         axes.set_xlabel("ms from the begin of the step")
+    title = f"Step {step} of {record.attributes.get('app', '?')}, {record.attributes.get('strategy', '')}".rstrip(", ")
+    subtitle = record_line(f"{record.path.stem}, {plural(ranks, 'rank')}", record)
+    notes = _notes(events, chunks, bool(axes.texts))
+    if len(rows) < ranks:
+        notes.append(f"{len(rows)} of {ranks} ranks are drawn, evenly spaced; all: in the CSV file")
+    figure = page.finish(title, subtitle, notes, _handles(boxes, marks, chunks))
+    return Picture("timeline", figure, table)
+
+
+def _table(step: int, boxes: list[Box]) -> Table:
     table = Table("step", "rank", "kind", "stage", "chunk", "micro_batch", "start_ms", "end_ms")
-    for b in sorted([*boxes, *marks], key=lambda b: (b.rank, b.start_ms)):
+    for b in sorted(boxes, key=lambda b: (b.rank, b.start_ms)):
         table.add(step=step, rank=b.rank, kind=b.kind, stage=b.stage, chunk=b.chunk, micro_batch=b.micro_batch,
                   start_ms=b.start_ms, end_ms=b.end_ms)  # fmt: skip
-    title = f"Step {step} of {record.attributes.get('app', '?')}, {record.attributes.get('strategy', '')}".rstrip(", ")
-    subtitle = machine_line(f"{record.path.stem}, {plural(ranks, 'rank')}", record)
-    figure = page.finish(title, subtitle, _notes(events, chunks, bool(axes.texts)), _handles(boxes, marks, chunks))
-    return Picture("timeline", figure, table)
+    return table
 
 
 def _boxes(events: Events, step: int) -> Iterator[Box]:
@@ -135,7 +149,8 @@ def _draw(axes: Axes, boxes: list[Box], marks: list[Box], chunks: int) -> None:
     for (rank, kind, chunk), spans in groups.items():
         if kind in BOXES:
             place = (rank - 0.5 * BOX - 0.5 * MARK, BOX)
-            axes.broken_barh(spans, place, facecolors=[_colour(kind, chunk, chunks)], edgecolor="white", linewidth=0.5,
+            axes.broken_barh(spans, place, facecolors=[_colour(kind, chunk, chunks)], edgecolor="white", linewidth=0.4,
+                             hatch=HATCHES[kind],
                              zorder=2, label=f"_{kind}")  # fmt: skip
         else:
             axes.broken_barh(spans, (rank + 0.5 * BOX - 0.4 * MARK, MARK), facecolors=[MARKS[kind]],
@@ -147,9 +162,11 @@ def _number(axes: Axes, boxes: list[Box], pt_per_ms: float, chunks: int) -> None
     for b in boxes:
         text = str(b.micro_batch)
         if b.micro_batch >= 0 and (b.end_ms - b.start_ms) * pt_per_ms >= DIGIT_PT * len(text) + 2:
-            colour = style.text_colour(_colour(b.kind, b.chunk, chunks))
-            axes.text((b.start_ms + b.end_ms) / 2, b.rank - 0.5 * MARK, text, ha="center", va="center", fontsize=8,
-                      color=colour, zorder=4)  # fmt: skip
+            back = _colour(b.kind, b.chunk, chunks)
+            colour = style.text_colour(back)
+            axes.text((b.start_ms + b.end_ms) / 2, b.rank - 0.5 * MARK, text, ha="center", va="center",
+                      fontsize=style.SMALL, color=colour, zorder=4,
+                      bbox={"facecolor": back, "edgecolor": "none", "pad": 0.2})  # fmt: skip
 
 
 def _colour(kind: str, chunk: int, chunks: int) -> tuple[float, float, float]:
@@ -168,10 +185,10 @@ def _handles(boxes: list[Box], marks: list[Box], chunks: int) -> list[Line2D]:
     handles = []
     for kind, colour in BOXES.items():
         if kind in kinds:
-            handles.append(Line2D([], [], ls="", marker="s", ms=9, color=colour, label=WORDS[kind]))
+            handles.append(style.square(colour, WORDS[kind], HATCHES[kind]))
     if chunks > 1:
         lightest = style.shades("#5f6368", chunks)[-1]
-        handles.append(Line2D([], [], ls="", marker="s", ms=9, color=lightest, label="lighter: a later stage"))
+        handles.append(style.square(lightest, "lighter: a later stage"))
     for part, colour in MARKS.items():
         if part in parts:
             handles.append(Line2D([], [], color=colour, lw=3.2, label=MARK_WORDS.get(part, part)))

@@ -1,0 +1,83 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""All pictures of a study or of a benchmark's record: each is there, or says in words why it cannot be drawn."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import cached_property
+
+from partita.analysis import scaling
+from partita.pictures.picture import Picture
+from partita.records.folder import RecordedStudy
+from partita.records.record import Record
+
+
+@dataclass(frozen=True)
+class Made:
+    """A picture, or the reason why there is none."""
+
+    name: str
+    picture: Picture | None
+    why: str = ""
+
+
+class Sight:
+    """What pictures of a study are made of, each computed when first asked for."""
+
+    def __init__(self, study: RecordedStudy) -> None:
+        self.study = study
+
+    @cached_property
+    def scaling(self) -> scaling.Scaling:
+        """Times, speed-up, efficiency."""
+        return scaling.analyse(self.study)
+
+
+View = Callable[[Sight], Picture | str]
+
+
+def study_pictures(sight: Sight) -> Iterator[Made]:
+    """Every view of a study, in the order in which they are read."""
+    from partita.pictures import (
+        agreement,
+        bubble,
+        curves,
+        heat,
+        multiples,
+        phases,
+        server_figures,
+        strategies,
+        surface,
+        throughput,
+    )  # fmt: skip
+    from partita.pictures import scaling as lines
+
+    views: dict[str, View] = {
+        "scaling": lambda s: lines.scaling_picture(s.study, s.scaling),
+        "scaling_by_series": lambda s: multiples.multiples_picture(s.study, s.scaling),
+        "heat": lambda s: heat.heat_picture(s.study, s.scaling),
+        "throughput": lambda s: throughput.throughput_picture(s.study, s.scaling),
+        "phases": lambda s: phases.phases_picture(s.study),
+        "strategies": lambda s: strategies.strategies_picture(s.study, s.scaling),
+        "loss": lambda s: curves.loss_picture(s.study),
+        "accuracy": lambda s: curves.accuracy_picture(s.study),
+        "agreement": lambda s: agreement.agreement_picture(s.study),
+        "bubble": lambda s: bubble.bubble_picture(s.study),
+        "halos": lambda s: surface.halo_picture(s.study),
+    }
+    for name, view in views.items():
+        yield _made(name, view(sight))
+    for name, result in server_figures.server_pictures(sight.study):
+        yield _made(name, result)
+
+
+def bench_pictures(record: Record) -> Iterator[Made]:
+    """The views of a record of kernel_bench or comm_bench."""
+    from partita.pictures.collectives import collectives_pictures
+    from partita.pictures.roofline import roofline_picture
+
+    for picture in collectives_pictures(record) if record.collectives else [roofline_picture(record)]:
+        yield _made(picture.name, picture)
+
+
+def _made(name: str, result: Picture | str) -> Made:
+    return Made(name, None, result) if isinstance(result, str) else Made(result.name, result)
