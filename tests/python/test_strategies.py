@@ -61,7 +61,7 @@ def test_a_row_for_each_strategy_at_each_number_of_ranks(tmp_path: Path) -> None
     figure = picture(tmp_path, *usual(tmp_path)).figure
     time = figure.axes[0]
     assert [a.get_title(loc="left") for a in figure.axes] == [
-        "Time per step", "Exposed communication", "Sent by a rank", "Memory of a rank"
+        "Time per step", "Exposed\ncommunication", "Sent by a rank", "Memory of a rank"
     ]  # fmt: skip
     assert [t.get_text() for t in time.get_yticklabels()] == ["all alike", "allreduce", "zero1"]
     assert [t for t in texts(time) if "rank" in t] == ["1 rank", "2 ranks"]

@@ -34,6 +34,7 @@ HATCH = {"compute": "", "input": "ooo", "communication": "/////", "wait": "xxxx"
 REST = "#d5d8dc"  # Time that no phase covers.
 
 INCH_PT = 72.0
+MEASURE_DPI = 1000  # Letters are set on whole pixels: at few of them lines come out too short or too long.
 NORMAL, SMALL = 7.5, SMALLEST_PT  # Points.
 SETTINGS: dict[str, Any] = {
     "font.family": "DejaVu Sans",
@@ -178,12 +179,12 @@ def inches_of(text: str, size: float = NORMAL, weight: str = "normal") -> float:
     """How wide a text is."""
     font = FontProperties(family=SETTINGS["font.family"], size=size, weight=weight)
     width, _, _ = _measure().get_renderer().get_text_width_height_descent(text, font, False)
-    return width / INCH_PT
+    return width / MEASURE_DPI
 
 
 @functools.cache
 def _measure() -> FigureCanvasAgg:
-    return FigureCanvasAgg(Figure(figsize=(1, 1), dpi=INCH_PT))
+    return FigureCanvasAgg(Figure(figsize=(1, 1), dpi=MEASURE_DPI))
 
 
 def _line_in(size_pt: float) -> float:
