@@ -33,7 +33,7 @@ import numpy as np
 
 from partita.analysis.network import replay_step
 from partita.errors import UsageError, held_to_the_layout
-from partita.records.events import read_events
+from partita.records.events import events_of
 from partita.records.pipeline import bubble
 from partita.records.record import Record
 
@@ -82,7 +82,7 @@ def efficiency(record: Record) -> Split | None:
 
 def _of_events(record: Record) -> Split | str:
     with held_to_the_layout(record.path, "events: "):
-        events = read_events(record.path)
+        events = events_of(record)
         steps = [s for s in events.steps if s < len(record.counted) and record.counted[s]]
         if not steps:
             return "no step with events counts: all are warm-up, or follow a flush"

@@ -2,15 +2,16 @@
 """What a study found, in sentences: from the one table of metrics, the most telling first.
 
 Rows over runs give efficiencies and speed-ups with their intervals, rows of single runs the ratios of two series, by
-blocks where they have them (statistics.ratio_of_runs). Series are compared at the largest number of ranks that two of
-them have, oversubscribed ones apart: times of a step where both do the same work in it, else samples a second.
+blocks where they have them (statistics.ratio_of_runs). Series of one model are compared at the largest number of ranks
+that two of them have, oversubscribed ones apart: times of a step where both have as many samples in it, else samples a
+second.
 """
 
 from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from itertools import combinations, pairwise
+from itertools import combinations
 from typing import TYPE_CHECKING
 
 from partita.analysis import sentences
@@ -24,10 +25,9 @@ if TYPE_CHECKING:
 MOST = 10
 MOST_PAIRED = 4  # Of more series only the fastest is compared with each of the others.
 MOST_OF_A_KIND = 4
-SAME_WORK = 0.01
+SAME_WORK = 0.02
 OVERSUBSCRIBED = "oversubscribed"
-
-Name = tuple[str, str]  # App, series.
+OF_RUNS = ("step_s", "samples_per_s")  # What is looked at in single runs.
 
 
 @dataclass(frozen=True)
@@ -40,67 +40,74 @@ class _Rows:
     """The rows of one study."""
 
     def __init__(self, study: RecordedStudy, table: pd.DataFrame) -> None:
-        self.kind = study.intended_scaling
-        rows = table[table["study"] == study.name]
-        single = rows["repeat"] > 0
-        self.over: dict[tuple[Name, int, str], Interval] = {}
-        self.runs: dict[tuple[Name, int, str], dict[object, float]] = {}
+        rows = table[(table["study"] == study.name) & (table["app"] == study.app)]
+        rows = rows[(rows["point"] == "") | rows["metric"].isin(OF_RUNS)]
+        self.over: dict[tuple[str, int, str], Interval] = {}
+        self.runs: dict[tuple[str, int, str], dict[object, float]] = {}
+        self.points: dict[tuple[str, int], set[str]] = {}
         crowded = set()
-        for row in rows[~single & (rows["point"] == "")].to_dict("records"):
-            key = ((row["app"], row["series"]), int(row["ranks"]), row["metric"])
-            self.over[key] = Interval(row["value"], row["low"], row["high"], int(row["n"]), row.get("level", math.nan))
-            if OVERSUBSCRIBED in str(row["reason"]):
-                crowded.add(key[:2])
-        for row in rows[rows["point"] != ""].to_dict("records"):
-            key = ((row["app"], row["series"]), int(row["ranks"]), row["metric"])
-            block = int(row["repeat"]) or row["point"]
-            if not math.isnan(row["value"]):
-                self.runs.setdefault(key, {})[block] = row["value"]
-        self.counting: dict[Name, list[int]] = {}
+        for row in rows.to_dict("records"):
+            at = (row["series"], int(row["ranks"]))
+            if row["point"]:
+                self.points.setdefault(at, set()).add(row["point"])
+                if not math.isnan(row["value"]):
+                    block = int(row["repeat"]) or row["point"]
+                    self.runs.setdefault((*at, row["metric"]), {})[block] = row["value"]
+                continue
+            self.over[*at, row["metric"]] = Interval(row["value"], row["low"], row["high"], int(row["n"]), row["level"])
+            if OVERSUBSCRIBED in row["reason"]:
+                crowded.add(at)
+        self.counting: dict[str, list[int]] = {}
         for name, ranks in sorted({key[:2] for key in self.over} - crowded):
             self.counting.setdefault(name, []).append(ranks)
-        self.several_apps = len({app for app, _ in self.counting}) > 1
 
-    def word(self, name: Name) -> str:
-        """What a series is called."""
-        return f"{name[0]} {name[1]}" if self.several_apps else name[1]
-
-    def interval(self, name: Name, ranks: int, metric: str) -> Interval:
+    def interval(self, name: str, ranks: int, metric: str) -> Interval:
         """Over runs; NONE where the table has it not."""
         return self.over.get((name, ranks, metric), NONE)
 
-    def values(self, name: Name, ranks: int, metric: str) -> dict[object, float]:
-        """Of single runs, by block."""
-        return self.runs.get((name, ranks, metric), {})
-
-    def rivals(self) -> list[tuple[int, list[Name]]]:
-        """For each app: the largest number of ranks that two of its series have, and these, shortest step first."""
-        found = []
-        for app in dict.fromkeys(app for app, _ in self.counting):
-            series = [name for name in self.counting if name[0] == app]
-            common = [
-                ranks for a, b in combinations(series, 2) for ranks in set(self.counting[a]) & set(self.counting[b])
+    def rivals(self) -> tuple[int, list[str]]:
+        """The largest number of ranks at which two series are comparable, and these, shortest step first."""
+        for at in sorted({ranks for counts in self.counting.values() for ranks in counts}, reverse=True):
+            here = [
+                n for n, counts in self.counting.items() if at in counts and self.interval(n, at, "step_s").value > 0
             ]
-            if common:
-                at = max(common)
-                here = [n for n in series if at in self.counting[n] and self.interval(n, at, "step_s").value > 0]
-                here.sort(key=lambda n: self.interval(n, at, "step_s").value)
-                if len(here) > 1:
-                    found.append((at, here))
-        return found
+            here.sort(key=lambda n: self.interval(n, at, "step_s").value)
+            comparable = [n for n in here if any(self._comparable(n, other, at) for other in here if other != n)]
+            if comparable:
+                return at, comparable
+        return 0, []
 
-    def ratio(self, a: Name, b: Name, ranks: int) -> tuple[Interval, tuple[int, int], bool]:
-        """a over b, how many runs of each, and whether it is that of rates."""
-        rate = not self._same_work(a, b, ranks)
-        of_a, of_b = (self.values(n, ranks, "samples_per_s" if rate else "step_s") for n in (a, b))
+    def pairs(self, at: int, names: list[str]) -> list[tuple[str, str]]:
+        """All pairs of a few series; of many the fastest with each of the others."""
+        pairs = list(combinations(names, 2)) if len(names) <= MOST_PAIRED else [(names[0], n) for n in names[1:]]
+        return [(a, b) for a, b in pairs if self._comparable(a, b, at)]
+
+    def ratio(self, a: str, b: str, ranks: int) -> tuple[Interval, tuple[int, int], bool]:
+        """a over b, how many runs of each, and whether it is that of rates: where they do other work in a step."""
+        rate = _differ(self._samples(a, ranks), self._samples(b, ranks))
+        of_a, of_b = (self.runs.get((n, ranks, "samples_per_s" if rate else "step_s"), {}) for n in (a, b))
         return ratio_of_runs(of_a, of_b), (len(of_a), len(of_b)), rate
 
-    def _same_work(self, a: Name, b: Name, ranks: int) -> bool:
-        work = []
-        for name in (a, b):
-            step, rate = (self.interval(name, ranks, metric).value for metric in ("step_s", "samples_per_s"))
-            work.append(step * rate)
-        return not (all(map(math.isfinite, work)) and abs(work[0] / work[1] - 1) > SAME_WORK)
+    def grows(self, name: str, base: int, at: int) -> bool:
+        """Whether the work of a step does so with the ranks (weak scaling)."""
+        work = [self.interval(name, n, "flop_per_step").value or math.nan for n in (base, at)]
+        if not all(map(math.isfinite, work)):
+            work = [self._samples(name, n) for n in (base, at)]
+        return at > base and all(map(math.isfinite, work)) and not _differ(work[1] * base, work[0] * at)
+
+    def _samples(self, name: str, ranks: int) -> float:
+        """Of a step."""
+        return self.interval(name, ranks, "step_s").value * self.interval(name, ranks, "samples_per_s").value
+
+    def _comparable(self, a: str, b: str, ranks: int) -> bool:
+        """Not the same runs (a base that both share), nor other models: as many operations for a sample."""
+        each = [self.interval(n, ranks, "flop_per_step").value / (self._samples(n, ranks) or math.nan) for n in (a, b)]
+        return self.points.get((a, ranks)) != self.points.get((b, ranks)) and not _differ(*each)
+
+
+def _differ(a: float, b: float) -> bool:
+    """By more than 2 %; what is not known differs from nothing."""
+    return abs(a - b) > SAME_WORK * max(abs(a), abs(b))
 
 
 def findings(study: RecordedStudy, table: pd.DataFrame) -> list[str]:
@@ -115,7 +122,8 @@ def findings(study: RecordedStudy, table: pd.DataFrame) -> list[str]:
 def finding_of_scaling(study: RecordedStudy, table: pd.DataFrame) -> str:
     """The sentence below a picture of scaling: the two fastest series compared, else how far one scales; or ""."""
     rows = _Rows(study, table)
-    compared = [_compare(rows, at, a, b) for at, names in rows.rivals() for a, b in list(pairwise(names))[:1]]
+    at, names = rows.rivals()
+    compared = [_compare(rows, at, a, b) for a, b in rows.pairs(at, names[:2])]
     told = [s for s in compared if s.telling >= INDISTINGUISHABLE]
     alone = sorted([*_scalings(rows), *_efficiencies(rows)], key=lambda s: -s.telling)
     return next((s.text for s in [*told, *alone, *compared]), "")
@@ -124,22 +132,20 @@ def finding_of_scaling(study: RecordedStudy, table: pd.DataFrame) -> str:
 def finding_of_strategies(study: RecordedStudy, table: pd.DataFrame) -> str:
     """The sentence below a picture of strategies side by side: how all compare with the fastest; or ""."""
     rows = _Rows(study, table)
-    for at, names in rows.rivals():
-        if len(names) == 2:
-            return _compare(rows, at, *names).text
-        others = [(rows.word(n), rows.ratio(n, names[0], at)) for n in names[1:]]
-        if not any(rate for _, (_, _, rate) in others):
-            return sentences.ranked(rows.word(names[0]), at, [(word, ratio) for word, (ratio, _, _) in others])
-        return _compare(rows, at, names[0], names[1]).text
-    return ""
+    at, names = rows.rivals()
+    pairs = [(a, b) for a, b in rows.pairs(at, names) if a == names[0]]
+    ratios = [(b, *rows.ratio(b, a, at)) for a, b in pairs]
+    if len(pairs) > 1 and not any(rate for *_, rate in ratios):
+        return sentences.ranked(names[0], at, [(name, ratio) for name, ratio, _, _ in ratios])
+    return next((_compare(rows, at, a, b).text for a, b in pairs), "")
 
 
 DIFFERENT, LOSES, INDISTINGUISHABLE, SCALES, TOO_FEW = 4.0, 3.0, 2.0, 1.0, 0.0
 
 
-def _compare(rows: _Rows, at: int, a: Name, b: Name, of: int = 1) -> _Said:
+def _compare(rows: _Rows, at: int, a: str, b: str, of: int = 1) -> _Said:
     ratio, runs, rate = rows.ratio(a, b, at)
-    text = sentences.compared(rows.word(a), rows.word(b), at, ratio, runs, rate, of)
+    text = sentences.compared(a, b, at, ratio, runs, rate, of)
     found = verdict(ratio)
     if found == "too few runs":
         return _Said(TOO_FEW, text)
@@ -149,12 +155,9 @@ def _compare(rows: _Rows, at: int, a: Name, b: Name, of: int = 1) -> _Said:
 
 
 def _comparisons(rows: _Rows) -> list[_Said]:
-    """All pairs of a few series; of many the fastest with each of the others."""
-    said = []
-    for at, names in rows.rivals():
-        pairs = list(combinations(names, 2)) if len(names) <= MOST_PAIRED else [(names[0], n) for n in names[1:]]
-        said += [_compare(rows, at, a, b, len(pairs)) for a, b in pairs]
-    return said
+    at, names = rows.rivals()
+    pairs = rows.pairs(at, names)
+    return [_compare(rows, at, a, b, len(pairs)) for a, b in pairs]
 
 
 def _efficiencies(rows: _Rows) -> list[_Said]:
@@ -166,8 +169,7 @@ def _efficiencies(rows: _Rows) -> list[_Said]:
         if at < 2 or math.isnan(efficiency.value):
             continue
         lost = {part: rows.interval(name, at, f"lost:{part}").value for part in LOST}
-        text = sentences.efficient(rows.word(name), at, efficiency, lost)
-        said.append(_Said(LOSES + min(0.9, 1 - efficiency.value), text))
+        said.append(_Said(LOSES + min(0.9, 1 - efficiency.value), sentences.efficient(name, at, efficiency, lost)))
     return said
 
 
@@ -179,8 +181,9 @@ def _scalings(rows: _Rows) -> list[_Said]:
         speedup, efficiency = (rows.interval(name, at, metric) for metric in ("speedup", "efficiency"))
         if at == base or math.isnan(speedup.value):
             continue
-        weak = rows.kind == "weak" and not math.isnan(efficiency.value)
-        text = (sentences.kept_up(rows.word(name), base, at, efficiency) if weak
-                else sentences.sped_up(rows.word(name), base, at, speedup))  # fmt: skip
+        if rows.grows(name, base, at):
+            text = sentences.kept_up(name, base, at, efficiency)
+        else:
+            text = sentences.sped_up(name, base, at, speedup)
         said.append(_Said(SCALES + min(0.9, at / 10_000), text))
     return said

@@ -2,8 +2,8 @@
 """What makes times untrustworthy, as warnings: drift within a run and over a study, noise, changing resources.
 
     drift within a run   median of the last third of its counted steps over that of the first third. Said where it is
-                         more than 5 % and a permutation test of nine blocks of steps has p below 1 %: of all 1,680 ways
-                         to call three blocks first and three last, the share whose block medians differ as much. Blocks
+                         more than 5 % and a permutation test of nine equal blocks has p below 1 %: of all 1,680 ways to
+                         call three blocks first and three last, the share whose block medians differ as much. Blocks
                          are exchangeable, steps need not be: neighbours depend on each other.
     drift over a study   step times of repeats against when they ran. Kendall's S within cells (one series at one number
                          of ranks), summed; its exact null distribution is that of the inversions of random orders.
@@ -34,8 +34,9 @@ from partita.records.record import Record, plural
 DRIFT = 0.05
 NOISE = 0.25
 LEVEL = 0.01
-BLOCKS = 9
+BLOCKS, THIRD = 9, 3
 LEAST_STEPS = 2 * BLOCKS
+MOST_LOOKED_AT = 200  # Runs whose calibration is read: most share one.
 MOST_REPEATS = 300  # Of a cell: of more every second, third ... is looked at.
 EXACT_PAIRS = 5000  # Up to so many pairs of repeats Kendall's distribution is counted, beyond it is near normal.
 
@@ -56,7 +57,7 @@ class Drift:
 def record_warnings(record: Record) -> list[str]:
     """Of one run, beside that it is oversubscribed."""
     found = []
-    drift = drift_within(record.step_s)
+    drift = _drift_within(record)
     if drift is not None and drift.matters:
         found.append(f"drift within the run: the last third of its steps is {_slower(drift.change)} than the first "
                      f"third (p = {drift.p:.1g})")  # fmt: skip
@@ -69,7 +70,9 @@ def record_warnings(record: Record) -> list[str]:
 def study_warnings(study: RecordedStudy) -> list[str]:
     """Of a study: one text for each kind, with how many runs it is about and the worst of them."""
     found = [*_oversubscribed(study), *_threads(study)]
-    drifts = [(r, d) for r in study.records if (d := drift_within(r.step_s)) is not None and d.matters]
+    drifts = [(r, d) for r in study.records if (d := _drift_within(r)) is not None and d.matters]
+    looked_at = study.records[:: -(-len(study.records) // MOST_LOOKED_AT)]
+    noises = [(noise, r) for r in looked_at if (noise := machine_noise(r)) > NOISE]
     if drifts:
         worst, drift = max(drifts, key=lambda item: abs(item[1].change))
         many = f"{len(drifts)} of {plural(len(study.records), 'run')}"
@@ -79,12 +82,16 @@ def study_warnings(study: RecordedStudy) -> list[str]:
     if over is not None and over.matters:
         found.append(f"drift over the study: repeats that ran last are {_slower(over.change)} than those that ran "
                      f"first (p = {over.p:.1g})")  # fmt: skip
-    noises = [(noise, r) for r in study.records if (noise := machine_noise(r)) > NOISE]
     if noises:
         noise, worst = max(noises, key=lambda item: item[0])
-        found.append(f"noisy machine in {len(noises)} of {plural(len(study.records), 'run')}: {_noise(noise)} "
+        found.append(f"noisy machine in {len(noises)} of {plural(len(looked_at), 'run')}: {_noise(noise)} "
                      f"({_name(worst)})")  # fmt: skip
     return found
+
+
+def _drift_within(record: Record) -> Drift | None:
+    """None for times of the virtual engine: they are what the deck makes them."""
+    return None if record.attributes.get("engine") == "virtual" else drift_within(record.step_s)
 
 
 def drift_within(step_s: Sequence[float]) -> Drift | None:
@@ -92,22 +99,22 @@ def drift_within(step_s: Sequence[float]) -> Drift | None:
     x = np.asarray(step_s, float)
     if len(x) < LEAST_STEPS or not (x > 0).all():
         return None
-    third = len(x) // 3
-    change = float(np.median(x[-third:]) / np.median(x[:third])) - 1
-    blocks = np.array([np.log(np.median(block)) for block in np.array_split(x, BLOCKS)])
-    first, last = _splits()
-    gaps = np.abs(blocks[last].mean(axis=1) - blocks[first].mean(axis=1))
-    seen = abs(blocks[-3:].mean() - blocks[:3].mean())
+    blocks = x[len(x) % BLOCKS :].reshape(BLOCKS, -1)
+    change = float(np.median(blocks[-THIRD:]) / np.median(blocks[:THIRD])) - 1
+    middles = np.log(np.median(blocks, axis=1))
+    seen = abs(middles[-THIRD:].sum() - middles[:THIRD].sum())
+    gaps = np.abs(_splits() @ middles)
     return Drift(change, float(np.mean(gaps >= seen * (1 - 1e-9))))
 
 
 @functools.cache
-def _splits() -> tuple[np.ndarray, np.ndarray]:
-    """All ways to choose the three first and the three last of nine blocks."""
-    pairs = [(a, b) for a in combinations(range(BLOCKS), 3)
-             for b in combinations(sorted(set(range(BLOCKS)) - set(a)), 3)]  # fmt: skip
-    first, last = zip(*pairs, strict=True)
-    return np.array(first), np.array(last)
+def _splits() -> np.ndarray:
+    """Of all ways to call three blocks first and three last: -1 for the first, 1 for the last, a row each."""
+    rows = []
+    for first in combinations(range(BLOCKS), THIRD):
+        for last in combinations(sorted(set(range(BLOCKS)) - set(first)), THIRD):
+            rows.append([(b in last) - (b in first) for b in range(BLOCKS)])
+    return np.array(rows, float)
 
 
 def drift_over(study: RecordedStudy) -> Drift | None:

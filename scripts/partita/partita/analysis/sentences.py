@@ -97,8 +97,10 @@ def _in_percent(share: Interval) -> str:
 
 
 def _behind(value: Interval, unit: str, decimals: int) -> str:
-    """What stands behind a value: its interval, or how many runs there are."""
+    """What stands behind a value: its interval, with digits that tell its ends apart; or how many runs there are."""
     if value.bounded:
+        enough = (d for d in range(decimals, 4) if round(value.low, d) != round(value.high, d))
+        decimals = next(enough, decimals)
         return f"{bounds_words(value, unit, decimals)} over {plural(value.n, 'run')}"
     return f"{plural(value.n, 'run')}; an interval needs {MIN_SAMPLES}"
 

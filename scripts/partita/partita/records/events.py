@@ -100,7 +100,12 @@ class Events:
 
 def read_events(path: Path) -> Events:
     """Read a record with its events; UsageError where it has none, with the key that makes them."""
-    record = read_record(path)
+    return events_of(read_record(path))
+
+
+def events_of(record: Record) -> Events:
+    """The events of a record; UsageError where it has none."""
+    path = record.path
     wanted = "a record of a run with record.events = [FIRST, LAST], the steps whose events it keeps"
     if record.timeline is None:
         raise UsageError(path, "holds no events", wanted)
