@@ -3,13 +3,17 @@
 
 import math
 from dataclasses import dataclass, field
+from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
 import pytest
+from synthetic_efficiency import Planted
 
-from partita.analysis.findings import finding_of_scaling, finding_of_strategies, findings
+from partita.analysis.findings import finding_of_efficiency, finding_of_scaling, finding_of_strategies, findings
+from partita.analysis.metrics import metrics_table
+from partita.records.folder import read_folder
 from partita.statistics import Interval, median_interval, paired_ratio
 
 COLUMNS = (
@@ -101,6 +105,23 @@ def test_nothing_is_lost() -> None:
     assert findings(t.study(), t.table)[0].endswith("runs), and loses no whole point to anything")
     t.rows[-4] |= {"low": 0.8101, "high": 0.8123}  # An interval that needs more digits has them.
     assert "is 81 % efficient (98.4 % interval 81.0 .. 81.2 % over 7 runs)" in findings(t.study(), t.table)[0]
+
+
+def test_of_records_with_planted_events(tmp_path: Path) -> None:
+    # 6 and 4.4 ms of work, an exchange until 8 ms; runs of block k are k % longer throughout, so that ratios stay.
+    for block in range(1, 8):
+        longer = 1 + 0.01 * block
+        p = Planted()
+        for rank, busy in enumerate((6, 4.4)):
+            p.compute(rank, 0, busy * longer)
+            p.event(rank, "exchange", busy * longer, 8 * longer)
+        p.write(tmp_path / f"{block}.h5", point=f"np2-mpi-r{block}", step_s=lambda step, s=longer: 0.008 * s)
+    study = read_folder(tmp_path)[0][0]
+    said = findings(study, metrics_table([study]))
+    assert said == [
+        "at 2 ranks data-parallel mpi is 65 % efficient (98.4 % interval 65 .. 65 % over 7 runs): 25 points lost to "
+        "exposed communication, 10 to imbalance"
+    ]
 
 
 def pair(a: np.ndarray, b: np.ndarray, ranks: int = 2) -> Invented:
@@ -216,10 +237,11 @@ def test_at_most_ten_the_most_telling_first() -> None:
     said = findings(t.study(), t.table)
     assert len(said) == 10
     assert "faster than h at 2 ranks" in said[0] and "h is 55 % efficient" in said[4]
+    assert finding_of_efficiency(t.study(), t.table) == said[4]
     assert sum("times as fast" in s for s in said) == 2
 
 
-@pytest.mark.parametrize("find", [finding_of_scaling, finding_of_strategies])
+@pytest.mark.parametrize("find", [finding_of_scaling, finding_of_strategies, finding_of_efficiency])
 def test_nothing_to_say(find: object) -> None:
     t = Invented()
     assert find(t.study(), t.table) == "" and findings(t.study(), t.table) == []

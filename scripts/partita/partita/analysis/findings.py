@@ -140,6 +140,11 @@ def finding_of_strategies(study: RecordedStudy, table: pd.DataFrame) -> str:
     return next((_compare(rows, at, a, b).text for a, b in pairs), "")
 
 
+def finding_of_efficiency(study: RecordedStudy, table: pd.DataFrame) -> str:
+    """The sentence below a picture of phases or of the split: what the series that loses most loses; or ""."""
+    return max(_efficiencies(_Rows(study, table)), key=lambda s: s.telling, default=_Said(0, "")).text
+
+
 DIFFERENT, LOSES, INDISTINGUISHABLE, SCALES, TOO_FEW = 4.0, 3.0, 2.0, 1.0, 0.0
 
 
