@@ -12,7 +12,7 @@ from collections.abc import Hashable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from partita.analysis.reading import FolderRuns
+from partita.analysis.reading import FolderRuns, home
 from partita.records.folder import Cell, RecordedStudy
 from partita.records.record import Record
 from partita.statistics import Interval, median_interval
@@ -65,7 +65,7 @@ def settings_of(record: Record, without: Iterable[str] = ()) -> Settings:
 def points(read: FolderRuns, metric: str, without: Iterable[str] = ()) -> list[Point]:
     """Every series at every number of ranks and threads, with its runs' values of the metric.
 
-    Blocks are repeats of one folder; no block of one is a block of another.
+    Blocks are repeats of one study in one folder; no block of one is a block of another.
     """
     folder, table = str(read.folder), read.table
     rows = table[(table["metric"] == metric) & (table["scope"] == "within run") & table["value"].notna()]
@@ -86,10 +86,10 @@ def _point(folder: str, study: RecordedStudy, label: str, cell: Cell, by_place: 
     place = (study.name, study.app, label, cell.ranks, cell.threads)
     rows = by_place[place].itertuples() if place in by_place else ()
     runs = [(row.repeat, float(row.value)) for row in rows]
-    blocks = {repeat for repeat, _ in runs if repeat > 0}
-    # Where repeats are seeds, or files have no repeat in their names, nobody knows what ran with what.
-    own = () if len(blocks) == len(runs) else (label,)
-    values = {(folder, study.name, *own, at if own else repeat): value for at, (repeat, value) in enumerate(runs)}
+    # All apps of a study run in a block. Where repeats are seeds, or have no names, nobody knows what ran with what.
+    in_turns = len({repeat for repeat, _ in runs if repeat > 0}) == len(runs)
+    where = (str(home(first.path)), first.header.study, *(() if in_turns else (study.app, label)))
+    values = {(*where, repeat if in_turns else at): value for at, (repeat, value) in enumerate(runs)}
     return Point(folder, study.name, study.app, label, cell.ranks, cell.threads, settings_of(first, without), values,
                  cell.oversubscribed)  # fmt: skip
 

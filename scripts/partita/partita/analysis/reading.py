@@ -50,6 +50,11 @@ def read_runs(folder: Path) -> FolderRuns:
     return FolderRuns(folder, tuple(studies), metrics_table(studies), tuple(notes))
 
 
+def home(record: Path) -> Path:
+    """The folder of a record's study, whether it lies there or below `points`."""
+    return record.parents[3] if record.parent.name.startswith("attempt-") else record.parent
+
+
 def metric_of(name: str, tables: Sequence["DataFrame"]) -> Metric:
     """What the long table says by this name; UsageError, with the nearest one, where no run has it."""
     there = sorted({str(m) for table in tables for m in table["metric"].unique()})

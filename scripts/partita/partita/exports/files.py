@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from partita.analysis.reading import FolderRuns, read_runs
+from partita.analysis.reading import FolderRuns, home, read_runs
 from partita.errors import UsageError, reason
 from partita.exports import extrap, thicket
 from partita.exports.runs import Run, runs
@@ -94,7 +94,7 @@ def _steps(folder: Path, output: Path | None) -> list[str]:
 
 def _name(path: Path) -> str:
     """Of a record's file; where all are called alike, of the folder of its point."""
-    return path.parent.parent.name if path.parent.name.startswith("attempt-") else path.name.partition(".h5")[0]
+    return path.name.partition(".h5")[0] if home(path) == path.parent else path.parent.parent.name
 
 
 def slug(text: str) -> str:
