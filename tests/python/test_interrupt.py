@@ -33,8 +33,13 @@ def test_an_interrupted_study_goes_on(
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment)
     wait_for(lambda: checkout.ranks_started())
     process.send_signal(number)
+    if number is signal.SIGTERM:  # As schedulers do, once to all processes of a job and once through its script.
+        time.sleep(0.02)
+        process.send_signal(number)
     _, err = process.communicate(timeout=60)
     assert process.returncode == 5
+    point = checkout.calls()[0][0]
+    assert [a.exit["state"] for a in checkout.attempts(point)] == ["lost"]
     assert "interrupted with 0 of 6 points done; the same command goes on from there" in err
     assert err.count("\n") == 1 and checkout.ranks_alive() == []
 

@@ -124,13 +124,14 @@ def test_what_is_counted_and_allocated_stands_beside_its_closed_form(run, name):
 
 def test_the_shipped_study_is_accepted(tmp_path):
     sys.path.insert(0, str(ROOT / "scripts" / "partita"))
-    from partita.studies.study import points, read_study
+    from partita.studies.points import points
+    from partita.studies.study import read_study
 
     study = read_study(ROOT / "inputs/studies/data_parallel.toml")
     once = [point for point in points(study) if point.repeat == 1]
     assert len(once) == 9
     for point in once:
         settings = [f"{key}={value}" for key, value in point.overrides]
-        line = command(point.ranks, str(study.deck), *settings, output=tmp_path / "x.h5")
+        line = command(point.ranks, str(point.run.deck), *settings, output=tmp_path / "x.h5")
         done = subprocess.run([*line, "--validate"], cwd=ROOT, capture_output=True, text=True, timeout=120)
         assert done.returncode == 0, f"{point.name}: {done.stderr}"

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from types import FrameType
+from typing import Any
 
 from rich.console import Console
 
@@ -211,12 +212,20 @@ def check_binaries(plan: Plan) -> None:
 
 @contextmanager
 def _signals_as_interrupt() -> Iterator[None]:
-    """SIGTERM and SIGHUP end a study as Ctrl-C does: ranks stopped, records kept."""
+    """SIGTERM and SIGHUP end a study as Ctrl-C does: ranks stopped, records kept.
+
+    Only the first: schedulers send it to all processes of a job, and the job's script hands it on once more. The second
+    must not break off what the first began.
+    """
 
     def interrupt(number: int, frame: FrameType | None) -> None:
+        for each in before:
+            signal.signal(each, signal.SIG_IGN)
         raise KeyboardInterrupt
 
-    before = {number: signal.signal(number, interrupt) for number in (signal.SIGTERM, signal.SIGHUP)}
+    before: dict[int, Any] = {}
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        before[number] = signal.signal(number, interrupt)
     try:
         yield
     finally:
