@@ -7,7 +7,9 @@ from typing import Annotated
 import typer
 
 from partita import __version__
-from partita.commands import collect, compare, export, league, plan, plot, predict, run, show, status, submit, validate
+from partita.commands import (
+    collect, compare, export, league, plan, plot, predict, report, run, show, status, submit, validate,
+)  # fmt: skip
 from partita.errors import IncompleteError, PartitaError, UsageError, reason
 
 app = typer.Typer(
@@ -18,7 +20,7 @@ app = typer.Typer(
 )
 for command in (
     plan.plan, run.run, submit.submit, status.status, collect.collect, validate.validate, show.show, plot.plot,
-    compare.compare, league.league, predict.predict, export.export,
+    report.report, compare.compare, league.league, predict.predict, export.export,
 ):  # fmt: skip
     app.command()(command)
 
