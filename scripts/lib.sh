@@ -140,6 +140,20 @@ END
   fi
 }
 
+# For one test, which is skipped without it: tests/slurm starts a Slurm of its own.
+slurm_package() {
+  if [ -x /usr/sbin/slurmctld ] || have slurmctld; then
+    note "already there"
+  elif have apt-get && [ "$(id -u)" = 0 ]; then
+    local install=(apt-get install -y --no-install-recommends -o DPkg::Lock::Timeout=600 slurm-wlm)
+    export DEBIAN_FRONTEND=noninteractive
+    "${install[@]}" || { apt-get update && "${install[@]}"; } || true
+    if [ -x /usr/sbin/slurmctld ]; then note "installed slurm-wlm"; else note "not found: its test is skipped"; fi
+  else
+    note "not here (Debian: slurm-wlm): its test is skipped"
+  fi
+}
+
 has_header() {
   have c++ && printf '#if !__has_include(<%s>)\n#error\n#endif\n' "$1" | c++ -std=c++17 -E -x c++ - >/dev/null 2>&1
 }

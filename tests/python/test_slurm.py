@@ -75,7 +75,7 @@ class Cluster:
         """`partita submit`: its exit code."""
         return main(["submit", str(study), "--output", str(folder), *more])
 
-    def wait(self, condition: Callable[[], bool], seconds: float = 30.0) -> None:
+    def wait(self, condition: Callable[[], bool], seconds: float = 60.0) -> None:
         """Until it holds."""
         deadline = time.monotonic() + seconds
         while not condition():

@@ -26,7 +26,7 @@ from pathlib import Path
 NODES = 2
 CPUS = 2
 START_S = 15.0
-GRACE_S = 5.0
+GRACE_S = 3.0
 CONFIGURATION = """
 ClusterName=box
 SlurmctldHost={host}(127.0.0.1)
@@ -156,7 +156,11 @@ class SlurmBox:
         return found
 
     def end(self) -> None:
-        """SIGTERM, then SIGKILL."""
+        """Jobs first, while there is somebody to whom they can report; then SIGTERM, then SIGKILL."""
+        self.ask("scancel", "-u", getpass.getuser())
+        deadline = time.monotonic() + GRACE_S
+        while self.ask("squeue", "-h").strip() and time.monotonic() < deadline:
+            time.sleep(0.1)
         for number in (signal.SIGTERM, signal.SIGKILL):
             for pid in self._members():
                 with contextlib.suppress(OSError):
