@@ -1,11 +1,12 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """Jobs for schedulers that only pretend; their scripts are run by bash itself. The real Slurm: test_slurm.py."""
 
+import contextlib
 import os
 import signal
 import subprocess
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -224,10 +225,27 @@ def test_without_a_scheduler_or_a_study_nothing_is_submitted(
     assert (code, "one of slurm, pbs" in err or "no study" in err) == (2, True)
 
 
-def _start(checkout: Checkout, **variables: str) -> subprocess.Popen[bytes]:
-    (job,) = submissions(checkout.runs)
-    with job.scheduler_output.open("wb") as out:
-        return subprocess.Popen(["bash", job.script], stdout=out, stderr=out, env={**os.environ, **variables})
+Start = Callable[..., subprocess.Popen[bytes]]
+
+
+@pytest.fixture
+def start(checkout: Checkout) -> Iterator[Start]:
+    """Starts the script of the only job with these variables; what still runs at the end of the test is ended."""
+    started: list[subprocess.Popen[bytes]] = []
+
+    def script(**variables: str) -> subprocess.Popen[bytes]:
+        (job,) = submissions(checkout.runs)
+        with job.scheduler_output.open("wb") as out:
+            environment = {**os.environ, **variables}
+            command = ["bash", str(job.script)]
+            started.append(subprocess.Popen(command, stdout=out, stderr=out, env=environment, start_new_session=True))
+        return started[-1]
+
+    yield script
+    for process in started:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)  # The guard of `partita run` ends the ranks.
+        process.wait()
 
 
 def _wait(condition: Callable[[], bool]) -> None:
@@ -237,24 +255,24 @@ def _wait(condition: Callable[[], bool]) -> None:
         time.sleep(0.05)
 
 
-def test_the_script_runs_the_points(checkout: Checkout, partita: Partita, queue: Path) -> None:
+def test_the_script_runs_the_points(checkout: Checkout, partita: Partita, queue: Path, start: Start) -> None:
     partita("submit", checkout.study(), "--scheduler", "pbs")
-    assert _start(checkout, PBS_JOBID="1.head").wait() == 0
+    assert start(PBS_JOBID="1.head").wait(60) == 0
     (job,) = submissions(checkout.runs)
     assert "partita: job 1.head of pbs ends with status 0" in job.output.read_text()
     assert status_of(checkout.runs).counts == {"done": 6}
 
 
 def test_a_script_that_is_signalled_before_the_limit_ends_its_ranks(
-    checkout: Checkout, partita: Partita, queue: Path
+    checkout: Checkout, partita: Partita, queue: Path, start: Start
 ) -> None:
     partita("submit", checkout.study(HANG), "--scheduler", "slurm")
-    process = _start(checkout, SLURM_JOB_ID="1", SLURM_JOB_CPUS_PER_NODE="2")
+    process = start(SLURM_JOB_ID="1", SLURM_JOB_CPUS_PER_NODE="2")
     _wait(checkout.ranks_alive)
     process.send_signal(signal.SIGUSR1)
     time.sleep(0.3)
     process.send_signal(signal.SIGTERM)  # Some schedulers tell a script more than once.
-    assert process.wait() == 5
+    assert process.wait(60) == 5
     assert not checkout.ranks_alive()
     found = status_of(checkout.runs)
     assert found.counts == {"planned": 5, "timeout": 1}
@@ -262,12 +280,12 @@ def test_a_script_that_is_signalled_before_the_limit_ends_its_ranks(
 
 
 def test_a_script_without_a_scheduler_s_signal_goes_by_its_own_clock(
-    checkout: Checkout, partita: Partita, queue: Path
+    checkout: Checkout, partita: Partita, queue: Path, start: Start
 ) -> None:
     partita("submit", checkout.study(HANG), "--scheduler", "flux", "--time", "0:20")
     assert "sleep 10 &" in submissions(checkout.runs)[0].script.read_text()
-    process = _start(checkout)
+    process = start()
     _wait(checkout.ranks_alive)
-    assert process.wait() == 5
+    assert process.wait(60) == 5
     assert not checkout.ranks_alive()
     assert "partita: the time limit of this job is near" in submissions(checkout.runs)[0].output.read_text()

@@ -125,7 +125,7 @@ class _View:
         if job is None or (tried and self._ran_in(tried[-1]) is job):
             return state, why, None
         fate = self.fates[job.number]
-        if fate.living and not (tried and tried[-1].job.get("started_utc", "") > job.submitted_utc):
+        if fate.living:
             before = f"; attempt {tried[-1].number} before: {state.value}" if tried else ""
             return State.SUBMITTED, f"{job.name}, {fate.phase.value}{before}", None
         if tried:
