@@ -36,6 +36,7 @@ from partita.errors import UsageError, held_to_the_layout
 from partita.records.events import events_of
 from partita.records.pipeline import bubble
 from partita.records.record import Record
+from partita.statistics import median
 
 LOST = ("imbalance", "serialisation", "communication", "bubble", "other")
 EVENTS, PHASES = "events", "phases"
@@ -108,20 +109,13 @@ def _of_phases(record: Record, reason: str) -> Split:
     if "phase_s" not in record.steps:
         return _unknown(record, f'{reason}, and record.detail = "stats" has no phases of each rank')
     seconds = record.steps["phase_s"][record.counted]  # (step, rank, phase)
-    classes = np.array(record.classes)
-    if not (classes == "compute").any():
+    if "compute" not in record.classes:
         return _unknown(record, f"{reason}, and there are no phases of class compute")
-    compute, network = (seconds[:, :, np.isin(classes, names)].sum(axis=2)
-                        for names in (["compute"], ["communication", "wait"]))  # fmt: skip
-    busiest = compute.argmax(axis=1)[:, None]
+    compute, network = (seconds[:, :, [c in names for c in record.classes]].sum(axis=2)
+                        for names in (("compute",), ("communication", "wait")))  # fmt: skip
+    exposed = network[np.arange(len(network)), compute.argmax(axis=1)]  # Of the rank that computes longest.
     mean, most, exposed, elapsed = (
-        float(np.median(values))
-        for values in (
-            compute.mean(axis=1),
-            compute.max(axis=1),
-            np.take_along_axis(network, busiest, 1),
-            record.step_s,
-        )
+        median(values) for values in (compute.mean(axis=1), compute.max(axis=1), exposed, record.step_s)
     )
     if most <= 0:
         return _unknown(record, f"{reason}, and the phases of class compute took no time")
@@ -138,7 +132,7 @@ def _of_phases(record: Record, reason: str) -> Split:
 
 def _unknown(record: Record, reason: str) -> Split:
     nan = math.nan
-    return Split(nan, nan, nan, nan, dict.fromkeys(LOST, nan), nan, float(np.median(record.step_s)), PHASES,
+    return Split(nan, nan, nan, nan, dict.fromkeys(LOST, nan), nan, median(record.step_s), PHASES,
                  len(record.step_s), reason)  # fmt: skip
 
 

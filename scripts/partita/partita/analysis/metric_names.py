@@ -2,6 +2,7 @@
 """What metrics there are: their kind, unit, words, and which way is better (DESIGN.md section 10)."""
 
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import Literal
 
 Kind = Literal["cost", "rate", "ratio"]
@@ -55,6 +56,7 @@ METRICS = {
 }
 
 
+@lru_cache(maxsize=1024)
 def metric(name: str) -> Metric:
     """Of `step_s`, or `phase_s:forward`; KeyError for others."""
     if name in METRICS:

@@ -15,10 +15,11 @@ from typing import TYPE_CHECKING, Any
 
 from partita.analysis.kinds import scaling_kind
 from partita.analysis.metric_names import METRICS, Metric, metric
-from partita.analysis.point_metrics import point_values
+from partita.analysis.point_metrics import Point, point_values
 from partita.analysis.run_metrics import Run, measured
 from partita.analysis.scaling import base_of, repeat_of
 from partita.records.folder import Cell, RecordedStudy, Series
+from partita.records.record import Record
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -30,14 +31,14 @@ COLUMNS = (
     "n", "level", "scope", "unit", "reason",
 )  # fmt: skip
 WITHIN_RUN, OVER_RUNS = "within run", "over runs"
-Row = tuple[Any, ...]
+Columns = dict[str, list[Any]]  # Lists, not rows: ten thousand runs make a third of a million of these.
 
 
 def metrics_table(studies: Iterable[RecordedStudy]) -> "pd.DataFrame":
     """All metrics of all runs and points of these studies."""
     import pandas as pd
 
-    rows: list[Row] = []
+    columns: Columns = {name: [] for name in COLUMNS}
     for study in studies:
         runs = {record.path: measured(record) for record in study.records}
         kind, said = scaling_kind(study)
@@ -47,33 +48,36 @@ def metrics_table(studies: Iterable[RecordedStudy]) -> "pd.DataFrame":
             for cell in series.cells:
                 members = [runs[r.path] for r in cell.records]
                 for run in members:
-                    rows += _of_run(study, series, run)
-                rows += _over_runs(study, series, cell, members, of_base, kind, said)
-    return pd.DataFrame(dict(zip(COLUMNS, zip(*rows, strict=True), strict=True)) if rows else [], columns=COLUMNS)
+                    _add_run(columns, study, series, run)
+                _add_point(columns, study, series, cell, point_values(cell, members, of_base, kind, said))
+    return pd.DataFrame(columns, columns=COLUMNS)
 
 
-def _of_run(study: RecordedStudy, series: Series, run: Run) -> list[Row]:
-    r = run.record
-    point = str(r.attributes.get("point", "")) or r.path.stem
-    before = (study.name, study.app, series.label, r.ranks, r.threads, _nodes(r.attributes), point, repeat_of(r))
-    return [
-        (*before, name, (about := metric(name)).kind, v.value, v.low, v.high, v.n, math.nan, WITHIN_RUN, about.unit,
-         v.reason)
-        for name, v in run.values.items()
-    ]  # fmt: skip
+def _add_run(columns: Columns, study: RecordedStudy, series: Series, run: Run) -> None:
+    r, values = run.record, run.values.values()
+    _add(columns, tuple(run.values), study=study.name, app=study.app, series=series.label, ranks=r.ranks,
+         threads=r.threads, nodes=_nodes(r), point=str(r.attributes.get("point", "")) or r.path.stem,
+         repeat=repeat_of(r), value=[v.value for v in values], low=[v.low for v in values],
+         high=[v.high for v in values], n=[v.n for v in values], level=math.nan, scope=WITHIN_RUN,
+         reason=[v.reason for v in values])  # fmt: skip
 
 
-def _over_runs(
-    study: RecordedStudy, series: Series, cell: Cell, runs: list[Run], base: list[Run], kind: str | None, said: str
-) -> list[Row]:
-    nodes = _nodes(cell.records[0].attributes)
-    before = (study.name, study.app, series.label, cell.ranks, cell.threads, nodes, "", 0)
-    return [
-        (*before, name, (about := metric(name)).kind, i.value, i.low, i.high, i.n, i.level, OVER_RUNS, about.unit,
-         reason)
-        for name, (i, reason) in point_values(cell, runs, base, kind, said).items()
-    ]  # fmt: skip
+def _add_point(columns: Columns, study: RecordedStudy, series: Series, cell: Cell, point: Point) -> None:
+    intervals = [interval for interval, _ in point.values()]
+    _add(columns, tuple(point), study=study.name, app=study.app, series=series.label, ranks=cell.ranks,
+         threads=cell.threads, nodes=_nodes(cell.records[0]), point="", repeat=0, value=[i.value for i in intervals],
+         low=[i.low for i in intervals], high=[i.high for i in intervals], n=[i.n for i in intervals],
+         level=[i.level for i in intervals], scope=OVER_RUNS, reason=[why for _, why in point.values()])  # fmt: skip
 
 
-def _nodes(attributes: dict[str, Any]) -> int:
-    return max(1, int(attributes.get("nodes", 1) or 1))
+def _add(columns: Columns, names: tuple[str, ...], **fields: Any) -> None:
+    """A row for each metric; a field is a list with one value for each, or what they have in common."""
+    about = [metric(name) for name in names]
+    fields |= {"metric": names, "kind": [m.kind for m in about], "unit": [m.unit for m in about]}
+    for column, values in columns.items():
+        of = fields[column]
+        values.extend(of if isinstance(of, list | tuple) else [of] * len(names))
+
+
+def _nodes(record: Record) -> int:
+    return max(1, int(record.attributes.get("nodes", 1) or 1))

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from partita.analysis.efficiency import Split, efficiency
-from partita.analysis.scaling import samples_per_s
+from partita.analysis.scaling import run_step_s, samples_per_s
 from partita.errors import UsageError, held_to_the_layout
 from partita.records.pipeline import bubble
 from partita.records.record import Record
@@ -87,11 +87,11 @@ def _times(record: Record, _: Split | None) -> Values:
     """Steps, phases and classes: means over ranks of phases, the longest rank of a step."""
     if _is_virtual(record):
         return {"step_s": Value(math.nan, reason=VIRTUAL), "samples_per_s": Value(math.nan, reason=VIRTUAL)}
-    phase_s, classes = record.phase_s, np.array(record.classes)
-    kept = [c for c in CLASSES if (classes == c).any()]
-    sums = [phase_s[:, classes == c].sum(axis=1, keepdims=True) for c in kept]
+    kept = [c for c in CLASSES if c in record.classes]
     names = ["step_s", *(f"phase_s:{p}" for p in record.phases), *(f"class_s:{c}" for c in kept)]
-    columns = np.concatenate([record.step_s[:, None], phase_s, *sums], axis=1)
+    phase_s = record.phase_s
+    member = np.array([[float(its == c) for c in kept] for its in record.classes]).reshape(len(record.classes), -1)
+    columns = np.concatenate([record.step_s[:, None], phase_s, phase_s @ member], axis=1)
     low, middle, high = _tenths(columns)
     n = len(columns)
     found = {name: Value(*of, n) for name, *of in zip(names, middle, low, high, strict=True)}
@@ -131,8 +131,8 @@ def _communication(record: Record, split: Split | None) -> Values:
     """
     if _is_virtual(record):
         return {}
-    chosen = np.isin(record.classes, ["communication"])
-    phase = float(record.phase_s[:, chosen].sum(axis=1).mean())
+    chosen = [c == "communication" for c in record.classes]
+    phase = float(record.phase_s[:, chosen].sum()) / len(record.step_s)
     table = record.groups.get("strategy", {})
     if "exposed_s" not in table or "hidden_s" not in table:
         replayed = split.exposed_s if split else math.nan
@@ -150,7 +150,7 @@ def _traffic(record: Record, _: Split | None) -> Values:
         return {}
     steps = int((record.steps["warmup"] == 0).sum())
     return {
-        name: Value(float(table[column].sum(axis=0).mean()) / steps, n=steps)
+        name: Value(float(table[column].sum()) / (record.ranks * steps), n=steps)
         for name, column in (("sent_bytes", "sent_bytes"), ("messages", "messages"))
     }
 
@@ -195,11 +195,11 @@ def _work(record: Record, _: Split | None) -> Values:
     if _is_virtual(record):
         return found
     table = record.groups.get("calibration", {})
-    at = np.flatnonzero(table["quantity"] == "gemm_flop_per_s") if "quantity" in table else ()
-    if not len(at):
+    at = {str(name): i for i, name in enumerate(table.get("quantity", ()))}.get("gemm_flop_per_s")
+    if at is None:
         return found | {"mfu": Value(math.nan, reason="no calibrated peak (run.calibration)")}
-    peak = float(table["value"][at[0]]) * record.ranks
-    return found | {"mfu": Value(flop / (float(np.median(record.step_s)) * peak), n=len(record.step_s))}
+    peak = float(table["value"][at]) * record.ranks
+    return found | {"mfu": Value(flop / (run_step_s(record) * peak), n=len(record.step_s))}
 
 
 def _learning(record: Record, _: Split | None) -> Values:

@@ -26,6 +26,7 @@ from partita.statistics import (
     NONE,
     Interval,
     level_words,
+    median,
     median_interval,
     quantiles,
     ratio_of_runs,
@@ -96,7 +97,7 @@ def step_time(cell: Cell) -> Interval:
 
 def run_step_s(record: Record) -> float:
     """The number of a run: the median of its steps."""
-    return float(np.median(record.step_s))
+    return median(record.step_s)
 
 
 def repeat_of(record: Record) -> int:
