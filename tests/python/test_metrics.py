@@ -137,6 +137,7 @@ def test_costs_of_a_step_by_hand(tmp_path: Path) -> None:
 def test_oversubscribed_points_keep_their_time_alone(tmp_path: Path) -> None:
     table = table_of(tmp_path, *in_blocks({1: 0.04, 2: 0.025}), *in_blocks({4: 0.02}, oversubscribed=1))
     assert row(table, "step_s", ranks=4).value == pytest.approx(0.02 * 1.035, rel=1e-9)
+    assert row(table, "step_s", ranks=4).reason == "oversubscribed: more threads than cores"
     for name in ("speedup", "efficiency"):
         found = row(table, name, ranks=4)
         assert math.isnan(found.value) and found.reason == "oversubscribed: more threads than cores"
