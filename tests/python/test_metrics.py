@@ -163,11 +163,18 @@ def test_what_is_no_number_has_its_reason(tmp_path: Path) -> None:
 def test_damaged_tables_are_a_reason_and_end_nothing(tmp_path: Path) -> None:
     path = Synthetic(ranks=2).write(tmp_path / "run.h5")
     with h5py.File(path, "r+") as f:
-        del f["evaluation/accuracy"]
-        f["evaluation/accuracy"] = [0.5]
+        del f["traffic/messages"]
+    table = metrics_table(read_folder(tmp_path)[0])
+    assert "run.h5: traffic: damaged" in row(table, "messages").reason
+    assert row(table, "step_s").value == pytest.approx(0.03)
+
+
+def test_a_file_that_is_gone_by_now_is_a_reason(tmp_path: Path) -> None:
+    Synthetic(ranks=2, flop_per_step=1.0).write(tmp_path / "run.h5")
     studies = read_folder(tmp_path)[0]
+    (tmp_path / "run.h5").unlink()
     table = metrics_table(studies)
-    assert "damaged" in row(table, "accuracy").reason and row(table, "step_s").value == pytest.approx(0.03)
+    assert "run.h5" in row(table, "step_s").reason and "run.h5" in row(table, "accuracy").reason
 
 
 def test_a_study_without_scaling_says_why(tmp_path: Path) -> None:

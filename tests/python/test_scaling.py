@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from partita.analysis.scaling import Entry, Scaling, analyse, by_block, interval_note, ratio_note, repeat_of
+from partita.analysis.scaling import Entry, Scaling, analyse, by_block, interval_note, ratio_note
 from partita.records.folder import read_folder
 from partita.records.record import read_record
 from partita.statistics import PAIRED, SHIFT
@@ -110,7 +110,7 @@ def test_four_runs_of_each_have_a_ratio_and_no_interval_of_time(tmp_path: Path) 
 def test_runs_without_a_block_are_in_no_pair(tmp_path: Path) -> None:
     runs = [Synthetic(point="np1-r2"), Synthetic(point="np1-r2"), Synthetic(point="np1-r3"), Synthetic(point="np1")]
     records = [read_record(run.write(tmp_path / f"{i}.h5")) for i, run in enumerate(runs)]
-    assert [repeat_of(r) for r in records] == [2, 2, 3, 0]
+    assert [r.repeat for r in records] == [2, 2, 3, 0]
     assert list(by_block(records, lambda _: 1.0)) == [records[0].path, records[1].path, (3, "1"), records[3].path]
 
 

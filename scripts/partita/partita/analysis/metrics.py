@@ -17,9 +17,8 @@ from partita.analysis.kinds import scaling_kind
 from partita.analysis.metric_names import METRICS, Metric, metric
 from partita.analysis.point_metrics import Point, point_values
 from partita.analysis.run_metrics import Run, measured
-from partita.analysis.scaling import base_of, repeat_of
+from partita.analysis.scaling import base_of
 from partita.records.folder import Cell, RecordedStudy, Series
-from partita.records.record import Record
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -56,8 +55,8 @@ def metrics_table(studies: Iterable[RecordedStudy]) -> "pd.DataFrame":
 def _add_run(columns: Columns, study: RecordedStudy, series: Series, run: Run) -> None:
     r, values = run.record, run.values.values()
     _add(columns, tuple(run.values), study=study.name, app=study.app, series=series.label, ranks=r.ranks,
-         threads=r.threads, nodes=_nodes(r), point=str(r.attributes.get("point", "")) or r.path.stem,
-         repeat=repeat_of(r), value=[v.value for v in values], low=[v.low for v in values],
+         threads=r.threads, nodes=r.nodes, point=str(r.attributes.get("point", "")) or r.path.stem,
+         repeat=r.repeat, value=[v.value for v in values], low=[v.low for v in values],
          high=[v.high for v in values], n=[v.n for v in values], level=math.nan, scope=WITHIN_RUN,
          reason=[v.reason for v in values])  # fmt: skip
 
@@ -65,7 +64,7 @@ def _add_run(columns: Columns, study: RecordedStudy, series: Series, run: Run) -
 def _add_point(columns: Columns, study: RecordedStudy, series: Series, cell: Cell, point: Point) -> None:
     intervals = [interval for interval, _ in point.values()]
     _add(columns, tuple(point), study=study.name, app=study.app, series=series.label, ranks=cell.ranks,
-         threads=cell.threads, nodes=_nodes(cell.records[0]), point="", repeat=0, value=[i.value for i in intervals],
+         threads=cell.threads, nodes=cell.records[0].nodes, point="", repeat=0, value=[i.value for i in intervals],
          low=[i.low for i in intervals], high=[i.high for i in intervals], n=[i.n for i in intervals],
          level=[i.level for i in intervals], scope=OVER_RUNS, reason=[why for _, why in point.values()])  # fmt: skip
 
@@ -77,7 +76,3 @@ def _add(columns: Columns, names: tuple[str, ...], **fields: Any) -> None:
     for column, values in columns.items():
         of = fields[column]
         values.extend(of if isinstance(of, list | tuple) else [of] * len(names))
-
-
-def _nodes(record: Record) -> int:
-    return max(1, int(record.attributes.get("nodes", 1) or 1))

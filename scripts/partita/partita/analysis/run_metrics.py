@@ -9,7 +9,7 @@ A value that is missing has a reason. Metrics that a run cannot have (a pipeline
 """
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 import numpy as np
@@ -39,6 +39,7 @@ class Value:
 
 
 Values = dict[str, Value]
+Part = Callable[[Record, Split | None], Values]
 
 
 @dataclass(frozen=True)
@@ -58,20 +59,29 @@ class Run:
 def measured(record: Record) -> Run:
     """All metrics of one run. Tables that are damaged are a reason, no error."""
     values: Values = {}
+    split = None
     try:
-        split = efficiency(record)
-    except UsageError as error:
-        split = None
-        values["parallel_efficiency"] = Value(math.nan, reason=str(error))
-    for part, fallback in PARTS:
-        try:
-            with held_to_the_layout(record.path, f"{part.__name__.strip('_')}: "):
-                values.update(part(record, split))
-        except UsageError as error:
-            values.update({name: Value(math.nan, reason=str(error)) for name in fallback})
+        with record.opened():  # Once, for all groups.
+            split = efficiency(record)
+            for part, fallback in PARTS:
+                values |= _part(part, fallback, record, split)
+    except UsageError as error:  # Gone, or another file by now.
+        values |= _unknown([name for _, fallback in PARTS for name in fallback], error)
     compute = split.parallel_efficiency * split.step_s * record.ranks if split else math.nan
     return Run(record, {name: _sound(name, value) for name, value in values.items()}, compute,
                split.step_s if split else math.nan)  # fmt: skip
+
+
+def _part(part: Part, fallback: Iterable[str], record: Record, split: Split | None) -> Values:
+    try:
+        with held_to_the_layout(record.path, f"{part.__name__.strip('_')}: "):
+            return part(record, split)
+    except UsageError as error:
+        return _unknown(fallback, error)
+
+
+def _unknown(names: Iterable[str], error: UsageError) -> Values:
+    return {name: Value(math.nan, reason=str(error)) for name in names}
 
 
 def _sound(name: str, value: Value) -> Value:
@@ -223,7 +233,7 @@ def _is_virtual(record: Record) -> bool:
     return record.attributes.get("engine") == "virtual"
 
 
-PARTS: tuple[tuple[Callable[[Record, Split | None], Values], tuple[str, ...]], ...] = (
+PARTS: tuple[tuple[Part, tuple[str, ...]], ...] = (
     (_times, ("step_s", "samples_per_s")),
     (_virtual, ("virtual_step_s",)),
     (_communication, ("exposed_s",)),

@@ -9,7 +9,6 @@ A run gives one number, the median of its steps; a point is the median over its 
 """
 
 import math
-import re
 from collections import Counter
 from collections.abc import Callable, Hashable, Iterable
 from dataclasses import dataclass, replace
@@ -100,12 +99,6 @@ def run_step_s(record: Record) -> float:
     return median(record.step_s)
 
 
-def repeat_of(record: Record) -> int:
-    """Which block of repeats a run is in: its point's name ends with `-rN`; 0: none."""
-    found = re.search(r"-r(\d+)$", str(record.attributes.get("point", "")))
-    return int(found[1]) if found else 0
-
-
 def samples_per_s(record: Record) -> float:
     """Work over time: samples of all counted steps over the seconds that they took."""
     return float(record.steps["samples"][record.counted].sum() / record.step_s.sum())
@@ -118,7 +111,7 @@ def by_block(records: Iterable[Record], value: Callable[[Record], float]) -> dic
     own: they count, and are in no pair.
     """
     records = list(records)
-    blocks = [(repeat_of(record), str(record.config.get("train.seed"))) for record in records]
+    blocks = [(record.repeat, str(record.config.get("train.seed"))) for record in records]
     times = Counter(blocks)
     return {
         block if block[0] > 0 and times[block] == 1 else record.path: value(record)
