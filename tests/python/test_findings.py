@@ -20,6 +20,7 @@ COLUMNS = (
     "study", "app", "series", "ranks", "threads", "nodes", "point", "repeat", "metric", "kind", "value", "low", "high",
     "n", "level", "scope", "unit", "reason",
 )  # fmt: skip
+RATES = {"": "samples_per_s", "virtual_": "samples_per_virtual_s"}
 WIGGLE = np.array([0.2, -0.5, 0.9, -1.0, 0.4, -0.1, 0.7, -0.8, 0.5, -0.3])  # Of runs, in units of their spread.
 
 
@@ -38,10 +39,17 @@ class Invented:
             | more)  # fmt: skip
 
     def times(
-        self, series: str, ranks: int, runs: np.ndarray, samples: float = 64, point: str = "", **more: object
+        self,
+        series: str,
+        ranks: int,
+        runs: np.ndarray,
+        samples: float = 64,
+        point: str = "",
+        virtual: str = "",
+        **more: object,
     ) -> None:
         """Times of a step of the runs of blocks 1, 2, ..., and samples a second."""
-        for metric, values in (("step_s", runs), ("samples_per_s", samples / runs)):
+        for metric, values in ((f"{virtual}step_s", runs), (RATES[virtual], samples / runs)):
             for block, value in enumerate(values, start=1):
                 name = f"{point or series}-np{ranks}-r{block}"
                 one = Interval(value, math.nan, math.nan, 30)
@@ -176,7 +184,7 @@ def test_other_work_a_step_is_compared_by_rate() -> None:
     t.times("mpi", 2, runs(0.02, 7), samples=64)
     t.times("large", 2, runs(0.03, 7)[::-1], samples=128)
     said = findings(t.study(), t.table)
-    assert len(said) == 1 and said[0].startswith("mpi trains 25 % fewer samples a second than large at 2 ranks: ")
+    assert len(said) == 1 and said[0].startswith("large trains 33 % more samples a second than mpi at 2 ranks: ")
 
 
 def test_oversubscribed_ranks_do_not_count() -> None:
@@ -258,6 +266,32 @@ def test_what_grows_is_the_counted_work_where_there_is_some() -> None:
     for ranks in (1, 2):
         t.flop("ring", ranks, 1e9 * ranks)  # A model that grows.
     assert "with the same work a rank ring keeps 81 %" in findings(t.study(), t.table)[1]
+
+
+def test_runs_of_one_repeat_are_paired_with_nothing() -> None:
+    # Seeds in place of repeats: five runs each, all of repeat 1; 5 + 5 runs by their shift.
+    t = pair(runs(0.02, 5), runs(0.01, 5))
+    for row in t.rows:
+        row["repeat"] = min(1, row["repeat"])
+    (said,) = findings(t.study(), t.table)
+    assert said.startswith("ring is 50 % faster than mpi at 2 ranks: ratio 0.50, ") and "over 5 runs of each" in said
+
+
+def test_too_few_runs_are_said_once() -> None:
+    t = pair(runs(0.02, 2), runs(0.01, 2))
+    t.times("central", 2, runs(0.03, 2))
+    assert len(findings(t.study(), t.table)) == 1
+
+
+def test_virtual_time_is_called_so() -> None:
+    t = Invented()
+    for name, middle in (("async", 0.02), ("sync", 0.03)):
+        t.row(name, 1, "step_s", Interval(math.nan, math.nan, math.nan, 0), reason="the run's seconds are virtual")
+        t.times(name, 1, runs(middle, 7), virtual="virtual_")
+    (said,) = findings(t.study(), t.table)
+    assert said.startswith("async is 33 % faster than sync at 1 rank: ratio 0.67") and said.endswith(
+        "(in virtual time)"
+    )
 
 
 def test_other_models_are_not_compared() -> None:

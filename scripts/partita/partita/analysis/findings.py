@@ -10,6 +10,8 @@ second.
 from __future__ import annotations
 
 import math
+from collections import Counter
+from collections.abc import Hashable
 from dataclasses import dataclass
 from itertools import combinations
 from typing import TYPE_CHECKING
@@ -27,7 +29,7 @@ MOST_PAIRED = 4  # Of more series only the fastest is compared with each of the 
 MOST_OF_A_KIND = 4
 SAME_WORK = 0.02
 OVERSUBSCRIBED = "oversubscribed"
-OF_RUNS = ("step_s", "samples_per_s")  # What is looked at in single runs.
+TIMES = {"step_s": "samples_per_s", "virtual_step_s": "samples_per_virtual_s"}  # A time of a step, and its rate.
 
 
 @dataclass(frozen=True)
@@ -41,9 +43,9 @@ class _Rows:
 
     def __init__(self, study: RecordedStudy, table: pd.DataFrame) -> None:
         rows = table[(table["study"] == study.name) & (table["app"] == study.app)]
-        rows = rows[(rows["point"] == "") | rows["metric"].isin(OF_RUNS)]
+        rows = rows[(rows["point"] == "") | rows["metric"].isin([*TIMES, *TIMES.values()])]
         self.over: dict[tuple[str, int, str], Interval] = {}
-        self.runs: dict[tuple[str, int, str], dict[object, float]] = {}
+        single: dict[tuple[str, int, str], list[tuple[int, float]]] = {}
         self.points: dict[tuple[str, int], set[str]] = {}
         crowded = set()
         for row in rows.to_dict("records"):
@@ -51,12 +53,14 @@ class _Rows:
             if row["point"]:
                 self.points.setdefault(at, set()).add(row["point"])
                 if not math.isnan(row["value"]):
-                    block = int(row["repeat"]) or row["point"]
-                    self.runs.setdefault((*at, row["metric"]), {})[block] = row["value"]
+                    single.setdefault((*at, row["metric"]), []).append((int(row["repeat"]), row["value"]))
                 continue
             self.over[*at, row["metric"]] = Interval(row["value"], row["low"], row["high"], int(row["n"]), row["level"])
             if OVERSUBSCRIBED in row["reason"]:
                 crowded.add(at)
+        self.runs = {key: _by_block(values) for key, values in single.items()}
+        known = {metric for (*_, metric), value in self.over.items() if value.value > 0}
+        self.time = next((metric for metric in TIMES if metric in known), "step_s")
         self.counting: dict[str, list[int]] = {}
         for name, ranks in sorted({key[:2] for key in self.over} - crowded):
             self.counting.setdefault(name, []).append(ranks)
@@ -66,12 +70,12 @@ class _Rows:
         return self.over.get((name, ranks, metric), NONE)
 
     def rivals(self) -> tuple[int, list[str]]:
-        """The largest number of ranks at which two series are comparable, and these, shortest step first."""
+        """The largest number of ranks at which two series are comparable, and these, the fastest first."""
         for at in sorted({ranks for counts in self.counting.values() for ranks in counts}, reverse=True):
-            here = [
-                n for n, counts in self.counting.items() if at in counts and self.interval(n, at, "step_s").value > 0
-            ]
-            here.sort(key=lambda n: self.interval(n, at, "step_s").value)
+            times = {n: self.interval(n, at, self.time).value for n, counts in self.counting.items() if at in counts}
+            here = sorted((n for n in times if times[n] > 0), key=lambda n: times[n])
+            if here and any(_differ(self._samples(here[0], at), self._samples(n, at)) for n in here):
+                here.sort(key=lambda n: -self.interval(n, at, TIMES[self.time]).value)
             comparable = [n for n in here if any(self._comparable(n, other, at) for other in here if other != n)]
             if comparable:
                 return at, comparable
@@ -85,7 +89,7 @@ class _Rows:
     def ratio(self, a: str, b: str, ranks: int) -> tuple[Interval, tuple[int, int], bool]:
         """a over b, how many runs of each, and whether it is that of rates: where they do other work in a step."""
         rate = _differ(self._samples(a, ranks), self._samples(b, ranks))
-        of_a, of_b = (self.runs.get((n, ranks, "samples_per_s" if rate else "step_s"), {}) for n in (a, b))
+        of_a, of_b = (self.runs.get((n, ranks, TIMES[self.time] if rate else self.time), {}) for n in (a, b))
         return ratio_of_runs(of_a, of_b), (len(of_a), len(of_b)), rate
 
     def grows(self, name: str, base: int, at: int) -> bool:
@@ -97,12 +101,21 @@ class _Rows:
 
     def _samples(self, name: str, ranks: int) -> float:
         """Of a step."""
-        return self.interval(name, ranks, "step_s").value * self.interval(name, ranks, "samples_per_s").value
+        return self.interval(name, ranks, self.time).value * self.interval(name, ranks, TIMES[self.time]).value
 
     def _comparable(self, a: str, b: str, ranks: int) -> bool:
         """Not the same runs (a base that both share), nor other models: as many operations for a sample."""
         each = [self.interval(n, ranks, "flop_per_step").value / (self._samples(n, ranks) or math.nan) for n in (a, b)]
         return self.points.get((a, ranks)) != self.points.get((b, ranks)) and not _differ(*each)
+
+
+def _by_block(values: list[tuple[int, float]]) -> dict[Hashable, float]:
+    """Of (repeat, value) of runs. Those without a repeat, or of which it has several, are in no pair."""
+    times = Counter(repeat for repeat, _ in values)
+    return {
+        repeat if repeat > 0 and times[repeat] == 1 else (repeat, number): value
+        for number, (repeat, value) in enumerate(values)
+    }
 
 
 def _differ(a: float, b: float) -> bool:
@@ -151,6 +164,7 @@ DIFFERENT, LOSES, INDISTINGUISHABLE, SCALES, TOO_FEW = 4.0, 3.0, 2.0, 1.0, 0.0
 def _compare(rows: _Rows, at: int, a: str, b: str, of: int = 1) -> _Said:
     ratio, runs, rate = rows.ratio(a, b, at)
     text = sentences.compared(a, b, at, ratio, runs, rate, of)
+    text += " (in virtual time)" if rows.time.startswith("virtual") else ""
     found = verdict(ratio)
     if found == "too few runs":
         return _Said(TOO_FEW, text)
@@ -162,7 +176,9 @@ def _compare(rows: _Rows, at: int, a: str, b: str, of: int = 1) -> _Said:
 def _comparisons(rows: _Rows) -> list[_Said]:
     at, names = rows.rivals()
     pairs = rows.pairs(at, names)
-    return [_compare(rows, at, a, b, len(pairs)) for a, b in pairs]
+    said = [_compare(rows, at, a, b, len(pairs)) for a, b in pairs]
+    few = [s for s in said if s.telling == TOO_FEW]
+    return [s for s in said if s not in few[1:]]  # That runs are too few is said once.
 
 
 def _efficiencies(rows: _Rows) -> list[_Said]:
