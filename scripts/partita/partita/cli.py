@@ -8,7 +8,19 @@ import typer
 
 from partita import __version__
 from partita.commands import (
-    collect, compare, export, league, plan, plot, predict, report, run, show, status, submit, validate,
+    collect,
+    compare,
+    export,
+    league,
+    plan,
+    plot,
+    predict,
+    report,
+    run,
+    show,
+    status,
+    submit,
+    validate,
 )  # fmt: skip
 from partita.errors import IncompleteError, PartitaError, UsageError, reason
 

@@ -17,7 +17,7 @@ from partita.records.record import Columns, Record
 from partita.records.spatial import halos
 from partita.reports.numbers import in_bytes, in_seconds, in_unit, prefixed, significant
 from partita.reports.server_summary import show_server
-from partita.statistics import Interval, median_interval
+from partita.statistics import median, quantiles
 
 MACHINE = (
     ("host", ("hostname", "operating_system")),
@@ -107,22 +107,22 @@ def _machine(record: Record, console: Console) -> None:
 
 
 def _steps(record: Record, console: Console) -> None:
-    step = record.step_interval()
-    if not step.n:
+    if not len(record.step_s):
         return
+    step_s = median(record.step_s)
     grid = _pairs()
     warm, flushed = (int(np.sum(record.steps[c])) for c in ("warmup", "flushed"))
     apart = f"{record.written_steps} written: {warm} of warm-up, {flushed} after a flush"
-    grid.add_row("steps counted", f"{step.n} ({apart}; a step may be both)")
-    grid.add_row("step", _milliseconds(step))
+    grid.add_row("steps counted", f"{len(record.step_s)} ({apart}; a step may be both)")
+    grid.add_row("step", f"median {step_s * 1e3:.3f} ms, 80 % of steps {_spread(record.step_s)}")
     grid.add_row(
         "samples / s",
-        f"{significant(record.samples_per_step / step.value)} (median step of {record.samples_per_step:g} samples)",
+        f"{significant(record.samples_per_step / step_s)} (median step of {record.samples_per_step:g} samples)",
     )
     flop = float(record.attributes.get("flop_per_step", 0) or 0)
     if flop > 0:
         grid.add_row(
-            "useful work", f"{prefixed(flop / step.value, 'flop/s')} ({prefixed(flop, 'flop')} per step, all ranks)"
+            "useful work", f"{prefixed(flop / step_s, 'flop/s')} ({prefixed(flop, 'flop')} per step, all ranks)"
         )
     if (events := record.timeline) is not None:
         lost = f"; {events.dropped} more found no room" if events.dropped else ""
@@ -134,16 +134,14 @@ def _phases(record: Record, console: Console) -> None:
     if not record.counted.any():
         return
     table = _table(
-        ("phase", "left"), ("class", "left"), ("share", "right"), ("median step", "right"), ("95 % interval", "right")
+        ("phase", "left"), ("class", "left"), ("share", "right"), ("median step", "right"), ("80 % of steps", "right")
     )
-    for index, (name, cls) in enumerate(zip(record.phases, record.classes, strict=True)):
-        seconds = median_interval(record.phase_s[:, index])
-        table.add_row(
-            name, cls, f"{100 * record.phase_share[index]:.1f} %", f"{seconds.value * 1e3:.3f} ms", _bounds(seconds)
-        )
-    rest = median_interval(record.mean_step_s - record.phase_s.sum(axis=1))
-    share = float(np.median(1 - record.phase_s.sum(axis=1) / record.mean_step_s))
-    table.add_row("unattributed", "", f"{100 * share:.1f} %", f"{rest.value * 1e3:.3f} ms", _bounds(rest))
+    phase_s = record.phase_s
+    for name, cls, share, seconds in zip(record.phases, record.classes, record.phase_share, phase_s.T, strict=True):
+        table.add_row(name, cls, f"{100 * share:.1f} %", f"{median(seconds) * 1e3:.3f} ms", _spread(seconds))
+    rest = record.mean_step_s - phase_s.sum(axis=1)
+    share = median(rest / record.mean_step_s)
+    table.add_row("unattributed", "", f"{100 * share:.1f} %", f"{median(rest) * 1e3:.3f} ms", _spread(rest))
     _section(console, "Phases (mean over ranks, median over counted steps)", table)
 
 
@@ -248,16 +246,13 @@ def _summary(record: Record, console: Console) -> None:
     table = _table(
         ("metric", "left"),
         ("value", "right"),
-        ("95 % interval", "right"),
         ("unit", "left"),
         ("n", "right"),
         ("scope", "left"),
     )
     for i, metric in enumerate(columns["metric"]):
-        low, high = float(columns["ci_low"][i]), float(columns["ci_high"][i])
-        bounds = "" if math.isnan(low) or math.isnan(high) else f"{low:.5g} .. {high:.5g}"
         unit = str(columns["unit"][i])
-        table.add_row(str(metric), f"{columns['value'][i]:.5g}", bounds, "" if unit == "1" else unit,
+        table.add_row(str(metric), f"{columns['value'][i]:.5g}", "" if unit == "1" else unit,
                       str(columns["n"][i]), str(columns["scope"][i]))  # fmt: skip
     _section(console, "Summary", table)
 
@@ -287,12 +282,7 @@ def _few(items: Sequence[int], most: int = 8) -> list[int | None]:
     return list(items) if len(items) <= most else [*items[: most // 2], None, *items[-most // 2 :]]
 
 
-def _milliseconds(interval: Interval) -> str:
-    bounds = _bounds(interval)
-    return f"median {interval.value * 1e3:.3f} ms" + (
-        f", 95 % interval {bounds} within this run" if bounds != "-" else ""
-    )
-
-
-def _bounds(interval: Interval) -> str:
-    return f"{interval.low * 1e3:.3f} .. {interval.high * 1e3:.3f} ms" if interval.bounded else "-"
+def _spread(samples: np.ndarray) -> str:
+    """Where eight of ten steps lie: no interval, which is over runs alone."""
+    low, high = quantiles(samples)
+    return f"{low * 1e3:.3f} .. {high * 1e3:.3f} ms"
