@@ -59,6 +59,7 @@ KOKKOS = 'error: rank 1: Kokkos ERROR: Cuda memory space failed to allocate 4.9 
     [
         (143, SLURM_LIMIT, State.TIMEOUT, "time limit of the job (Slurm)"),
         (143, SLURM_PREEMPTED, State.PREEMPTED, "another job took the nodes (Slurm)"),
+        (143, SLURM_PREEMPTED.replace("PREEMPTION", "JOB REQUEUE"), State.PREEMPTED, "back into the queue (Slurm)"),
         (143, SLURM_NODE, State.LOST, "a node failed (Slurm): jean-zay-iam37"),
         (137, SLURM_OOM, State.OUT_OF_MEMORY, "the kernel ended it: more memory than the job has"),
         (137, SLURM_OOM_OLD, State.OUT_OF_MEMORY, "more memory than Slurm allows it"),

@@ -15,7 +15,7 @@ from partita.cli import main
 from partita.studies.scripts import shipped
 from partita.studies.state import State
 from partita.studies.status import PointStatus, status_of
-from partita.studies.submissions import Phase, asked, submissions
+from partita.studies.submissions import asked, submissions
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "slurm"))
 from slurm_box import SlurmBox, UnfitError
@@ -160,7 +160,7 @@ def test_a_job_of_more_nodes_than_there_are_waits(cluster: Cluster, capfd: Captu
     assert re.search(r"waiting \(pending, Partition(NodeLimit|Config)\)", capfd.readouterr().out)
     (job,) = submissions(folder)
     cluster.box.ask("scancel", job.job)
-    cluster.wait(lambda: asked(submissions(folder)[0])[0].fate.phase is Phase.ENDED)
+    cluster.wait(lambda: not asked(submissions(folder)[0]).living)
     assert _only(folder).state is State.PLANNED
     assert "slurm says: cancelled" in _only(folder).reason
 

@@ -242,7 +242,7 @@ def test_collect_takes_what_is_finished_and_names_the_rest(tmp_path: Path, parti
     assert (out / "np1-r1_000000000001.h5").read_bytes() == first.record.read_bytes()
     assert "1 records" in said and "3 points left out" in said
     assert "left out: np1-r2: failed (exit code 2)" in said
-    assert "left out: np1-r3: " in said and "is not there" in said
+    assert "left out: np1-r3: " in said and "No such file" in said
     assert "left out: np1-r4: planned" in said
     assert status_of(out).counts == {"planned": 3, "done": 1}
     assert partita("collect", out, "-o", out)[0] == 2

@@ -16,7 +16,7 @@ def status(
     folder: Annotated[Path, typer.Argument(help="Folder of a study, such as runs/strong.")],
     every: Annotated[bool, typer.Option("--all", help="A line for each point, also for those that are done.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Everything as JSON.")] = False,
-    ask: Annotated[bool, typer.Option("--ask", help="Ask the schedulers for jobs that should wait or run.")] = False,
+    ask: Annotated[bool, typer.Option("--ask", help="Ask the schedulers for jobs that may wait or run.")] = False,
 ) -> int:
     """Where every point of a study stands, from files alone: also after log-out, also on another machine.
 
@@ -31,7 +31,7 @@ def status(
 
     said: dict[int, str] = {}
     if ask:
-        said = {job.number: asked(job)[1] for job in submissions(folder) if job.fate.living}
+        said = {job.number: asked(job).words for job in submissions(folder) if job.may_live}
     found = status_of(folder)
     if as_json:
         import json

@@ -41,19 +41,22 @@ def collect(folder: Path, target: Path) -> Collected:
 
 def _finished(folder: Path) -> tuple[dict[str, Path], list[str]]:
     """File name -> record; and what is not there."""
-    from partita.records.record import is_finished
+    from partita.records.header import read_header
 
-    if not planned(folder):
-        found = sorted(folder.glob("*.h5"))
-        good = {path.name: path for path in found if is_finished(path)}
-        return good, [f"{p.name}: incomplete, unverified, or no record" for p in found if p.name not in good]
     records: dict[str, Path] = {}
     left_out: list[str] = []
+    if not planned(folder):
+        for header in map(read_header, sorted(folder.glob("*.h5"))):
+            if header.usable:
+                records[header.path.name] = header.path
+            else:
+                left_out.append(f"{header.path.name}: {header.refused}")
+        return records, left_out
     for point in status_of(folder).points:
         if point.state is not State.DONE or point.record is None:
             left_out.append(f"{point.name}: {point.state.value}" + (f" ({point.reason})" if point.reason else ""))
-        elif not is_finished(point.record):
-            left_out.append(f"{point.name}: {point.record} is not there, damaged, incomplete or unverified")
+        elif (header := read_header(point.record)).refused:
+            left_out.append(f"{point.name}: {header.refused} ({point.record})")
         else:
             records[f"{point.name}_{point.hash}.h5"] = point.record
     return records, left_out

@@ -145,9 +145,9 @@ class _View:
             state, why = State(attempt.exit.get("state", State.LOST)), str(attempt.exit.get("reason", ""))
             told_to_stop = state in INFRASTRUCTURE and int(attempt.exit.get("status", 0)) < 0
             return self._said_by_job(attempt) or (state, why) if told_to_stop else (state, why)
-        from partita.records.record import is_finished
+        from partita.records.header import read_header
 
-        if is_finished(attempt.record):
+        if attempt.record.is_file() and read_header(attempt.record).usable:
             return State.DONE, "its runner is gone, its record is complete"
         if attempt.is_alive():
             return State.RUNNING, self._where(attempt)

@@ -124,6 +124,13 @@ class Submission:
             return Fate(Phase.WAITING)
         return Fate(Phase.RUNNING, *(of_script or (State.LOST, "")))  # It may be ending its points just now.
 
+    @property
+    def may_live(self) -> bool:
+        """It should; or it was taken away, and may be in the queue again."""
+        fate = self.fate
+        taken_away = fate.phase is Phase.ENDED and fate.why and fate.state in INFRASTRUCTURE and not self.gone
+        return fate.living or bool(taken_away)
+
     def silent_s(self, signs: list[float]) -> float:
         """Seconds since its last sign: its output, or one of `signs` (times since the epoch)."""
         written = [p.stat().st_mtime for p in (self.output, self.scheduler_output) if p.exists()]
@@ -168,17 +175,10 @@ def new_submission(
 
 def living(folder: Path, ask: bool) -> list[Submission]:
     """Jobs that wait or run, as files tell; and as their schedulers tell, where they are asked and answer."""
-    return [job for job in submissions(folder) if (_lives(job) if ask else job.fate.living)]
-
-
-def _lives(job: Submission) -> bool:
-    if job.fate.living:
-        return asked(job)[0].fate.living
-    taken_away = job.fate.phase is Phase.ENDED and job.fate.why and job.fate.state in INFRASTRUCTURE
-    if not taken_away or job.gone:
-        return False
-    answer = schedulers.ask(job.scheduler, job.job)  # It may be in the queue again: then its points are not free.
-    return answer is not None and answer.living
+    jobs = submissions(folder)
+    if not ask:
+        return [job for job in jobs if job.fate.living]
+    return [job for job, answer in ((job, asked(job)) for job in jobs if job.may_live) if answer.living]
 
 
 _GONE = {
@@ -187,15 +187,21 @@ _GONE = {
 }  # fmt: skip
 
 
-def asked(job: Submission) -> tuple[Submission, str]:
-    """The job, with what its scheduler says of its end written down; and what it says of a job that lives."""
+@dataclass(frozen=True)
+class Said:
+    """Of a job, by its scheduler, or by files where that cannot be asked."""
+
+    living: bool
+    words: str
+
+
+def asked(job: Submission) -> Said:
+    """Ask the scheduler of a job; that it knows a job that should live no more is written into N.json."""
     answer = schedulers.ask(job.scheduler, job.job)
     if answer is None:
-        return job, f"{job.scheduler} cannot be asked here"
+        return Said(job.fate.living, f"{job.scheduler} cannot be asked here")
     said = ", ".join(filter(None, (answer.state.lower().replace("_", " "), answer.why)))
-    if answer.living:
-        return job, said
-    gone = f"{job.scheduler} says: {said}" if said else f"{job.scheduler} knows no such job any more"
-    job = replace(job, gone=gone, gone_state=_GONE.get(answer.state, State.LOST).value)
-    job.write()
-    return job, ""
+    if not answer.living and job.fate.living:
+        gone = f"{job.scheduler} says: {said}" if said else f"{job.scheduler} knows no such job any more"
+        replace(job, gone=gone, gone_state=_GONE.get(answer.state, State.LOST).value).write()
+    return Said(answer.living, said)
