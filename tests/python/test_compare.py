@@ -130,6 +130,7 @@ def test_a_point_is_found_whatever_the_order_and_what_only_newer_code_knows() ->
     assert differences(new[1], old) == "new 1.5 there -, train.batch 32 there 64"
     new[0].settings["new"] = 2.5  # Now it tells points apart.
     assert not match(old, new).pairs
+    assert differences(old[0], old) == "another point is the same as its counterpart"
     assert differences(invented(1, app="cnn_pp"), old) == "no run of cnn_pp there"
     assert differences(invented(1, ranks=3), old) == "not at this number of ranks and threads"
 

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from synthetic import Synthetic
 from synthetic_runs import deck, environment, noise, write_runs
 
 from partita.analysis.league import PEAK, RATE, SENT, League, Standing, finding, outcome
@@ -99,6 +100,22 @@ def test_the_command_ranks_and_writes_picture_and_table(folder: Path, tmp_path: 
     assert rows["transformer_tp tensor 2/ring"]["state_bytes_place"] == ""  # Its record does not say.
     lines = [line.split() for line in out.splitlines() if "mlp_dp" in line or "transformer_tp" in line]
     assert [line[0] for line in lines[:3]] == ["1.", "1.", "3."]
+
+
+def test_apps_of_one_study_are_compared_by_their_blocks(tmp_path: Path, partita: Command) -> None:
+    """2 % are told apart where blocks differ by 5 % from one to the next; between two studies they are not."""
+    for study in ("one", "two"):
+        for app, factor in (("mlp_dp", 1.0), ("cnn_pp", 1.02)):
+            for repeat in range(1, 7):
+                seconds = 0.02 * factor * (1 + 0.05 * repeat)
+                of = study if study == "one" else f"{study}_{app}"
+                point = f"{app}-r{repeat}"
+                path = tmp_path / study / f"{point}.h5"
+                path.parent.mkdir(exist_ok=True)
+                Synthetic(ranks=2, app=app, study=of, point=point, steps=6, step_s=lambda _, s=seconds: s).write(path)
+    for study, places in (("one", ["1.", "2."]), ("two", ["1.", "1."])):
+        code, out, _ = partita("league", tmp_path / study, "-o", tmp_path / "out")
+        assert code == 0 and [line.split()[0] for line in out.splitlines() if " data-parallel mpi " in line] == places
 
 
 def test_machines_and_models_are_not_mixed(folder: Path, tmp_path: Path, partita: Command) -> None:

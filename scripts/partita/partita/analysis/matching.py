@@ -145,6 +145,8 @@ def differences(point: Point, others: Iterable[Point], most: int = 3) -> str:
     if not here:
         return "not at this number of ranks and threads"
     apart = min((_apart(point, o) for o in here), key=len)
+    if not apart:
+        return "another point is the same as its counterpart"
     shown = ", ".join(f"{key} {mine} there {theirs}" for key, mine, theirs in apart[:most])
     return f"{shown}{f' and {len(apart) - most} more' if len(apart) > most else ''}"
 

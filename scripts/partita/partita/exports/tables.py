@@ -27,12 +27,10 @@ NOT_COLUMNS = ("step", "rank", "phase", "warmup", "flushed")  # Scales, and mask
 
 
 def frame(folder: Path | str) -> "DataFrame":
-    """The long table of a folder of records, with the columns of `analysis.metrics`; UsageError if it has none."""
-    from partita.analysis.metrics import metrics_table
-    from partita.records.folder import read_folder
+    """The long table of a folder of records, or of studies below it, with the columns of `analysis.metrics`."""
+    from partita.analysis.reading import read_runs
 
-    studies, _, _ = read_folder(Path(folder))
-    return metrics_table(studies)
+    return read_runs(Path(folder)).table
 
 
 def dataset(record: Record | Path | str) -> "Dataset":
