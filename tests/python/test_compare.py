@@ -12,6 +12,7 @@ from synthetic_runs import deck, environment, noise, write_runs
 from partita.analysis.compare import Decision, compare_folders
 from partita.analysis.matching import Point, differences, match
 from partita.analysis.metrics import METRICS
+from synthetic import Synthetic
 
 Command = Callable[..., tuple[int, str, str]]
 
@@ -185,6 +186,19 @@ def test_strategies_of_one_folder_are_compared_by_their_blocks(tmp_path: Path, p
     assert 1.005 < float(row["ratio_low"]) < 1.01 < float(row["ratio_high"]) < 1.015
     code, out, _ = partita("compare", tmp_path / "one", "--by", "strategy", "--base", "ring")
     assert code == 0 and "faster" in out
+
+
+def test_runs_that_name_no_repeat_are_two_groups(tmp_path: Path, partita: Command) -> None:
+    """Seeds as repeats: nobody knows which of them ran side by side."""
+    for name, factor in (("mpi", 1.0), ("ring", 1.1)):
+        for seed in range(1, 7):
+            path = tmp_path / f"{name}{seed}.h5"
+            seconds = 0.02 * factor * noise(seed)
+            Synthetic(ranks=2, allreduce=name, point=f"seed{seed}", step_s=lambda _, s=seconds: s, steps=6).write(path)
+    assert partita("compare", tmp_path, "--by", "strategy", "-o", tmp_path / "t.csv")[0] == 0
+    (row,) = rows(tmp_path / "t.csv")
+    assert row["method"].startswith("Hodges-Lehmann") and (row["a_runs"], row["b_runs"]) == ("6", "6")
+    assert row["verdict"] == "slower" and float(row["ratio"]) == pytest.approx(1.1, rel=3e-3)
 
 
 def point(path: Path, name: str) -> None:

@@ -7,11 +7,11 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from synthetic import Synthetic
 from synthetic_runs import deck, environment, noise, write_runs
 
 from partita.analysis.league import PEAK, RATE, SENT, League, Standing, finding, outcome
 from partita.analysis.matching import Point
+from synthetic import Synthetic
 
 Command = Callable[..., tuple[int, str, str]]
 ROOT = Path(__file__).resolve().parents[2]
@@ -79,10 +79,12 @@ def test_what_is_counted_needs_one_run_and_what_is_measured_many() -> None:
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Two strategies of one app that are alike, one of another that takes 20 % longer."""
     made = tmp_path_factory.mktemp("league") / "runs"
+    edit = deck("seed = 1", "seed = 1\nmicro_batches = 1")
     for number, strategy in enumerate(("allreduce", "zero1")):
         memory = MEMORY if number == 0 else (*MEMORY[:2], MEMORY[2] // 2)
-        write_runs(made, 0.02, seed=number, name=strategy, parallel=f'strategy = "{strategy}"', memory=memory)
-    write_runs(made, 0.024, seed=2, name="tensor", app="transformer_tp", strategy="tensor 2/ring")
+        parallel = f'strategy = "{strategy}"'
+        write_runs(made, 0.02, seed=number, name=strategy, parallel=parallel, memory=memory, edit=edit)
+    write_runs(made, 0.024, seed=2, name="tensor", app="transformer_tp", strategy="tensor 2/ring", edit=edit)
     return made
 
 
@@ -136,7 +138,7 @@ def test_what_tells_no_model_apart_is_allowed_and_builds_are_said(
     folder: Path, tmp_path: Path, partita: Command
 ) -> None:
     def edit(file: object) -> None:
-        deck("steps = 6", "steps = 60\nmicro_batches = 4")(file)
+        deck("steps = 6\nseed = 1", "steps = 60\nseed = 5\nmicro_batches = 4")(file)
         environment(compiler="clang 19")(file)
 
     more = write_runs(tmp_path / "more", 0.03, seed=4, repeats=2, app="cnn_pp", strategy="pipeline", edit=edit)
