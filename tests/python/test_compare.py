@@ -19,8 +19,8 @@ Command = Callable[..., tuple[int, str, str]]
 
 @pytest.fixture(scope="module")
 def base(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Six runs at 1 and at 2 ranks."""
-    return write_runs(tmp_path_factory.mktemp("base") / "before", lambda p: 0.04 / p, ranks=(1, 2))
+    """Four runs at 1 and at 2 ranks."""
+    return write_runs(tmp_path_factory.mktemp("base") / "before", lambda p: 0.04 / p, ranks=(1, 2), repeats=4)
 
 
 def rows(path: Path) -> list[dict[str, str]]:
@@ -35,7 +35,7 @@ def test_points_of_two_folders_are_matched_and_their_ratio_is_the_planted_one(
     assert (code, err) == (0, "") and out.count("slower") == 2
     found = rows(tmp_path / "table.csv")
     assert [(r["ranks"], r["verdict"], r["a_runs"], r["b_runs"]) for r in found] == [
-        ("1", "slower", "6", "6"), ("2", "slower", "6", "6")
+        ("1", "slower", "4", "4"), ("2", "slower", "4", "4")
     ]  # fmt: skip
     for row, planted in zip(found, (1.1, 1.05), strict=True):
         assert float(row["ratio_low"]) < planted < float(row["ratio_high"])
@@ -53,24 +53,24 @@ def test_what_differs_on_purpose_is_no_difference(base: Path, tmp_path: Path, pa
         deck('path = "', 'path = "elsewhere')(file)
         deck("[record]", '[run]\ncalibration = "off"\n[record]')(file)
 
-    after = write_runs(tmp_path / "after", lambda p: 0.04 / p, ranks=(1, 2), seed=1, edit=edit)
+    after = write_runs(tmp_path / "after", lambda p: 0.04 / p, ranks=(1, 2), repeats=4, seed=1, edit=edit)
     code, out, err = partita("compare", base, after)
     assert (code, err) == (0, "") and out.count("indistinguishable") == 2 and "only in" not in out
     assert "so not compared: train.new_key" in out
 
 
 def test_what_has_no_counterpart_is_named_with_the_reason(base: Path, tmp_path: Path, partita: Command) -> None:
-    after = write_runs(tmp_path / "after", ranks=(2,), seed=1, batch=128)
+    after = write_runs(tmp_path / "after", repeats=4, seed=1, batch=128)
     code, out, err = partita("compare", base, after)
     assert (code, out) == (2, "") and err.count("\n") == 1
     assert "nothing to compare" in err and "train.batch 64 there 128" in err and "number of ranks" in err
-    write_runs(tmp_path / "after", ranks=(2,), seed=1, name="b")
+    write_runs(tmp_path / "after", repeats=4, seed=1, name="b")
     code, out, _ = partita("compare", base, after)
     assert code == 0 and out.count("only in") == 2 and "before: mlp_dp data-parallel mpi, 1 rank (not" in out
 
 
 def test_a_key_that_differs_on_purpose_is_ignored_when_told(base: Path, tmp_path: Path, partita: Command) -> None:
-    after = write_runs(tmp_path / "after", ranks=(2,), seed=1, allreduce="ring")
+    after = write_runs(tmp_path / "after", repeats=4, seed=1, allreduce="ring")
     assert partita("compare", base, after)[0] == 2
     code, out, _ = partita("compare", base, after, "--ignore", "parallel.allreduce")
     assert code == 0 and "slower" in out
@@ -78,12 +78,12 @@ def test_a_key_that_differs_on_purpose_is_ignored_when_told(base: Path, tmp_path
 
 def test_machines_and_builds_that_differ_are_said(base: Path, tmp_path: Path, partita: Command) -> None:
     edit = environment(cpu_model="Another CPU", compiler="clang 19")
-    after = write_runs(tmp_path / "after", ranks=(2,), seed=1, edit=edit)
+    after = write_runs(tmp_path / "after", repeats=4, seed=1, edit=edit)
     _, out, _ = partita("compare", base, after)
     flat = " ".join(out.split())
     assert "CPU Synthetic CPU (test data) | Another CPU; compiler g++ 12 | clang 19" in flat
     assert "the ratio cannot tell which" in flat
-    assert "same machine and build" in partita("compare", base, write_runs(tmp_path / "c", ranks=(2,), seed=2))[1]
+    assert "same machine and build" in partita("compare", base, write_runs(tmp_path / "c", repeats=4, seed=2))[1]
 
 
 def invented(step_s: float, repeats: int = 6, seed: int = 0, metric: str = "step_s", **also: Any) -> Point:
@@ -140,7 +140,7 @@ def test_a_point_is_found_whatever_the_order_and_what_only_newer_code_knows() ->
 def slow(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """10 % slower than `base` at 1 rank, 5 % at 2."""
     return write_runs(
-        tmp_path_factory.mktemp("slow") / "after", lambda p: 0.044 if p == 1 else 0.021, ranks=(1, 2), seed=1
+        tmp_path_factory.mktemp("slow") / "after", lambda p: 0.044 if p == 1 else 0.021, ranks=(1, 2), repeats=4, seed=1
     )
 
 
@@ -160,11 +160,11 @@ def test_the_exit_code_says_what_was_decided(
     assert found == code and f"slower by more than {percent} %? 2 points: {said}" in out
     assert bool(err) == (code == 3) and ("not decided" in out) == ("undecided" in said)
     if code == 3:
-        assert "mlp_dp data-parallel mpi, 1 rank" in err and "on 6 + 6 runs" in err and err.count("\n") == 1
+        assert "mlp_dp data-parallel mpi, 1 rank" in err and "on 4 + 4 runs" in err and err.count("\n") == 1
 
 
 def test_a_missing_point_is_no_pass(base: Path, tmp_path: Path, partita: Command) -> None:
-    after = write_runs(tmp_path / "after", 0.02, ranks=(2,), seed=1)
+    after = write_runs(tmp_path / "after", 0.02, repeats=4, seed=1)
     code, out, _ = partita("compare", base, after, "--fail-if-slower", 5)
     assert code == 0 and "not decided: only in" in out and "mpi, 1 rank (not at this number of ranks" in out
     assert partita("compare", base, after, "--fail-if-slower", 5, "--strict")[0] == 3
@@ -209,23 +209,23 @@ def point(path: Path, name: str) -> None:
 
 
 def test_a_damaged_file_is_named_and_ends_nothing(base: Path, tmp_path: Path, partita: Command) -> None:
-    after = write_runs(tmp_path / "after", lambda p: 0.04 / p, ranks=(1, 2), seed=1)
+    after = write_runs(tmp_path / "after", lambda p: 0.04 / p, ranks=(1, 2), repeats=4, seed=1)
     (after / "cut.h5").write_bytes((after / "np1-a-r1.h5").read_bytes()[:3000])
     (after / "empty.h5").touch()
     code, out, err = partita("compare", base, after)
     assert (code, err) == (0, "") and "cut.h5" in out and "empty.h5" in out and out.count("indistinguishable") == 2
 
 
-def test_wrong_use_is_one_line_and_exit_2(base: Path, tmp_path: Path, partita: Command) -> None:
+def test_wrong_use_is_one_line_and_exit_2(tmp_path: Path, partita: Command) -> None:
     empty = tmp_path / "empty"
     empty.mkdir()
-    copied = write_runs(tmp_path / "before", lambda p: 0.04 / p, ranks=(1, 2))  # The same run_uuids.
+    base, copied = (write_runs(tmp_path / name / "before", repeats=1) for name in "ab")  # The same run_uuids.
     for arguments, message in (
         ([base], "one folder"),
         ([base, tmp_path / "none"], "no such folder"),
         ([base, empty], "no"),
         ([base, base], "the same folder twice"),
-        ([base, copied], "12 runs that"),
+        ([base, copied], "1 run that"),
         ([base, copied, "--by", "strategy"], "2 folders: expected one"),
         ([base, "--by", "strategy"], "nothing to compare"),
         ([base, "--by", "strategy", "--base", "ring"], "no such series: expected data-parallel mpi"),

@@ -114,11 +114,13 @@ def _check(folders: Sequence[Path], by: By, base: str | None, percent: float | N
 def _what_differs(read: Sequence["FolderRuns"], names: Sequence[str]) -> list[str]:
     """Machines and builds, so that nobody takes one for the other."""
     from partita.analysis.provenance import MACHINE, contrast
+    from partita.records.record import plural
 
     notes = []
     for other, name in zip(read[1:], names[1:], strict=True):
         if twice := {r.run_uuid for r in read[0].records} & {r.run_uuid for r in other.records} - {""}:
-            raise UsageError(other.folder, f"holds {len(twice)} runs that {read[0].folder} holds, too", "other runs")
+            known = f"holds {plural(len(twice), 'run')} that {read[0].folder} holds, too"
+            raise UsageError(other.folder, known, "other runs")
         apart = contrast(read[0].records, other.records)
         shown = "; ".join(f"{what} {mine} | {theirs}" for what, (mine, theirs) in apart.items())
         both = any(what in MACHINE for what in apart) and any(what not in MACHINE for what in apart)
@@ -164,6 +166,7 @@ def _judge(
 ) -> None:
     """Say what was decided on how many runs; CheckFailedError where that is too slow."""
     from partita.analysis.compare import Decision
+    from partita.records.record import plural
 
     decided: dict[Decision, list[str]] = {decision: [] for decision in Decision}
     for c in found:
@@ -173,7 +176,7 @@ def _judge(
         decided[c.decide(percent)].append(f"{c.b.name} of {c.b_name} ({interval} on {runs})")
     said = ", ".join(f"{len(which)} {decision.value}" for decision, which in decided.items() if which)
     lacking = f", {len(missing)} without counterpart" if missing else ""
-    console.print(f"slower by more than {percent:g} %? {len(found)} points: {said}{lacking}", soft_wrap=True)
+    console.print(f"slower by more than {percent:g} %? {plural(len(found), 'point')}: {said}{lacking}", soft_wrap=True)
     open_points = [*decided[Decision.UNDECIDED], *decided[Decision.TOO_FEW], *missing]
     failed = [*decided[Decision.SLOWER], *(open_points if strict else ())]
     for point in open_points:
