@@ -8,6 +8,7 @@ import h5py
 import numpy as np
 import pandas as pd
 import pytest
+from synthetic_efficiency import Planted
 
 from partita.analysis.metrics import COLUMNS, METRICS, OVER_RUNS, WITHIN_RUN, metric, metrics_table
 from partita.analysis.views import over_runs, wide, within_run
@@ -113,6 +114,26 @@ def test_planted_imbalance_is_the_load_balance(tmp_path: Path) -> None:
     assert row(table, "class_s:compute").value == pytest.approx(0.75 * COMPUTE * 0.03, rel=1e-6)
     for name in ("serialisation", "transfer"):
         assert math.isnan(row(table, name).value) and "no events were recorded" in row(table, name).reason
+
+
+def test_planted_serialisation_and_transfer_come_back_over_runs(tmp_path: Path) -> None:
+    """Rank 1 needs what rank 0 made in 4 ms, gets it after 5 and computes for 3: without a network T_id = 7 of 8 ms."""
+    for repeat in range(1, 7):
+        p = Planted()
+        p.compute(0, 0, 4)
+        p.message(1, 0, 1, sent=4, wanted=0, arrived=5)
+        p.compute(1, 5, 8)
+        p.write(tmp_path / f"{repeat}.h5", point=f"np2-mpi-r{repeat}")
+    table = metrics_table(read_folder(tmp_path)[0])
+    expected = {
+        "parallel_efficiency": 3.5 / 8, "load_balance": 3.5 / 4, "serialisation": 4 / 7, "transfer": 7 / 8,
+        "lost:imbalance": 0.5 / 8, "lost:serialisation": 3 / 8, "lost:communication": 1 / 8, "lost:other": 0,
+    }  # fmt: skip
+    for name, value in expected.items():
+        found = row(table, name)
+        assert (found.value, found.low, found.high) == pytest.approx((value,) * 3, abs=1e-9), name
+        assert (found.n, found.level, found.reason) == (6, 0.96875, "")
+    assert row(table, "exposed_s").value == pytest.approx(1e-3, rel=1e-9)
 
 
 def test_costs_of_a_step_by_hand(tmp_path: Path) -> None:
