@@ -101,7 +101,8 @@ def test_a_job_that_was_requeued_keeps_its_points(checkout: Checkout, partita: P
     job.scheduler_output.write_text("slurmstepd: error: *** JOB 1 ON n1 CANCELLED AT x DUE TO PREEMPTION ***\n")
     (queue / "state-1").write_text("PENDING|BeginTime\n")
     assert "6 in jobs that wait or run, 0 to submit" in partita("submit", study)[1]
-    assert "ended (another job took the nodes (Slurm); pending, BeginTime)" in partita("status", checkout.runs, "--ask")[1]
+    said = partita("status", checkout.runs, "--ask")[1]
+    assert "ended (another job took the nodes (Slurm); pending, BeginTime)" in said
     (queue / "state-1").unlink()
     assert "0 in jobs that wait or run, 6 to submit" in partita("submit", study)[1]
 

@@ -11,6 +11,7 @@ missing.
 """
 
 import contextlib
+import ctypes
 import getpass
 import os
 import shutil
@@ -27,6 +28,7 @@ NODES = 2
 CPUS = 2
 START_S = 15.0
 GRACE_S = 3.0
+PR_SET_PDEATHSIG = 1  # Of prctl(2)
 CONFIGURATION = """
 ClusterName=box
 SlurmctldHost={host}(127.0.0.1)
@@ -60,6 +62,11 @@ PartitionName=main Nodes=n1,n2 Default=YES MaxTime=60 State=UP
 
 class UnfitError(Exception):
     """Slurm is not here or does not start; the text says why."""
+
+
+def _end_with_parent() -> None:
+    """In a child, before it becomes another program."""
+    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
 
 
 def _free_ports(count: int) -> list[int]:
@@ -127,6 +134,7 @@ class SlurmBox:
                 env=self.environment,
                 cwd=self.folder,
                 start_new_session=True,
+                preexec_fn=_end_with_parent,  # Where this process is killed, nobody else ends them.
             )
         self.daemons.append(daemon)
 
