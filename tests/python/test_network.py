@@ -115,17 +115,17 @@ def test_a_sum_in_flight_holds_up_its_last_row_alone(tmp_path: Path) -> None:
     assert ideal_ms(p, tmp_path, 5.5) == pytest.approx(4.5)
 
 
-@pytest.mark.parametrize(("slow", "ends"), [(2, 6.0), (1, 8.0)])
-def test_a_halo_waits_for_neighbours(tmp_path: Path, slow: int, ends: float) -> None:
-    # Three ranks along space. Rank `slow` posts after 5 ms, others at once; after its halo rank 0 works for 3 ms, the
-    # others for 1 ms: rank 0 needs rank 1 and not rank 2.
+@pytest.mark.parametrize(("slow", "busy", "ends"), [(2, 0, 6.0), (1, 0, 8.0), (0, 2, 6.0), (1, 2, 8.0)])
+def test_a_halo_waits_for_neighbours(tmp_path: Path, slow: int, busy: int, ends: float) -> None:
+    # Three ranks along space. Rank `slow` posts after 5 ms, others at once; after its halo rank `busy` works for 3 ms,
+    # the others for 1 ms: ranks 0 and 2 need rank 1, and not each other.
     p = Planted(ranks=3, axes=("spatial",), places=[[0], [1], [2]])
     for rank in range(3):
         at = 5 if rank == slow else 0
         p.compute(rank, 0, at)
         p.event(rank, "forward", at, at + 0.5, "conv0.halo", micro_batch=0)
         p.event(rank, "forward", at + 0.5, 9, "conv0.halo", micro_batch=0)
-        p.event(rank, "update", 9, 12 if rank == 0 else 10)
+        p.event(rank, "update", 9, 12 if rank == busy else 10)
     assert ideal_ms(p, tmp_path, 12) == pytest.approx(ends)
 
 
