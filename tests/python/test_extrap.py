@@ -74,6 +74,14 @@ def test_the_command_writes_what_the_study_needs(
     assert '"time"' in (tmp_path / "r.jsonl").read_text()
 
 
+def test_without_a_study_file_the_work_says_what_scaling_it_is(tmp_path: Path, partita: Command) -> None:
+    for name, batch, metric in (("strong", [64, 64], "total_time"), ("weak", [64, 128], "time")):
+        for p, size in zip((1, 2), batch, strict=True):
+            write_runs(tmp_path / name, 0.02, ranks=(p,), repeats=1, batch=size, flop_per_step=1e6 * size)
+        assert partita("export", tmp_path / name, "--to", "extrap", "-o", tmp_path / f"{name}.jsonl")[0] == 0
+        assert f'"metric": "{metric}"' in (tmp_path / f"{name}.jsonl").read_text()
+
+
 def test_each_series_has_a_file_of_its_own(tmp_path: Path, partita: Command) -> None:
     folder = write_runs(tmp_path / "runs", 0.02, repeats=1, name="mpi")
     write_runs(folder, 0.02, repeats=1, allreduce="ring", name="ring")

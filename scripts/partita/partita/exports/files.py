@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from partita.analysis.kinds import scaling_kind
 from partita.analysis.reading import FolderRuns, home, read_runs
 from partita.errors import UsageError, reason
 from partita.exports import extrap, thicket
@@ -57,7 +58,7 @@ KINDS: dict[str, Callable[[FolderRuns, Path], list[str]]] = {"csv": _csv, "json"
 
 def _extrap(read: FolderRuns, target: Path, work: Work | None) -> list[str]:
     """A file for each series: Extra-P wants every call path at every point."""
-    scaling = {study.name: study.intended_scaling for study in read.studies}
+    scaling = {study.name: study.intended_scaling or scaling_kind(study)[0] for study in read.studies}
     by_series: dict[tuple[str, str, str], list[Run]] = {}
     for run in runs(read.table):
         by_series.setdefault((run.study, run.app, run.series), []).append(run)
