@@ -99,6 +99,23 @@ def test_classes_and_the_rest_add_up_to_the_step() -> None:
     assert traces(chart, "no phase")[0]["x"] == pytest.approx([1.0])
 
 
+def test_a_base_that_series_share_is_one_bar() -> None:
+    made = [row("step_s", 0.01, s, p) for s in ("a", "b") for p in (1, 2)]
+    made += [row("class_s:compute", 0.009 - 0.001 * (s == "b") * (p > 1), s, p) for s in ("a", "b") for p in (1, 2)]
+    chart = by_title(breakdown.breakdown_charts(table(made), "s"), "Where a step spends its time")
+    assert chart.figure["data"][0]["y"] == ["1 rank", "2 ranks, a", "2 ranks, b"]
+
+
+def test_a_base_held_against_itself_has_no_interval() -> None:
+    made = scaling(["a"], [1, 2], lambda p: 0.01 / p)
+    base = next(r for r in made if r["metric"] == "speedup" and r["ranks"] == 1)
+    base.update(low=1.0, high=1.0, level=1.0)
+    (chart,) = charts.scaling_charts(table(made), "s", "strong")
+    assert "exact level 98.44 %" in chart.note
+    (grid,) = cells.grids(table(made), "s")
+    assert "exact level 98.44 %" in grid.note and grid.rows[0][grid.columns.index("speed-up")].beside == ""
+
+
 def test_lost_efficiency_is_stacked_to_the_whole() -> None:
     parts = {"imbalance": 0.07, "communication": 0.12}
     rows = table([row("parallel_efficiency", 0.81, ranks=2), row("parallel_efficiency", 1.0, ranks=1)]
@@ -118,7 +135,7 @@ def test_two_hundred_cells_are_drawn_as_a_few_bars() -> None:
     made = []
     for p in (1, 2, 4, 8, 16):
         for i in range(40):
-            made += [row("step_s", 0.01, f"s{i}", p), row("class_s:compute", 0.009, f"s{i}", p)]
+            made += [row("step_s", 0.01, f"s{i}", p), row("class_s:compute", 0.009 - 1e-5 * i, f"s{i}", p)]
     chart = by_title(breakdown.breakdown_charts(table(made), "s"), "Where a step spends its time")
     assert len(chart.figure["data"][0]["y"]) == breakdown.MOST_BARS and "of 200 points" in chart.note
 

@@ -21,7 +21,7 @@ from partita.commands import (
     status,
     submit,
     validate,
-)  # fmt: skip
+)
 from partita.errors import IncompleteError, PartitaError, UsageError, reason
 
 app = typer.Typer(

@@ -3,7 +3,7 @@
 
 import math
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from partita.analysis.efficiency import LOST
@@ -32,9 +32,19 @@ def breakdown_charts(rows: "pd.DataFrame", study: str) -> list[Chart]:
     return [c for c in (_classes(rows, study), _split(rows, study), _volume(rows, study)) if c]
 
 
-def chosen_bars(every: Sequence[tuple[Any, ...]]) -> tuple[Bars, str]:
-    """(place, name) of the bars of a chart, and a note where there is no room for all: most ranks go first."""
+def chosen_bars(
+    every: Sequence[tuple[Any, ...]], same: Callable[[tuple[Any, ...]], Hashable] | None = None
+) -> tuple[Bars, str]:
+    """(place, name) of the bars of a chart, and a note where there is no room for all: most ranks go first.
+
+    Places that are the `same` but for their series are one bar without the name of a series: a base that all share.
+    """
     places = sorted(every, key=lambda p: (p[1], natural(p[0]), *p[2:]))
+    alike: dict[Hashable, list[tuple[Any, ...]]] = {}
+    for p in places:
+        alike.setdefault((p[1:], same(p) if same else p[0]), []).append(p)
+    places = [members[0] for members in alike.values()]
+    shared = {members[0] for members in alike.values() if len(members) > 1}
     notes = []
     if len(places) > MOST_BARS:
         kept = sorted(places, key=lambda p: -p[1])[:MOST_BARS]
@@ -46,7 +56,8 @@ def chosen_bars(every: Sequence[tuple[Any, ...]]) -> tuple[Bars, str]:
     named = []
     for p in places:
         count = plural(p[1], "rank") + (f" x {p[2]}" if threads else "")
-        parts = [count] * (ranks or threads or not series) + [p[0]] * series
+        own = series and p not in shared
+        parts = [count] * (ranks or threads or not own) + [p[0]] * own
         named.append((p, ", ".join(parts)))
     return named, " ".join(notes)
 
@@ -92,7 +103,8 @@ def _classes(rows: "pd.DataFrame", study: str) -> Chart | None:
     if not places:
         return None
     unit = unit_for({p: steps[p] for p in places}, "step_s")
-    bars, note = chosen_bars(list(places))
+    classes = {p: tuple(at[p]["value"] for at in found.values() if p in at) for p in places}
+    bars, note = chosen_bars(list(places), classes.get)
 
     def value(place: tuple[Any, ...], cls: str) -> float:
         if cls == "no phase":

@@ -16,8 +16,8 @@ if TYPE_CHECKING:
 PLACE = ("series", "ranks", "threads", "nodes")
 GROUPS = {  # Title of a table -> its metrics; those that nobody measured are left out.
     "Time and scaling": ("step_s", "samples_per_s", "virtual_step_s", "samples_per_virtual_s", "speedup",
-                         "efficiency", "karp_flatt", "computation_scaling",
-                         "global_efficiency"),
+                         "efficiency"),
+    "More of the scaling": ("karp_flatt", "computation_scaling", "global_efficiency", "flop_per_step"),
     "Where the efficiency goes": ("parallel_efficiency", "load_balance", "serialisation", "transfer",
                                   *(f"lost:{name}" for name in LOST), "bubble_share", "mfu"),
     "Time in a step, by class of phases": ("class_s:compute", "class_s:communication", "class_s:wait",
@@ -99,6 +99,8 @@ def _shown(row: dict[str, Any] | None, unit: Any) -> Shown:
     if row is None:
         return Shown(NONE)
     reason = str(row["reason"] or "")
+    if row["low"] == row["high"]:  # A base held against itself: 1 by definition, nothing was estimated.
+        return Shown(unit.text(row["value"]))
     return unit.shown(row["value"], row["low"], row["high"], reason if math.isnan(row["value"]) else "")
 
 
@@ -113,7 +115,7 @@ def _numbers(at: dict[str, dict[str, Any] | None]) -> dict[str, float]:
 def _levels(found: Sequence[dict[tuple[Any, ...], dict[str, Any]]]) -> str:
     """What the small numbers are, and why they are missing where they are."""
     rows = [row for at in found for row in at.values() if not math.isnan(row["value"])]
-    with_interval = [row for row in rows if not math.isnan(row["low"])]
+    with_interval = [row for row in rows if row["low"] < row["high"]]
     known = [row.get("level", math.nan) for row in with_interval]
     levels = sorted({round(100 * level, 2) for level in known if not math.isnan(level)})
     parts = []

@@ -190,8 +190,9 @@ def interval_words(found: dict[str, Values], metrics: Sequence[str]) -> str:
     runs = sorted({int(row["n"]) for row in rows})
     count = plural(runs[0], "run") if len(runs) == 1 else f"{runs[0]} to {runs[-1]} runs"
     text = f"Points: median over {count}."
-    levels = sorted({round(100 * row.get("level", math.nan), 2) for row in rows if row.get("level", math.nan) > 0})
-    if any(not math.isnan(row["low"]) for row in rows):
+    bounded = [row for row in rows if row["low"] < row["high"]]  # Not a base held against itself.
+    levels = sorted({round(100 * row["level"], 2) for row in bounded if row["level"] > 0})
+    if bounded:
         exact = f" of exact level {levels[0]:g} %" if len(levels) == 1 else ""
         exact = f" of exact levels {levels[0]:g} to {levels[-1]:g} %" if len(levels) > 1 else exact
         return f"{text} Bars: interval over runs{exact}; one shorter than its marker hides behind it."

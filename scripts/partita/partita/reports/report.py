@@ -173,7 +173,7 @@ def _bench(place: str, record: Record) -> list[Block]:
     from partita.pictures.roofline import roofline_picture
 
     where = f"{place}/{record.path.name}" if place else record.path.name
-    stem = record.path.stem
+    stem = record.header.point or record.path.stem  # Records of a study are all named alike.
     made = _tried(where, lambda: collectives_pictures(record) if record.collectives else [roofline_picture(record)])
     return [
         b if isinstance(b, Paragraph) else drawing(f"{stem}_{b.name}", f"{where}: {b.name}", b.figure) for b in made
