@@ -123,8 +123,8 @@ def figure(
     base = {
         "font": {"family": FONT, "size": 13, "color": INK}, "paper_bgcolor": "#fff", "plot_bgcolor": "#fff",
         "margin": {"l": left, "r": 18, "t": top, "b": BOTTOM}, "hovermode": "closest", "showlegend": bool(legend),
-        "legend": {"orientation": "h", "traceorder": "normal", "x": 0, "xanchor": "left", "xref": "container", "y": 1,
-                   "yanchor": "top", "yref": "container"},
+        "legend": {"orientation": "h", "traceorder": "normal", "maxheight": 1, "x": 0, "xanchor": "left",
+                   "xref": "container", "y": 1, "yanchor": "top", "yref": "container"},
         **layout,
     }  # fmt: skip
     total = height + top - TOP

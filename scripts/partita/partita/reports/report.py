@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from partita.analysis.fits import Fit
 
 MOST_FINDINGS = (10, 4)  # Of one study, of each of several, in the first section; the study's own has all.
-MOST_FIRST = 5  # Studies whose first finding is in the answer.
+MOST_FIRST = 3  # Studies whose first finding is in the answer.
 MOST_FITTED = 2  # Series whose fits are drawn; the fits of more are said in words.
 
 
