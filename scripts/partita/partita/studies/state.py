@@ -147,13 +147,23 @@ class Attempt:
         mine, theirs = this_process(), self.job
         if theirs.get("host") == mine["host"] and theirs.get("boot") == mine.get("boot") and theirs.get("boot"):
             return _started(int(theirs["pid"])) == theirs.get("since")
-        signs = [p.stat().st_mtime for p in (self.folder / ALIVE, self.folder / JOB, self.log) if p.exists()]
-        return bool(signs) and time.time() - max(signs) < SILENT_S
+        return self.silent_s() < SILENT_S
+
+    def silent_s(self) -> float:
+        """Seconds since its runner, or what it runs, gave a sign."""
+        files = (self.folder / name for name in (ALIVE, JOB, LOG, EXIT))
+        return time.time() - max((p.stat().st_mtime for p in files if p.exists()), default=0.0)
 
 
 def attempts(folder: Path, digest: str) -> list[Attempt]:
     """All attempts at a point, oldest first."""
-    found = [Attempt(p) for p in (folder / "points" / digest).glob("attempt-[0-9]*") if p.is_dir()]
+    place = folder / "points" / digest
+    try:
+        with os.scandir(place) as entries:  # A study has thousands of these folders: no glob.
+            names = [e.name for e in entries if e.name.startswith("attempt-") and e.is_dir()]
+    except OSError:
+        return []
+    found = [Attempt(place / name) for name in names if name.removeprefix("attempt-").isdecimal()]
     return sorted(found, key=lambda a: a.number)
 
 

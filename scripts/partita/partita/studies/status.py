@@ -92,13 +92,12 @@ class _View:
         fate = job.fate
         if fate.phase is not Phase.RUNNING:
             return fate
-        signs = [
-            file.stat().st_mtime
-            for digest in job.points
-            for attempt in self.tried.get(digest, [])[-1:]
-            for file in attempt.folder.iterdir()
-        ]
-        silent = job.silent_s(signs)
+        silent = job.silent_s()
+        for digest in job.points:
+            if silent < SILENT_JOB_S:
+                return fate
+            for attempt in self.tried.get(digest, [])[-1:]:
+                silent = min(silent, attempt.silent_s())
         return fate if silent < SILENT_JOB_S else Fate(Phase.ENDED, why=f"no sign of it for {duration(silent)}")
 
     def point(self, point: dict[str, Any]) -> PointStatus:

@@ -131,10 +131,10 @@ class Submission:
         taken_away = fate.phase is Phase.ENDED and fate.why and fate.state in INFRASTRUCTURE and not self.gone
         return fate.living or bool(taken_away)
 
-    def silent_s(self, signs: list[float]) -> float:
-        """Seconds since its last sign: its output, or one of `signs` (times since the epoch)."""
+    def silent_s(self) -> float:
+        """Seconds since script or scheduler wrote something."""
         written = [p.stat().st_mtime for p in (self.output, self.scheduler_output) if p.exists()]
-        return time.time() - max([*written, *signs], default=0.0)
+        return time.time() - max(written, default=0.0)
 
 
 def _since_begin(text: str) -> str:
