@@ -5,12 +5,14 @@ A record has a hundred small arrays and a folder ten thousand records. So nothin
 texts and plain columns are read straight into memory of the type that they end in.
 """
 
+import math
 import os
 import sys
-from collections.abc import Container, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from functools import lru_cache
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 # Writers may still be at work on a .part, and some file systems have no locks. Read by the library at the first open.
@@ -31,15 +33,18 @@ NATIVE = {"i": (np.dtype(np.int64), h5t.NATIVE_INT64), "f": (np.dtype(np.float64
 
 def open_file(path: Path) -> h5f.FileID:
     """The file, to read, for the caller to close; OSError or ValueError with the reason where it is none."""
-    if path.is_dir():
-        raise ValueError("a folder")
-    if path.is_symlink() and not path.exists():
-        raise ValueError("a link to a file that is not there")
-    with path.open("rb") as stream:  # HDF5's own words on these are long.
-        begin = stream.read(len(SIGNATURE))
-    if begin != SIGNATURE:
-        raise ValueError("no HDF5 file" if begin else "an empty file")
-    return h5f.open(os.fsencode(path), h5f.ACC_RDONLY, _access())
+    try:
+        return h5f.open(os.fsencode(path), h5f.ACC_RDONLY, _access())
+    except OSError:  # In HDF5's own words, which are long.
+        if path.is_dir():
+            raise ValueError("a folder") from None
+        if path.is_symlink() and not path.exists():
+            raise ValueError("a link to a file that is not there") from None
+        with path.open("rb") as stream:
+            begin = stream.read(len(SIGNATURE))
+        if begin != SIGNATURE:
+            raise ValueError("no HDF5 file" if begin else "an empty file") from None
+        raise
 
 
 @contextmanager
@@ -61,33 +66,40 @@ def _access() -> h5p.PropFAID:
 
 def names(of: Place) -> list[str]:
     """What lies right below."""
-    return [name.decode() for name in of]
+    found: list[bytes] = []
+    of.links.iterate(found.append)
+    return [_name(key) for key in found]
 
 
-def attributes(of: Place, numbers: Container[str] = ()) -> dict[str, Any]:
-    """All attributes, as Python's own values where they are scalars or arrays of one; fast where `numbers` are not."""
+def attributes(of: Place, numbers: Mapping[str, type] = MappingProxyType({})) -> dict[str, Any]:
+    """All attributes, as Python's own values where they are scalars or arrays of one.
+
+    Fast where `numbers` (int, float) are what they are called, and the others are texts.
+    """
     found: list[bytes] = []
     h5a.iterate(of, found.append)
-    return {name: _attribute(h5a.open(of, key), name in numbers) for key, name in ((k, _name(k)) for k in found)}
+    return {name: _attribute(h5a.open(of, key), numbers.get(name)) for key, name in ((k, _name(k)) for k in found)}
 
 
 def attribute(of: Place, name: str, default: Any = None) -> Any:
     """One attribute of the place itself."""
-    key = name.encode()
-    return _attribute(h5a.open(of, key), False) if h5a.exists(of, key) else default
+    try:
+        return _attribute(h5a.open(of, name.encode()), None)
+    except KeyError:
+        return default
 
 
 def group(of: Place, name: str) -> h5g.GroupID | None:
     """The group of this name right below; None where there is none."""
     key = name.encode()
-    return h5g.open(of, key) if key in of else None
+    return h5g.open(of, key) if of.links.exists(key) else None
 
 
-def columns(of: Place, only: Sequence[str] = ()) -> Columns:
-    """The arrays of a group (or some of them) by name; texts as str, scalars without dimensions as NumPy's scalars."""
+def columns(of: Place) -> Columns:
+    """The arrays of a group by name; texts as str, scalars without dimensions as NumPy's scalars."""
     found: Columns = {}
-    for key in [name.encode() for name in only] or of:
-        with suppress(KeyError):  # There is none, or it is a group.
+    for key in of:
+        with suppress(KeyError):  # It is a group.
             found[_name(key)] = _values(h5d.open(of, key))
     return found
 
@@ -101,18 +113,12 @@ def groups_with(of: Place, names: Iterable[str], members: Iterable[str]) -> list
 
 def array(of: Place, name: str) -> Any:
     """One array; KeyError where there is none, or it is a group."""
-    try:
-        return _values(h5d.open(of, name.encode()))
-    except KeyError:
-        raise KeyError(f"no array {name}") from None
+    return _values(_array(of, name))
 
 
 def numbers(of: Place, name: str, kind: str) -> np.ndarray:
     """One array of whole numbers ("i") or of any ("f"), whatever their width; KeyError, or ValueError for texts."""
-    try:
-        at = h5d.open(of, name.encode())
-    except KeyError:
-        raise KeyError(f"no array {name}") from None
+    at = _array(of, name)
     dtype, native = NATIVE[kind]
     values = np.empty(at.shape or (), dtype)
     try:
@@ -125,7 +131,26 @@ def numbers(of: Place, name: str, kind: str) -> np.ndarray:
 
 def extent(of: Place, name: str) -> tuple[int, ...]:
     """Of an array; KeyError where there is none."""
-    return h5d.open(of, name.encode()).shape or (0,)
+    return _array(of, name).shape or (0,)
+
+
+def stored(of: Place, name: str) -> int:
+    """Bytes that an array takes in the file; KeyError where there is none."""
+    return _array(of, name).get_storage_size()
+
+
+def text(of: Place, name: str) -> str:
+    """One text; KeyError where there is none, ValueError where it is something else."""
+    at = _array(of, name)
+    if at.get_storage_size() == TEXT_BYTE:
+        with suppress(TypeError, OSError):
+            value = np.empty((), TEXT)
+            at.read(h5s.ALL, h5s.ALL, value, _text_type())
+            return _text(value[()])
+    value = plain(_values(at))
+    if not isinstance(value, str):
+        raise ValueError(f"/{name} holds no text")
+    return value
 
 
 def plain(value: Any) -> Any:
@@ -137,14 +162,21 @@ def plain(value: Any) -> Any:
     return value.item() if isinstance(value, np.generic) else value
 
 
+def _array(of: Place, name: str) -> h5d.DatasetID:
+    try:
+        return h5d.open(of, name.encode())
+    except KeyError:
+        raise KeyError(f"no array {name}") from None
+
+
 @lru_cache(maxsize=1024)
 def _name(key: bytes) -> str:
     return sys.intern(key.decode())
 
 
-def _attribute(of: h5a.AttrID, number: bool) -> Any:
+def _attribute(of: h5a.AttrID, number: type | None) -> Any:
     """Of most it is known whether they are texts: asking for the type takes as long as reading one."""
-    value = _one_number(of) if number else _one_text(of)
+    value = _one_text(of) if number is None else _one_number(of, number)
     if value is None:
         value = plain(_values(of))
     return sys.intern(value) if isinstance(value, str) else value
@@ -168,21 +200,19 @@ def _one_text(of: h5a.AttrID) -> str | None:
     return None
 
 
-def _one_number(of: h5a.AttrID) -> int | float | None:
-    """None: it is no single number of a common type."""
-    kind = of.get_type()
-    if _stored(of) != kind.get_size():
+def _one_number(of: h5a.AttrID, kind: type) -> int | float | None:
+    """None: it is no single number of 8 bytes.
+
+    What takes 8 bytes is one number, or up to eight narrow ones, of which the buffer then holds the second, too.
+    """
+    buffer = np.full(8, np.nan)
+    with suppress(TypeError, OSError):  # No way leads from a text to a number.
+        if _stored(of) == 8:
+            of.read(buffer, h5t.NATIVE_DOUBLE)
+    value = float(buffer[0])
+    if math.isnan(value) or not math.isnan(buffer[1]):
         return None
-    if isinstance(kind, h5t.TypeIntegerID) and kind.get_sign() == h5t.SGN_2:
-        return _number(of, "i")
-    return _number(of, "f") if isinstance(kind, h5t.TypeFloatID) else None
-
-
-def _number(of: h5a.AttrID, kind: str) -> int | float:
-    dtype, native = NATIVE[kind]
-    value = np.empty((), dtype)
-    of.read(value, native)
-    return value.item()
+    return int(value) if kind is int and value.is_integer() else value
 
 
 def _values(of: h5d.DatasetID | h5a.AttrID) -> Any:

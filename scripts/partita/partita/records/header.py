@@ -16,7 +16,7 @@ CONVENTIONS = "Partita-1"
 SCHEMA = 4  # The newest schema_version that this package knows; lib/partita/io writes it.
 INTEGERS = ("schema_version", "ranks", "threads_per_rank", "complete", "verified", "oversubscribed", "git_dirty",
             "nodes", "workers", "servers")  # fmt: skip
-NUMBERS = frozenset((*INTEGERS, "flop_per_step", "samples_per_step", "warmup_steps"))
+NUMBERS = {**dict.fromkeys((*INTEGERS, "samples_per_step", "warmup_steps"), int), "flop_per_step": float}
 TEXTS = ("app", "strategy", "study", "point", "git_sha", "exit_reason", "verification", "engine", "protocol",
          "run_uuid", "created_utc", "config_hash")  # fmt: skip
 MACHINE = {

@@ -1,8 +1,10 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """What lies where in a record (DESIGN.md section 9), and whether it is what it should be."""
 
-from collections.abc import Container, Iterable, Mapping, Sequence
+import math
+from collections.abc import Container, Iterable, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 from h5py import h5f
@@ -14,10 +16,11 @@ GROUPS = ("calibration", "ranks", "traffic", "evaluation", "summary", "kernels",
 BESIDE = frozenset((*GROUPS, "config", "environment", "steps", "events", "step", "rank", "phase", "steps_written"))
 NUMBERS = {  # Columns that pictures are made of.
     "evaluation": ("step", "loss", "accuracy", "samples"),
+    "strategy": ("weight_bytes", "gradient_bytes", "optimizer_bytes", "exposed_s", "hidden_s"),  # Of data parallelism.
     "peaks": ("flop_per_s", "byte_per_s"),
     "kernels": ("flop", "byte", "flop_per_s", "byte_per_s", "time_s", "ci_low_s", "ci_high_s", "peak_share"),
 }
-STRATEGY = ("weight_bytes", "gradient_bytes", "optimizer_bytes", "exposed_s", "hidden_s")  # Of data parallelism.
+SCALES = ("phase", "phase_class", "rank", "steps_written")  # In /steps, beside its columns.
 COLLECTIVE = ("byte", "median_s", "ci_low_s", "ci_high_s", "busbw_byte_per_s", "algorithm")
 OPERATIONS = (
     "ping_pong", "allreduce", "reduce_scatter", "all_gather", "broadcast", "reduce", "gather", "scatter", "all_to_all",
@@ -42,8 +45,6 @@ class StepTimes:
 
     written: int
     planned: int  # Warm-up included; more than were written when the run was stopped.
-    phases: tuple[str, ...]
-    classes: tuple[str, ...]
     counted: np.ndarray  # (written): neither warm-up nor the step after a flush.
     step_s: np.ndarray  # (counted step): seconds, the longest of its ranks.
 
@@ -55,27 +56,30 @@ def kind_of(file: h5f.FileID, names: Sequence[str]) -> str:
     return "collectives" if operations(file, names) else "training"
 
 
-def read_toml(file: h5f.FileID) -> str:
-    """The resolved deck."""
-    toml = hdf5.plain(hdf5.array(file, "config/toml"))
-    if not isinstance(toml, str):
-        raise ValueError("/config/toml holds no text")
-    return toml
-
-
 def read_environment(file: h5f.FileID) -> dict[str, str]:
     """All of /environment."""
     group = hdf5.group(file, "environment")
     return {name: str(value) for name, value in hdf5.attributes(group).items()} if group else {}
 
 
-def read_group(file: h5f.FileID, name: str) -> Columns:
-    """One of GROUPS; ValueError or KeyError where it is not what it should be."""
-    columns = hdf5.columns(hdf5.group(file, name))
-    check_numbers(name, columns, NUMBERS.get(name, ()))
-    if name == "strategy" and "weight_bytes" in columns:
-        check_numbers(name, columns, STRATEGY)
-    return columns
+def column_names(file: h5f.FileID, group: str) -> tuple[str, ...]:
+    """Of one of GROUPS, or of /steps: those with a row for each step."""
+    names = _shared(tuple(hdf5.names(hdf5.group(file, group))))
+    return tuple(name for name in names if name not in SCALES) if group == "steps" else names
+
+
+def read_column(file: h5f.FileID, group: str, name: str) -> np.ndarray:
+    """One of them; ValueError where it holds no numbers and should."""
+    values = hdf5.array(file, f"{group}/{name}")
+    if name in NUMBERS.get(group, ()) or group == "steps":
+        check_numbers(group, {name: values}, (name,))
+    return values
+
+
+@lru_cache(maxsize=256)
+def _shared(names: tuple[str, ...]) -> tuple[str, ...]:
+    """Thousands of records have the same names."""
+    return names
 
 
 def operations(file: h5f.FileID, names: Iterable[str]) -> list[str]:
@@ -108,9 +112,11 @@ def read_times(file: h5f.FileID, ranks: int) -> StepTimes:
     planned = hdf5.extent(steps, "loss")[0]
     if not 0 <= written <= planned:
         raise ValueError(f"/steps_written is {written}, /steps has {planned} rows")
-    phases, classes = (tuple(map(str, hdf5.array(steps, name))) for name in ("phase", "phase_class"))
-    if len(phases) != len(classes):
-        raise ValueError(f"/steps/phase_class has {len(classes)} values, /steps/phase {len(phases)}")
+    phases = hdf5.extent(steps, "phase")[0]
+    if hdf5.stored(steps, "phase_class") != phases * hdf5.TEXT_BYTE:
+        classes = hdf5.extent(steps, "phase_class")[0]
+        if classes != phases:
+            raise ValueError(f"/steps/phase_class has {classes} values, /steps/phase {phases}")
 
     def column(name: str, kind: str, *axes: int) -> np.ndarray:
         values = hdf5.numbers(steps, name, kind)
@@ -120,49 +126,53 @@ def read_times(file: h5f.FileID, ranks: int) -> StepTimes:
         return values[:written]
 
     counted = (column("warmup", "i") == 0) & (column("flushed", "i") == 0)
-    if "start_ns" in hdf5.names(steps):
-        elapsed = (column("end_ns", "i", ranks) - column("start_ns", "i", ranks)).max(axis=1) * 1e-9
-        phase_s = column("phase_s", "f", ranks, len(phases))
+    if steps.links.exists(b"start_ns"):
+        by_rank = column("end_ns", "i", ranks) - column("start_ns", "i", ranks)
+        if by_rank.size and by_rank.min() < 0:
+            raise ValueError("/steps has steps that end before they start")
+        elapsed = by_rank.max(axis=1) * 1e-9
+        phase_s = column("phase_s", "f", ranks, phases)
     else:  # record.detail = "stats"
-        elapsed, phase_s = column("step_max_s", "f"), column("phase_mean_s", "f", len(phases))
-    if not (elapsed >= 0).all() or not (elapsed[counted] > 0).all():
-        raise ValueError("/steps has steps that took no time")
+        elapsed, phase_s = column("step_max_s", "f"), column("phase_mean_s", "f", phases)
+    step_s = elapsed[counted]
+    if not (step_s > 0).all():
+        raise ValueError(f"/steps has steps that took no time{' (NaN)' if np.isnan(step_s).any() else ''}")
     if not (phase_s >= 0).all():
-        raise ValueError(f"/steps has phases that took {'less than no' if (phase_s < 0).any() else 'NaN'} seconds")
-    return StepTimes(written, planned, phases, classes, counted, elapsed[counted])
+        said = "a negative time" if (phase_s < 0).any() else "no number (NaN)"
+        raise ValueError(f"/steps/phase_s has {said} in {int((~(phase_s >= 0)).sum())} of {phase_s.size} places")
+    return StepTimes(written, planned, counted, step_s)
 
 
-def read_steps(file: h5f.FileID, written: int) -> Columns:
-    """All columns of /steps that have a row for each step, cut to the steps that were written."""
-    columns = hdf5.columns(hdf5.group(file, "steps"))
-    planned = len(columns["loss"])
-    cut = {
-        name: values[:written]
-        for name, values in columns.items()
-        if name not in ("phase", "phase_class") and values.ndim and len(values) == planned
-    }
-    check_numbers("steps", cut, cut)
-    return cut
+def read_step_column(file: h5f.FileID, name: str, times: StepTimes) -> np.ndarray:
+    """A column of /steps, cut to the steps that were written; ValueError where it has not a row for each."""
+    values = read_column(file, "steps", name)
+    if values.shape[:1] != (times.planned,):
+        raise ValueError(f"/steps/{name} has {values.shape} values, not a row for each of {times.planned} steps")
+    return values[: times.written]
 
 
 def check_tables(file: h5f.FileID, names: Container[str], ranks: int) -> None:
-    """ValueError or KeyError where the columns that the package uses have not the extents that they should have."""
+    """ValueError or KeyError where tables that every study uses have not the types and extents that they should."""
     if "evaluation" in names:
-        _check_columns(file, "evaluation", dict.fromkeys(NUMBERS["evaluation"], "f"), None)
-    if "traffic" in names:
-        _check_columns(file, "traffic", {"seconds": "f", "sent_bytes": "f"}, ranks)
+        _check_table(file, "evaluation", "step", 8, NUMBERS["evaluation"])
     if "summary" in names:
-        _check_columns(file, "summary", {"value": "f"}, None)
+        _check_table(file, "summary", "metric", hdf5.TEXT_BYTE, ("value",))
+    if "traffic" in names:
+        _check_table(file, "traffic", "kind", hdf5.TEXT_BYTE, ("seconds", "sent_bytes", "messages"), ranks)
 
 
-def _check_columns(file: h5f.FileID, name: str, columns: Mapping[str, str], ranks: int | None) -> None:
-    """That all have the same extents, (row) or (row, rank)."""
-    group = hdf5.group(file, name)
-    shapes = {column: hdf5.numbers(group, column, kind).shape for column, kind in columns.items()}
-    for column, shape in shapes.items():
-        wanted = (*next(iter(shapes.values()))[:1], *(() if ranks is None else (ranks,)))
-        if shape != wanted:
-            raise ValueError(f"/{name}/{column} has {shape} values, not {wanted}")
+def _check_table(file: h5f.FileID, group: str, first: str, width: int, columns: Iterable[str], *ranks: int) -> None:
+    """Columns of numbers as long as the first. Where their bytes say so nothing is read."""
+    table = hdf5.group(file, group)
+    stored = hdf5.stored(table, first) // width * 8 * math.prod(ranks)
+    if all(hdf5.stored(table, name) == stored for name in columns):
+        return
+    wanted = (hdf5.extent(table, first)[0], *ranks)
+    for name in columns:
+        found = hdf5.numbers(table, name, "f").shape
+        if found != wanted:
+            said = " x ".join(map(str, found)) or "no"
+            raise ValueError(f"/{group}/{name} has {said} values, not {' x '.join(map(str, wanted))}")
 
 
 def check_numbers(group: str, columns: Columns, names: Iterable[str]) -> None:

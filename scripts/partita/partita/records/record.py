@@ -22,11 +22,13 @@ from partita.records.deck import Deck, read_deck
 from partita.records.hdf5 import Columns
 from partita.records.header import CONVENTIONS, SCHEMA, Header, header_of, read_attributes, read_header, read_machine
 from partita.records.layout import GROUPS, StepTimes, Timeline
-from partita.records.source import Groups, Source
+from partita.records.source import Lazy, Source
 from partita.statistics import Interval, median_interval
 
 __all__ = ["CONVENTIONS", "SCHEMA", "Columns", "Record", "Timeline", "is_finished", "is_roofline", "plural",
            "read_record"]  # fmt: skip
+
+Table = Mapping[str, np.ndarray]  # Columns by name, read when they are first asked for.
 
 
 @dataclass(frozen=True, eq=False)
@@ -37,7 +39,7 @@ class Record:
     attributes: dict[str, Any]
     toml: str
     source: Source
-    groups: Mapping[str, Columns]  # GROUPS, by name.
+    members: tuple[str, ...]  # What lies right below the root.
     times: StepTimes | None  # None: the run has no steps.
     timeline: Timeline | None  # Of chosen steps; None: nobody asked for it.
     operations: tuple[str, ...]  # Of comm_bench: the groups of `collectives`.
@@ -111,23 +113,46 @@ class Record:
         """/environment."""
         return self.source.read(layout.read_environment)
 
-    @property
+    @cached_property
+    def groups(self) -> Mapping[str, Table]:
+        """GROUPS, by name; their columns are read when they are first asked for."""
+        return Lazy(tuple(name for name in GROUPS if name in self.members), self._table)
+
+    def _table(self, name: str) -> Table:
+        if name not in self._tables:
+            names = self.source.read(lambda file: layout.column_names(file, name))
+            self._tables[name] = Lazy(names, lambda column: self.source.column(
+                name, column, lambda file: layout.read_column(file, name, column)))  # fmt: skip
+        return self._tables[name]
+
+    @cached_property
+    def _tables(self) -> dict[str, Table]:
+        return {}
+
+    @cached_property
+    def steps(self) -> Table:
+        """Columns of /steps; {}: the run has none."""
+        times = self.times
+        if times is None:
+            return {}
+        names = self.source.read(lambda file: layout.column_names(file, "steps"))
+        return Lazy(names, lambda column: self.source.column(
+            "steps", column, lambda file: layout.read_step_column(file, column, times)))  # fmt: skip
+
+    @cached_property
     def phases(self) -> tuple[str, ...]:
         """Names of the phases of a step."""
-        return self.times.phases if self.times else ()
+        return self._texts("phase")
 
-    @property
+    @cached_property
     def classes(self) -> tuple[str, ...]:
         """Class of each phase: compute, communication, wait, input, other."""
-        return self.times.classes if self.times else ()
+        return self._texts("phase_class")
 
-    @property
-    def steps(self) -> Columns:
-        """Columns of /steps; {}: the run has none."""
+    def _texts(self, name: str) -> tuple[str, ...]:
         if self.times is None:
-            return {}
-        written = self.times.written
-        return self.source.columns("steps", lambda file: layout.read_steps(file, written))
+            return ()
+        return tuple(map(str, self.source.read(lambda file: hdf5.array(file, f"steps/{name}"))))
 
     @property
     def written_steps(self) -> int:
@@ -240,17 +265,16 @@ def _read(path: Path, file: h5f.FileID, with_steps: bool) -> Record:
     kind = layout.kind_of(file, names)
     header = header_of(path, attributes, read_machine(file), kind)
     source = Source(path, closed=header.complete)
-    groups = Groups(source, tuple(name for name in GROUPS if name in names), layout.read_group)
-    layout.check_tables(file, groups, header.ranks)
+    layout.check_tables(file, names, header.ranks)
     operations = layout.operations(file, names) if kind == "collectives" else []
     for name in operations:
         layout.read_operation(file, name)
     return Record(
         header,
         attributes,
-        toml=layout.read_toml(file) if "config" in names else "",
+        toml=hdf5.text(file, "config/toml") if "config" in names else "",
         source=source,
-        groups=groups,
+        members=tuple(names),
         times=layout.read_times(file, header.ranks) if with_steps and "steps" in names else None,
         timeline=layout.read_timeline(file) if "events" in names else None,
         operations=tuple(operations),

@@ -10,35 +10,35 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TypeVar
 
+import numpy as np
 from h5py import h5f
 
 from partita.errors import UsageError, held_to_the_layout
 from partita.records import hdf5
-from partita.records.hdf5 import Columns
 
 KEPT_BYTE = 64 << 20
+ENTRY_BYTE = 500  # What keeping the smallest column takes.
 
 T = TypeVar("T")
 
 
 class Recent:
-    """The groups that were asked for last."""
+    """The columns that were asked for last."""
 
     def __init__(self, limit: int) -> None:
         self.limit, self.size = limit, 0
-        self._kept: OrderedDict[Hashable, tuple[int, Columns]] = OrderedDict()
+        self._kept: OrderedDict[Hashable, np.ndarray] = OrderedDict()
 
-    def get(self, key: Hashable, read: Callable[[], Columns]) -> Columns:
+    def get(self, key: Hashable, read: Callable[[], np.ndarray]) -> np.ndarray:
         """From memory, or read."""
         if key in self._kept:
             self._kept.move_to_end(key)
-            return self._kept[key][1]
-        columns = read()
-        self._kept[key] = (1000 + sum(values.nbytes for values in columns.values()), columns)
-        self.size += self._kept[key][0]
+            return self._kept[key]
+        values = self._kept[key] = read()
+        self.size += ENTRY_BYTE + values.nbytes
         while self.size > self.limit and len(self._kept) > 1:
-            self.size -= self._kept.popitem(last=False)[1][0]
-        return columns
+            self.size -= ENTRY_BYTE + self._kept.popitem(last=False)[1].nbytes
+        return values
 
 
 RECENT = Recent(KEPT_BYTE)
@@ -68,9 +68,9 @@ class Source:
             self._file.close()
             self._file = None
 
-    def columns(self, name: str, read: Callable[[h5f.FileID], Columns]) -> Columns:
-        """A group, as it is read from the file."""
-        return RECENT.get((self, name), lambda: self.read(read))
+    def column(self, group: str, name: str, read: Callable[[h5f.FileID], np.ndarray]) -> np.ndarray:
+        """A column, as it is read from the file."""
+        return RECENT.get((self, group, name), lambda: self.read(read))
 
     def read(self, what: Callable[[h5f.FileID], T]) -> T:
         """Anything, without keeping it."""
@@ -82,16 +82,16 @@ class Source:
         return status.st_mtime_ns, status.st_size
 
 
-class Groups(Mapping[str, Columns]):
-    """Groups of a file by name, each read when it is first asked for."""
+class Lazy(Mapping[str, T]):
+    """Names that are known, of what is made when it is first asked for."""
 
-    def __init__(self, source: Source, names: tuple[str, ...], read: Callable[[h5f.FileID, str], Columns]) -> None:
-        self._source, self._names, self._read = source, names, read
+    def __init__(self, names: tuple[str, ...], make: Callable[[str], T]) -> None:
+        self._names, self._make = names, make
 
-    def __getitem__(self, name: str) -> Columns:
+    def __getitem__(self, name: str) -> T:
         if name not in self._names:
             raise KeyError(name)
-        return self._source.columns(name, lambda file: self._read(file, name))
+        return self._make(name)
 
     def __contains__(self, name: object) -> bool:
         return name in self._names
