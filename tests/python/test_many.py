@@ -1,0 +1,135 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Many records: how often files are opened, decks parsed, and how the work grows. Calls are counted, no time."""
+
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from types import FrameType
+
+import numpy as np
+import pytest
+
+from partita.errors import UsageError
+from partita.records import deck, hdf5
+from partita.records.folder import read_folder
+from partita.records.record import read_record
+from partita.records.source import ENTRY_BYTE, Recent
+from synthetic import Synthetic
+
+RANKS, SERIES, REPEATS = (1, 2, 3, 4, 6), 6, 10
+UUID = "00000000-aaaa-bbbb-cccc-000000000000"
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """300 records; repeats are copies with another name and identity."""
+    folder = tmp_path_factory.mktemp("many")
+    for ranks in RANKS:
+        for series in range(SERIES):
+            point = f"np{ranks}-s{series}-r00"
+            path = folder / "one"
+            Synthetic(ranks=ranks, steps=6, parallel=f"bucket_mib = {series}.0", point=point, run_uuid=UUID,
+                      step_s=lambda s, t=0.03 * (1 + series) / ranks: t, memory=(8, 8, 8)).write(path)  # fmt: skip
+            image = path.read_bytes()
+            path.unlink()
+            for repeat in range(1, REPEATS + 1):
+                named = image.replace(point.encode(), f"{point[:-2]}{repeat:02d}".encode())
+                uuid = f"{ranks:04d}{series:04d}-aaaa-bbbb-cccc-{repeat:012d}"
+                (folder / f"{point[:-2]}{repeat:02d}.h5").write_bytes(named.replace(UUID.encode(), uuid.encode()))
+    return folder
+
+
+@pytest.fixture
+def opened(monkeypatch: pytest.MonkeyPatch) -> list[Path]:
+    """The files that are opened."""
+    found: list[Path] = []
+    real = hdf5.open_file
+    monkeypatch.setattr(hdf5, "open_file", lambda path: found.append(path) or real(path))
+    return found
+
+
+def test_records_are_grouped_and_each_is_opened_twice_at_most(folder: Path, opened: list[Path]) -> None:
+    (study,), _, notes = read_folder(folder)
+    assert notes == [] and [s.label for s in study.series] == [f"bucket_mib {n}.0" for n in range(SERIES)]
+    assert all([(c.ranks, len(c.records)) for c in s.cells] == [(p, REPEATS) for p in RANKS] for s in study.series)
+    for n, series in enumerate(study.series):
+        for cell in series.cells:
+            medians = {float(np.median(r.step_s)) for r in cell.records}
+            assert len(medians) == 1 and medians.pop() == pytest.approx(0.03 * (1 + n) / cell.ranks, rel=1e-7)
+    assert len(opened) == len(set(opened)) == len(RANKS) * SERIES * REPEATS
+    for record in study.records:  # All that is asked for of a record takes one opening more.
+        with record.opened():
+            assert record.groups["strategy"]["weight_bytes"][0] == 8 and "loss" in record.groups["evaluation"]
+            assert record.groups["traffic"]["sent_bytes"].shape == (1, record.ranks)
+            assert record.phase_s.shape == (3, 7) and record.samples_per_step == 64 and record.classes[0] == "input"
+            assert record.environment["compiler"] == "g++ 12"
+    assert len(opened) == 2 * len(study.records)
+
+
+def test_a_deck_is_parsed_once_for_all_repeats(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    deck._common.cache_clear()
+    read_folder(folder)
+    assert deck._common.cache_info().misses == SERIES  # Ranks are not in the deck.
+
+
+def calls_in(work: Callable[[], object]) -> int:
+    """Calls of functions, of Python and of C."""
+    count = 0
+
+    def profile(frame: FrameType, event: str, argument: object) -> None:
+        nonlocal count
+        count += event in ("call", "c_call")
+
+    sys.setprofile(profile)
+    try:
+        work()
+    finally:
+        sys.setprofile(None)
+    return count
+
+
+def test_work_grows_as_the_number_of_records_and_series_does(folder: Path, tmp_path: Path) -> None:
+    counts = []
+    for series in (2, 4):
+        part = tmp_path / str(series)
+        part.mkdir()
+        for path in folder.glob("*.h5"):
+            if int(path.name.partition("-s")[2][0]) < series and path.stem.endswith(("1", "2")):
+                (part / path.name).hardlink_to(path)
+        read_folder(part)  # What is only done once is done.
+        counts.append(calls_in(lambda part=part: read_folder(part)))
+    assert 1.5 * counts[0] < counts[1] < 2.2 * counts[0]
+
+
+def test_decks_differ_in_their_own_keys_alone(tmp_path: Path) -> None:
+    same = '[train]\nseed = {}\n[output]\npath = "{}"\n[data]\npath = "x"\nnote = """\n{}"""\n'
+    one, two = (deck.read_deck(same.format(*of)) for of in ((1, "a", ""), (2, "b", "")))
+    assert one.common is two.common
+    assert one.config == {"train.seed": 1, "output.path": "a", "data.path": "x", "data.note": ""}
+    assert two.config == {**one.config, "train.seed": 2, "output.path": "b"}
+    assert list(two.config) == ["train.seed", "output.path", "data.path", "data.note"]
+    inside = deck.read_deck(same.format(1, "a", 'path = "y"\n'))  # A line of a text, not a key.
+    assert inside.config == {**one.config, "data.note": 'path = "y"\n'}
+
+
+def test_a_record_that_changed_since_is_one_error(tmp_path: Path) -> None:
+    path = Synthetic(ranks=2).write(tmp_path / "a.h5")
+    record = read_record(path)
+    Synthetic(ranks=3, steps=20).write(path)
+    with pytest.raises(UsageError, match="changed while it was read"):
+        _ = record.groups["traffic"]["sent_bytes"]
+    path.unlink()
+    with pytest.raises(UsageError, match="No such file"):
+        _ = record.steps
+
+
+def test_only_the_columns_of_late_stay_in_memory() -> None:
+    kept = Recent(3 * (ENTRY_BYTE + 800))
+    reads: list[int] = []
+
+    def get(key: int) -> None:
+        kept.get(key, lambda: reads.append(key) or np.zeros(100))
+
+    for key in (0, 1, 2, 0, 3, 0, 1):  # 3 pushes 1 out, which nobody had asked for since.
+        get(key)
+    assert reads == [0, 1, 2, 3, 1] and kept.size == kept.limit
