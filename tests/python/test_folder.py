@@ -134,6 +134,58 @@ def test_different_code_is_not_joined_and_said(tmp_path: Path) -> None:
     assert ranks_of(tmp_path) == {"code 0123456": [1], "code fffffff": [2]}
 
 
+def test_other_machines_and_compilers_are_series_of_their_own(tmp_path: Path) -> None:
+    """Even where they follow from the number of ranks, or would share a base."""
+    amd, intel = {"cpu": "AMD EPYC"}, {"cpu": "Xeon"}
+    write(tmp_path, Synthetic(**amd), Synthetic(ranks=2, **intel), Synthetic(ranks=4, **intel, compiler="clang 19"))
+    (study,), *_ = read_folder(tmp_path)
+    assert ranks_of(tmp_path) == {"AMD EPYC, g++ 12": [1], "Xeon, clang 19": [4], "Xeon, g++ 12": [2]}
+    assert study.rank_keys == () and study.warnings == (
+        "different CPUs are not joined: AMD EPYC (1 run), Xeon (2 runs)",
+        "different compilers are not joined: clang 19 (1 run), g++ 12 (2 runs)",
+    )
+    write(tmp_path, Synthetic(ranks=2, **intel), Synthetic(**amd), Synthetic(ranks=2, allreduce="ring", **amd))
+    assert ranks_of(tmp_path) == {"Xeon": [2], "ring, AMD EPYC": [1, 2]}
+
+
+def test_what_was_asked_for_tells_series_apart_and_not_what_follows_from_it(tmp_path: Path) -> None:
+    def runs(*lines: tuple[str, int, str]) -> Path:
+        for path in tmp_path.glob("*.h5"):
+            path.unlink()
+        made = [Synthetic(parallel=f"{key}\nbucket = {bucket}", command=f"app {asked}") for key, bucket, asked in lines]
+        return write(tmp_path, *made)
+
+    asked = "deck.toml --set parallel.depth={}"
+    follows = runs(("depth = 1", 4, asked.format(1)), ("depth = 2", 8, asked.format(2)))
+    assert list(ranks_of(follows)) == ["depth 1", "depth 2"]
+    same_depth = runs(("depth = 1", 4, asked.format(1)), ("depth = 1", 8, asked.format(1)))
+    assert list(ranks_of(same_depth)) == ["bucket 4", "bucket 8"]
+    nothing_asked = runs(("depth = 1", 4, "deck.toml"), ("depth = 2", 8, "deck.toml"))
+    assert list(ranks_of(nothing_asked)) == ["bucket 4, depth 1", "bucket 8, depth 2"]
+
+
+def test_a_base_is_shared_by_what_only_sends_in_another_way(tmp_path: Path) -> None:
+    """Without a study file: where the key that differs names the algorithm of /traffic, as ranks used it."""
+    two = "strategy = {}\n"
+    names = ('"zero1"', '"zero2"')
+    write(
+        tmp_path, Synthetic(parallel=two.format(names[0])), *[Synthetic(ranks=2, parallel=two.format(n)) for n in names]
+    )
+    assert ranks_of(tmp_path) == {"zero1": [1, 2], "zero2": [2]}
+    write(tmp_path, Synthetic(), *[Synthetic(ranks=2, allreduce=a) for a in ("mpi", "ring")])
+    assert ranks_of(tmp_path) == {"mpi": [1, 2], "ring": [1, 2]}
+
+
+def test_apps_of_one_study_are_studies_apart(tmp_path: Path) -> None:
+    write(tmp_path, Synthetic(study="s"), Synthetic(study="s", app="cnn"), Synthetic(study="t", app="cnn"))
+    studies, *_ = read_folder(tmp_path)
+    assert [(s.name, s.app, len(s.records)) for s in studies] == [
+        ("s_cnn", "cnn", 1),
+        ("s_mlp_dp", "mlp_dp", 1),
+        ("t", "cnn", 1),
+    ]
+
+
 def test_nothing_to_plot(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match=r"nothing to plot: no records \(\*\.h5\) in it"):
         read_folder(tmp_path)
