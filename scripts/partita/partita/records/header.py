@@ -69,6 +69,57 @@ class Header:
         return f"{self.git_sha[:7] or '?'}{' + changes' if self.git_dirty else ''}"
 
 
+class Headed:
+    """What has a header, and says the same."""
+
+    header: Header
+
+    @property
+    def path(self) -> Path:
+        """Its file."""
+        return self.header.path
+
+    @property
+    def ranks(self) -> int:
+        """Number of ranks."""
+        return self.header.ranks
+
+    @property
+    def threads(self) -> int:
+        """Threads per rank."""
+        return self.header.threads
+
+    @property
+    def nodes(self) -> int:
+        """Number of nodes."""
+        return self.header.nodes
+
+    @property
+    def repeat(self) -> int:
+        """Which of the runs of its point, from 1 on; 0: the point's name does not say."""
+        return self.header.repeat
+
+    @property
+    def run_uuid(self) -> str:
+        """What no other run has."""
+        return self.header.run_uuid
+
+    @property
+    def complete(self) -> bool:
+        """Whether the run closed its record itself."""
+        return self.header.complete
+
+    @property
+    def verified(self) -> bool:
+        """Whether the run's results passed its own check (a record without a verdict has none against it)."""
+        return self.header.verified
+
+    @property
+    def oversubscribed(self) -> bool:
+        """More threads than cores: never called scaling."""
+        return self.header.oversubscribed
+
+
 def read_attributes(path: Path, file: h5f.FileID) -> dict[str, Any]:
     """The root's attributes; UsageError where they are not those of a record that this package can read."""
     attributes = hdf5.attributes(file, NUMBERS)

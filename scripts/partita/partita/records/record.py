@@ -20,7 +20,16 @@ from partita.errors import UsageError, held_to_the_layout
 from partita.records import hdf5, layout
 from partita.records.deck import Deck, read_deck
 from partita.records.hdf5 import Columns
-from partita.records.header import CONVENTIONS, SCHEMA, Header, header_of, read_attributes, read_header, read_machine
+from partita.records.header import (
+    CONVENTIONS,
+    SCHEMA,
+    Headed,
+    Header,
+    header_of,
+    read_attributes,
+    read_header,
+    read_machine,
+)
 from partita.records.layout import GROUPS, StepTimes, Timeline
 from partita.records.source import Lazy, Source
 from partita.statistics import Interval, median_interval
@@ -32,7 +41,7 @@ Table = Mapping[str, np.ndarray]  # Columns by name, read when they are first as
 
 
 @dataclass(frozen=True, eq=False)
-class Record:
+class Record(Headed):
     """One run. Columns of /steps are cut to the steps that were written."""
 
     header: Header
@@ -49,51 +58,6 @@ class Record:
         """Open the file once for all groups and columns that are asked for inside."""
         with self.source.opened():
             yield self
-
-    @property
-    def path(self) -> Path:
-        """Its file."""
-        return self.header.path
-
-    @property
-    def ranks(self) -> int:
-        """Number of ranks."""
-        return self.header.ranks
-
-    @property
-    def threads(self) -> int:
-        """Threads per rank."""
-        return self.header.threads
-
-    @property
-    def nodes(self) -> int:
-        """Number of nodes."""
-        return self.header.nodes
-
-    @property
-    def repeat(self) -> int:
-        """Which of the runs of its point, from 1 on; 0: the point's name does not say."""
-        return self.header.repeat
-
-    @property
-    def run_uuid(self) -> str:
-        """What no other run has."""
-        return self.header.run_uuid
-
-    @property
-    def complete(self) -> bool:
-        """Whether the run closed its record itself."""
-        return self.header.complete
-
-    @property
-    def verified(self) -> bool:
-        """Whether the run's results passed its own check (a record without a verdict has none against it)."""
-        return self.header.verified
-
-    @property
-    def oversubscribed(self) -> bool:
-        """More threads than cores: never called scaling."""
-        return self.header.oversubscribed
 
     @cached_property
     def deck(self) -> Deck:
@@ -115,29 +79,21 @@ class Record:
 
     @cached_property
     def groups(self) -> Mapping[str, Table]:
-        """GROUPS, by name; their columns are read when they are first asked for."""
+        """GROUPS, by name; they and their columns are read when they are first asked for."""
         return Lazy(tuple(name for name in GROUPS if name in self.members), self._table)
 
     def _table(self, name: str) -> Table:
-        if name not in self._tables:
-            names = self.source.read(lambda file: layout.column_names(file, name))
-            self._tables[name] = Lazy(names, lambda column: self.source.column(
-                name, column, lambda file: layout.read_column(file, name, column)))  # fmt: skip
-        return self._tables[name]
+        return self.source.table(name, layout.column_names, layout.read_column)
 
-    @cached_property
-    def _tables(self) -> dict[str, Table]:
-        return {}
-
-    @cached_property
+    @property
     def steps(self) -> Table:
         """Columns of /steps; {}: the run has none."""
         times = self.times
         if times is None:
             return {}
-        names = self.source.read(lambda file: layout.column_names(file, "steps"))
-        return Lazy(names, lambda column: self.source.column(
-            "steps", column, lambda file: layout.read_step_column(file, column, times)))  # fmt: skip
+        return self.source.table(
+            "steps", layout.column_names, lambda file, _, column: layout.read_step_column(file, column, times)
+        )
 
     @cached_property
     def phases(self) -> tuple[str, ...]:

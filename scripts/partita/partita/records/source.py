@@ -51,6 +51,7 @@ class Source:
         self.path = path
         self._stamp = self._look() if closed else None
         self._file: h5f.FileID | None = None
+        self._tables: dict[str, Lazy[np.ndarray]] = {}
 
     @contextmanager
     def opened(self) -> Iterator[None]:
@@ -68,9 +69,18 @@ class Source:
             self._file.close()
             self._file = None
 
-    def column(self, group: str, name: str, read: Callable[[h5f.FileID], np.ndarray]) -> np.ndarray:
-        """A column, as it is read from the file."""
-        return RECENT.get((self, group, name), lambda: self.read(read))
+    def table(
+        self,
+        group: str,
+        names: Callable[[h5f.FileID, str], tuple[str, ...]],
+        column: Callable[[h5f.FileID, str, str], np.ndarray],
+    ) -> "Lazy[np.ndarray]":
+        """The columns of a group: their names are read now, each of them when it is first asked for."""
+        if group not in self._tables:
+            known = self.read(lambda file: names(file, group))
+            self._tables[group] = Lazy(known, lambda name: RECENT.get(
+                (self, group, name), lambda: self.read(lambda file: column(file, group, name))))  # fmt: skip
+        return self._tables[group]
 
     def read(self, what: Callable[[h5f.FileID], T]) -> T:
         """Anything, without keeping it."""
