@@ -80,7 +80,7 @@ def unreadable(path: Path) -> None:
 
 
 HOSTILE: dict[str, tuple[Damage, str]] = {
-    "backwards": (backwards, "/steps has steps that end before they start"),
+    "backwards": (backwards, "/steps has steps that took no time, or less"),
     "changed_deck": (with_column("config/toml", "= ="), "/config/toml: not TOML"),
     "empty": (lambda path: path.write_bytes(b""), "an empty file"),
     "folder": (Path.mkdir, "a folder"),
@@ -88,14 +88,14 @@ HOSTILE: dict[str, tuple[Damage, str]] = {
     "incomplete": (lambda path: Synthetic(complete=0, exit_reason="SIGTERM").write(path), "incomplete (SIGTERM)"),
     "link": (lambda path: path.symlink_to(path.parent / "gone"), "a link to a file that is not there"),
     "loss_gone": (with_column("steps/loss", None), "no array loss"),
-    "nan_phase": (with_value("steps/phase_s", (4, 1, 3), np.nan), "/steps/phase_s has no number (NaN) in 1 of 168"),
-    "negative_phase": (with_value("steps/phase_s", (4, 1, 3), -1e-3), "/steps/phase_s has a negative time in 1 of 168"),
+    "nan_phase": (with_value("steps/phase_s", (4, 1, 3), np.nan), "/steps has phases that took NaN seconds (1 of 168)"),
+    "negative_phase": (with_value("steps/phase_s", (4, 1, 3), -1e-3), "/steps has phases that took less than no seconds (1 of 168)"),
     "no_steps_counted": (lambda path: Synthetic(written=3).write(path), "holds no counted training steps"),
     "schema_0": (of_schema(0), "schema_version: 0: expected 1 to"),
     "schema_99": (of_schema(99), "schema_version: 99, which a later Partita wrote"),
     "text": (lambda path: path.write_text("step,loss\n"), "no HDF5 file"),
     "traffic_short": (with_column("traffic/sent_bytes", np.ones((1, 3))), "/traffic/sent_bytes has 1 x 3 values, not"),
-    "traffic_texts": (with_column("traffic/messages", [["a", "b"]]), "/traffic/messages holds no numbers"),
+    "traffic_texts": (with_column("traffic/seconds", [["a", "b"]]), "/traffic/seconds holds no numbers"),
     "truncated": (truncated, "truncated file"),
     "twice": (same_run, "the same run as"),
     "evaluation_short": (with_column("evaluation/loss", np.ones(7)), "/evaluation/loss has 7 values, not 2"),

@@ -129,7 +129,7 @@ def read_times(file: h5f.FileID, ranks: int) -> StepTimes:
     if steps.links.exists(b"start_ns"):
         by_rank = column("end_ns", "i", ranks) - column("start_ns", "i", ranks)
         if by_rank.size and by_rank.min() < 0:
-            raise ValueError("/steps has steps that end before they start")
+            raise ValueError("/steps has steps that took no time, or less")
         elapsed = by_rank.max(axis=1) * 1e-9
         phase_s = column("phase_s", "f", ranks, phases)
     else:  # record.detail = "stats"
@@ -138,8 +138,10 @@ def read_times(file: h5f.FileID, ranks: int) -> StepTimes:
     if not (step_s > 0).all():
         raise ValueError(f"/steps has steps that took no time{' (NaN)' if np.isnan(step_s).any() else ''}")
     if not (phase_s >= 0).all():
-        said = "a negative time" if (phase_s < 0).any() else "no number (NaN)"
-        raise ValueError(f"/steps/phase_s has {said} in {int((~(phase_s >= 0)).sum())} of {phase_s.size} places")
+        said = "less than no" if (phase_s < 0).any() else "NaN"
+        raise ValueError(
+            f"/steps has phases that took {said} seconds ({int((~(phase_s >= 0)).sum())} of {phase_s.size})"
+        )
     return StepTimes(written, planned, counted, step_s)
 
 
@@ -158,7 +160,7 @@ def check_tables(file: h5f.FileID, names: Container[str], ranks: int) -> None:
     if "summary" in names:
         _check_table(file, "summary", "metric", hdf5.TEXT_BYTE, ("value",))
     if "traffic" in names:
-        _check_table(file, "traffic", "kind", hdf5.TEXT_BYTE, ("seconds", "sent_bytes", "messages"), ranks)
+        _check_table(file, "traffic", "kind", hdf5.TEXT_BYTE, ("seconds", "sent_bytes"), ranks)
 
 
 def _check_table(file: h5f.FileID, group: str, first: str, width: int, columns: Iterable[str], *ranks: int) -> None:
