@@ -89,7 +89,7 @@ HOSTILE: dict[str, tuple[Damage, str]] = {
     "link": (lambda path: path.symlink_to(path.parent / "gone"), "a link to a file that is not there"),
     "loss_gone": (with_column("steps/loss", None), "no array loss"),
     "nan_phase": (with_value("steps/phase_s", (4, 1, 3), np.nan), "/steps has phases that took NaN seconds (1 of 168)"),
-    "negative_phase": (with_value("steps/phase_s", (4, 1, 3), -1e-3), "phases that took less than no seconds"),
+    "negative_phase": (with_value("steps/phase_s", (4, 1, 3), -1e-3), "/steps has phases that took less than no s"),
     "no_steps_counted": (lambda path: Synthetic(written=3).write(path), "holds no counted training steps"),
     "schema_0": (of_schema(0), "schema_version: 0: expected 1 to"),
     "schema_99": (of_schema(99), "schema_version: 99, which a later Partita wrote"),
