@@ -69,16 +69,33 @@ def plot(
         given = "no folder" if folder is None else f"--step {step} of a folder"
         raise UsageError("partita plot", given, "a folder of records, or --timeline RECORD with or without --step")
     below = [place for place in study_folders(folder) if place != folder]
+    seen: list[RecordedStudy] = []
     for place in below or [folder]:
         studies, benches, notes = read_folder(place)
         target = (output / place.name if output and below else output) or place / "figures"
+        seen += studies
         for study in studies:
             _plot_study(study, target, picture_format, f"{study.name}_" if len(studies) > 1 else "", console, why)
         for record in benches:
             _plot_bench(record, target, picture_format, console)
         for note in notes:
             console.print(f"note: {note}", soft_wrap=True, markup=False)
+    _plot_machines(seen, output or folder / "figures", picture_format, console)
     return ExitCode.DONE
+
+
+def _plot_machines(studies: "list[RecordedStudy]", target: Path, kind: Format, console: Console) -> None:
+    """What only several machines can show; nothing of one."""
+    from partita.pictures.hardware import hardware_picture
+    from partita.pictures.picture import machine_words
+
+    if len({machine_words(r) for study in studies for r in study.records}) > 1:
+        picture = hardware_picture(studies)
+        if isinstance(picture, str):
+            console.print(f"note: strategies on several machines are not drawn: {picture}", soft_wrap=True)
+            return
+        save_pictures([picture], target, kind, "")
+        console.print(f"several machines: hardware.{kind.value} -> {target}", soft_wrap=True)
 
 
 def _plot_timeline(path: Path, step: int | None, output: Path | None, kind: Format, console: Console) -> None:

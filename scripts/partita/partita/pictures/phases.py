@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """Where a step's time goes: a stacked bar for each point, by class of phase and then phase by phase."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import matplotlib as mpl
 import numpy as np
@@ -15,6 +15,7 @@ from partita.table import Table
 
 REST = "unattributed"
 WIDE = 5.0  # Longest over shortest step: above it bars are shares, or short ones could not be read.
+SMALL, FEW = 0.02, 3  # Of each class, phases below that share of every bar are drawn as one, from so many on.
 LABELLED = 0.09  # Of the width of a panel: a smaller part has no room for its share.
 
 
@@ -48,6 +49,7 @@ def phases_picture(study: RecordedStudy, finding: str = "") -> Picture | str:
             table.add(series=row.label, ranks=row.ranks, phase=name, share=share, seconds=share * row.step_s,
                       **{"class": phase.cls})  # fmt: skip
     rows, said = bars.fitting(rows)
+    phases, rows = _joined(phases, rows)
     sheet, places = bars.page(rows, 2, (1, 1.25))
     longest = max(row.step_s for row in rows)
     apart = longest > WIDE * min(row.step_s for row in rows)
@@ -71,14 +73,33 @@ def phases_picture(study: RecordedStudy, finding: str = "") -> Picture | str:
         sheet.axes[1].set_xlim(0, 1.02 * end)
         used = {phase.cls for name, phase in phases.items() if any(row.shares.get(name, 0) > 0 for row in rows)}
         handles = [style.square(c.colour, cls, c.hatch) for cls, c in classes.items() if cls in used]
-        handles += [style.square(p.colour, name if p.cls in ("", name) else f"{name} ({p.cls})", p.hatch)
-                    for name, p in phases.items() if name not in classes or name == REST]  # fmt: skip
+        handles += [style.square(p.colour, name, p.hatch) for name, p in phases.items() if name not in classes]
+        handles.append(style.square(phases[REST].colour, REST))
     notes = ["shares: median over the counted steps of all runs, scaled to 100 %; mean over ranks; beside: median step",
              "phases in the order of their classes, dark to light within one", said]  # fmt: skip
     if any(row.oversubscribed for row in rows):
         notes.append("* oversubscribed: more threads than cores")
     title = f"Where a step of {study.app} spends its time"
     return Picture("phases", sheet.finish(title, subtitle(study), notes, handles, finding), table)
+
+
+def _joined(phases: dict[str, Phase], rows: list[Row]) -> tuple[dict[str, Phase], list[Row]]:
+    """The small phases of each class as one: a legend of thirty names is read by nobody."""
+    small: dict[str, list[str]] = {}
+    for name, phase in phases.items():
+        if name != REST and all(row.shares.get(name, 0.0) < SMALL for row in rows):
+            small.setdefault(phase.cls, []).append(name)
+    whole = {f"{len(names)} small, {cls}": names for cls, names in small.items() if len(names) >= FEW}
+    gone = {name for names in whole.values() for name in names}
+    kept: dict[str, Phase] = {}
+    for cls in [*style.CLASS, ""]:
+        members = [name for name, phase in phases.items() if phase.cls == cls and name not in gone]
+        members += [name for name, names in whole.items() if phases[names[0]].cls == cls]
+        tints = style.shades(style.CLASS.get(cls, style.REST), max(1, len(members)))
+        kept |= {name: Phase(cls, tint, style.HATCH.get(cls, "")) for name, tint in zip(members, tints, strict=False)}
+    sums = [{name: sum(row.shares.get(n, 0.0) for n in names) for name, names in whole.items()} for row in rows]
+    return kept, [replace(row, shares={n: s for n, s in row.shares.items() if n not in gone} | more)
+                  for row, more in zip(rows, sums, strict=True)]  # fmt: skip
 
 
 def phases_of(records: tuple[Record, ...]) -> dict[str, Phase]:

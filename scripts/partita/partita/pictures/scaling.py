@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """Time, throughput, speed-up and efficiency against ranks: lines of up to six series."""
 
+import functools
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -11,6 +12,7 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter, PercentFormatter
 from matplotlib.transforms import ScaledTranslation
 
+from partita.analysis.fits import amdahl
 from partita.analysis.scaling import Entry, Scaling, interval_note, ratio_note
 from partita.pictures import style
 from partita.pictures.picture import Picture, subtitle
@@ -77,12 +79,32 @@ def scaling_picture(
         handles.append(Line2D([], [], ls="", marker="o", mfc="white", mec=style.GREY, label="oversubscribed"))
     if compared:
         handles.append(Line2D([], [], label="ideal", **IDEAL))
-        handles += [Line2D([], [], label="Amdahl bound", **BOUND)] if bounds else []
+        handles += [Line2D([], [], label="Amdahl's law, fitted", **BOUND)] if bounds else []
     kind = f"{scaling.kind.capitalize()} scaling" if compared and scaling.kind else "Time per step"
     notes = [interval_note(scaling), "light bars: the middle 80 % of the steps of all runs, no interval",
              ratio_note(scaling) if compared else "", *scaling.notes]  # fmt: skip
     figure = page.finish(f"{kind} of {study.app}", subtitle(study), notes, handles, finding)
     return Picture("scaling", figure, scaling.table())
+
+
+def amdahl_bounds(scaling: Scaling) -> dict[str, Predict]:
+    """Of each series the speed-up that Amdahl's law gives; of strong scaling, from five numbers of ranks on."""
+    found: dict[str, Predict] = {}
+    for series, line in scaling.lines if scaling.kind == "strong" else ():
+        counted = [e for e in line if e.speedup.n]
+        fit = amdahl([e.ranks for e in counted], [e.step_s.value for e in counted])
+        if not isinstance(fit, str):
+            first_s = min(counted, key=lambda e: e.ranks).step_s.value
+            found[series.label] = functools.partial(_fitted, fit.predict, first_s)
+    return found
+
+
+def _fitted(seconds: Callable[[float], float], first_s: float, ranks: np.ndarray) -> np.ndarray:
+    return first_s / np.array([seconds(p) for p in ranks])
+
+
+def _fitted(seconds: Callable[[float], float], first_s: float, ranks: np.ndarray) -> np.ndarray:
+    return first_s / np.array([seconds(p) for p in ranks])
 
 
 def _panels(scaling: Scaling) -> list[Panel]:

@@ -113,10 +113,11 @@ def _time_panel(axes: Axes, rows: list[Row], places: list[float]) -> None:
                       label="_interval")  # fmt: skip
         hollow = row.oversubscribed
         axes.plot([value.value], [y], ls="", marker=looks[row.label].marker, mfc="white" if hollow else colour,
-                  mec=colour if hollow else "white", mew=1.0 if hollow else 0.5, zorder=3, label="_median")  # fmt: skip
+                  mec=colour if hollow else "white", mew=1.0 if hollow else 0.5, zorder=3,
+                  clip_on=False, label="_median")  # fmt: skip
         right = max(1e3 * row.spread_s[1], np.nan_to_num(value.high), value.value)
-        bars.value(axes, right, y, f"{value.value:.3g}", 5)
-    axes.set_xlim(0, 1.3 * max(line.get_xdata()[-1] for line in axes.lines))
+        bars.value(axes, right, y, style.short(value.value), 5)
+    axes.set_xlim(0, 1.4 * max(line.get_xdata()[-1] for line in axes.lines))
     axes.set_title("Time per step")
     axes.set_xlabel("median step (ms)")
 
@@ -128,7 +129,7 @@ def _exposed_panel(axes: Axes, rows: list[Row], places: list[float]) -> None:
     for row, y in zip(rows, places, strict=True):
         bars.bar(axes, y, 0, row.exchange_s * scale, *phase)
         bars.bar(axes, y, row.exchange_s * scale, (row.exposed_s - row.exchange_s) * scale, *between)
-        bars.value(axes, row.exposed_s * scale, y, f"{row.exposed_s * scale:.3g}")
+        bars.value(axes, row.exposed_s * scale, y, style.short(row.exposed_s * scale))
     bars.limit(axes, most * scale)
     axes.set_title("Exposed communication")
     axes.set_xlabel(f"mean of a step ({unit})")

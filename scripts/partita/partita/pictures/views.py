@@ -4,11 +4,15 @@
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
+from typing import TYPE_CHECKING
 
-from partita.analysis import scaling
+from partita.analysis import findings, metrics, scaling
 from partita.pictures.picture import Picture
 from partita.records.folder import RecordedStudy
 from partita.records.record import Record
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 
 @dataclass(frozen=True)
@@ -23,13 +27,31 @@ class Made:
 class Sight:
     """What pictures of a study are made of, each computed when first asked for."""
 
-    def __init__(self, study: RecordedStudy) -> None:
+    def __init__(self, study: RecordedStudy, table: "pd.DataFrame | None" = None) -> None:
+        """The table, where it is there already."""
         self.study = study
+        if table is not None:
+            self.table = table
 
     @cached_property
     def scaling(self) -> scaling.Scaling:
         """Times, speed-up, efficiency."""
         return scaling.analyse(self.study)
+
+    @cached_property
+    def table(self) -> "pd.DataFrame":
+        """All metrics, of runs and over runs."""
+        return metrics.metrics_table([self.study])
+
+    @cached_property
+    def of_scaling(self) -> str:
+        """One sentence on how the study scales, or on how its fastest series compare."""
+        return findings.finding_of_scaling(self.study, self.table)
+
+    @cached_property
+    def of_strategies(self) -> str:
+        """One sentence on how all series compare."""
+        return findings.finding_of_strategies(self.study, self.table)
 
 
 View = Callable[[Sight], Picture | str]
@@ -42,22 +64,28 @@ def study_pictures(sight: Sight) -> Iterator[Made]:
         bubble,
         curves,
         heat,
+        memory,
         multiples,
         phases,
         server_figures,
+        split,
         strategies,
         surface,
         throughput,
+        volume,
     )  # fmt: skip
     from partita.pictures import scaling as lines
 
     views: dict[str, View] = {
-        "scaling": lambda s: lines.scaling_picture(s.study, s.scaling),
-        "scaling_by_series": lambda s: multiples.multiples_picture(s.study, s.scaling),
-        "heat": lambda s: heat.heat_picture(s.study, s.scaling),
-        "throughput": lambda s: throughput.throughput_picture(s.study, s.scaling),
+        "scaling": lambda s: lines.scaling_picture(s.study, s.scaling, lines.amdahl_bounds(s.scaling), s.of_scaling),
+        "scaling_by_series": lambda s: multiples.multiples_picture(s.study, s.scaling, s.of_scaling),
+        "heat": lambda s: heat.heat_picture(s.study, s.scaling, s.of_scaling),
+        "throughput": lambda s: throughput.throughput_picture(s.study, s.scaling, s.of_strategies),
+        "efficiency_split": lambda s: split.efficiency_picture(s.study, s.table),
         "phases": lambda s: phases.phases_picture(s.study),
-        "strategies": lambda s: strategies.strategies_picture(s.study, s.scaling),
+        "strategies": lambda s: strategies.strategies_picture(s.study, s.scaling, s.of_strategies),
+        "volume": lambda s: volume.volume_picture(s.study, s.table),
+        "memory": lambda s: memory.memory_picture(s.study, s.table),
         "loss": lambda s: curves.loss_picture(s.study),
         "accuracy": lambda s: curves.accuracy_picture(s.study),
         "agreement": lambda s: agreement.agreement_picture(s.study),
