@@ -132,6 +132,8 @@ def test_planned_points_that_have_no_result_are_listed_with_their_state(tmp_path
     assert rows["p1-r1"] == ("timeout", "took more than 5 s", "1")
     assert rows["p0-r1"][0] == rows["p2-r1"][0] == "planned"
     assert "3 planned points have no result" in text
+    assert "| study | planned | done |" in text and "| point | state | reason | attempts |" in text
+    assert "| ranks | 2 | 1, 2 |" in text  # Factors of the records, where the plan varies nothing.
     assert "    OMP_NUM_THREADS=1 mpiexec -n 1 app deck.toml" in text
 
 

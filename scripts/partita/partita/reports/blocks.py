@@ -117,10 +117,11 @@ def plain_grid(name: str, title: str, columns: Sequence[str], rows: Sequence[Seq
     numbers = Table(*keys)
     for row in rows:
         numbers.add(**dict(zip(keys, row, strict=True)))
-    numeric = tuple(bool(rows) and all(_is_number(row[i]) for row in rows) for i in range(len(columns)))
+    numeric = tuple(_are_numbers([row[i] for row in rows]) for i in range(len(columns)))
     shown = tuple(tuple(Shown(text) for text in row) for row in rows)
     return Grid(name, title, tuple(columns), numeric, shown, numbers, note)
 
 
-def _is_number(text: str) -> bool:
-    return text == NONE or text.replace(",", "").replace(".", "", 1).isdigit()
+def _are_numbers(texts: Sequence[str]) -> bool:
+    known = [text for text in texts if text != NONE]
+    return bool(known) and all(text.replace(",", "").replace(".", "", 1).isdigit() for text in known)

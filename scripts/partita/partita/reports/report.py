@@ -124,7 +124,7 @@ def _study(study: RecordedStudy, place: Place, material: Material, findings: lis
     blocks: list[Block] = [] if found or not why else [Paragraph(f"No speed-up or efficiency: {why}.", "note")]
     if len(findings) > _most(material.studies):
         blocks.append(Bullets(tuple(_sentence(s) for s in findings)))
-    blocks.append(setup.factors_grid(study, place))
+    blocks.append(setup.factors(study, place))
     fits = _fits(rows) if kind == "strong" else []
     drawn = fits if len(study.series) <= MOST_FITTED else ()
     blocks += charts.scaling_charts(rows, study.name, kind, _sentence(_of_scaling(study, material)), drawn)

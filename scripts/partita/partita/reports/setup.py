@@ -9,7 +9,7 @@ from typing import Any
 from partita.pictures.picture import model_words
 from partita.records.folder import RecordedStudy
 from partita.records.record import Record, plural
-from partita.reports.blocks import Grid, plain_grid
+from partita.reports.blocks import Block, Grid, Paragraph, plain_grid
 from partita.reports.material import Material, Place, runs_of
 from partita.reports.numbers import in_bytes
 
@@ -91,26 +91,34 @@ def values(texts: Iterable[tuple[str, int]]) -> str:
     return f"{text}; and {len(order) - MOST} more" if len(order) > MOST else text
 
 
-def factors_grid(study: RecordedStudy, place: Place) -> Grid:
+def factors(study: RecordedStudy, place: Place) -> Block:
     """What differs between the points of a study, with its levels: as it was planned, else as the records have it."""
-    points = [p for p in place.planned if p.get("app") in (None, study.app)]
-    levels: dict[str, list[Any]] = {}
-    if points and all(isinstance(p.get("settings"), dict) for p in points):
-        for key in dict.fromkeys(k for p in points for k in p["settings"]):
-            levels[key] = [p["settings"].get(key, "") for p in points]
-        for key in ("ranks", "threads", "nodes", "repeat"):
-            levels[key] = [p.get(key, "") for p in points]
-        levels = {k: v for k, v in levels.items() if len(set(map(str, v))) > 1}
-    else:
-        keys = (*study.series_keys, *study.rank_keys)
-        levels = {key: [_level(r, key) for r in study.records] for key in keys}
-        levels["ranks"] = [r.ranks for r in study.records]
-        levels["threads per rank"] = [r.threads for r in study.records]
-        levels["repeat"] = [r.repeat for r in study.records]
-        levels = {k: v for k, v in levels.items() if len(set(map(str, v))) > 1}
+    levels = _varied(_planned(study, place)) or _varied(_recorded(study))
+    said = constant(study)
+    note = f"Constant: {said}." if said else ""
+    if not levels:
+        return Paragraph(f"All runs are of one point. {note}".rstrip(), "note")
     rows = [(key, str(len(set(map(str, v)))), _listed(v)) for key, v in levels.items()]
-    note = f"Constant: {constant(study)}." if constant(study) else ""
     return plain_grid(f"{study.name}_factors", "Factors and levels", ("factor", "levels", "values"), rows, note)
+
+
+def _planned(study: RecordedStudy, place: Place) -> dict[str, list[Any]]:
+    points = [p for p in place.planned if p.get("app") in (None, study.app) and isinstance(p.get("settings"), dict)]
+    settings = dict.fromkeys(key for p in points for key in p["settings"])
+    levels = {key: [p["settings"].get(key, "") for p in points] for key in settings}
+    return levels | {key: [p.get(key, "") for p in points] for key in ("ranks", "threads", "nodes", "repeat")}
+
+
+def _recorded(study: RecordedStudy) -> dict[str, list[Any]]:
+    of_series = [dict(series.value) for series in study.series]
+    levels: dict[str, list[Any]] = {key: [value.get(key, "") for value in of_series] for key in study.series_keys}
+    levels |= {key: [_level(r, key) for r in study.records] for key in study.rank_keys}
+    levels |= {"ranks": [r.ranks for r in study.records], "threads per rank": [r.threads for r in study.records]}
+    return levels | {"repeat": [r.repeat for r in study.records]}
+
+
+def _varied(levels: dict[str, list[Any]]) -> dict[str, list[Any]]:
+    return {key: values for key, values in levels.items() if len(set(map(str, values))) > 1}
 
 
 def _level(record: Record, key: str) -> str:
