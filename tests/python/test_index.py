@@ -34,7 +34,7 @@ def test_a_header_says_what_was_run_and_where(tmp_path: Path) -> None:
     assert (h.created_utc, h.config_hash) == ("2026-01-01T00:00:00Z", "00")
 
 
-@pytest.mark.parametrize(("point", "repeat"), [("np2-r1-r7", 7), ("r3", 3), ("np2", 0), ("np2-r", 0), ("", 0)])
+@pytest.mark.parametrize(("point", "repeat"), [("np2-r1-r7", 7), ("r3", 3), ("np2", 0), ("np2-r", 0), ("bar4", 0)])
 def test_a_repeat_is_read_from_the_name_of_the_point(tmp_path: Path, point: str, repeat: int) -> None:
     record = read_record(Synthetic(point=point).write(tmp_path / "a.h5"))
     assert (record.repeat, record.nodes, bool(record.run_uuid)) == (repeat, 1, True)

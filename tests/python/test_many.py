@@ -13,6 +13,7 @@ from partita.errors import UsageError
 from partita.records import deck, hdf5
 from partita.records.folder import read_folder
 from partita.records.record import read_record
+from partita.records.series import group
 from partita.records.source import ENTRY_BYTE, Recent
 from synthetic import Synthetic
 
@@ -88,17 +89,12 @@ def calls_in(work: Callable[[], object]) -> int:
     return count
 
 
-def test_work_grows_as_the_number_of_records_and_series_does(folder: Path, tmp_path: Path) -> None:
-    counts = []
-    for series in (2, 4):
-        part = tmp_path / str(series)
-        part.mkdir()
-        for path in folder.glob("*.h5"):
-            if int(path.name.partition("-s")[2][0]) < series and path.stem.endswith(("1", "2")):
-                (part / path.name).hardlink_to(path)
-        read_folder(part)  # What is only done once is done.
-        counts.append(calls_in(lambda part=part: read_folder(part)))
-    assert 1.5 * counts[0] < counts[1] < 2.2 * counts[0]
+def test_work_grows_as_the_number_of_records_and_series_does(folder: Path) -> None:
+    (study,), *_ = read_folder(folder)
+    half = [r for r in study.records if r.config["parallel.bucket_mib"] < SERIES / 2]
+    assert 2 * len(half) == len(study.records)
+    counts = [calls_in(lambda of=of: group(of, None)) for of in (half, half, study.records)]  # Once to warm up.
+    assert 1.5 * counts[1] < counts[2] < 2.3 * counts[1]
 
 
 def test_decks_differ_in_their_own_keys_alone(tmp_path: Path) -> None:
