@@ -152,6 +152,15 @@ def test_only_points_of_so_many_nodes(checkout: Checkout, partita: Command) -> N
     assert code == 2 and "--only-nodes: 3: expected one of 1, 2" in err
 
 
+def test_a_job_asks_for_no_work_beyond_its_nodes(checkout: Checkout, partita: Command) -> None:
+    weak = ('kind = "strong"', 'kind = "weak"'), ("[grid]", "[per_rank]\ntrain.batch = 32\nfake.flop = 10\n[grid]")
+    study = checkout.study(ONE, SPREAD, *weak)
+    described = "counted flops per rank are constant"
+    assert described not in partita("run", study, "--only-nodes", "1")[1]
+    code, out, _ = partita("run", study)
+    assert code == 0 and described in out
+
+
 def test_jobs_of_other_node_counts_run_beside_each_other_and_nothing_else_does(
     checkout: Checkout, partita: Command
 ) -> None:

@@ -79,12 +79,31 @@ def test_runs_of_several_apps_have_what_the_study_says_and_their_own(checkout: C
     assert [found[name].run.timeout_s for name in ("mlp_dp-np1-mpi", "wide-np2")] == [3600, 7]
 
 
-def test_a_study_of_two_apps_runs(checkout: Checkout, partita: Command) -> None:
+@pytest.fixture
+def other(checkout: Checkout) -> None:
+    """A second app, which says of its records that they are its own."""
     folder = checkout.root / "build" / "release" / "apps"
     (folder / "other").mkdir()
-    (folder / "other" / "other").write_bytes((folder / "mlp_dp" / "mlp_dp").read_bytes())
+    text = (folder / "mlp_dp" / "mlp_dp").read_text().replace("fields = dict(", 'fields = dict(app="other",')
+    (folder / "other" / "other").write_text(text)
     (folder / "other" / "other").chmod(0o755)
-    study = checkout.study(*TOP, ONE, (GRID, RUNS.replace('name = "wide"\napp = "mlp_dp"', 'app = "other"')))
+
+
+OTHER = RUNS.replace('name = "wide"\napp = "mlp_dp"', 'app = "other"')
+
+
+@pytest.mark.usefixtures("other")
+def test_work_is_checked_in_each_app(checkout: Checkout, partita: Command) -> None:
+    grown = OTHER.replace("[run.set]", "[run.at_ranks]\ntrain.batch = [8, 12]\n[run.set]")
+    path = checkout.study(*TOP, ONE, (GRID, grown.replace("ranks = [2]", "ranks = [1, 2]")))
+    code, out, err = partita("run", path)
+    assert code == 3 and "6 points run" in out
+    assert f"error: {path}: kind: " in err and ": expected a step's work to be the same at every number of ranks" in err
+
+
+@pytest.mark.usefixtures("other")
+def test_a_study_of_two_apps_runs(checkout: Checkout, partita: Command) -> None:
+    study = checkout.study(*TOP, ONE, (GRID, OTHER))
     code, out, _ = partita("run", study)
     assert code == 0 and "mlp_dp, deck.toml; other, deck.toml" in out
     document = json.loads((checkout.runs / "plan.json").read_text())

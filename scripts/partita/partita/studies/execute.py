@@ -55,7 +55,8 @@ def run_plan(plan: Plan, console: Console, only_nodes: int | None = None) -> Exi
         work = _Work(plan, token, reporter(console, len(mine) - len(todo), len(mine)), skipped=len(mine) - len(todo))
         try:
             validate(plan, todo, token)
-            if todo and (said := planned_work(plan, token)):
+            # A job of N nodes cannot start what needs more of them: there the work is known from `partita plan`.
+            if todo and only_nodes is None and (said := planned_work(plan, token)):
                 console.print(f"{plan.study.name}: {said}", soft_wrap=True)
             shutil.copyfile(plan.study.path, plan.folder / STUDY_COPY)
             plan.write()

@@ -149,7 +149,7 @@ def _name(run: Run, ranks: int, threads: int, choice: dict[str, Any]) -> str:
 
 def _unique(name: str, names: set[str]) -> str:
     """The name, with a number where values that differ read alike ("a b", "a/b")."""
-    numbered = (name, *(f"{name}-{number}" for number in range(2, len(names) + 2)))
+    numbered = itertools.chain([name], (f"{name}-{number}" for number in itertools.count(2)))
     names.add(free := next(n for n in numbered if n not in names))
     return free
 
