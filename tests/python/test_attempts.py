@@ -3,6 +3,7 @@
 
 import fcntl
 import json
+import math
 import os
 import signal
 import subprocess
@@ -16,9 +17,13 @@ import pytest
 
 from conftest import Checkout, keep
 from partita.statistics import paired_ratio
+from partita.studies.blocks import Width, Widths
 from partita.studies.endings import judged
 from partita.studies.launch import Ended
+from partita.studies.plan import make_plan
+from partita.studies.points import Ratio
 from partita.studies.state import State, new_attempt, read_json, write_json
+from partita.studies.study import read_study
 
 Command = Callable[..., tuple[int, str, str]]
 ONE = ("repeats = 2", "repeats = 1")
@@ -237,3 +242,26 @@ def test_the_fewest_blocks_are_enough_where_ratios_are_narrow(checkout: Checkout
     code, out, _ = partita("run", adaptive(checkout, 0.01, 12, []))
     assert code == 0 and len(checkout.calls()) == 12 == len(checkout.plan())
     assert "6 blocks: no ratio's interval is wider than 0 (np2-mpi / np2-ring)" in out
+
+
+def widest(checkout: Checkout, times: dict[str, dict[int, float]], among: set[str], *tried: str) -> Width | None:
+    axes = ('["mpi", "ring"]', '["mpi", "ring", "tree"]'), ("ranks = [1, 2]", "ranks = [2, 4]")
+    study = read_study(checkout.study(*axes))
+    plan = make_plan(study, checkout.runs, study.build)
+    return Widths(plan, times, {*times, *tried}).widest(among)
+
+
+def test_the_widest_ratio_counts(checkout: Checkout, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("partita.studies.plan.available_cores", lambda: 2)
+    one = dict.fromkeys(range(1, 7), 1.0)
+    spread = {block: 1.0 + 0.01 * block for block in range(1, 7)}
+    mpi, ring, tree = (f"np2-{way}" for way in ("mpi", "ring", "tree"))
+    found = widest(checkout, {mpi: one, ring: one, tree: spread}, {mpi, ring, tree})
+    interval = paired_ratio([1.0] * 6, list(spread.values()))
+    assert found == Width(Ratio(mpi, tree), (interval.high - interval.low) / interval.value)
+    few = widest(checkout, {mpi: one, ring: {1: 1.0, 2: 1.0, 3: 1.0}}, {mpi, ring})
+    assert few == Width(Ratio(mpi, ring), math.inf)  # No interval.
+    assert widest(checkout, {mpi: one, ring: one}, {mpi, ring}, tree) == Width(Ratio(mpi, ring), 0.0)  # tree fails.
+    assert widest(checkout, {mpi: one, ring: one}, {mpi, ring}) == Width(Ratio(mpi, tree), math.inf)  # It may come.
+    assert widest(checkout, {mpi: one}, {mpi}, ring, tree) is None
+    assert widest(checkout, {}, {"np4-mpi"}) is None  # More threads than cores: no ratio is shown.
