@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """`partita run` with an app and a launcher that only pretend: records, resuming, failures, time-outs."""
 
+import csv
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -242,7 +243,8 @@ def test_a_study_that_compares_something_else_has_no_scaling(checkout: Checkout,
     assert partita("run", checkout.study(*grown, ('"strong"', '"compare"')))[0] == 0
     code, out, _ = partita("plot", checkout.runs)
     assert code == 0 and "(no scaling)" in out and "the study compares something else" in out
-    assert not (checkout.runs / "figures" / "scaling.png").exists()
+    rows = list(csv.DictReader((checkout.runs / "figures" / "scaling.csv").open()))
+    assert len(rows) == 4 and all(float(row["step_s"]) > 0 and not row["speedup"] for row in rows)
     assert (checkout.runs / "figures" / "loss.png").is_file()
 
 
