@@ -10,8 +10,9 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from partita.studies.axes import RESERVED
 from partita.studies.launchers import expand
-from partita.studies.study import RESERVED, Layout, Run, Study
+from partita.studies.study import Layout, Run, Study
 from partita.studies.toml_text import flatten, read_toml, toml_value
 
 HASH_FORMAT = "partita-point-2"  # Change it when the meaning of a point changes: every point then runs again.

@@ -20,17 +20,16 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from partita.studies.axes import check_axes, check_growth, check_once
 from partita.studies.launchers import complaint
 from partita.studies.reader import Reader
 from partita.studies.toml_text import flatten, read_toml, shown, toml_value
 
 __all__ = ["Layout", "Repeats", "Run", "Study", "find_root", "flatten", "read_study", "toml_value"]
 
-RESERVED = ("output.path", "record.study", "record.point")  # Set by `partita run` itself.
 STUDY_COPY = "study.toml"  # Left beside the records: readers learn from it what was intended.
 KINDS = ("strong", "weak", "throughput", "compare")
 SCALINGS = ("strong", "weak", "none")  # The older key `scaling`; "none": compare.
-GROWING = ("weak", "throughput")  # Kinds whose work may grow with ranks.
 WORK_TOLERANCE = 1e-6  # Of flops per rank, relative.
 OLD_WORK_TOLERANCE = 0.02  # Where the file has the older key.
 LAUNCHER = "mpiexec -n {ranks}"
@@ -224,9 +223,9 @@ def _run(read: Reader, label: str, root: Path, kind: str) -> Run:
     )
     if not run.deck.is_file():
         raise read.fail("deck", f"no file {run.deck}", "the path of a deck, from the checkout")
-    _check_axes(run, read)
-    _check_growth(run, read, kind)
-    _check_once(run, read)
+    check_axes(run, read)
+    check_growth(run, read, kind)
+    check_once(run, read)
     return run
 
 
@@ -251,58 +250,3 @@ def _layouts(read: Reader) -> tuple[Layout, ...]:
     if nodes > min(ranks):
         raise read.fail("nodes", str(nodes), f"no more than ranks: {min(ranks)}")
     return tuple(Layout(r, nodes, -(-r // nodes)) for r in ranks)
-
-
-def _check_axes(run: Run, read: Reader) -> None:
-    for key, values in run.grid.items():
-        if not isinstance(values, list) or not values:
-            raise read.fail(f"grid.{key}", shown(values), "a list of values, one point each")
-        if len({toml_value(v) for v in values}) != len(values):
-            raise read.fail(f"grid.{key}", shown(values), "each value once")
-    for columns in run.zips:
-        for key, values in columns.items():
-            if not isinstance(values, list) or not values:
-                raise read.fail(f"zip.{key}", shown(values), "a list of values")
-            if len(values) != len(first := next(iter(columns.values()))):
-                raise read.fail(f"zip.{key}", f"{len(values)} values", f"{len(first)}, as {next(iter(columns))} has")
-        rows = list(zip(*(map(toml_value, values) for values in columns.values()), strict=True))
-        if len(set(rows)) != len(rows):
-            raise read.fail("zip", shown(columns), "each row once")
-    for index, row in enumerate(run.together):
-        if row in run.together[:index]:
-            raise read.fail("together", shown(row), "each table once")
-    for key in run.equal_at_one_rank:
-        if not isinstance(key, str) or key not in run.varied:
-            raise read.fail("equal_at_one_rank", shown(key), f"keys that vary: {', '.join(run.varied)}")
-
-
-def _check_growth(run: Run, read: Reader, kind: str) -> None:
-    said = "kind" if "kind" in read.tree or "kind" in read.above else "scaling"
-    if kind == "weak" and not run.per_rank and not run.at_ranks:
-        raise read.fail(
-            said, '"weak" without [per_rank] or [at_ranks]', "one of them with the keys that grow with ranks"
-        )
-    if kind not in GROWING and run.per_rank:
-        raise read.fail(said, f'"{kind}" with [per_rank]', "no key that grows with ranks")
-    for key, value in run.per_rank.items():
-        if not isinstance(value, int) or isinstance(value, bool) or value < 1:
-            raise read.fail(f"per_rank.{key}", shown(value), "an integer from 1 on: the value per rank")
-    for key, values in run.at_ranks.items():
-        if not isinstance(values, list) or len(values) != len(run.ranks):
-            counts = ", ".join(map(str, run.ranks))
-            raise read.fail(f"at_ranks.{key}", shown(values), f"a list of {len(run.ranks)} values: at {counts} ranks")
-
-
-def _check_once(run: Run, read: Reader) -> None:
-    """No key in two tables, none that the tool sets itself."""
-    seen: dict[str, str] = {}
-    tables: list[tuple[str, Any]] = [("set", run.fixed), ("per_rank", run.per_rank), ("at_ranks", run.at_ranks)]
-    tables += [("together", dict.fromkeys(itertools.chain(*run.together)))]
-    tables += [*(("zip", columns) for columns in run.zips), ("grid", run.grid)]
-    for table, keys in tables:
-        for key in keys:
-            if key in RESERVED:
-                raise read.fail(f"{table}.{key}", "given", "no such key: `partita run` sets it itself")
-            if key in seen:
-                raise read.fail(f"{table}.{key}", f"also in [{seen[key]}]", "it in one of them")
-            seen[key] = table
