@@ -31,6 +31,7 @@ def test_a_name_has_one_colour_everywhere() -> None:
             assert looks([*others, name])[name].colour == colour_of(name) == looks([name, *others])[name].colour
     assert colour_of("data_parallel/ring") == colour_of("data-parallel ring") == colour_of("ring") == PALETTE[1]
     assert colour_of("all alike") == BASE and colour_of("ssp, s = 3") == colour_of("ssp")
+    assert colour_of("backup 0, k 0, ssp, steps 150") == colour_of("ssp")
 
 
 def test_a_colour_does_not_depend_on_the_process() -> None:

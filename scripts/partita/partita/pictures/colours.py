@@ -83,8 +83,8 @@ def _plain(name: str) -> str:
 
 
 def _head(plain: str) -> str:
-    """`ssp` of `ssp, s = 3`: what has a number of its own keeps the colour of its kind, where that is free."""
-    return plain.partition(",")[0]
+    """`ssp` of `ssp, s = 3` or of `backup 0, ssp`: a variant keeps the colour of its kind, where that is free."""
+    return next((piece for piece in plain.split(", ") if piece in KNOWN), plain)
 
 
 def _number(plain: str) -> int:

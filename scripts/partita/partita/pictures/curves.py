@@ -11,7 +11,7 @@ from matplotlib.ticker import FuncFormatter, MaxNLocator, PercentFormatter
 
 from partita.pictures import style
 from partita.pictures.bars import WIDEST
-from partita.pictures.picture import Picture, subtitle
+from partita.pictures.picture import Picture, is_virtual, subtitle
 from partita.records.folder import Cell, RecordedStudy
 from partita.records.record import Record, plural
 from partita.table import Table
@@ -46,7 +46,7 @@ def loss_picture(study: RecordedStudy) -> Picture | str:
             table.add(series=c.label, ranks=c.cell.ranks, step=int(step), samples=samples, time_s=time_s, loss=loss)
     page = style.Page(style.TWO, 2.4, nrows=1, ncols=2, sharey=True)
     with mpl.rc_context(style.SETTINGS):
-        handles = _draw(page, curves, "")
+        handles = _draw(page, curves, "", _clock(study))
         page.axes[0].set_ylabel("training loss (mean over the batch)")
         low, high = page.axes[0].get_ylim()
         page.axes[0].set_ylim(0 if low < 0.35 * high else low, high)
@@ -72,7 +72,7 @@ def accuracy_picture(study: RecordedStudy) -> Picture | str:
         return Picture("accuracy", _accuracy_rows(study, curves, title), table)
     page = style.Page(style.TWO, 2.4, nrows=1, ncols=2, sharey=True)
     with mpl.rc_context(style.SETTINGS):
-        handles = _draw(page, curves, "o")
+        handles = _draw(page, curves, "o", _clock(study))
         page.axes[0].set_ylabel("accuracy on held-out samples")
         page.axes[0].yaxis.set_major_locator(MaxNLocator(6, steps=[1, 2, 5, 10]))
         page.axes[0].yaxis.set_major_formatter(PercentFormatter(1.0, symbol=" %"))
@@ -117,14 +117,14 @@ def _time_s(record: Record) -> np.ndarray:
     return np.cumsum(record.steps["step_max_s"])  # record.detail = "stats" keeps no instants.
 
 
-def _draw(page: style.Page, curves: list[Curve], marker: str) -> list[Line2D]:
+def _draw(page: style.Page, curves: list[Curve], marker: str, clock: str) -> list[Line2D]:
     """Both panels, and the legend."""
     styles, handles = _looks(curves, marker)
     for axes, label in zip(page.axes, ("samples", "time_s"), strict=True):
         for curve, look in zip(curves, styles, strict=True):
             axes.plot(getattr(curve, label), curve.value, **look)
         axes.set_title("Against samples" if label == "samples" else "Against time")
-        axes.set_xlabel("training samples of all ranks" if label == "samples" else "time (s)")
+        axes.set_xlabel("training samples of all ranks" if label == "samples" else clock)
         axes.xaxis.set_major_locator(MaxNLocator(5, integer=label == "samples"))
     page.axes[0].xaxis.set_major_formatter(FuncFormatter(lambda x, _: f"{x / 1000:g} k" if x >= 10_000 else f"{x:g}"))
     return handles
@@ -204,6 +204,10 @@ def _accuracy_rows(study: RecordedStudy, curves: list[Curve], title: str) -> obj
 
 def _repeats(curves: list[Curve]) -> str:
     return "; repeats: median of the runs" if any(len(c.cell.records) > 1 for c in curves) else ""
+
+
+def _clock(study: RecordedStudy) -> str:
+    return "time of the simulator (s)" if is_virtual(study) else "time (s)"
 
 
 def _left_out(study: RecordedStudy) -> str:

@@ -37,6 +37,11 @@ def subtitle(study: RecordedStudy) -> str:
     return _joined([study.name, *parts, *_machine(first)])
 
 
+def is_virtual(study: RecordedStudy) -> bool:
+    """Whether steps were simulated: what the host took for them says nothing of a run on ranks."""
+    return any(r.attributes.get("engine") == "virtual" for r in study.records)
+
+
 def record_line(name: str, record: Record) -> str:
     """The same of one record, under a name of its own."""
     batch = f"batch {int(record.samples_per_step)}" if record.samples_per_step > 0 else ""

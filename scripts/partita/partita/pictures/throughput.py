@@ -9,7 +9,7 @@ from matplotlib.axes import Axes
 
 from partita.analysis.scaling import Entry, Scaling, interval_note
 from partita.pictures import bars, style
-from partita.pictures.picture import Picture, subtitle
+from partita.pictures.picture import Picture, is_virtual, subtitle
 from partita.pictures.scaling import throughput
 from partita.records.folder import RecordedStudy
 from partita.statistics import Interval
@@ -37,6 +37,8 @@ def throughput_picture(study: RecordedStudy, scaling: Scaling, finding: str = ""
     """Dots with their intervals; light bars: the middle 80 % of the steps."""
     if len({e.ranks for _, line in scaling.lines for e in line}) > 1:
         return "several numbers of ranks: see scaling"
+    if is_virtual(study):
+        return "virtual time: the seconds of the simulator are of no interest; see error_runtime"
     rows, said = bars.fitting([Row(series.label, entry) for series, (entry,) in scaling.lines])
     page, places = bars.page(rows, 2)
     looks = style.looks(row.label for row in rows)
@@ -66,4 +68,4 @@ def _dot(axes: Axes, y: float, at: Interval, spread: tuple[float, float], look: 
         axes.plot([at.low, at.high], [y, y], color=look.colour, lw=1.2, zorder=2.5, label="_interval")
     axes.plot([at.value], [y], ls="", marker=look.marker, mfc="white" if hollow else look.colour,
               mec=look.colour if hollow else "white", mew=0.8, zorder=3, label="_median")  # fmt: skip
-    bars.value(axes, max(spread[1], at.value, np.nan_to_num(at.high)), y, f"{at.value:.4g}", 4)
+    bars.value(axes, max(spread[1], at.value, np.nan_to_num(at.high)), y, style.short(at.value), 4)
