@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """Partita's tool: plan and run studies, read their records, say and show what can be trusted.
 
-Folders, lowest first; each uses only those above it, and a module only those above it in its folder's list:
+Folders, lowest first; each uses only those above it:
 
     errors, table, statistics, console      one-line errors; columns as CSV; intervals; where commands print and save
     studies     study file -> points -> attempts on disk: planned, run here or handed to a scheduler, watched
@@ -12,7 +12,8 @@ Folders, lowest first; each uses only those above it, and a module only those ab
     exports     what other programs read
     commands    a module each; cli.py lists them
 
-    studies may read records (is a point finished?), records read no study but its copy beside them.
+    Studies and records know of each other (is a point finished? what was intended?), and a study that has run asks
+    analysis whether its records hold the work that it promised.
 """
 
 __version__ = "0.1.0"
