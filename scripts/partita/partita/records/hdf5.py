@@ -30,6 +30,8 @@ TEXT = h5py.string_dtype()
 TEXT_BYTE = 16  # In a file: length, and place in the heap.
 NATIVE = {"i": (np.dtype(np.int64), h5t.NATIVE_INT64), "f": (np.dtype(np.float64), h5t.NATIVE_DOUBLE)}
 
+KINDS = {h5t.INTEGER: "i", h5t.FLOAT: "f"}
+
 
 def open_file(path: Path) -> h5f.FileID:
     """The file, to read, for the caller to close; OSError or ValueError with the reason where it is none."""
@@ -112,8 +114,16 @@ def groups_with(of: Place, names: Iterable[str], members: Iterable[str]) -> list
 
 
 def array(of: Place, name: str) -> Any:
-    """One array; KeyError where there is none, or it is a group."""
-    return _values(_array(of, name))
+    """One array; KeyError where there is none, or it is a group. Numbers are int64 or float64, whatever their width."""
+    at = _array(of, name)
+    kind = KINDS.get(at.get_type().get_class())
+    if kind is None or not at.shape:
+        return _values(at)
+    dtype, native = NATIVE[kind]
+    values = np.empty(at.shape, dtype)
+    if values.size:
+        at.read(h5s.ALL, h5s.ALL, values, native)
+    return values
 
 
 def numbers(of: Place, name: str, kind: str) -> np.ndarray:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
-from h5py import h5f
+from h5py import h5f, h5g
 
 from partita.records import hdf5
 from partita.records.hdf5 import Columns
@@ -62,15 +62,15 @@ def read_environment(file: h5f.FileID) -> dict[str, str]:
     return {name: str(value) for name, value in hdf5.attributes(group).items()} if group else {}
 
 
-def column_names(file: h5f.FileID, group: str) -> tuple[str, ...]:
+def column_names(place: h5g.GroupID, group: str) -> tuple[str, ...]:
     """Of one of GROUPS, or of /steps: those with a row for each step."""
-    names = _shared(tuple(hdf5.names(hdf5.group(file, group))))
+    names = _shared(tuple(hdf5.names(place)))
     return tuple(name for name in names if name not in SCALES) if group == "steps" else names
 
 
-def read_column(file: h5f.FileID, group: str, name: str) -> np.ndarray:
+def read_column(place: h5g.GroupID, group: str, name: str) -> np.ndarray:
     """One of them; ValueError where it holds no numbers and should."""
-    values = hdf5.array(file, f"{group}/{name}")
+    values = hdf5.array(place, name)
     if name in NUMBERS.get(group, ()) or group == "steps":
         check_numbers(group, {name: values}, (name,))
     return values
@@ -145,9 +145,9 @@ def read_times(file: h5f.FileID, ranks: int) -> StepTimes:
     return StepTimes(written, planned, counted, step_s)
 
 
-def read_step_column(file: h5f.FileID, name: str, times: StepTimes) -> np.ndarray:
+def read_step_column(steps: h5g.GroupID, name: str, times: StepTimes) -> np.ndarray:
     """A column of /steps, cut to the steps that were written; ValueError where it has not a row for each."""
-    values = read_column(file, "steps", name)
+    values = read_column(steps, "steps", name)
     if values.shape[:1] != (times.planned,):
         raise ValueError(f"/steps/{name} has {values.shape} values, not a row for each of {times.planned} steps")
     return values[: times.written]

@@ -92,7 +92,7 @@ class Record(Headed):
         if times is None:
             return {}
         return self.source.table(
-            "steps", layout.column_names, lambda file, _, column: layout.read_step_column(file, column, times)
+            "steps", layout.column_names, lambda steps, _, column: layout.read_step_column(steps, column, times)
         )
 
     @cached_property

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TypeVar
 
 import numpy as np
-from h5py import h5f
+from h5py import h5f, h5g
 
 from partita.errors import UsageError, held_to_the_layout
 from partita.records import hdf5
@@ -51,6 +51,7 @@ class Source:
         self.path = path
         self._stamp = self._look() if closed else None
         self._file: h5f.FileID | None = None
+        self._places: dict[str, h5g.GroupID] = {}  # Of the open file: finding one takes as long as reading an array.
         self._tables: dict[str, Lazy[np.ndarray]] = {}
 
     @contextmanager
@@ -66,26 +67,36 @@ class Source:
         try:
             yield
         finally:
+            self._places.clear()
             self._file.close()
             self._file = None
 
     def table(
         self,
         group: str,
-        names: Callable[[h5f.FileID, str], tuple[str, ...]],
-        column: Callable[[h5f.FileID, str, str], np.ndarray],
+        names: Callable[[h5g.GroupID, str], tuple[str, ...]],
+        column: Callable[[h5g.GroupID, str, str], np.ndarray],
     ) -> "Lazy[np.ndarray]":
         """The columns of a group: their names are read now, each of them when it is first asked for."""
         if group not in self._tables:
-            known = self.read(lambda file: names(file, group))
+            known = self.read(lambda file: names(self._place(file, group), group))
             self._tables[group] = Lazy(known, lambda name: RECENT.get(
-                (self, group, name), lambda: self.read(lambda file: column(file, group, name))))  # fmt: skip
+                (self, group, name), lambda: self.read(lambda file: column(self._place(file, group), group, name))
+            ))  # fmt: skip
         return self._tables[group]
 
     def read(self, what: Callable[[h5f.FileID], T]) -> T:
         """Anything, without keeping it."""
-        with self.opened(), held_to_the_layout(self.path):
+        if self._file is None:
+            with self.opened():
+                return self.read(what)
+        with held_to_the_layout(self.path):
             return what(self._file)
+
+    def _place(self, file: h5f.FileID, group: str) -> h5g.GroupID:
+        if group not in self._places:
+            self._places[group] = hdf5.group(file, group)
+        return self._places[group]
 
     def _look(self) -> tuple[int, int]:
         status = self.path.stat()
