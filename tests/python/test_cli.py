@@ -66,7 +66,11 @@ def _full_disk(*_: object) -> None:
 
 
 def test_help_and_version(partita: Command) -> None:
-    for command in ("", "plan", "run", "validate", "show", "plot", "predict", "export"):
+    from partita.cli import app
+
+    commands = [command.callback.__name__ for command in app.registered_commands]
+    assert len(commands) == 13
+    for command in ("", *commands):
         code, out, _ = partita(*filter(None, (command, "--help")))
         assert code == 0 and "Usage: partita" in out
         assert not command or f"\n      partita {command} " in out  # An example.

@@ -15,7 +15,7 @@ def show(file: Annotated[Path, typer.Argument(help="A record (.h5), or what a ki
 
     \b
     Example:
-        partita show runs/quickstart_strong/np2-ring-r1_*.h5
+        partita show runs/quickstart_strong/points/HASH/attempt-1/record.h5
     """  # noqa: D301
     from partita.records.record import read_record
     from partita.reports.summary import show as print_summary
