@@ -29,7 +29,8 @@ sys.dont_write_bytecode = True
 sys.path[:0] = [str(ROOT / "tests" / "style"), str(ROOT / "scripts" / "partita")]
 
 from check_tree import INCLUDES, SKIPPED  # noqa: E402
-from partita.style import CLASS, GREY, INK, RULE, SERIES, SETTINGS, shades  # noqa: E402
+from partita.pictures.colours import PALETTE as SERIES  # noqa: E402
+from partita.pictures.style import CLASS, GREY, INK, RULE, SETTINGS, shades  # noqa: E402
 
 # Shapes and not text, so that a picture looks the same whatever fonts its reader has.
 LOOK = SETTINGS | {"svg.fonttype": "path", "axes.grid": False}

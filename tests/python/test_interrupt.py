@@ -63,12 +63,28 @@ def test_a_killed_study_leaves_no_rank_and_no_second_one_starts_beside_it(
 ) -> None:
     killed(checkout, environment, ("train.steps = 12", 'fake.do = "stubborn"'), ranks=1)
     study = checkout.study()  # With an app that behaves.
-    code, _, err = partita("run", study)  # Ranks that ignore SIGTERM are given five seconds.
+    calls = len(checkout.calls())
+    command = [sys.executable, "-m", "partita", "run", str(study)]
+    second = subprocess.Popen(command, stdout=subprocess.DEVNULL, env=environment)
+    while checkout.ranks_alive():  # Ranks that ignore SIGTERM are given five seconds.
+        assert len(checkout.calls()) == calls
+        time.sleep(0.05)
+    assert second.wait(60) == 0 and len(checkout.records()) == 6
+
+
+def test_a_second_study_does_not_wait_for_a_living_one(
+    checkout: Checkout, partita: Callable[..., tuple[int, str, str]], environment: dict[str, str]
+) -> None:
+    study = checkout.study(("train.steps = 12", 'fake.do = "hang"'))
+    process = subprocess.Popen([sys.executable, "-m", "partita", "run", str(study)], stdout=subprocess.DEVNULL,
+                               env=environment, start_new_session=True)  # fmt: skip
+    wait_for(lambda: len(checkout.ranks_started()) == 1)
+    start = time.monotonic()
+    code, _, err = partita("run", study)
     assert code == 2 and "another `partita run` is at work here" in err and err.count("\n") == 1
-    wait_for(lambda: not checkout.processes(), 20)
-    assert checkout.ranks_alive() == []
-    wait_for(lambda: partita("run", study)[0] == 0)
-    assert len(checkout.records()) == 6
+    assert time.monotonic() - start < 4.0
+    process.terminate()
+    assert process.wait(60) == 5
 
 
 @pytest.mark.skipif(shutil.which("mpiexec") is None, reason="no mpiexec on this machine")

@@ -94,6 +94,14 @@ def _started(pid: int) -> str:
         return ""
 
 
+def is_running(theirs: dict[str, Any]) -> bool | None:
+    """Whether what `this_process` once said is still true; None: of another machine, which nobody can tell."""
+    mine = this_process()
+    if not theirs.get("boot") or any(theirs.get(name) != mine.get(name) for name in ("host", "boot")):
+        return None
+    return _started(int(theirs["pid"])) == theirs.get("since")
+
+
 @dataclass(frozen=True)
 class Attempt:
     """One run of a point."""
@@ -144,10 +152,8 @@ class Attempt:
         """Whether its runner is at work: by its process on this machine, by the age of its last sign elsewhere."""
         if self.exit:
             return False
-        mine, theirs = this_process(), self.job
-        if theirs.get("host") == mine["host"] and theirs.get("boot") == mine.get("boot") and theirs.get("boot"):
-            return _started(int(theirs["pid"])) == theirs.get("since")
-        return self.silent_s() < SILENT_S
+        known = is_running(self.job)
+        return self.silent_s() < SILENT_S if known is None else known
 
     def silent_s(self) -> float:
         """Seconds since its runner, or what it runs, gave a sign."""
