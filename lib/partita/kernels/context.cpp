@@ -62,6 +62,7 @@ Backend Context::backend(Kernel kernel) const { return resolved_[static_cast<std
 Backend Context::backend(const CallShape& call) const {
   const auto kernel = static_cast<std::size_t>(kernel_of(call.call));
   if (!chooses_[kernel] || choices_.empty()) return resolved_[kernel];
+  if (measuring_) return Backend::vendor;  // no choice yet: ranks that keep copies of a weight must compute alike
   const auto timing = choices_.find(call);
   return timing == choices_.end() ? Backend::vendor : timing->second.chosen();
 }
