@@ -53,8 +53,8 @@ class Context {
   Backend backend(const CallShape& call) const;
 
   /// While on, a call that was left to choose and has no timing is first made by both backends, once and then in turn
-  /// three times each; the least time of each is kept. Its result is that of the backend chosen, once. Such a call
-  /// fences and allocates: switch it on for steps that nobody times, and off again.
+  /// three times each; the least time of each is kept. Results are the vendor's, once: what one rank measured is no
+  /// choice yet. Such a call fences and allocates: switch it on for steps that nobody times, and off again.
   void measure_backends(bool on) { measuring_ = on; }
   bool must_measure(const CallShape& call) const;
 
