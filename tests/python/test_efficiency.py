@@ -14,9 +14,7 @@ from partita.analysis.efficiency import (
     LOST,
     PHASES,
     Split,
-    computation_scaling,
     efficiency,
-    global_efficiency,
     karp_flatt,
 )
 from partita.records.record import read_record
@@ -194,9 +192,6 @@ def test_nothing_of_a_record_whose_steps_do_not_count(tmp_path: Path) -> None:
 
 
 def test_formulas() -> None:
-    assert computation_scaling(8.0, 10.0) == pytest.approx(0.8)
-    assert computation_scaling(8.0, 20.0, work=2) == pytest.approx(0.8)  # Weak: twice the ranks, twice the work.
-    assert global_efficiency(0.5, 0.8) == pytest.approx(0.4)
     p, serial = 16, 0.05
     assert karp_flatt(1 / (serial + (1 - serial) / p), p) == pytest.approx(serial)
     assert math.isnan(karp_flatt(1, 1))

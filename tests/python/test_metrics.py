@@ -11,7 +11,6 @@ import pytest
 from synthetic_efficiency import Planted
 
 from partita.analysis.metrics import COLUMNS, METRICS, OVER_RUNS, WITHIN_RUN, metric, metrics_table
-from partita.analysis.views import over_runs, wide, within_run
 from partita.records.folder import read_folder
 from synthetic import Synthetic
 
@@ -201,22 +200,6 @@ def test_a_file_that_is_gone_by_now_is_a_reason(tmp_path: Path) -> None:
 def test_a_study_without_scaling_says_why(tmp_path: Path) -> None:
     table = table_of(tmp_path, Synthetic(ranks=1, batch=64), Synthetic(ranks=2, batch=96))
     assert "neither the same at every number of ranks" in row(table, "speedup", ranks=2).reason
-
-
-def test_views_say_what_is_missing(tmp_path: Path) -> None:
-    rings = [Synthetic(ranks=2, allreduce="ring", point=f"np2-ring-r{r}") for r in range(1, 7)]
-    table = table_of(tmp_path, *in_blocks({1: 0.04, 2: 0.025}), *rings)
-    seen = over_runs(table, "step_s", "transfer", "bubble_share")
-    assert set(seen.rows["metric"]) == {"step_s"} and len(seen.rows) == 4  # The base is in both series.
-    assert seen.missing == (
-        "bubble_share: no run has it",
-        "transfer: no events were recorded (record.events = [FIRST, LAST]) (4 of 4 rows)",
-    )
-    assert bool(seen) and not over_runs(table, "bubble_share")
-    assert len(within_run(table, "step_s").rows) == 18
-    speedup = wide(table, "step_s", "speedup", "transfer")
-    assert list(speedup.columns) == ["step_s", "speedup", "transfer"] and len(speedup) == 4
-    assert speedup["speedup"].max() == pytest.approx(1.6, rel=1e-6) and speedup["transfer"].isna().all()
 
 
 def test_no_studies_make_an_empty_table() -> None:

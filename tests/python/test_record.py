@@ -16,7 +16,9 @@ from synthetic import SHARES, Synthetic
 def test_counts_neither_warm_up_nor_steps_after_a_flush(tmp_path: Path) -> None:
     record = read_record(Synthetic(steps=12, warmup=3, step_s=lambda s: 0.01 * (s + 1)).write(tmp_path / "a.h5"))
     assert np.allclose(record.step_s, [0.01 * (s + 1) for s in range(4, 12)], rtol=1e-9)
-    assert record.step_interval().n == 8 and record.samples_per_step == 64
+    assert (
+        len(record.step_s) == 8 and record.median_step_s == np.median(record.step_s) and record.samples_per_step == 64
+    )
     assert record.config["parallel.allreduce"] == "mpi" and record.config["model.hidden"] == [32, 32]
 
 
@@ -61,7 +63,7 @@ def test_part_holds_the_steps_written(tmp_path: Path) -> None:
 
 def test_part_without_steps(tmp_path: Path) -> None:
     record = read_record(Synthetic(complete=0, written=0).write(tmp_path / "a.h5.part"))
-    assert record.step_interval().n == 0 and np.isnan(record.phase_share).all()
+    assert np.isnan(record.median_step_s) and np.isnan(record.phase_share).all()
 
 
 def test_finished_means_complete_and_verified(tmp_path: Path) -> None:

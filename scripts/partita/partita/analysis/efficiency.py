@@ -145,16 +145,6 @@ def _schedule_idle(record: Record) -> float:
     return max(0.0, float(np.min(idle))) if np.isfinite(idle).all() else 0.0
 
 
-def computation_scaling(reference_s: float, compute_s: float, work: float = 1.0) -> float:
-    """CompS = sum C_ref / sum C, sums over ranks; `work`: that of the run over the reference's (weak: p / p_ref)."""
-    return work * reference_s / compute_s
-
-
-def global_efficiency(parallel_efficiency: float, scaling: float) -> float:
-    """GE = PE x CompS."""
-    return parallel_efficiency * scaling
-
-
 def karp_flatt(speedup: float, p: float) -> float:
     """The serial share that Amdahl's law would need for this speed-up: e = (1/S - 1/p) / (1 - 1/p); NaN at p = 1."""
     return math.nan if p <= 1 else (1 / speedup - 1 / p) / (1 - 1 / p)

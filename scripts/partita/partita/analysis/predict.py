@@ -13,7 +13,6 @@ from rich.table import Table as RichTable
 from partita.errors import EnvironmentUnfitError, UsageError
 from partita.records.record import Record, plural, read_record
 from partita.records.server import ServerRun, server_run
-from partita.statistics import Interval
 from partita.studies import family, launch
 from partita.studies.plan import find_app
 from partita.studies.progress import tail
@@ -29,13 +28,13 @@ class Prediction:
 
     record: Record
     run: ServerRun
-    measured_s: Interval
+    measured_s: float
     predicted_s: float  # Virtual.
 
     @property
     def error(self) -> float:
         """Predicted over measured, minus 1."""
-        return self.predicted_s / self.measured_s.value - 1
+        return self.predicted_s / self.measured_s - 1
 
     @property
     def name(self) -> str:
@@ -83,7 +82,7 @@ def predict(build: Path, calibration: Path, measured: Sequence[Path]) -> list[Pr
             predicted = server_run(read_record(output))
             assert predicted is not None
             virtual_s = np.diff(predicted.seconds)
-            made.append(Prediction(record, run, record.step_interval(), float(np.median(virtual_s))))
+            made.append(Prediction(record, run, record.median_step_s, float(np.median(virtual_s))))
     return made
 
 
@@ -104,6 +103,6 @@ def prediction_table(made: Sequence[Prediction]) -> RichTable:
     for name in ("run", "measured step", "predicted step", "error"):
         table.add_column(name, justify="left" if name == "run" else "right")
     for p in made:
-        table.add_row(p.name, f"{1e3 * p.measured_s.value:.2f} ms", f"{1e3 * p.predicted_s:.2f} virtual ms",
+        table.add_row(p.name, f"{1e3 * p.measured_s:.2f} ms", f"{1e3 * p.predicted_s:.2f} virtual ms",
                       f"{p.error:+.0%}")  # fmt: skip
     return table

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from partita.analysis.efficiency import Split, efficiency
-from partita.analysis.scaling import run_step_s, samples_per_s
+from partita.analysis.scaling import samples_per_s
 from partita.errors import UsageError, held_to_the_layout
 from partita.records.pipeline import bubble
 from partita.records.record import Record
@@ -209,7 +209,7 @@ def _work(record: Record, _: Split | None) -> Values:
     if at is None:
         return found | {"mfu": Value(math.nan, reason="no calibrated peak (run.calibration)")}
     peak = float(table["value"][at]) * record.ranks
-    return found | {"mfu": Value(flop / (run_step_s(record) * peak), n=len(record.step_s))}
+    return found | {"mfu": Value(flop / (record.median_step_s * peak), n=len(record.step_s))}
 
 
 def _learning(record: Record, _: Split | None) -> Values:

@@ -25,7 +25,6 @@ from partita.statistics import (
     NONE,
     Interval,
     level_words,
-    median,
     median_interval,
     quantiles,
     ratio_of_runs,
@@ -91,12 +90,7 @@ class Scaling:
 
 def step_time(cell: Cell) -> Interval:
     """Median over runs of their median steps, in seconds; bounds from six runs on."""
-    return median_interval(run_step_s(record) for record in cell.records)
-
-
-def run_step_s(record: Record) -> float:
-    """The number of a run: the median of its steps."""
-    return median(record.step_s)
+    return median_interval(record.median_step_s for record in cell.records)
 
 
 def samples_per_s(record: Record) -> float:
@@ -122,7 +116,7 @@ def by_block(records: Iterable[Record], value: Callable[[Record], float]) -> dic
 def rate_of(kind: str, record: Record) -> float:
     """Work of a step over its time: what speed-up compares. In 1/s, ranks/s or samples/s."""
     work = {"strong": 1.0, "weak": float(record.ranks), "throughput": record.samples_per_step}[kind]
-    return work / run_step_s(record)
+    return work / record.median_step_s
 
 
 def analyse(study: RecordedStudy) -> Scaling:

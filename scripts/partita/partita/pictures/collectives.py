@@ -16,7 +16,6 @@ TITLES = {"allreduce": "all-reduce", "tree_allreduce": "tree all-reduce"}
 ACROSS = 3  # Panels side by side.
 COLUMNS = ("median_s", "ci_low_s", "ci_high_s", "busbw_byte_per_s")
 OPTIONAL = ("overlap_of_communication", "overlap_of_possible")
-FIT = ("alpha_s", "beta_s_per_byte")
 TIME = ("time", "Time of collectives over their size", "time (us)")
 BANDWIDTH = ("bandwidth", "Bus bandwidth of collectives over their size", "bus bandwidth (GB/s)")
 UNITS = ((1 << 30, "GiB"), (1 << 20, "MiB"), (1 << 10, "KiB"), (1, "B"))

@@ -17,18 +17,17 @@ def prediction_picture(calibration: Path, made: Sequence[Prediction]) -> Picture
     """Predicted against measured steps, between lines of NEAR."""
     page = style.Page(style.ONE, 2.8)
     axes = page.axes[0]
-    table = Table("record", "run", "measured_s", "measured_low_s", "measured_high_s", "predicted_virtual_s", "error")
+    table = Table("record", "run", "measured_s", "predicted_virtual_s", "error")
     with mpl.rc_context(style.SETTINGS):
-        ends = np.array([p.measured_s.value for p in made] + [p.predicted_s for p in made]) * 1e3
+        ends = np.array([p.measured_s for p in made] + [p.predicted_s for p in made]) * 1e3
         line = np.array([0.7 * ends.min(), 1.4 * ends.max()])
         axes.plot(line, line, color=style.GREY, lw=1)
         axes.fill_between(line, line * (1 - NEAR), line * (1 + NEAR), color=style.GREY, alpha=0.15, lw=0)
         looks = style.looks(p.kind for p in made)
         for p in made:
-            axes.plot(1e3 * p.measured_s.value, 1e3 * p.predicted_s, looks[p.kind].marker, color=looks[p.kind].colour,
+            axes.plot(1e3 * p.measured_s, 1e3 * p.predicted_s, looks[p.kind].marker, color=looks[p.kind].colour,
                       mec="white", mew=0.5, ms=5)  # fmt: skip
-            table.add(record=p.record.path.name, run=p.name, measured_s=p.measured_s.value,
-                      measured_low_s=p.measured_s.low, measured_high_s=p.measured_s.high,
+            table.add(record=p.record.path.name, run=p.name, measured_s=p.measured_s,
                       predicted_virtual_s=p.predicted_s, error=p.error)  # fmt: skip
         axes.set(xscale="log", yscale="log", xlim=line, ylim=line, xlabel="measured step (ms)",
                  ylabel="predicted step (virtual ms)")  # fmt: skip

@@ -49,6 +49,11 @@ class Sight:
         return findings.finding_of_scaling(self.study, self.table)
 
     @cached_property
+    def of_efficiency(self) -> str:
+        """One sentence on where the efficiency goes."""
+        return findings.finding_of_efficiency(self.study, self.table)
+
+    @cached_property
     def of_strategies(self) -> str:
         """One sentence on how all series compare."""
         return findings.finding_of_strategies(self.study, self.table)
@@ -81,8 +86,8 @@ def study_pictures(sight: Sight) -> Iterator[Made]:
         "scaling_by_series": lambda s: multiples.multiples_picture(s.study, s.scaling, s.of_scaling),
         "heat": lambda s: heat.heat_picture(s.study, s.scaling, s.of_scaling),
         "throughput": lambda s: throughput.throughput_picture(s.study, s.scaling, s.of_strategies),
-        "efficiency_split": lambda s: split.efficiency_picture(s.study, s.table),
-        "phases": lambda s: phases.phases_picture(s.study),
+        "efficiency_split": lambda s: split.efficiency_picture(s.study, s.table, s.of_efficiency),
+        "phases": lambda s: phases.phases_picture(s.study, s.of_efficiency),
         "strategies": lambda s: strategies.strategies_picture(s.study, s.scaling, s.of_strategies),
         "volume": lambda s: volume.volume_picture(s.study, s.table),
         "memory": lambda s: memory.memory_picture(s.study, s.table),

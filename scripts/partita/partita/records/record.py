@@ -5,6 +5,7 @@ What every study needs is read at once: the header, the deck, the times of steps
 asked for, by name.
 """
 
+import math
 import tomllib
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -32,7 +33,7 @@ from partita.records.header import (
 )
 from partita.records.layout import GROUPS, StepTimes, Timeline
 from partita.records.source import Lazy, Source
-from partita.statistics import Interval, median_interval
+from partita.statistics import median
 
 __all__ = ["CONVENTIONS", "SCHEMA", "Columns", "Record", "Timeline", "is_finished", "is_roofline", "plural",
            "read_record"]  # fmt: skip
@@ -139,9 +140,10 @@ class Record(Headed):
         """Seconds of each counted step: the longest of its ranks (as /summary's step_s)."""
         return self.times.step_s if self.times else np.empty(0)
 
-    def step_interval(self) -> Interval:
-        """Median step time with its interval over the steps of this run."""
-        return median_interval(self.step_s)
+    @cached_property
+    def median_step_s(self) -> float:
+        """The number of a run: the median of its counted steps; NaN without any."""
+        return median(self.step_s) if len(self.step_s) else math.nan
 
     @cached_property
     def samples_per_step(self) -> float:

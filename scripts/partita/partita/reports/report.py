@@ -10,7 +10,7 @@ from partita.errors import PartitaError, held_to_the_layout
 from partita.records.folder import RecordedStudy
 from partita.records.record import Record, plural
 from partita.reports import breakdown, cells, charts, learning, setup, tally
-from partita.reports.blocks import Block, Bullets, Chart, Drawing, Paragraph, Report, Section, plain_grid
+from partita.reports.blocks import Block, Bullets, Drawing, Paragraph, Report, Section, plain_grid
 from partita.reports.glossary import TERMS
 from partita.reports.material import Material, Place, title_of
 from partita.reports.reproduce import reproduce
@@ -190,8 +190,3 @@ def drawing(name: str, title: str, figure: "Figure") -> Drawing:
     with mpl.rc_context(style.SETTINGS):
         figure.savefig(stream, format="svg", metadata={"Date": None})
     return Drawing(name, title, stream.getvalue())
-
-
-def charts_of(report: Report) -> list[Chart]:
-    """All charts, for tests and for who counts them."""
-    return [b for s in report.sections for b in s.blocks if isinstance(b, Chart)]

@@ -57,6 +57,6 @@ class Widths:
                 continue
             self.tried.add(point.configuration)
             if has_record(self.plan.folder, point.digest):
-                step = read_record(tried[-1].record).step_interval()
-                if step.n and step.value > 0:
-                    known[point.repeat] = step.value
+                step_s = read_record(tried[-1].record).median_step_s
+                if step_s > 0:
+                    known[point.repeat] = step_s

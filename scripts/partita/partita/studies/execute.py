@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """Points -> attempts: run through the launcher, skip what is finished, report what failed, go on."""
 
+import math
 import shlex
 import shutil
 import signal
@@ -161,8 +162,8 @@ def _attempt(plan: Plan, point: Point, progress: Reporter, token: str) -> Outcom
     attempt.close(state, ended.status, ended.wall_s, why)
     if state is not State.DONE:
         return Outcome(point, state, ended.wall_s, why, attempt.log)
-    step = read_record(attempt.record).step_interval()
-    note = f"{step.value * 1e3:.2f} ms per step" if step.n else ""
+    step_s = read_record(attempt.record).median_step_s
+    note = "" if math.isnan(step_s) else f"{step_s * 1e3:.2f} ms per step"
     if plan.oversubscribed(point):
         note += f"  (oversubscribed: {point.cores} threads on {plan.cores} cores)"
     return Outcome(point, state, ended.wall_s, note.strip(), attempt.log)
