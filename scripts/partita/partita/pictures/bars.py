@@ -16,7 +16,7 @@ from partita.records.record import plural
 BYTE_UNITS = ((1e9, "GB"), (1e6, "MB"), (1e3, "kB"), (1.0, "B"))
 LINE, PAD, GAP = 0.128, 0.08, 0.9  # Inches of a line of text, and around it; rows between two numbers of ranks.
 WIDEST = 1.6  # Inches of a name; longer ones are broken.
-HIGHEST = 8.8  # Inches of rows on a printed page.
+HIGHEST = 8.0  # Inches of rows: a printed page also holds a header of up to ten lines, and notes.
 
 
 class Row(Protocol):
