@@ -29,6 +29,7 @@
 #include <fmt/format.h>
 
 #include <partita/driver/experiment.hpp>
+#include <partita/training/checkpoint.hpp>
 #include <partita/training/footprint.hpp>
 #include <partita/training/pipeline_report.hpp>
 #include <partita/training/spatial_ranks.hpp>
@@ -44,14 +45,17 @@ int main(int argc, char** argv) {
   return env.guard([&] {              //    one exit code, agreed by all ranks
     // 2. Deck and overrides, checked, the same on all ranks.
     training::ScheduleFlags flags;
+    training::CheckpointOptions checkpoints;
     driver::Session session(env, argc, argv, "cnn_pp", "A model cut into stages: pipeline schedules compared", true,
-                            flags.options());
+                            config::joined(flags.options(), checkpoints.flags()));
     cnn_pp::Config config = cnn_pp::read_config(session.deck(), flags.asked() ? 0 : env.size());
+    checkpoints.read(session.deck(), config.run.output);
     parallel::PipelinePlan plan;
-    const auto check_schedule = [&] {
+    const auto check_options = [&] {
       plan = training::plan_schedule(env.world(), config.mesh, config.train.micro_batches);
+      checkpoints.check(env.world(), config.data, config.train, config.run.output);
     };
-    if (session.settled(config.run, driver::Describes::model, check_schedule)) return ExitCode::done;
+    if (session.settled(config.run, driver::Describes::model, check_options)) return ExitCode::done;
     if (flags.answer(env.world(), plan)) return ExitCode::done;
     session.start(config.run);
 
@@ -118,6 +122,7 @@ int main(int argc, char** argv) {
       auto work = training::make_workload<Scalar>(parts);
       training::attach<Scalar>(config.mesh, shared, parts, work);
       training::attach_halos<Scalar>(parts, work);
+      training::attach<Scalar>(checkpoints, config.run, parts, work);
       return driver::run_experiment(session, mesh, config.run, context.exec(), work);
     });
   });

@@ -37,6 +37,7 @@
 #include <fmt/format.h>
 
 #include <partita/driver/experiment.hpp>
+#include <partita/training/checkpoint.hpp>
 #include <partita/training/footprint.hpp>
 #include <partita/training/weight_transfer.hpp>
 
@@ -49,11 +50,16 @@ int main(int argc, char** argv) {
   return env.guard([&] {              //    one exit code, agreed by all ranks
     // 2. Deck and overrides, checked, the same on all ranks.
     training::WeightFiles files;
+    training::CheckpointOptions checkpoints;
     driver::Session session(env, argc, argv, "mlp_dp",
                             "A model trained by data parallelism: strategies compared on one model", true,
-                            files.options());
+                            config::joined(files.options(), checkpoints.flags()));
     mlp_dp::Config config = mlp_dp::read_config(session.deck(), env.size());
-    const auto check_files = [&] { training::check(files, env.world(), config.model, config.run.output); };
+    checkpoints.read(session.deck(), config.run.output);
+    const auto check_files = [&] {
+      training::check(files, env.world(), config.model, config.run.output);
+      checkpoints.check(env.world(), config.data, config.train, config.run.output, config.parallel.strategy);
+    };
     if (session.settled(config.run, driver::Describes::model, check_files)) return ExitCode::done;
     session.start(config.run);
 
@@ -103,6 +109,7 @@ int main(int argc, char** argv) {
                                              config.parallel.text()};
       auto work = training::make_workload<Scalar>(parts);
       training::attach<Scalar>(files, parts, work);
+      training::attach<Scalar>(checkpoints, config.run, parts, work);
       return driver::run_experiment(session, mesh, config.run, context.exec(), work);
     });
   });

@@ -26,6 +26,7 @@
 
 #include <partita/driver/experiment.hpp>
 #include <partita/parallel/tensor/tensor_parallel.hpp>
+#include <partita/training/checkpoint.hpp>
 #include <partita/training/footprint.hpp>
 #include <partita/training/sample.hpp>
 #include <partita/training/weight_transfer.hpp>
@@ -40,13 +41,16 @@ int main(int argc, char** argv) {
     // 2. Deck and overrides, checked, the same on all ranks.
     training::WeightFiles files;
     training::SampleFlags flags;
+    training::CheckpointOptions checkpoints;
     driver::Session session(env, argc, argv, "transformer_tp",
                             "A language model split over ranks by tensor parallelism", true,
-                            config::joined(files.options(), flags.options()));
+                            config::joined(config::joined(files.options(), flags.options()), checkpoints.flags()));
     transformer_tp::Config config = transformer_tp::read_config(session.deck(), env.size());
+    checkpoints.read(session.deck(), config.run.output);
     std::optional<training::SampleRequest> sample;
     const auto check_options = [&] {
       training::check(files, env.world(), config.model, config.run.output);
+      checkpoints.check(env.world(), config.data, config.train, config.run.output);
       sample = flags.request(config.model, config.data.synthetic.classes);
     };
     if (session.settled(config.run, driver::Describes::model, check_options)) return ExitCode::done;
@@ -99,6 +103,7 @@ int main(int argc, char** argv) {
                                              config.mesh.text(config.replicas)};
       auto work = training::make_workload<Scalar>(parts);
       training::attach<Scalar>(files, parts, work);
+      training::attach<Scalar>(checkpoints, config.run, parts, work);
       training::attach<Scalar>(sample, parts, work);
       return driver::run_experiment(session, mesh, config.run, context.exec(), work);
     });

@@ -8,8 +8,9 @@
 
 namespace partita::config {
 
-/// The key that --output sets, and that changes no result.
+/// The key that --output sets. Like the next one it says where a file goes, and changes no result.
 inline constexpr std::string_view output_key = "output.path";
+inline constexpr std::string_view checkpoint_key = "checkpoint.path";
 
 /// An option of an app's own that is no key of the deck, because it changes nothing of what is computed.
 struct Option {

@@ -20,7 +20,7 @@ std::vector<T> by_step(const std::vector<T>& by_rank, std::size_t ranks, std::si
 
 }  // namespace
 
-Collector::Collector(const Exec& exec, index_t window, std::size_t phases, index_t loss_terms,
+Collector::Collector(const Exec& exec, index_t first, index_t window, std::size_t phases, index_t loss_terms,
                      std::optional<bool> norm_part)
     : window_(window),
       phases_(phases),
@@ -32,7 +32,8 @@ Collector::Collector(const Exec& exec, index_t window, std::size_t phases, index
       host_norms_(Kokkos::create_mirror_view(norms_)),
       phase_s_(static_cast<std::size_t>(window) * phases),
       start_ns_(static_cast<std::size_t>(window)),
-      end_ns_(static_cast<std::size_t>(window)) {
+      end_ns_(static_cast<std::size_t>(window)),
+      first_step_(first) {
   forget_norms(exec);
 }
 

@@ -19,9 +19,9 @@ namespace partita::driver {
 /// rank 0 then.
 class Collector {
  public:
-  /// Room for `window` steps of `phases` phases and `loss_terms` partial losses: all memory is taken here. norm_part:
+  /// Of the steps from `first` on; room for `window` steps of `phases` phases and `loss_terms` partial losses: all memory is taken here. norm_part:
   /// as Workload's.
-  Collector(const Exec& exec, index_t window, std::size_t phases, index_t loss_terms,
+  Collector(const Exec& exec, index_t first, index_t window, std::size_t phases, index_t loss_terms,
             std::optional<bool> norm_part = {});
 
   bool full() const { return count_ == window_; }
@@ -52,7 +52,7 @@ class Collector {
   Vector<double>::HostMirror host_norms_;
   std::vector<double> phase_s_;                  // (window, phases)
   std::vector<std::int64_t> start_ns_, end_ns_;  // (window)
-  index_t first_step_ = 0;
+  index_t first_step_;
   index_t count_ = 0;
 };
 

@@ -25,6 +25,7 @@ class SynchronousLoop {
   bool await(index_t s, Instruments& instruments);
   void flush(index_t done);
   void evaluate(index_t done);
+  void checkpoint(index_t done);
   void plan_next_flush(index_t done);
 
   TrainingRun& run_;
@@ -39,6 +40,7 @@ class SynchronousLoop {
   metrics::PhaseTimer timer_;
   Collector collector_;
   index_t next_flush_ = 0;  // after so many steps
+  index_t saved_;           // steps that the last checkpoint has
   double last_step_s_ = 0;
   bool flushed_ = false;  // just before the step that comes next
   std::vector<std::int8_t> marks_;
@@ -54,28 +56,41 @@ SynchronousLoop::SynchronousLoop(TrainingRun& run, const RunOptions& options, co
       options_(options),
       exec_(exec),
       timer_(work_.phases),
-      collector_(exec, std::min(longest_window, work_.steps), work_.phases.size(), work_.loss_terms, work_.norm_part) {
+      collector_(exec, work_.first_step, std::min(longest_window, work_.steps), work_.phases.size(), work_.loss_terms,
+                 work_.norm_part),
+      saved_(work_.first_step) {
   marks_.reserve(static_cast<std::size_t>(longest_window));
 }
 
 void SynchronousLoop::train() {
   Looks looks(stop_);
-  for (index_t s = 0; s < work_.steps && !stop_.stopped(); ++s) {
-    if (s == run_.warmup()) {
-      flush(s);
+  index_t done = work_.first_step;
+  while (done < work_.steps && !stop_.stopped()) {
+    if (done == run_.first_counted()) {
+      flush(done);
       run_.env().traffic().reset();
     }
-    if (!step(s)) {
-      flush(s);
+    if (!step(done)) {
+      flush(done);
       break;
     }
-    const index_t done = s + 1;
+    ++done;
     const bool last = done == work_.steps || looks.after_pass();  // after the last step there is nothing left to stop
     const bool evaluates = work_.evaluate_every > 0 && (done % work_.evaluate_every == 0 || done == work_.steps);
-    const bool due = done > run_.warmup() && done >= next_flush_;
-    if (due || evaluates || collector_.full() || events_.due(done) || last) flush(done);
+    const bool saves = work_.checkpoint && work_.checkpoint_every > 0 && done % work_.checkpoint_every == 0;
+    const bool due = done > run_.first_counted() && done >= next_flush_;
+    if (due || evaluates || saves || collector_.full() || events_.due(done) || last) flush(done);
     if (evaluates && !stop_.stopped()) evaluate(done);
+    if (saves) checkpoint(done);
   }
+  if (work_.checkpoint && saved_ < done) checkpoint(done);  // also of a run that was stopped
+}
+
+// After a flush, which has the losses.
+void SynchronousLoop::checkpoint(index_t done) {
+  run_.checkpoint(done);
+  saved_ = done;
+  flushed_ = true;
 }
 
 // Whether there is input; ranks that stop leave together.
@@ -95,7 +110,7 @@ bool SynchronousLoop::await(index_t s, Instruments& instruments) {
 
 // False: without input there is none.
 bool SynchronousLoop::step(index_t s) {
-  const bool warm_up = s < run_.warmup();
+  const bool warm_up = s < run_.first_counted();
   attendance_.beat(s, warm_up ? "warm-up" : "a step");
   timer_.begin_step(exec_);
   Instruments instruments{timer_, events_.log(), warm_up};

@@ -11,7 +11,8 @@ namespace partita::driver {
 /// rewrites itself; in a log a plain line at most every 5 s, and for every evaluation. Standard output, rank 0 only.
 class ProgressLine {
  public:
-  ProgressLine(bool speaks, index_t steps, index_t samples_per_step);
+  /// `steps` in all, of which `first` were done by another run.
+  ProgressLine(bool speaks, index_t first, index_t steps, index_t samples_per_step);
   ~ProgressLine();
   ProgressLine(const ProgressLine&) = delete;
   ProgressLine& operator=(const ProgressLine&) = delete;
@@ -25,11 +26,12 @@ class ProgressLine {
 
   bool speaks_;
   bool terminal_;
+  index_t first_;
   index_t steps_;
   index_t samples_per_step_;
   std::int64_t start_ns_;
   std::int64_t said_ns_;
-  index_t said_done_ = 0;
+  index_t said_done_;
 };
 
 }  // namespace partita::driver

@@ -2,15 +2,18 @@
 #include <partita/driver/training_run.hpp>
 
 #include <algorithm>
+#include <numeric>
 #include <span>
 #include <string>
 #include <utility>
 
 #include <fmt/format.h>
 
+#include <partita/core/clock.hpp>
 #include <partita/driver/figure_of_merit.hpp>
 #include <partita/driver/terminal.hpp>
 #include <partita/io/record_layout.hpp>
+#include <partita/metrics/statistics.hpp>
 
 namespace partita::driver {
 namespace {
@@ -24,7 +27,7 @@ void require_record_size(const comm::Communicator& world, const RunOptions& run,
   header.phases = work.phases;
   const auto bytes = [&](metrics::Detail detail) {
     header.detail = detail;
-    return io::step_bytes(header) * static_cast<double>(work.steps);
+    return io::step_bytes(header) * static_cast<double>(work.steps - work.first_step);
   };
   const double asked = bytes(run.detail);
   if (world.all_of(asked <= most_record_bytes)) return;
@@ -51,9 +54,10 @@ TrainingRun::TrainingRun(Session& session, const comm::Mesh& mesh, const RunOpti
     : env_(session.env()),
       attendance_(session.attendance()),
       work_(work),
-      warmup_(std::min(run.warmup, work.steps - 1)),
+      warmup_(std::min(run.warmup, work.steps - work.first_step - 1)),
       events_(collector_of(session, run, work)),
       series_(work.phases, env_.size()),
+      losses_(work.earlier_losses),
       frame_(env_, mesh, run, exec, "scaling", work.role, work.description),
       stop_(env_.world(), attendance_) {
   metrics::RunHeader& header = frame_.header();
@@ -63,28 +67,68 @@ TrainingRun::TrainingRun(Session& session, const comm::Mesh& mesh, const RunOpti
   header.attributes["samples_per_step"] = std::int64_t{work.samples_per_step};
   header.attributes["warmup_steps"] = std::int64_t{warmup_};
   header.phases = work.phases;
-  header.steps = work.steps;
+  header.steps = work.steps - work.first_step;
+  header.first_step = work.first_step;
+  if (work.first_step > 0) header.attributes["first_step"] = std::int64_t{work.first_step};
   header.events = events_.table();
   header.detail = run.detail;
   if (work.evaluate_every > 0) header.evaluations = (work.steps + work.evaluate_every - 1) / work.evaluate_every;
   frame_.open();
   attendance_.under_way();
-  progress_ = std::make_unique<ProgressLine>(world().is_root(), work.steps, work.samples_per_step);
+  progress_ = std::make_unique<ProgressLine>(world().is_root(), work.first_step, work.steps, work.samples_per_step);
+  begin_ns_ = now_ns();
 }
 
 void TrainingRun::write(metrics::StepRows rows) {
   for (index_t s = rows.first_step; s < rows.first_step + rows.count; ++s)
-    rows.warmup.push_back(static_cast<std::int8_t>(s < warmup_));
+    rows.warmup.push_back(static_cast<std::int8_t>(s < first_counted()));
   series_.add(rows);
+  const index_t done = rows.first_step + rows.count;
+  rows.first_step -= work_.first_step;
   frame_.file().write_steps(rows);
   losses_.insert(losses_.end(), rows.loss.begin(), rows.loss.end());
-  progress_->update(rows.first_step + rows.count, losses_.back());
+  progress_->update(done, losses_.back());
 }
 
 void TrainingRun::evaluated(const metrics::EvaluationRow& row) {
   frame_.results().evaluation.push_back(row);
   world().on_root([&] { frame_.file().write_evaluation(row); });
   progress_->evaluated(row.step, row.loss, row.accuracy);
+}
+
+void TrainingRun::checkpoint(index_t done) {
+  attendance_.beat(done, "a checkpoint");
+  const std::int64_t begin = now_ns();
+  const index_t bytes = work_.checkpoint(done, losses_);
+  const double seconds = world().allreduce(partita::seconds(now_ns() - begin), comm::Op::max);
+  checkpoints_.push_back({done, bytes, seconds});
+}
+
+// What they cost: /checkpoints, and the share of the run's time in /summary.
+void TrainingRun::count_checkpoints() {
+  if (checkpoints_.empty()) return;
+  std::vector<std::int64_t> steps, bytes;
+  std::vector<double> seconds;
+  for (const Checkpoint& each : checkpoints_) {
+    steps.push_back(each.step);
+    bytes.push_back(each.bytes);
+    seconds.push_back(each.seconds);
+  }
+  metrics::RunResults& results = frame_.results();
+  const auto n = std::ssize(checkpoints_);
+  results.tables.push_back(
+      {.group = "/checkpoints",
+       .scales = {metrics::index_scale("checkpoint", n, "checkpoints, in order")},
+       .columns = {{"step", {"checkpoint"}, steps, {{"long_name", "training steps done before"}, {"units", "1"}}},
+                   {"seconds", {"checkpoint"}, seconds, {{"long_name", "from its begin to its end"}, {"units", "s"}}},
+                   {"bytes", {"checkpoint"}, bytes, {{"long_name", "size of the file"}, {"units", "byte"}}}}});
+  const double all_s = std::accumulate(seconds.begin(), seconds.end(), 0.0);
+  const auto row = [&](const char* metric, double value, const char* kind, const char* unit) {
+    results.summary.push_back(
+        {.metric = metric, .value = value, .n = n, .kind = kind, .scope = "within run", .unit = unit});
+  };
+  row("checkpoint_s", metrics::median(seconds), "cost", "s");
+  row("checkpoint_share", all_s / partita::seconds(now_ns() - begin_ns_), "ratio", "1");
 }
 
 // What could not be saved fails the run, once its record is whole.
@@ -116,6 +160,7 @@ ExitCode TrainingRun::conclude() {
   std::string note;
   world().on_root([&] {
     results.summary = summarise(series_, header, results, work_);
+    count_checkpoints();
     const std::string path = frame_.finish(verdict, complete, complete ? "done" : stop_.reason());
     if (path != frame_.file().path())
       note = fmt::format("; the complete record {} is kept, this one is {}", frame_.file().path(), path);

@@ -37,8 +37,9 @@ class TrainingRun {
   StopAgreement& stop() { return stop_; }
   EventCollector& events() { return events_; }
   const Workload& work() const { return work_; }
-  /// Steps that count in no statistic.
+  /// Steps that count in no statistic, the first ones of this run; and the first step that counts.
   index_t warmup() const { return warmup_; }
+  index_t first_counted() const { return work_.first_step + warmup_; }
 
   /// The steps that come next, whole but for `warmup`, into record, statistics and progress line. On rank 0.
   void write(metrics::StepRows rows);
@@ -48,6 +49,8 @@ class TrainingRun {
   void write(const EventCollector::Gathered& events) { frame_.file().write_events(events.rows, events.dropped); }
   /// One more evaluation, the same on all ranks. Collective.
   void evaluated(const metrics::EvaluationRow& row);
+  /// Saves what is needed to go on after so many steps; what it costs is in the record. Collective.
+  void checkpoint(index_t done);
 
   /// The end, once there will be no more rows: traffic, tables, verdict, what the app saves, summary, the last line.
   /// Collective. Returns the exit code, the same on all ranks.
@@ -57,6 +60,7 @@ class TrainingRun {
 
  private:
   std::exception_ptr save();
+  void count_checkpoints();
 
   comm::Environment& env_;
   Attendance& attendance_;
@@ -65,6 +69,12 @@ class TrainingRun {
   EventCollector events_;
   metrics::StepSeries series_;
   std::vector<double> losses_;  // rank 0: of every step so far
+  struct Checkpoint {
+    index_t step, bytes;
+    double seconds;
+  };
+  std::vector<Checkpoint> checkpoints_;  // rank 0
+  std::int64_t begin_ns_;
   RunRecord frame_;
   StopAgreement stop_;
   std::unique_ptr<ProgressLine> progress_;

@@ -52,8 +52,10 @@ struct Workload {
   std::string description;  ///< head of the run's log, at most three lines: model, parameters, ranks x threads, rows a
                             ///< rank, strategy, backend
   std::vector<metrics::Phase> phases;
-  index_t steps = 0;             ///< warm-up included
-  index_t samples_per_step = 0;  ///< of all ranks
+  index_t steps = 0;                        ///< warm-up included
+  index_t first_step = 0;                   ///< a run that goes on from another's checkpoint: steps that are done
+  std::vector<double> earlier_losses = {};  ///< of these, on rank 0
+  index_t samples_per_step = 0;             ///< of all ranks
   std::function<index_t(index_t step)>
       samples;                    ///< of a step that is done, where they differ; null: so many. On rank 0
   index_t tokens_per_sample = 0;  ///< of sequences; 0: samples are none
@@ -88,6 +90,10 @@ struct Workload {
   std::function<std::vector<metrics::SummaryRow>(const metrics::RunResults& results)> summary;
   /// After the last step, given the results so far (losses on rank 0 only).
   std::function<Verification(const metrics::RunResults& results, std::span<const double> losses)> verify;
+  /// After a step: saves what is needed to go on from there, given the losses of all steps so far on rank 0; null: the
+  /// run leaves no checkpoints. Returns the bytes of the file on rank 0.
+  std::function<index_t(index_t done, std::span<const double> losses)> checkpoint;
+  index_t checkpoint_every = 0;  ///< steps; 0: only when the run ends, or is stopped
   /// After a verification that passed: what else the run leaves on disk; null: nothing. Calls `alive` now and then.
   std::function<void(const std::function<void()>& alive)> save;
 };

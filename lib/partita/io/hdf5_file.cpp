@@ -94,6 +94,8 @@ Handle type_id(File::Type type, bool stored = false) {
       return H5Tcopy(stored ? H5T_STD_I64LE : H5T_NATIVE_INT64);
     case File::Type::int8:
       return H5Tcopy(stored ? H5T_STD_I8LE : H5T_NATIVE_INT8);
+    case File::Type::float32:
+      return H5Tcopy(stored ? H5T_IEEE_F32LE : H5T_NATIVE_FLOAT);
     case File::Type::string:
       break;
   }
@@ -102,7 +104,7 @@ Handle type_id(File::Type type, bool stored = false) {
 
 File::Type type_of(const metrics::ColumnData& data) { return static_cast<File::Type>(data.index()); }
 
-index_t bytes_of(File::Type type) { return type == File::Type::int8 ? 1 : 8; }
+index_t bytes_of(File::Type type) { return type == File::Type::int8 ? 1 : type == File::Type::float32 ? 4 : 8; }
 
 index_t product(std::vector<index_t>::const_iterator begin, std::vector<index_t>::const_iterator end) {
   return std::accumulate(begin, end, index_t{1}, std::multiplies<>());
@@ -154,7 +156,7 @@ class File::Dataset {
     if (H5Tget_class(stored) == H5T_STRING)
       type_ = Type::string;
     else if (H5Tget_class(stored) == H5T_FLOAT)
-      type_ = Type::float64;
+      type_ = H5Tget_size(stored) == sizeof(float) ? Type::float32 : Type::float64;
     else
       type_ = H5Tget_size(stored) == 1 ? Type::int8 : Type::int64;
   }
@@ -205,10 +207,11 @@ class File::Dataset {
   Type type_ = Type::string;
 };
 
-File File::create(const std::string& path) {
+File File::create(const std::string& path, index_t reserved) {
   File file(path, -1);
-  const Handle list = access();
-  file.id_ = file.check("create", "", [&] { return H5Fcreate(path.c_str(), H5F_ACC_TRUNC, H5P_DEFAULT, list); });
+  const Handle list = access(), creation(H5Pcreate(H5P_FILE_CREATE));
+  H5Pset_userblock(creation, static_cast<hsize_t>(reserved));
+  file.id_ = file.check("create", "", [&] { return H5Fcreate(path.c_str(), H5F_ACC_TRUNC, creation, list); });
   return file;
 }
 
@@ -354,6 +357,10 @@ metrics::ColumnData File::read(const std::string& dataset) const {
   switch (it.type()) {
     case Type::float64:
       return get(std::vector<double>());
+    case Type::float32: {
+      const std::vector<float> values = get(std::vector<float>());
+      return std::vector<double>(values.begin(), values.end());
+    }
     case Type::int64:
       return get(std::vector<std::int64_t>());
     case Type::int8:
@@ -368,6 +375,36 @@ metrics::ColumnData File::read(const std::string& dataset) const {
     H5free_memory(text);
   }
   return texts;
+}
+
+void File::write(const std::string& dataset, std::span<const float> values) {
+  const Dataset it(*this, dataset);
+  if (std::ssize(values) != it.values() || it.type() != Type::float32)
+    refuse<ShapeError>(fmt::format("{} in '{}'", dataset, path_), fmt::format("{} values of float32", values.size()),
+                       fmt::format("{} of type {}", it.values(), static_cast<int>(it.type())));
+  if (it.values() > 0) it.write(values.data());
+}
+
+std::vector<float> File::read_floats(const std::string& dataset) const {
+  const Dataset it(*this, dataset);
+  if (it.type() != Type::float32)
+    refuse<ShapeError>(fmt::format("{} in '{}'", dataset, path_), fmt::format("type {}", static_cast<int>(it.type())),
+                       "float32");
+  std::vector<float> values(static_cast<std::size_t>(it.values()));
+  it.read(values.data());
+  return values;
+}
+
+std::vector<std::string> File::names(const std::string& group) const {
+  std::vector<std::string> found;
+  const auto add = [](hid_t, const char* name, const H5L_info_t*, void* out) -> herr_t {
+    static_cast<std::vector<std::string>*>(out)->emplace_back(name);
+    return 0;
+  };
+  check("list", group, [&] {
+    return H5Literate_by_name(id_, group.c_str(), H5_INDEX_NAME, H5_ITER_INC, nullptr, add, &found, H5P_DEFAULT);
+  });
+  return found;
 }
 
 void File::write_rows(const std::string& dataset, index_t first_row, const metrics::ColumnData& data) {

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <span>
 #include <string>
 #include <utility>
 #include <vector>
@@ -25,10 +26,11 @@ std::string hdf5_version();
 ///          itself prints nothing.
 class File {
  public:
-  enum class Type { float64, int64, int8, string };
+  enum class Type { float64, int64, int8, string, float32 };
 
-  /// A new file; an old one of that name is overwritten.
-  static File create(const std::string& path);
+  /// A new file; an old one of that name is overwritten. The first `reserved` bytes (0, or a power of 2 from 512 on) are
+  /// left to the caller: HDF5's user block.
+  static File create(const std::string& path, index_t reserved = 0);
   /// An existing file, for reading.
   static File open(const std::string& path);
 
@@ -60,6 +62,11 @@ class File {
   /// Writes or reads all values.
   void write(const std::string& dataset, const metrics::ColumnData& data);
   metrics::ColumnData read(const std::string& dataset) const;
+  /// The same of float32, which no table has: read() gives such a dataset as doubles.
+  void write(const std::string& dataset, std::span<const float> values);
+  std::vector<float> read_floats(const std::string& dataset) const;
+  /// Names of the objects in a group, ascending.
+  std::vector<std::string> names(const std::string& group) const;
   /// Writes (numbers only) rows first_row, first_row + 1, ... as many as data holds.
   void write_rows(const std::string& dataset, index_t first_row, const metrics::ColumnData& data);
   /// Copies the first `rows` rows of a numeric dataset of `source` to the dataset of the same name and type here, in

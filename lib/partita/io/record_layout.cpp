@@ -55,7 +55,7 @@ std::vector<T> collect_ranks(const std::vector<Row>& rows, std::size_t ranks, st
 Table root(const RunHeader& header, index_t steps) {
   Table table{.group = "/"};
   if (header.steps > 0) {
-    table.scales.push_back(metrics::index_scale("step", steps, "training step, warm-up included"));
+    table.scales.push_back(metrics::index_scale("step", steps, "training step, warm-up included", header.first_step));
     table.scales.push_back(metrics::name_scale(
         "phase", collect(header.phases, [](const auto& phase) { return phase.name; }), "part of a step"));
   }

@@ -100,7 +100,9 @@ struct RunHeader {
   std::vector<std::string> mesh_axes = {};  ///< names of RankInfo::coordinates
   std::vector<RankInfo> ranks = {};         ///< its size is the number of ranks
   std::vector<Phase> phases = {};
-  index_t steps = 0;        ///< training steps, warm-up included; 0: the record has no /steps
+  index_t steps = 0;  ///< training steps of this run, warm-up included; 0: the record has no /steps
+  index_t first_step =
+      0;  ///< number of the first of them: those before were done by the run that this one goes on from
   index_t evaluations = 0;  ///< evaluations that are planned: their rows are reserved in the .part
   EventTable events = {};
   Detail detail = Detail::full;
@@ -122,7 +124,7 @@ struct RunResults {
   std::vector<Table> tables = {};
 };
 
-/// Consecutive steps of all ranks, gathered. P = RunHeader::ranks.size(), N = RunHeader::phases.size().
+/// Consecutive steps of all ranks, gathered; counted from the first one of this run. P = RunHeader::ranks.size(), N = RunHeader::phases.size().
 struct StepRows {
   index_t first_step = 0;
   index_t count = 0;

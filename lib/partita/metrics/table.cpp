@@ -24,9 +24,9 @@ const char* to_string(PhaseClass cls) {
   return "other";
 }
 
-Column index_scale(std::string name, std::int64_t n, std::string long_name) {
+Column index_scale(std::string name, std::int64_t n, std::string long_name, std::int64_t first) {
   std::vector<std::int64_t> values(static_cast<std::size_t>(n));
-  std::iota(values.begin(), values.end(), std::int64_t{0});
+  std::iota(values.begin(), values.end(), first);
   return {name, {name}, std::move(values), {{"long_name", std::move(long_name)}, {"units", "1"}}};
 }
 

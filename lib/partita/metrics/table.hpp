@@ -37,8 +37,8 @@ struct Table {
   Attributes attributes = {};
 };
 
-/// A scale with values 0 .. n-1.
-Column index_scale(std::string name, std::int64_t n, std::string long_name);
+/// A scale with values first, first + 1, ..., n of them.
+Column index_scale(std::string name, std::int64_t n, std::string long_name, std::int64_t first = 0);
 /// A scale of names; they should differ, so that a value can be selected by its name.
 Column name_scale(std::string name, std::vector<std::string> names, std::string long_name);
 /// Number of values that a column holds.

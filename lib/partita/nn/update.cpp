@@ -61,17 +61,74 @@ void Update<Scalar>::set_learning_rate(const Exec& exec, double rate) const {
 }
 
 template <class Scalar>
-void Update<Scalar>::set_weights(const Exec& exec, Range range, ConstVector<Sum<Scalar>> values) const {
-  if (static_cast<index_t>(values.extent(0)) != range.extent)
-    refuse<ShapeError>("Update", fmt::format("{} values of {} weights", values.extent(0), range.extent), "the same");
+template <class F>
+void Update<Scalar>::for_each_owned(Range range, F f) const {
   for (std::size_t p = 0; p < parts_.size(); ++p) {
     const index_t first = std::max(range.offset, owned_[p].offset), end = std::min(range.end(), owned_[p].end());
     if (first >= end) continue;
-    const index_t within = first - owned_[p].offset, n = end - first;
-    const ConstVector<Sum<Scalar>> given = subrange(values, first - range.offset, n);
-    kernels::cast<Scalar, Sum<Scalar>>(exec, given, subrange(weights_, parts_[p].weights + within, n));
-    if constexpr (has_master) Kokkos::deep_copy(exec, subrange(master_, parts_[p].state + within, n), given);
+    const index_t within = first - owned_[p].offset;
+    f(Range{first, end - first}, parts_[p].weights + within, parts_[p].state + within);
   }
+}
+
+template <class Scalar>
+Vector<Sum<Scalar>> Update<Scalar>::buffer(Kept what) const {
+  return what == Kept::weights ? master_ : what == Kept::m ? m_ : v_;
+}
+
+template <class Scalar>
+bool Update<Scalar>::keeps(Kept what) const {
+  if (what == Kept::weights) return true;
+  return what == Kept::m ? kernels::optimizer_needs_m(options_.optimizer)
+                         : kernels::optimizer_needs_v(options_.optimizer);
+}
+
+template <class Scalar>
+void Update<Scalar>::set(const Exec& exec, Kept what, Range range, ConstVector<Sum<Scalar>> values) const {
+  if (static_cast<index_t>(values.extent(0)) != range.extent)
+    refuse<ShapeError>("Update", fmt::format("{} values of {} weights", values.extent(0), range.extent), "the same");
+  const Vector<Sum<Scalar>> kept = buffer(what);
+  for_each_owned(range, [&](Range owned, index_t weights, index_t state) {
+    const ConstVector<Sum<Scalar>> given = subrange(values, owned.offset - range.offset, owned.extent);
+    if (what == Kept::weights)
+      kernels::cast<Scalar, Sum<Scalar>>(exec, given, subrange(weights_, weights, owned.extent));
+    if (kept.extent(0) > 0) Kokkos::deep_copy(exec, subrange(kept, state, owned.extent), given);
+  });
+}
+
+template <class Scalar>
+std::vector<Sum<Scalar>> Update<Scalar>::get(const Exec& exec, Kept what, Range range) const {
+  std::vector<Sum<Scalar>> values;
+  const auto append = [&](const auto& from) {
+    const std::size_t at = values.size(), n = from.extent(0);
+    values.resize(at + n);
+    Kokkos::deep_copy(exec, Kokkos::View<Sum<Scalar>*, Kokkos::HostSpace>(values.data() + at, n), from);
+  };
+  const Vector<Sum<Scalar>> kept = buffer(what);
+  for_each_owned(range, [&](Range owned, index_t weights, index_t state) {
+    if (kept.extent(0) > 0) return append(subrange(kept, state, owned.extent));
+    if constexpr (!has_master)
+      if (what == Kept::weights) append(subrange(weights_, weights, owned.extent));
+  });
+  exec.fence("partita::nn::Update: what is kept is on the host");
+  return values;
+}
+
+template <class Scalar>
+void Update<Scalar>::set_counters(const Exec& exec, const UpdateCounters& counters) const {
+  const auto state = Kokkos::create_mirror_view_and_copy(Kokkos::HostSpace(), state_);
+  state().step = counters.step;
+  Kokkos::deep_copy(exec, state_, state);
+  Kokkos::deep_copy(exec, loss_scale_,
+                    Kokkos::View<const kernels::LossScaleState, Kokkos::HostSpace>(&counters.loss_scale));
+  exec.fence("partita::nn::Update: counters are set from memory that goes");
+}
+
+template <class Scalar>
+UpdateCounters Update<Scalar>::counters(const Exec& exec) const {
+  exec.fence("partita::nn::Update: counters are read");
+  return {Kokkos::create_mirror_view_and_copy(Kokkos::HostSpace(), state_)().step,
+          Kokkos::create_mirror_view_and_copy(Kokkos::HostSpace(), loss_scale_)()};
 }
 
 template <class Scalar>

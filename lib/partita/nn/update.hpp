@@ -2,6 +2,7 @@
 #pragma once
 
 #include <functional>
+#include <vector>
 
 #include <partita/kernels/loss_scale.hpp>
 #include <partita/kernels/norm.hpp>
@@ -26,6 +27,16 @@ struct UpdateOptions {
 /// and clip alike.
 using CompleteSquares = std::function<ConstVector<double>(const Exec&, Vector<double> squares)>;
 
+/// What an update keeps of each weight that it owns: the weight itself (the master weight where models have 16 bits) and
+/// the buffers of its rule.
+enum class Kept { weights, m, v };
+
+/// What it keeps beside: how far the rule is, and the loss scale of models in fp16.
+struct UpdateCounters {
+  index_t step = 0;
+  kernels::LossScaleState loss_scale = {};
+};
+
 /// From the gradient of a global batch to new weights: unscale, skip, clip, the optimizer's rule; then the running
 /// statistics move towards the batch's. In fp16 a step whose gradient is not finite changes nothing but the loss scale.
 ///
@@ -48,13 +59,22 @@ class Update {
   /// For the steps from here on. Enqueued; no allocation.
   void set_learning_rate(const Exec& exec, double rate) const;
 
-  /// Those of `range` of the flat weights that are owned become these values: rounded once where weights have 16 bits,
-  /// and whole in the master weights. The rule's buffers are left alone.
+  /// Ranges of the flat weights that are owned, ascending.
+  const std::vector<Range>& owned() const { return owned_; }
+  /// Whether it keeps such values at all; of a rule without buffers weights alone.
+  bool keeps(Kept what) const;
+
+  /// What is kept of those of `range` of the flat weights that are owned becomes these values. Weights are rounded once
+  /// where they have 16 bits, and whole in the master weights.
   ///
   /// Shapes   values (range.extent).
   /// Runs     enqueued; for the time before the first step.
   /// Throws   ShapeError for another number of values.
-  void set_weights(const Exec& exec, Range range, ConstVector<Sum<Scalar>> values) const;
+  void set(const Exec& exec, Kept what, Range range, ConstVector<Sum<Scalar>> values) const;
+  /// The same as it is, on the host: owned ranges one after the other. Fences; not for a timed step.
+  std::vector<Sum<Scalar>> get(const Exec& exec, Kept what, Range range) const;
+  void set_counters(const Exec& exec, const UpdateCounters& counters) const;
+  UpdateCounters counters(const Exec& exec) const;
 
   /// The factor of the next step's loss in device memory; empty but in fp16.
   Kokkos::View<const double, Memory> loss_scale() const;
@@ -102,6 +122,10 @@ class Update {
     index_t squares;
     Part part;
   };
+  // Calls f(range of the flat weights, where it begins among the weights, and in the rule's buffers).
+  template <class F>
+  void for_each_owned(Range range, F f) const;
+  Vector<Sum<Scalar>> buffer(Kept what) const;  // as long as the owned weights; empty: weights_ have the values
   void plan(const Ownership& ownership, const std::vector<kernels::NormCell>& cells);
   void plan_run(const Part& part, std::span<const kernels::NormCell> cells, index_t first, index_t squares);
   void square(kernels::Context& context, ConstVector<Sum<Scalar>> gradients, const Block& block) const;

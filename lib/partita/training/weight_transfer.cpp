@@ -226,7 +226,7 @@ void load_weights(const std::string& path, const nn::GptShape& shape, const comm
     Kokkos::deep_copy(exec, values, host);
     if (const Vector<Scalar> own = model.parameters(); own.extent(0) > 0)
       kernels::cast<Scalar, Real>(exec, values, Vector<Scalar>(own.data() + parameter.range.offset, n));
-    if (update != nullptr) update->set_weights(exec, parameter.range, values);
+    if (update != nullptr) update->set(exec, nn::Kept::weights, parameter.range, values);
     exec.fence("partita::training::load_weights: the next tensor has buffers of its own");
   }
 }

@@ -37,9 +37,9 @@ struct State {
   }
 
   void step(index_t s, const driver::StepOutput& out, driver::Instruments& instruments) {
+    const bool measures = next == 0 && instruments.warm_up;  // the first step of this run
     next = s + 1;
     const Exec& exec = parts.context.exec();
-    const bool measures = s == 0 && instruments.warm_up;
     if (measures) {
       parts.context.measure_backends(true);
       if (parts.axis != nullptr) parts.axis->overlap().measure();

@@ -65,7 +65,7 @@ class Training {
     const Range all{0, model.table().size()};
     const Vector<float> values("values", static_cast<std::size_t>(all.extent));
     test::filled(values, [&](std::size_t i) { return value * static_cast<float>(i % 7); });
-    update_.set_weights(context.exec(), all, values);
+    update_.set(context.exec(), Kept::weights, all, values);
     context.exec().fence();
   }
   std::vector<float> weights() const {

@@ -31,7 +31,7 @@ TEST(set_weights, reaches_what_is_owned_wherever_it_lies) {
   for (std::size_t i = 0; i < 9; ++i) host(i) = 1.001F + static_cast<float>(i);
   Kokkos::deep_copy(values, host);
   const std::vector<float> before = on_host(update.master());
-  update.set_weights(exec, given, values);
+  update.set(exec, Kept::weights, given, values);
   exec.fence();
 
   const std::vector<float> master = on_host(update.master()), weights = on_host(packed);
@@ -43,7 +43,7 @@ TEST(set_weights, reaches_what_is_owned_wherever_it_lies) {
       EXPECT_NE(weights[i], expected) << i;
     }
   }
-  EXPECT_THROW(update.set_weights(exec, {0, 8}, values), ShapeError);
+  EXPECT_THROW(update.set(exec, Kept::weights, {0, 8}, values), ShapeError);
 }
 
 }  // namespace

@@ -1,0 +1,334 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include <partita/training/checkpoint.hpp>
+
+#include <algorithm>
+#include <map>
+#include <optional>
+#include <sstream>
+#include <utility>
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <partita/core/error.hpp>
+#include <partita/core/partition.hpp>
+#include <partita/driver/terminal.hpp>
+#include <partita/io/checkpoint_file.hpp>
+#include <partita/kernels/cast.hpp>
+
+namespace partita::training {
+namespace {
+
+constexpr index_t at_once = index_t{1} << 20;  // numbers that travel together
+constexpr const char* statistics_group = "statistics";
+
+struct Group {
+  nn::Kept kept;
+  const char* name;
+};
+constexpr Group groups[] = {{nn::Kept::weights, "weights"}, {nn::Kept::m, "m"}, {nn::Kept::v, "v"}};
+
+std::vector<index_t> shape_of(const nn::Parameter& parameter) {
+  std::vector<index_t> shape;
+  for (const nn::Dimension& dimension : parameter.dimensions) shape.push_back(dimension.slice.global);
+  return shape;
+}
+
+index_t elements(const std::vector<index_t>& shape) {
+  index_t product = 1;
+  for (const index_t extent : shape) product *= extent;
+  return product;
+}
+
+const nn::Parameter* find(const nn::ParameterTable& table, const std::string& name) {
+  for (const nn::Parameter& parameter : table.parameters())
+    if (parameter.name == name) return &parameter;
+  return nullptr;
+}
+
+// Which elements of a tensor are here: their indices in the whole, in the order of the flat buffer.
+std::vector<index_t> places(const nn::Parameter& parameter, const std::vector<Range>& owned) {
+  std::vector<Slice> slices;
+  for (const nn::Dimension& dimension : parameter.dimensions) slices.push_back(dimension.slice);
+  const std::vector<index_t> all = global_indices(slices);
+  std::vector<index_t> here;
+  for (const Range& range : owned) {
+    const index_t first = std::max(range.offset, parameter.range.offset),
+                  end = std::min(range.end(), parameter.range.end());
+    for (index_t i = first; i < end; ++i) here.push_back(all[static_cast<std::size_t>(i - parameter.range.offset)]);
+  }
+  return here;
+}
+
+// Neighbours as (first, how many): what travels in place of every index.
+std::vector<Range> runs_of(const std::vector<index_t>& indices) {
+  std::vector<Range> runs;
+  for (const index_t i : indices) {
+    if (!runs.empty() && runs.back().end() == i)
+      ++runs.back().extent;
+    else
+      runs.push_back({i, 1});
+  }
+  return runs;
+}
+
+// Parts of a tensor from all ranks -> the whole, on rank 0. Several ranks may bring the same elements.
+class Gathered {
+ public:
+  Gathered(const comm::Communicator& world, std::string name, index_t elements, const std::vector<Range>& mine)
+      : world_(world), name_(std::move(name)), elements_(elements), runs_(world.gather(std::span<const Range>(mine))) {}
+
+  std::vector<float> whole(const std::vector<float>& mine) const {
+    const std::vector<float> all = world_.gather(std::span<const float>(mine));
+    return world_.is_root() ? placed(all) : std::vector<float>();
+  }
+
+ private:
+  std::vector<float> placed(const std::vector<float>& all) const {
+    std::vector<float> tensor(static_cast<std::size_t>(elements_));
+    std::vector<bool> there(tensor.size());
+    auto from = all.begin();
+    for (const Range& run : runs_) {
+      std::copy_n(from, run.extent, tensor.begin() + run.offset);
+      std::fill_n(there.begin() + run.offset, run.extent, true);
+      from += run.extent;
+    }
+    if (from != all.end() || !std::all_of(there.begin(), there.end(), [](bool is) { return is; }))
+      refuse<ShapeError>(name_, "its parts are not the whole", "every element on some rank");
+    return tensor;
+  }
+
+  const comm::Communicator& world_;
+  std::string name_;
+  index_t elements_;
+  std::vector<Range> runs_;  // rank by rank
+};
+
+// What a rank brings: replicas that all own the same let the first one speak.
+template <class Scalar>
+std::vector<Range> brought(const Parts<Scalar>& parts) {
+  const bool first_of_rows = parts.rows == nullptr || parts.rows->ranks().is_root();
+  std::vector<Range> owned = parts.update->owned();
+  std::vector<Range> first = owned;
+  parts.replicas.broadcast(first);
+  const bool alike = parts.replicas.all_of(
+      std::equal(owned.begin(), owned.end(), first.begin(), first.end(),
+                 [](const Range& a, const Range& b) { return a.offset == b.offset && a.extent == b.extent; }));
+  if (!first_of_rows || (alike && !parts.replicas.is_root())) owned.clear();
+  return owned;
+}
+
+// Lines of a resolved deck as "table.key" -> value.
+std::map<std::string, std::string> keys_of(const std::string& deck) {
+  std::map<std::string, std::string> keys;
+  std::istringstream lines(deck);
+  std::string table, line;
+  while (std::getline(lines, line)) {
+    if (line.starts_with('[')) table = line.substr(1, line.find(']') - 1) + ".";
+    if (const auto equals = line.find(" = "); equals != std::string::npos)
+      keys[table + line.substr(0, equals)] = line.substr(equals + 3);
+  }
+  return keys;
+}
+
+// Keys on which the numbers of a run depend, in deterministic mode too, and that differ.
+std::vector<std::string> differences(const std::string& then, const std::string& now) {
+  const auto counts = [](const std::string& key) {
+    return key.starts_with("model.") || key.starts_with("data.") ||
+           (key.starts_with("train.") && key != "train.micro_batches");
+  };
+  const std::map<std::string, std::string> before = keys_of(then);
+  std::vector<std::string> found;
+  for (const auto& [key, value] : keys_of(now))
+    if (const auto old = before.find(key); counts(key) && old != before.end() && old->second != value)
+      found.push_back(fmt::format("{} = {} (now {})", key, old->second, value));
+  return found;
+}
+
+template <class Scalar>
+Vector<nn::Sum<Scalar>> on_device(const Exec& exec, const std::vector<float>& values) {
+  const Vector<nn::Sum<Scalar>> there("partita::training::checkpoint::values", values.size());
+  Kokkos::deep_copy(exec, there, Kokkos::View<const float*, Kokkos::HostSpace>(values.data(), values.size()));
+  exec.fence("partita::training::checkpoint: values are on the device");
+  return there;
+}
+
+// A tensor that rank 0 reads, to all ranks in pieces; each keeps what it has of it.
+template <class Read>
+std::vector<float> my_part(const comm::Communicator& world, const nn::Parameter* mine, index_t elements, Read read) {
+  std::vector<float> whole, values;
+  world.on_root([&] { whole = read(); });
+  const std::vector<index_t> here = mine == nullptr ? std::vector<index_t>() : places(*mine, {mine->range});
+  auto next = here.begin();
+  for (index_t first = 0; first < elements; first += at_once) {
+    const index_t end = std::min(first + at_once, elements);
+    std::vector<float> some;
+    if (world.is_root()) some.assign(whole.begin() + first, whole.begin() + end);
+    world.broadcast(some);
+    for (; next != here.end() && *next < end; ++next) values.push_back(some[static_cast<std::size_t>(*next - first)]);
+  }
+  return values;
+}
+
+void check_tensors(const io::CheckpointFile& file, const char* group, const nn::ParameterTable& table) {
+  for (const std::string& name : file.tensors(group))
+    if (find(table, name) == nullptr)
+      refuse<UsageError>(fmt::format("{}: /{}/{}", file.path(), group, name), "the model has no such tensor",
+                         "a checkpoint of this model");
+}
+
+}  // namespace
+
+template <class Scalar>
+index_t save_checkpoint(const std::string& path, const std::string& deck, index_t done, std::span<const double> losses,
+                        const Parts<Scalar>& parts) {
+  const comm::Communicator& world = parts.world;
+  const Exec& exec = parts.context.exec();
+  const nn::Update<Scalar>& update = *parts.update;
+  const nn::UpdateCounters counters = update.counters(exec);
+  std::optional<io::CheckpointWriter> writer;
+  world.on_root([&] {
+    writer.emplace(path);
+    writer->attributes({{"step", std::int64_t{done}},
+                        {"precision", std::string(name_of(precisions, parts.train.precision))},
+                        {"optimizer", std::string(kernels::name(parts.train.update.optimizer.kind))},
+                        {"optimizer_step", std::int64_t{counters.step}},
+                        {"loss_scale", counters.loss_scale.scale},
+                        {"loss_scale_good_steps", std::int64_t{counters.loss_scale.good_steps}},
+                        {"loss_scale_skipped", std::int64_t{counters.loss_scale.skipped}},
+                        {"strategy", parts.strategy},
+                        {"ranks", std::int64_t{world.size()}}});
+    writer->text("config", deck);
+    writer->column("losses", {losses.begin(), losses.end()});
+  });
+
+  const std::vector<Range> mine = brought(parts);
+  const auto save = [&](const nn::ParameterTable& whole, const nn::ParameterTable& here,
+                        const std::vector<Range>& owned, auto each_group) {
+    for (const nn::Parameter& tensor : whole.parameters()) {
+      const nn::Parameter* const local = find(here, tensor.name);
+      const std::vector<index_t> shape = shape_of(tensor);
+      const Gathered parts_of(world, tensor.name, elements(shape),
+                              local == nullptr ? std::vector<Range>() : runs_of(places(*local, owned)));
+      each_group([&](const char* group, auto values_of) {
+        const std::vector<float> all =
+            parts_of.whole(local == nullptr || owned.empty() ? std::vector<float>() : values_of(local->range));
+        world.on_root([&] { writer->tensor(group, tensor.name, shape, all); });
+      });
+    }
+  };
+  save(parts.whole.table(), parts.model.table(), mine, [&](auto put) {
+    for (const Group& group : groups)
+      if (update.keeps(group.kept)) put(group.name, [&](Range range) { return update.get(exec, group.kept, range); });
+  });
+  const index_t statistics = parts.model.statistics_table().size();
+  const bool speaks = parts.replicas.is_root() && (parts.rows == nullptr || parts.rows->ranks().is_root());
+  const auto running = Kokkos::create_mirror_view_and_copy(Kokkos::HostSpace(), parts.model.running());
+  save(parts.whole.statistics_table(), parts.model.statistics_table(),
+       speaks ? std::vector<Range>{{0, statistics}} : std::vector<Range>(), [&](auto put) {
+         put(statistics_group, [&](Range range) {
+           return std::vector<float>(running.data() + range.offset, running.data() + range.end());
+         });
+       });
+  index_t bytes = 0;
+  world.on_root([&] { bytes = writer->finish(); });
+  return bytes;
+}
+
+template <class Scalar>
+std::pair<index_t, std::vector<double>> load_checkpoint(const std::string& path, const std::string& deck, index_t steps,
+                                                        const Parts<Scalar>& parts) {
+  const comm::Communicator& world = parts.world;
+  const Exec& exec = parts.context.exec();
+  const nn::Update<Scalar>& update = *parts.update;
+  std::optional<io::CheckpointFile> file;
+  index_t done = 0;
+  std::vector<double> losses;
+  nn::UpdateCounters counters;
+  world.on_root([&] {
+    file.emplace(path);
+    done = file->integer("step");
+    losses = file->column("losses");
+    if (done < 1 || std::ssize(losses) != done)
+      refuse<UsageError>(path, fmt::format("{} losses of {} steps", losses.size(), done), "a loss of each step");
+    if (done >= steps)
+      refuse<UsageError>(path, fmt::format("it was made after {} steps, of which the run has {}", done, steps),
+                         "a run of more steps");
+    if (const std::string rule = file->text_attribute("optimizer"),
+        own(kernels::name(parts.train.update.optimizer.kind));
+        rule != own)
+      refuse<UsageError>(path, fmt::format("it comes from the optimizer {}", rule), fmt::format("{}, the run's", own));
+    counters = {
+        file->integer("optimizer_step"),
+        {file->real("loss_scale"), file->integer("loss_scale_good_steps"), file->integer("loss_scale_skipped")}};
+    for (const Group& group : groups) check_tensors(*file, group.name, parts.whole.table());
+    check_tensors(*file, statistics_group, parts.whole.statistics_table());
+    if (const auto differ = differences(file->text("config"), deck); !differ.empty())
+      driver::say_aside(fmt::format("note: {} was made with {}\n", path, fmt::join(differ, ", ")));
+  });
+  world.broadcast(done);
+  world.broadcast(counters);
+  update.set_counters(exec, counters);
+
+  const auto load = [&](const char* group, const nn::Parameter& tensor, const nn::Parameter* local) {
+    const std::vector<index_t> shape = shape_of(tensor);
+    return my_part(world, local, elements(shape), [&] { return file->tensor(group, tensor.name, shape); });
+  };
+  for (const nn::Parameter& tensor : parts.whole.table().parameters()) {
+    const nn::Parameter* const local = find(parts.model.table(), tensor.name);
+    for (const Group& group : groups) {
+      if (!update.keeps(group.kept)) continue;
+      const std::vector<float> values = load(group.name, tensor, local);
+      if (local == nullptr) continue;
+      const auto there = on_device<Scalar>(exec, values);
+      // Of weights that another rank updates there may be a copy here.
+      if (const Vector<Scalar> own = parts.model.parameters(); group.kept == nn::Kept::weights && own.extent(0) > 0)
+        kernels::cast<Scalar, nn::Sum<Scalar>>(exec, there,
+                                               Vector<Scalar>(own.data() + local->range.offset, values.size()));
+      update.set(exec, group.kept, local->range, there);
+      exec.fence("partita::training::load_checkpoint: the next tensor has a buffer of its own");
+    }
+  }
+  for (const nn::Parameter& tensor : parts.whole.statistics_table().parameters()) {
+    const nn::Parameter* const local = find(parts.model.statistics_table(), tensor.name);
+    const std::vector<float> values = load(statistics_group, tensor, local);
+    if (local == nullptr) continue;
+    Kokkos::deep_copy(exec, Vector<nn::Sum<Scalar>>(parts.model.running().data() + local->range.offset, values.size()),
+                      Kokkos::View<const float*, Kokkos::HostSpace>(values.data(), values.size()));
+    exec.fence("partita::training::load_checkpoint: values are on the device");
+  }
+  return {done, losses};
+}
+
+template <class Scalar>
+void attach(const CheckpointOptions& checkpoints, const driver::RunOptions& run, const Parts<Scalar>& parts,
+            driver::Workload& work) {
+  if (checkpoints.resume) {
+    try {
+      std::tie(work.first_step, work.earlier_losses) =
+          load_checkpoint<Scalar>(*checkpoints.resume, run.origin.deck, work.steps, parts);
+    } catch (const UsageError& error) {
+      throw UsageError(std::string("--resume: ") + error.what());
+    }
+    work.attributes["resumed_from"] = *checkpoints.resume;
+  }
+  if (!checkpoints.saves()) return;
+  work.checkpoint_every = checkpoints.every;
+  work.checkpoint = [path = checkpoints.path, deck = run.origin.deck, parts](index_t done,
+                                                                             std::span<const double> losses) {
+    return save_checkpoint<Scalar>(path, deck, done, losses, parts);
+  };
+}
+
+#define PARTITA_CHECKPOINT(Scalar)                                                                                  \
+  template index_t save_checkpoint(const std::string&, const std::string&, index_t, std::span<const double>,        \
+                                   const Parts<Scalar>&);                                                           \
+  template std::pair<index_t, std::vector<double>> load_checkpoint(const std::string&, const std::string&, index_t, \
+                                                                   const Parts<Scalar>&);                           \
+  template void attach(const CheckpointOptions&, const driver::RunOptions&, const Parts<Scalar>&, driver::Workload&);
+PARTITA_CHECKPOINT(float)
+PARTITA_CHECKPOINT(bfloat16)
+PARTITA_CHECKPOINT(float16)
+#undef PARTITA_CHECKPOINT
+
+}  // namespace partita::training
