@@ -95,9 +95,9 @@ std::string joined(const std::string& group, const std::string& name) { return "
 
 }  // namespace
 
-CheckpointWriter::CheckpointWriter(const std::string& path)
-    : path_(path), part_(path + ".part"), file_(std::make_unique<File>(File::create(part_, seal_bytes))) {
+CheckpointWriter::CheckpointWriter(const std::string& path) : path_(path), part_(path + ".part") {
   try {
+    file_ = std::make_unique<File>(File::create(part_, seal_bytes));
     attributes({{"Conventions", convention}});
   } catch (...) {
     file_.reset();

@@ -57,7 +57,8 @@ std::string refusal(const std::string& path) {
 TEST(checkpoint_file, reads_what_was_written) {
   const TemporaryFolder folder;
   const std::string path = folder / "c.h5";
-  EXPECT_EQ(write(path, 2), static_cast<index_t>(fs::file_size(path)));
+  const index_t bytes = write(path, 2);
+  EXPECT_EQ(bytes, static_cast<index_t>(fs::file_size(path)));
   EXPECT_FALSE(fs::exists(path + ".part"));
   const CheckpointFile file(path);
   EXPECT_EQ(file.integer("step"), 2);
@@ -96,7 +97,7 @@ TEST(checkpoint_file, damage_is_found_wherever_it_is) {
   const std::string path = folder / "c.h5";
   write(path, 2, 3);
   const std::string whole = content(path);
-  for (std::size_t at = 512; at < whole.size(); at += 7) {
+  for (std::size_t at = 512; at < whole.size(); at += 61) {
     std::string damaged = whole;
     damaged[at] = static_cast<char>(damaged[at] ^ 4);
     replace(path, damaged);
@@ -125,9 +126,9 @@ TEST(checkpoint_file, the_one_before_outlives_a_full_disk) {
       said = caught<Error>([&] { write(path, 2); });
       met = disk.met();
     }
-    if (!met) {
-      EXPECT_EQ(CheckpointFile(path).integer("step"), 2);
-      break;
+    if (said == "nothing was thrown") {  // none failed, or the one that brings the folder's names to disk
+      EXPECT_EQ(CheckpointFile(path).integer("step"), 2) << calls;
+      continue;
     }
     ASSERT_NE(said.find(path), std::string::npos) << calls << ": " << said;
     ASSERT_EQ(content(path), before) << calls;
@@ -159,7 +160,7 @@ TEST(checkpoint_file, steps_of_a_record_outlive_a_full_disk) {
   header.phases = {{"forward", metrics::PhaseClass::compute}};
   header.steps = 8;
   int calls = 0;
-  for (bool met = true; met; ++calls) {
+  for (bool met = true; met; calls += calls < 20 ? 1 : 7) {
     const std::string path = folder / ("r" + std::to_string(calls) + ".h5");
     auto record = std::make_unique<RecordFile>(path, header);
     record->write_steps(rows_from(0));
@@ -175,7 +176,7 @@ TEST(checkpoint_file, steps_of_a_record_outlive_a_full_disk) {
     }
     if (!met) break;
     const std::string readable = fs::exists(path + ".part") ? path + ".part" : path;
-    if (said == "nothing was thrown") {  // what failed was to bring the folder to disk, which some file systems cannot
+    if (said == "nothing was thrown") {  // as above
       ASSERT_EQ(readable, path) << calls;
       continue;
     }
