@@ -84,7 +84,7 @@ def test_alpha_beta() -> None:
     found = fitted(alpha_beta(sizes, times))
     assert found.parameters == pytest.approx({"alpha": 2e-6, "beta": 1e-9}, rel=1e-6)
     assert found.implied == pytest.approx({"bandwidth": 1e9, "half": 2000}, rel=1e-6)
-    assert found.words.startswith("latency 2 us, 1 GB/s, half of it at 2e+03 bytes; residuals ")
+    assert found.words.startswith("latency 2 us, 1 GB/s, half of it at 2,000 bytes; residuals ")
 
 
 @pytest.mark.parametrize("fit", [amdahl, usl, alpha_beta])
@@ -92,6 +92,7 @@ def test_alpha_beta() -> None:
     ("at", "times", "reason"),
     [
         ([1, 2, 4, 8], [4.0, 2.0, 1.0, 0.5], "4 .*: fits from 5 on"),
+        ([2, 2, 2, 2, 2], [4.0, 2.0, 1.0, 1.0, 1.0], "^1 (size|number of ranks): fits from 5 on"),
         ([1, 2, 4, 4, 4], [4.0, 2.0, 1.0, 1.0, 1.0], "3 .*: fits from 5 on"),
         (RANKS, [1.0, 1.0, 1.0, 1.0, math.nan, 1.0], "not above zero"),
         (RANKS, [1.0, 1.0, 1.0, 1.0, 0.0, 1.0], "not above zero"),

@@ -67,6 +67,16 @@ def ranks_of(events: Events, step: int) -> list[Rank] | str:
     return [_rank(here, needs, step, rank) for rank in range(events.record.ranks)]
 
 
+def operations_of(events: Events) -> list[list[int]]:
+    """Rows of the events of one step that are one operation: a send and its receive, or all ranks of a meeting."""
+    rows: dict[Hashable, list[int]] = {}
+    for row, doings in _Needs(events).of.items():
+        for key in dict.fromkeys(k for what, value in doings for k in ((value,) if what == "arrive" else value)):
+            if key[0] in ("message", "meeting"):
+                rows.setdefault(key, []).append(row)
+    return [found for found in rows.values() if len(found) > 1]
+
+
 def _rank(events: Events, needs: _Needs, step: int, rank: int) -> Rank:
     rows, c = needs.rows[rank], events.columns
     if step < len(events.step_start_ns):

@@ -29,6 +29,7 @@ import numpy as np
 from partita.analysis.replay import fit_link
 
 MIN_POINTS = 5
+_ONE = {"numbers of ranks": "number of ranks", "sizes": "size"}
 
 
 @dataclass(frozen=True)
@@ -110,7 +111,7 @@ def _unfit(at: Sequence[float], seconds: Sequence[float], what: str) -> str | No
     if not all(math.isfinite(v) and v > 0 for v in (*at, *seconds)):
         return "a value is not above zero"
     if (n := len(set(at))) < MIN_POINTS:
-        return f"{n} {what}: fits from {MIN_POINTS} on"
+        return f"{n} {what if n > 1 else _ONE[what]}: fits from {MIN_POINTS} on"
     return None
 
 
@@ -146,6 +147,6 @@ _WORDS: Mapping[str, Callable[[Fit], str]] = {
     ),
     "alpha-beta": lambda f: (
         f"latency {1e6 * f.parameters['alpha']:.3g} us, {1e-9 * f.implied['bandwidth']:.3g} GB/s, half of it at "
-        f"{f.implied['half']:.3g} bytes"
+        f"{f.implied['half']:,.0f} bytes"
     ),
 }

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from partita.analysis import findings, metrics, scaling
+from partita.analysis import findings, metrics, scaling, shares
 from partita.pictures.picture import Picture
 from partita.records.folder import RecordedStudy
 from partita.records.record import Record
@@ -89,8 +89,8 @@ def study_pictures(sight: Sight) -> Iterator[Made]:
         "efficiency_split": lambda s: split.efficiency_picture(s.study, s.table, s.of_efficiency),
         "phases": lambda s: phases.phases_picture(s.study, s.of_efficiency),
         "strategies": lambda s: strategies.strategies_picture(s.study, s.scaling, s.of_strategies),
-        "volume": lambda s: volume.volume_picture(s.study, s.table),
-        "memory": lambda s: memory.memory_picture(s.study, s.table),
+        "volume": lambda s: volume.volume_picture(s.study, s.table, shares.finding_of_volume(s.study, s.table)),
+        "memory": lambda s: memory.memory_picture(s.study, s.table, shares.finding_of_memory(s.study, s.table)),
         "loss": lambda s: curves.loss_picture(s.study),
         "accuracy": lambda s: curves.accuracy_picture(s.study),
         "agreement": lambda s: agreement.agreement_picture(s.study),

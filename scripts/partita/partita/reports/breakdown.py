@@ -3,7 +3,9 @@
 
 import math
 import re
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
+from dataclasses import replace
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from partita.analysis.efficiency import LOST
@@ -19,6 +21,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 MOST_BARS = 24
+NOTHING: Mapping[str, str] = MappingProxyType({})
 PATTERN = {"compute": "", "input": ".", "communication": "/", "wait": "x", "other": "-"}
 PARTS = {  # What a rank does in a step, and what takes efficiency away -> (colour, pattern).
     "useful": (CLASS["compute"], ""), "imbalance": (CLASS["wait"], "x"), "serialisation": ("#CC79A7", "\\"),
@@ -27,9 +30,10 @@ PARTS = {  # What a rank does in a step, and what takes efficiency away -> (colo
 Bars = Sequence[tuple[tuple[Any, ...], str]]
 
 
-def breakdown_charts(rows: "pd.DataFrame", study: str) -> list[Chart]:
-    """Those that there are numbers for."""
-    return [c for c in (_classes(rows, study), _split(rows, study), _volume(rows, study)) if c]
+def breakdown_charts(rows: "pd.DataFrame", study: str, findings: Mapping[str, str] = NOTHING) -> list[Chart]:
+    """Those that there are numbers for, each with its sentence of `classes`, `split` and `volume`."""
+    made = {"classes": _classes(rows, study), "split": _split(rows, study), "volume": _volume(rows, study)}
+    return [replace(chart, finding=findings.get(name, "")) for name, chart in made.items() if chart]
 
 
 def chosen_bars(

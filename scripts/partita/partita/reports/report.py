@@ -5,6 +5,7 @@ import io
 from collections.abc import Callable, Iterable, Sized
 from typing import TYPE_CHECKING
 
+from partita.analysis.links import bench_times, study_times
 from partita.analysis.scaling import scaling_kind
 from partita.errors import PartitaError, held_to_the_layout
 from partita.records.folder import RecordedStudy
@@ -12,6 +13,7 @@ from partita.records.record import Record, plural
 from partita.reports import breakdown, cells, charts, learning, setup, tally
 from partita.reports.blocks import Block, Bullets, Drawing, Paragraph, Report, Section, plain_grid
 from partita.reports.glossary import TERMS
+from partita.reports.links import link_blocks
 from partita.reports.material import Material, Place, title_of
 from partita.reports.reproduce import reproduce
 
@@ -23,6 +25,7 @@ if TYPE_CHECKING:
 
 MOST_FINDINGS = (10, 4)  # Of one study, of each of several, in the first section; the study's own has all.
 MOST_FIRST = 3  # Studies whose first finding is in the answer.
+OF_STUDY = "Messages and exchanges, of one run of each point"
 MOST_FITTED = 2  # Series whose fits are drawn; the fits of more are said in words.
 
 
@@ -87,6 +90,16 @@ def _of_scaling(study: RecordedStudy, material: Material) -> str:
     return (finding_of_scaling if several else finding_of_strategies)(study, material.table)
 
 
+def _of_breakdown(study: RecordedStudy, material: Material) -> dict[str, str]:
+    from partita.analysis.findings import finding_of_efficiency
+    from partita.analysis.shares import finding_of_classes, finding_of_memory, finding_of_volume
+
+    volume = [f(study, material.table) for f in (finding_of_volume, finding_of_memory)]
+    return {"classes": _sentence(finding_of_classes(study, material.table)),
+            "split": _sentence(finding_of_efficiency(study, material.table)),
+            "volume": _sentence("; ".join(filter(None, volume)))}  # fmt: skip
+
+
 def _found(findings: dict[str, list[str]]) -> Iterable[Block]:
     for name, sentences in findings.items():
         if len(findings) > 1:
@@ -125,28 +138,33 @@ def _study(study: RecordedStudy, place: Place, material: Material, findings: lis
     if len(findings) > _most(material.studies):
         blocks.append(Bullets(tuple(_sentence(s) for s in findings)))
     blocks.append(setup.factors(study, place))
-    fits = _fits(rows) if kind == "strong" else []
+    fits, lacking = _fits(rows) if kind == "strong" else ([], "")
     drawn = fits if len(study.series) <= MOST_FITTED else ()
     blocks += charts.scaling_charts(rows, study.name, kind, _sentence(_of_scaling(study, material)), drawn)
     if fits:
         blocks.append(Bullets(tuple(f"{fit.name}, {series}: {fit.words}." for series, fit in fits)))
-    blocks += breakdown.breakdown_charts(rows, study.name)
+    if lacking:
+        blocks.append(Paragraph(f"No fit of Amdahl's law or the USL: {lacking}.", "note"))
+    blocks += breakdown.breakdown_charts(rows, study.name, _of_breakdown(study, material))
+    blocks += _tried(study.name, lambda: link_blocks(study.name, OF_STUDY, study_times(study)))
     blocks += _tried(study.name, lambda: learning.learning_charts(study))
     blocks += _tried(study.name, lambda: _pictures(study))
     blocks += cells.grids(rows, study.name)
     return blocks
 
 
-def _fits(rows: "pd.DataFrame") -> list[tuple[str, "Fit"]]:
-    """Laws of scaling of each series that ran on enough numbers of ranks."""
-    from partita.analysis.fits import MIN_POINTS, amdahl, usl
+def _fits(rows: "pd.DataFrame") -> tuple[list[tuple[str, "Fit"]], str]:
+    """Laws of scaling of each series that ran on enough numbers of ranks, and why others have none."""
+    from partita.analysis.fits import amdahl, usl
 
-    made = []
+    made, why = [], []
     for series, line in charts.lines_of(charts.measured(rows, "step_s")).items():
         ranks, seconds = [p[1] for p, _ in line], [row["value"] for _, row in line]
-        if len(ranks) == len(set(ranks)) >= MIN_POINTS:
-            made += [(series, fit) for fit in (amdahl(ranks, seconds), usl(ranks, seconds)) if not isinstance(fit, str)]
-    return made
+        if len(ranks) == len(set(ranks)):
+            found = [amdahl(ranks, seconds), usl(ranks, seconds)]
+            made += [(series, fit) for fit in found if not isinstance(fit, str)]
+            why += [fit for fit in found if isinstance(fit, str)]
+    return made, "; ".join(dict.fromkeys(why))
 
 
 def _tried(name: str, make: Callable[[], Iterable]) -> list[Block]:
@@ -175,9 +193,13 @@ def _bench(place: str, record: Record) -> list[Block]:
     where = f"{place}/{record.path.name}" if place else record.path.name
     stem = record.header.point or record.path.stem  # Records of a study are all named alike.
     made = _tried(where, lambda: collectives_pictures(record) if record.collectives else [roofline_picture(record)])
-    return [
+    drawn: list[Block] = [
         b if isinstance(b, Paragraph) else drawing(f"{stem}_{b.name}", f"{where}: {b.name}", b.figure) for b in made
     ]
+    if not record.operations:
+        return drawn
+    title = f"{where}: latency and bandwidth"
+    return drawn + _tried(where, lambda: link_blocks(stem, title, bench_times(record), record.oversubscribed))
 
 
 def drawing(name: str, title: str, figure: "Figure") -> Drawing:

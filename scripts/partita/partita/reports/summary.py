@@ -15,6 +15,7 @@ from partita.errors import held_to_the_layout
 from partita.records.pipeline import FORMS, PARTS, bubble
 from partita.records.record import Columns, Record
 from partita.records.spatial import halos
+from partita.reports.links import show_links
 from partita.reports.numbers import in_bytes, in_seconds, in_unit, prefixed, significant
 from partita.reports.server_summary import show_server
 from partita.statistics import median, quantiles
@@ -47,6 +48,7 @@ def show(record: Record, console: Console) -> None:
         _training,
         _evaluation,
         _traffic,
+        show_links,
         _calibration,
         _summary,
     )
