@@ -25,6 +25,10 @@ CROWDED = "More threads than cores: times are of time slices, not of messages."
 MOST_NAMED = 6
 
 
+def _bytes(value: float) -> str:
+    return in_bytes(value).replace(".00 ", " ")
+
+
 def _three(value: float) -> str:
     """With three digits that count, also where the fourth makes 0.9999 a whole number."""
     return significant(float(f"{value:.3g}"), 3)
@@ -38,15 +42,14 @@ class _Column:
 
 
 COLUMNS = (
-    _Column("operation", lambda t, f: t.operation.replace("_", "-"), numeric=False),
-    _Column("way", lambda t, f: t.way, numeric=False),
+    _Column("operation", lambda t, f: t.name.replace("_", "-"), numeric=False),
     _Column("ranks", lambda t, f: t.ranks),
-    _Column("sizes", lambda t, f: f"{len(set(t.sizes))}: {in_bytes(t.sizes[0])} .. {in_bytes(t.sizes[-1])}"),
+    _Column("sizes", lambda t, f: f"{len(set(t.sizes))}: {_bytes(t.sizes[0])} .. {_bytes(t.sizes[-1])}"),
     _Column("latency (µs)", lambda t, f: _three(1e6 * f.parameters["alpha"])),
     _Column("bandwidth (GB/s)", lambda t, f: _three(1e-9 * f.implied["bandwidth"])),
-    _Column("half of it at", lambda t, f: in_bytes(f.implied["half"])),
+    _Column("half of it at", lambda t, f: _bytes(f.implied["half"])),
     _Column("residual, rms", lambda t, f: f"{100 * f.rms:.2g} %"),
-    _Column("residual, largest", lambda t, f: f"{100 * t.worst[1]:+.2g} % at {in_bytes(t.worst[0])}"),
+    _Column("residual, largest", lambda t, f: f"{100 * t.worst[1]:+.2g} % at {_bytes(t.worst[0])}"),
 )
 
 
@@ -81,7 +84,10 @@ def show_links(record: Record, console: Console) -> None:
     grid.add_column(style="dim", no_wrap=True)
     grid.add_column(overflow="fold")
     for t in found:
-        grid.add_row(Text(t.name), Text(f"{t.fit.words} at {in_bytes(t.worst[0])}" if isinstance(t.fit, Fit) else ""))
+        grid.add_row(
+            Text(t.name.replace("_", "-")),
+            Text(f"{t.fit.words} at {_bytes(t.worst[0])}" if isinstance(t.fit, Fit) else ""),
+        )
     if found:
         console.print(grid)
         for note in _notes(times, record.oversubscribed):

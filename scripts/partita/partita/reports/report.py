@@ -160,7 +160,7 @@ def _fits(rows: "pd.DataFrame") -> tuple[list[tuple[str, "Fit"]], str]:
     made, why = [], []
     for series, line in charts.lines_of(charts.measured(rows, "step_s")).items():
         ranks, seconds = [p[1] for p, _ in line], [row["value"] for _, row in line]
-        if len(ranks) == len(set(ranks)):
+        if len(ranks) == len(set(ranks)) > 1:
             found = [amdahl(ranks, seconds), usl(ranks, seconds)]
             made += [(series, fit) for fit in found if not isinstance(fit, str)]
             why += [fit for fit in found if isinstance(fit, str)]
