@@ -84,10 +84,8 @@ def show_links(record: Record, console: Console) -> None:
     grid.add_column(style="dim", no_wrap=True)
     grid.add_column(overflow="fold")
     for t in found:
-        grid.add_row(
-            Text(t.name.replace("_", "-")),
-            Text(f"{t.fit.words} at {_bytes(t.worst[0])}" if isinstance(t.fit, Fit) else ""),
-        )
+        words = t.fit.words if isinstance(t.fit, Fit) else t.fit
+        grid.add_row(Text(t.name.replace("_", "-")), Text(f"{words} at {_bytes(t.worst[0])}"))
     if found:
         console.print(grid)
         for note in _notes(times, record.oversubscribed):
