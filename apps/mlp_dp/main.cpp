@@ -90,23 +90,24 @@ int main(int argc, char** argv) {
       nn::TrainStep<Scalar> step(context, pass, strategy.exchange(), update.get(), config.train.seed);
 
       // 6. Calibrate, warm up, run, verify; one HDF5 file; the figure of merit. Weights come and go as files.
-      const training::Parts<Scalar> parts = {config.train,
-                                             config.model,
-                                             data,
-                                             model,
-                                             context,
-                                             env.world(),
-                                             replicas,
-                                             nullptr,
-                                             model,
-                                             head,
-                                             pass,
-                                             strategy.exchange(),
-                                             step,
-                                             update.get(),
-                                             strategy.allocated(*update),
-                                             strategy.bytes(config.train.update.optimizer),
-                                             config.parallel.text()};
+      training::Parts<Scalar> parts = {config.train,
+                                       config.model,
+                                       data,
+                                       model,
+                                       context,
+                                       env.world(),
+                                       replicas,
+                                       nullptr,
+                                       model,
+                                       head,
+                                       pass,
+                                       strategy.exchange(),
+                                       step,
+                                       update.get(),
+                                       strategy.allocated(*update),
+                                       strategy.bytes(config.train.update.optimizer),
+                                       config.parallel.text()};
+      parts.one_model = config.parallel.strategy != parallel::Strategy::local_sgd;
       auto work = training::make_workload<Scalar>(parts);
       training::attach<Scalar>(files, parts, work);
       training::attach<Scalar>(checkpoints, config.run, parts, work);

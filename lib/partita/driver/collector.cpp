@@ -64,6 +64,22 @@ std::vector<double> Collector::norms(const comm::Communicator& world, std::size_
   return whole;
 }
 
+void Collector::look_for_bad_ranks(std::span<const double> terms, const std::vector<index_t>& widths,
+                                   std::size_t steps) {
+  bad_rank_ = -1;
+  std::size_t first = 0, earliest = steps;
+  for (std::size_t r = 0; r < widths.size(); ++r) {
+    const auto w = static_cast<std::size_t>(widths[r]);
+    for (std::size_t s = 0; s < earliest; ++s) {
+      const std::span<const double> mine = terms.subspan(first + s * w, w);
+      if (std::all_of(mine.begin(), mine.end(), [](double term) { return std::isfinite(term); })) continue;
+      earliest = s;
+      bad_rank_ = static_cast<int>(r);
+    }
+    first += steps * w;
+  }
+}
+
 metrics::StepRows Collector::flush(const Exec& exec, const comm::Communicator& world,
                                    const std::function<double(std::span<const double>)>& reduce) {
   exec.fence("partita::driver::Collector: losses are read by the host");
@@ -89,6 +105,7 @@ metrics::StepRows Collector::flush(const Exec& exec, const comm::Communicator& w
       world.gather(std::span<const double>(host_losses_.data(), steps * static_cast<std::size_t>(loss_terms_)));
   rows.grad_norm = norms(world, steps);
   if (world.is_root()) {
+    look_for_bad_ranks(terms, widths, steps);
     std::vector<double> of_step;
     for (std::size_t s = 0; s < steps; ++s) {
       of_step.clear();

@@ -37,8 +37,11 @@ class Collector {
   /// flushed. Collective; fences; allocates.
   metrics::StepRows flush(const Exec& exec, const comm::Communicator& world,
                           const std::function<double(std::span<const double>)>& reduce);
+  /// Of the last flush, on rank 0: whose loss is not finite in the first such step; -1: nobody's.
+  int bad_rank() const { return bad_rank_; }
 
  private:
+  void look_for_bad_ranks(std::span<const double> terms, const std::vector<index_t>& widths, std::size_t steps);
   std::vector<double> norms(const comm::Communicator& world, std::size_t steps) const;
   void forget_norms(const Exec& exec) const;
 
@@ -54,6 +57,7 @@ class Collector {
   std::vector<std::int64_t> start_ns_, end_ns_;  // (window)
   index_t first_step_;
   index_t count_ = 0;
+  int bad_rank_ = -1;
 };
 
 }  // namespace partita::driver

@@ -5,6 +5,8 @@
 #include <cmath>
 #include <utility>
 
+#include <fmt/format.h>
+
 #include <partita/core/clock.hpp>
 #include <partita/driver/collector.hpp>
 #include <partita/driver/training_run.hpp>
@@ -26,6 +28,7 @@ class SynchronousLoop {
   void flush(index_t done);
   void evaluate(index_t done);
   void checkpoint(index_t done);
+  void check_replicas(index_t done);
   void plan_next_flush(index_t done);
 
   TrainingRun& run_;
@@ -78,12 +81,21 @@ void SynchronousLoop::train() {
     const bool last = done == work_.steps || looks.after_pass();  // after the last step there is nothing left to stop
     const bool evaluates = work_.evaluate_every > 0 && (done % work_.evaluate_every == 0 || done == work_.steps);
     const bool saves = work_.checkpoint && work_.checkpoint_every > 0 && done % work_.checkpoint_every == 0;
+    const bool checks = options_.check_replicas_every > 0 && done % options_.check_replicas_every == 0;
     const bool due = done > run_.first_counted() && done >= next_flush_;
-    if (due || evaluates || saves || collector_.full() || events_.due(done) || last) flush(done);
+    if (due || evaluates || saves || checks || collector_.full() || events_.due(done) || last) flush(done);
+    if (checks && !stop_.stopped()) check_replicas(done);
     if (evaluates && !stop_.stopped()) evaluate(done);
-    if (saves) checkpoint(done);
+    if (saves && !run_.failed()) checkpoint(done);
   }
-  if (work_.checkpoint && saved_ < done) checkpoint(done);  // also of a run that was stopped
+  // Also of a run that was stopped, but not of one whose numbers are of no use.
+  if (work_.checkpoint && saved_ < done && !run_.failed()) checkpoint(done);
+}
+
+void SynchronousLoop::check_replicas(index_t done) {
+  attendance_.beat(done, "a check of replicas");
+  if (const std::string found = work_.replicas(); !found.empty())
+    run_.fail(fmt::format("after step {} copies differ: {}", done, found));
 }
 
 // After a flush, which has the losses.
@@ -133,6 +145,8 @@ void SynchronousLoop::flush(index_t done) {
   plan_next_flush(done);
   if (collector_.count() == 0) return;
   metrics::StepRows rows = collector_.flush(exec_, world_, work_.loss);
+  if (work_.sound)
+    if (const std::string why = work_.sound(rows, collector_.bad_rank()); !why.empty()) run_.fail(why);
   EventCollector::Gathered events;
   const bool chosen = events_.chosen(rows.first_step, rows.count);
   if (chosen) events = events_.gather(world_);
@@ -172,6 +186,8 @@ void SynchronousLoop::evaluate(index_t done) {
 
 ExitCode run_experiment(Session& session, const comm::Mesh& mesh, const RunOptions& options, const Exec& exec,
                         const Workload& work) {
+  if (options.check_replicas_every > 0 && !work.replicas)
+    refuse<UsageError>("run.check_replicas_every", "ranks of this run hold no copies of each other's weights", "0");
   TrainingRun run(session, mesh, options, exec, work);
   SynchronousLoop(run, options, exec).train();
   return run.conclude();

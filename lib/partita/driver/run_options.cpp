@@ -52,6 +52,10 @@ RunOptions read_run_options(config::Deck& deck, const std::string& output) {
             {"end in good order after this time (exit 5); 0 = no limit", "s"});
   deck.real("run.hang_timeout_s", run.hang_timeout_s, {0, 1e6},
             {"end the job when no step was finished for so long (exit 5); 0 = never", "s"});
+  deck.integer("run.check_replicas_every", run.check_replicas_every, IntRange::count(),
+               {"look for copies of weights that differ between ranks after every so many steps (exit 3); 0 = only at "
+                "the end",
+                "steps"});
   deck.choice("record.detail", run.detail, details, "times of every rank, or mean, minimum and maximum over ranks");
   deck.integer("record.flush_every", run.flush_every, IntRange::count(),
                {"steps between writes of the record; 0 = about a second", "steps"});

@@ -28,10 +28,11 @@ struct RunOptions {
   Oversubscribe oversubscribe = Oversubscribe::warn;
   CalibrationMode calibration = CalibrationMode::cached;
   metrics::Detail detail = metrics::Detail::full;
-  index_t flush_every = 0;       ///< record.flush_every: steps; 0 = about once a second, agreed after warm-up
-  index_t first_event_step = 0;  ///< record.events: steps of the timeline /events, both included ...
-  index_t last_event_step = -1;  ///< ... none when the last comes before the first
-  std::string study;             ///< record.study, record.point: where this run belongs, set by `partita run`
+  index_t check_replicas_every = 0;  ///< run.check_replicas_every: steps; 0 = only at the end
+  index_t flush_every = 0;           ///< record.flush_every: steps; 0 = about once a second, agreed after warm-up
+  index_t first_event_step = 0;      ///< record.events: steps of the timeline /events, both included ...
+  index_t last_event_step = -1;      ///< ... none when the last comes before the first
+  std::string study;                 ///< record.study, record.point: where this run belongs, set by `partita run`
   std::string point;
   std::string output;  ///< output.path
 

@@ -151,8 +151,9 @@ ExitCode TrainingRun::conclude() {
   const bool complete = !stop_.stopped();
   frame_.collect(series_.compute_s());
   if (work_.tables) results.tables = work_.tables();
-  const Verification verdict = complete ? work_.verify(results, losses_)
-                                        : Verification{.passed = false, .text = "not verified: " + stop_.reason()};
+  const Verification verdict =
+      complete ? work_.verify(results, losses_)
+               : Verification{.passed = false, .text = (failed_ ? "" : "not verified: ") + stop_.reason()};
 
   const std::exception_ptr unsaved = complete && verdict.passed && work_.save ? save() : nullptr;
 
@@ -169,6 +170,7 @@ ExitCode TrainingRun::conclude() {
   });
   if (work_.save && !(complete && verdict.passed) && world().is_root())
     say_aside("note: the run did not pass its verification: nothing was saved but its record\n");
+  if (failed_) return ExitCode::check_failed;
   if (!complete) {
     if (world().is_root()) say_aside(fmt::format("error: the run ended early: {}{}\n", stop_.reason(), note));
     return ExitCode::incomplete;

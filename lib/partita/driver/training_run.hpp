@@ -49,6 +49,12 @@ class TrainingRun {
   void write(const EventCollector::Gathered& events) { frame_.file().write_events(events.rows, events.dropped); }
   /// One more evaluation, the same on all ranks. Collective.
   void evaluated(const metrics::EvaluationRow& row);
+  /// Ends the run: its numbers are of no use (exit 3). The ranks agree on it.
+  void fail(const std::string& reason) {
+    failed_ = true;
+    stop_.stop(reason);
+  }
+  bool failed() const { return failed_; }
   /// Saves what is needed to go on after so many steps; what it costs is in the record. Collective.
   void checkpoint(index_t done);
 
@@ -75,6 +81,7 @@ class TrainingRun {
   };
   std::vector<Checkpoint> checkpoints_;  // rank 0
   std::int64_t begin_ns_;
+  bool failed_ = false;
   RunRecord frame_;
   StopAgreement stop_;
   std::unique_ptr<ProgressLine> progress_;

@@ -90,6 +90,11 @@ struct Workload {
   std::function<std::vector<metrics::SummaryRow>(const metrics::RunResults& results)> summary;
   /// After the last step, given the results so far (losses on rank 0 only).
   std::function<Verification(const metrics::RunResults& results, std::span<const double> losses)> verify;
+  /// After steps were gathered: why they cannot be gone on from, the same on all ranks; empty: they can. `rows` on rank
+  /// 0; bad_rank: whose loss is not finite in the first such step, -1 where all are; null: nobody looks.
+  std::function<std::string(const metrics::StepRows& rows, int bad_rank)> sound;
+  /// What differs between ranks that hold the same, and where; empty: nothing does. null: no two ranks do.
+  std::function<std::string()> replicas;
   /// After a step: saves what is needed to go on from there, given the losses of all steps so far on rank 0; null: the
   /// run leaves no checkpoints. Returns the bytes of the file on rank 0.
   std::function<index_t(index_t done, std::span<const double> losses)> checkpoint;

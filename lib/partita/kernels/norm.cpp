@@ -192,6 +192,20 @@ void norm_total(const Exec& exec, ConstVector<double> sums, Kokkos::View<double,
                          TotalOnDevice<total_lanes>{n, sums.data(), sum.data()});
 }
 
+void first_not_finite(const Exec& exec, Kokkos::View<const double, Memory> sum, ConstVector<double> sums,
+                      Kokkos::View<index_t, Memory> first) {
+  static const std::string label = "partita::kernels::first_not_finite";
+  const double *const total = sum.data(), *const all = sums.data();
+  index_t* const found = first.data();
+  const auto n = index_t(sums.extent(0));
+  Kokkos::parallel_for(
+      label, backend::range_policy(exec, 1), KOKKOS_LAMBDA(index_t) {
+        if (Kokkos::isfinite(*total) || *found >= 0) return;
+        for (index_t k = 0; k < n && *found < 0; ++k)
+          if (!Kokkos::isfinite(all[k])) *found = k;
+      });
+}
+
 template <class Real>
 void clip_by_norm(const Exec& exec, double max_norm, Kokkos::View<const double, Memory> sum, Vector<Real> g) {
   static const std::string label = "partita::kernels::clip_by_norm";

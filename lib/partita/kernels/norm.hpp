@@ -54,6 +54,14 @@ void norm_squared(Context& context, NormCells cells, std::type_identity_t<ConstV
 ///          their order. A chain would be a device's slowest kernel of the step.
 void norm_total(const Exec& exec, ConstVector<double> sums, Kokkos::View<double, Memory> sum);
 
+/// first = the least k whose sums_k is not finite, where `sum`, their total, is not and first is negative: who looks at
+/// it some steps later learns which tensor it was.
+///
+/// Shapes   sum () = norm_total of sums (K)   ->   first (), updated or left as it is.
+/// Runs     enqueued on exec; no fence, no allocation. Of a total that is finite nothing but that is read.
+void first_not_finite(const Exec& exec, Kokkos::View<const double, Memory> sum, ConstVector<double> sums,
+                      Kokkos::View<index_t, Memory> first);
+
 /// g *= min(1, max_norm / (sqrt(sum) + 1e-6)), PyTorch's clip_grad_norm_; a norm that is NaN makes g NaN.
 ///
 /// Shapes   sum () = norm_total of all that is clipped together   ->   g (n), updated in place.

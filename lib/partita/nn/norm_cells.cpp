@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include <partita/nn/norm_cells.hpp>
 
+#include <algorithm>
 #include <map>
 #include <span>
 #include <string_view>
@@ -131,6 +132,16 @@ std::vector<index_t> cell_places(const ParameterTable& part, const ParameterTabl
     });
   }
   return places;
+}
+
+const Parameter& tensor_of_cell(const ParameterTable& table, index_t cell) {
+  const std::vector<kernels::NormCell> cells = norm_cells(table);
+  if (cell < 0 || cell >= std::ssize(cells))
+    refuse<ShapeError>("tensor_of_cell", fmt::format("cell {}", cell), fmt::format("one of {}", cells.size()));
+  const index_t at = cells[static_cast<std::size_t>(cell)].offset;
+  const std::vector<Parameter>& all = table.parameters();
+  return *std::find_if(all.begin(), all.end(),
+                       [&](const Parameter& each) { return each.range.offset <= at && at < each.range.end(); });
 }
 
 }  // namespace partita::nn

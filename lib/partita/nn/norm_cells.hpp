@@ -13,6 +13,9 @@ namespace partita::nn {
 /// elements in the same order whoever holds it, so that its sum is the same bits in any split along blocks.
 std::vector<kernels::NormCell> norm_cells(const ParameterTable& table);
 
+/// The tensor that a cell of the table is of.
+const Parameter& tensor_of_cell(const ParameterTable& table, index_t cell);
+
 /// For each cell of a table of slices its index among the cells of the whole model's table.
 /// Throws   UsageError for a tensor that the whole does not have, or that is not split along blocks.
 std::vector<index_t> cell_places(const ParameterTable& part, const ParameterTable& whole);

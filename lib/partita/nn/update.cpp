@@ -38,7 +38,11 @@ Update<Scalar>::Update(const Exec& exec, const UpdateOptions& options, const Mod
       state_("partita::nn::Update::state"),
       loss_scale_("partita::nn::Update::loss_scale"),
       owned_(ownership.ranges),
-      sum_("partita::nn::Update::sum") {
+      sum_("partita::nn::Update::sum"),
+      not_finite_("partita::nn::Update::not_finite") {
+  // Without a loss that is scaled there is nothing to learn of a step but whether to skip it.
+  if (!scales_loss) options_.loss_scale = {.initial = 1, .growth_factor = 1, .backoff_factor = 1};
+  Kokkos::deep_copy(exec, not_finite_, index_t{-1});
   const std::vector<kernels::NormCell> cells = norm_cells(model.table());
   squares_ = Vector<double>("partita::nn::Update::squares", cells.size());
   plan(ownership, cells);
@@ -129,6 +133,12 @@ UpdateCounters Update<Scalar>::counters(const Exec& exec) const {
   exec.fence("partita::nn::Update: counters are read");
   return {Kokkos::create_mirror_view_and_copy(Kokkos::HostSpace(), state_)().step,
           Kokkos::create_mirror_view_and_copy(Kokkos::HostSpace(), loss_scale_)()};
+}
+
+template <class Scalar>
+index_t Update<Scalar>::not_finite(const Exec& exec) const {
+  exec.fence("partita::nn::Update: a cell that is not finite is read");
+  return Kokkos::create_mirror_view_and_copy(Kokkos::HostSpace(), not_finite_)();
 }
 
 template <class Scalar>
@@ -226,7 +236,7 @@ void Update<Scalar>::run(kernels::Context& context, ConstVector<Sum<Scalar>> gra
                        fmt::format("{} of the owned weights and {}", gradients_, running_.extent(0)));
   const Exec& exec = context.exec();
   // Whether the update waits for the norm, or may go along with it.
-  const bool waits = scales_loss || options_.clip_norm > 0;
+  const bool waits = skips() || options_.clip_norm > 0;
 
   if (!waits) kernels::optimizer_advance(exec, options_.optimizer, state_);
   if (cells_.extent(0) < squares_.extent(0)) kernels::fill<double>(exec, 0, squares_);
@@ -235,7 +245,7 @@ void Update<Scalar>::run(kernels::Context& context, ConstVector<Sum<Scalar>> gra
     if (!waits && block.part.extent > 0) optimize(exec, gradients, block.part);
   }
   total(exec);
-  if constexpr (scales_loss) kernels::loss_scale_update(exec, options_.loss_scale, sum_, loss_scale_, state_);
+  if (skips()) kernels::loss_scale_update(exec, options_.loss_scale, sum_, loss_scale_, state_);
   if (options_.clip_norm > 0) kernels::optimizer_clip(exec, options_.clip_norm, sum_, state_);
   kernels::gradient_norm(exec, sum_, state_, norm);
   if (waits) {
@@ -250,7 +260,9 @@ void Update<Scalar>::run(kernels::Context& context, ConstVector<Sum<Scalar>> gra
 // Of squares that are known here, on all ranks.
 template <class Scalar>
 void Update<Scalar>::total(const Exec& exec) const {
-  kernels::norm_total(exec, complete_ ? complete_(exec, squares_) : ConstVector<double>(squares_), sum_);
+  const ConstVector<double> squares = complete_ ? complete_(exec, squares_) : ConstVector<double>(squares_);
+  kernels::norm_total(exec, squares, sum_);
+  kernels::first_not_finite(exec, sum_, squares, not_finite_);
 }
 
 template <class Scalar>
@@ -275,7 +287,7 @@ std::size_t Update<Scalar>::bytes(const kernels::OptimizerOptions& optimizer, in
   return static_cast<std::size_t>(buffers * owned) * sizeof(Sum<Scalar>) +
          static_cast<std::size_t>(owned_cells) * sizeof(kernels::NormCell) +
          static_cast<std::size_t>(cells) * sizeof(double) + sizeof(kernels::OptimizerState) +
-         sizeof(kernels::LossScaleState) + sizeof(double);
+         sizeof(kernels::LossScaleState) + sizeof(double) + sizeof(index_t);
 }
 
 template class Update<float>;

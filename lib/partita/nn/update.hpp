@@ -13,12 +13,17 @@
 
 namespace partita::nn {
 
+/// What becomes of a step whose gradient is not finite: it is done, and whoever looks is told (not_finite()); or it
+/// changes nothing. A model in fp16 skips it in any case, and halves its loss scale.
+enum class NotFinite { stop, skip };
+
 struct UpdateOptions {
   kernels::OptimizerOptions optimizer = {};
   double learning_rate = 1e-3;
   double clip_norm = 0;                       ///< largest norm of a step's gradient; 0: not clipped
   kernels::LossScaleOptions loss_scale = {};  ///< of models in fp16
   double momentum = 0.1;                      ///< weight of a batch in the running statistics
+  NotFinite not_finite = NotFinite::stop;
 };
 
 /// Completes, over the ranks that share a model's weights, the sums of squares of its norm cells: each rank comes with
@@ -76,6 +81,10 @@ class Update {
   void set_counters(const Exec& exec, const UpdateCounters& counters) const;
   UpdateCounters counters(const Exec& exec) const;
 
+  /// The first cell of the norm, in the order of squares that are complete, whose gradient was not finite in the first
+  /// step where one was not; -1: none was. Fences.
+  index_t not_finite(const Exec& exec) const;
+
   /// The factor of the next step's loss in device memory; empty but in fp16.
   Kokkos::View<const double, Memory> loss_scale() const;
   kernels::LossScaleView loss_scale_state() const { return loss_scale_; }
@@ -99,7 +108,9 @@ class Update {
   Vector<Sum<Scalar>> master() const { return master_; }
 
   /// Bytes of what it has allocated.
-  index_t allocated() const { return bytes_of(m_, v_, master_, cells_, squares_, state_, loss_scale_, sum_); }
+  index_t allocated() const {
+    return bytes_of(m_, v_, master_, cells_, squares_, state_, loss_scale_, sum_, not_finite_);
+  }
   /// The same in advance: bytes that an update of `owned` weights, in `owned_cells` of the model's `cells`, allocates.
   static std::size_t bytes(const kernels::OptimizerOptions& optimizer, index_t owned, index_t cells,
                            index_t owned_cells);
@@ -110,6 +121,7 @@ class Update {
 
  private:
   static constexpr bool scales_loss = std::is_same_v<Scalar, float16>;  // bfloat16 has the exponents of float
+  bool skips() const { return scales_loss || options_.not_finite == NotFinite::skip; }
   static constexpr bool has_master = !std::is_same_v<Sum<Scalar>, Scalar>;
 
   // Owned weights that are adjacent: where they begin in the gradient, among the weights and in the rule's buffers.
@@ -146,6 +158,7 @@ class Update {
   std::vector<Block> blocks_;        // all owned cells, in order
   index_t gradients_ = 0;            // shortest gradient
   Kokkos::View<double, Memory> sum_;
+  Kokkos::View<index_t, Memory> not_finite_;
 };
 
 }  // namespace partita::nn

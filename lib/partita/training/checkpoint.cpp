@@ -261,6 +261,8 @@ std::pair<index_t, std::vector<double>> load_checkpoint(const std::string& path,
     counters = {
         file->integer("optimizer_step"),
         {file->real("loss_scale"), file->integer("loss_scale_good_steps"), file->integer("loss_scale_skipped")}};
+    if (file->text_attribute("precision") != name_of(precisions, parts.train.precision))
+      counters.loss_scale = update.counters(exec).loss_scale;  // that of the other says nothing here
     for (const Group& group : groups) check_tensors(*file, group.name, parts.whole.table());
     check_tensors(*file, statistics_group, parts.whole.statistics_table());
     if (const auto differ = differences(file->text("config"), deck); !differ.empty())

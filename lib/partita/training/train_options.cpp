@@ -40,6 +40,10 @@ void read_update(Deck& deck, TrainOptions& train) {
             "share of a weight that is added to its gradient; adamw: taken from it, times the learning rate");
   deck.real("train.clip_norm", train.update.clip_norm, RealRange::at_least(0),
             "largest norm of a step's gradient, which is scaled down to it; 0 = not clipped");
+  const Named<nn::NotFinite> policies[] = {{"stop", nn::NotFinite::stop}, {"skip", nn::NotFinite::skip}};
+  deck.choice("train.not_finite", train.update.not_finite, policies,
+              "what becomes of a step whose gradient is NaN or infinite: the run ends (exit 3), or the step changes "
+              "nothing; fp16 skips it in any case");
   deck.real("train.loss_scale", train.update.loss_scale.initial, RealRange::above(0),
             "fp16: factor of the loss to begin with");
 }

@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include <partita/training/workload.hpp>
 
+#include <cmath>
 #include <memory>
 
 #include <fmt/format.h>
 
 #include <partita/core/tree.hpp>
+#include <partita/nn/norm_cells.hpp>
 #include <partita/parallel/replicas.hpp>
 #include <partita/parallel/tensor/parts.hpp>
 #include <partita/training/compression.hpp>
@@ -143,6 +145,46 @@ struct State {
     return table;
   }
 
+  /// The first step whose loss or gradient is not finite, and what is known of where: on all ranks.
+  std::string unsound(const metrics::StepRows& steps_done, int bad_rank) const {
+    const Exec& exec = parts.context.exec();
+    const bool skips = parts.train.update.not_finite == nn::NotFinite::skip || parts.train.precision == Precision::fp16;
+    const bool looks = parts.update != nullptr && !infer && !skips;
+    return parts.world.on_root([&] {
+      const index_t cell = looks ? parts.update->not_finite(exec) : -1;
+      for (std::size_t s = 0; s < steps_done.loss.size(); ++s) {
+        const bool bad_loss = !std::isfinite(steps_done.loss[s]),
+                   bad_gradient = cell >= 0 && !std::isfinite(steps_done.grad_norm[s]);
+        if (!bad_loss && !bad_gradient) continue;
+        std::string text = fmt::format("step {}: ", steps_done.first_step + static_cast<index_t>(s));
+        if (bad_loss)
+          text += fmt::format("the loss{} is not finite", bad_rank < 0 ? "" : fmt::format(" of rank {}", bad_rank));
+        if (bad_gradient)
+          text += fmt::format("{}the gradient of {} is not finite", bad_loss ? ", " : "",
+                              nn::tensor_of_cell(parts.whole.table(), cell).name);
+        return text;
+      }
+      return std::string();
+    });
+  }
+
+  /// Copies of weights that differ; empty: none does.
+  std::string difference() const {
+    const auto over = [&](const comm::Communicator& axis) {
+      std::string found;
+      const nn::Model<Scalar>& model = parts.model;
+      if (model.parameters().extent(0) > 0)
+        found = parallel::replica_difference<Scalar>(parts.world, axis, model.table(), model.parameters());
+      if (found.empty())
+        found =
+            parallel::replica_difference<nn::Sum<Scalar>>(parts.world, axis, model.statistics_table(), model.running());
+      return found;
+    };
+    std::string found = over(parts.replicas);
+    if (found.empty() && parts.rows != nullptr) found = over(parts.rows->ranks());
+    return found;
+  }
+
   driver::Verification verify(const metrics::RunResults& results, std::span<const double> losses) const {
     const comm::Communicator& world = parts.world;
     std::uint64_t weights = parallel::hash_of_nothing;
@@ -245,6 +287,14 @@ driver::Workload make_workload(const Parts<Scalar>& parts) {
   };
   work.summary = [state](const metrics::RunResults& results) {
     std::vector<metrics::SummaryRow> rows = state->inference;
+    if (const nn::Update<Scalar>* update = state->parts.update;
+        update != nullptr && !state->infer && state->parts.train.update.not_finite == nn::NotFinite::skip)
+      rows.push_back({.metric = "skipped_steps",
+                      .value = static_cast<double>(update->counters(state->parts.context.exec()).loss_scale.skipped),
+                      .n = state->next,
+                      .kind = "cost",
+                      .scope = "within run",
+                      .unit = "1"});
     if (state->compression && state->parts.train.loss == kernels::Loss::cross_entropy)
       for (metrics::SummaryRow& row : summarise(*state->compression, results.evaluation))
         rows.push_back(std::move(row));
@@ -258,6 +308,8 @@ driver::Workload make_workload(const Parts<Scalar>& parts) {
     state->take_overlap();  // of no step
     return metrics::EvaluationRow{0, result.loss, result.accuracy, state->parts.data.held_out_samples()};
   };
+  work.sound = [state](const metrics::StepRows& rows, int bad_rank) { return state->unsound(rows, bad_rank); };
+  if (!state->infer && parts.one_model) work.replicas = [state] { return state->difference(); };
   work.verify = [state](const metrics::RunResults& results, std::span<const double> losses) {
     return state->verify(results, losses);
   };

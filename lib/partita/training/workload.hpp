@@ -35,6 +35,7 @@ struct Parts {
   parallel::Pipeline<Scalar>* pipeline = nullptr;  ///< ranks that have stages of the model; null: each has all
   const nn::Model<Scalar>* listed = nullptr;       ///< all layers with this rank's units; null: that is `model`
   parallel::SpatialAxis<Scalar>* rows = nullptr;   ///< ranks that share the rows of each image; null: each has all
+  bool one_model = true;                           ///< replicas hold the same weights after every step
 };
 
 /// The loop of the driver over a training step, an evaluation and a verdict. Everything that `parts` refers to must
