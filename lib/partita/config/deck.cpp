@@ -224,7 +224,8 @@ std::string Deck::resolved() const {
 std::string Deck::config_hash() const {
   std::vector<std::string> lines;
   for (const Declared& declared : declared_) {
-    if (declared.key != output_key && declared.key != checkpoint_key) lines.push_back(declared.key + " = " + declared.value + "\n");
+    if (declared.key != output_key && declared.key != checkpoint_key)
+      lines.push_back(declared.key + " = " + declared.value + "\n");
   }
   std::ranges::sort(lines);
   std::uint64_t hash = 0xcbf29ce484222325u;

@@ -65,6 +65,11 @@ Value read_value(const toml::node& node) {
 void flatten(const toml::table& table, const std::string& prefix, std::vector<std::pair<Position, Given>>& result) {
   for (const auto& [name, node] : table) {
     const std::string key = prefix + std::string(name.str());
+    if (const toml::array* array = node.as_array(); array && array->is_array_of_tables()) {
+      for (std::size_t k = 0; k < array->size(); ++k)
+        flatten(*array->get(k)->as_table(), key + "." + std::to_string(k + 1) + ".", result);
+      continue;
+    }
     const toml::table* below = node.as_table();
     if (below && !below->empty()) {
       flatten(*below, key + ".", result);

@@ -30,7 +30,7 @@ struct Given {
   bool empty_table = false;
 };
 
-/// All keys of a TOML document in the order of their lines.
+/// All keys of a TOML document in the order of their lines; those of the k-th table of a list [[t]] are t.k.key.
 /// Throws   UsageError "<name>:<line>: <what>".
 std::vector<Given> read_document(std::string_view text, const std::string& name);
 

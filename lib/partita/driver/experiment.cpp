@@ -44,6 +44,7 @@ class SynchronousLoop {
   Collector collector_;
   index_t next_flush_ = 0;  // after so many steps
   index_t saved_;           // steps that the last checkpoint has
+  FaultDrill faults_;
   double last_step_s_ = 0;
   bool flushed_ = false;  // just before the step that comes next
   std::vector<std::int8_t> marks_;
@@ -61,7 +62,8 @@ SynchronousLoop::SynchronousLoop(TrainingRun& run, const RunOptions& options, co
       timer_(work_.phases),
       collector_(exec, work_.first_step, std::min(longest_window, work_.steps), work_.phases.size(), work_.loss_terms,
                  work_.norm_part),
-      saved_(work_.first_step) {
+      saved_(work_.first_step),
+      faults_(options.faults, world_.rank(), world_.size(), work_.phases, work_.corrupt) {
   marks_.reserve(static_cast<std::size_t>(longest_window));
 }
 
@@ -125,7 +127,8 @@ bool SynchronousLoop::step(index_t s) {
   const bool warm_up = s < run_.first_counted();
   attendance_.beat(s, warm_up ? "warm-up" : "a step");
   timer_.begin_step(exec_);
-  Instruments instruments{timer_, events_.log(), warm_up};
+  faults_.begin_step(s);
+  Instruments instruments{timer_, events_.log(), warm_up, &faults_};
   if (!await(s, instruments)) {
     timer_.end_step(exec_);
     return false;

@@ -71,6 +71,7 @@ RunOptions read_run_options(config::Deck& deck, const std::string& output) {
     run.first_event_step = events[0];
     run.last_event_step = events[1];
   }
+  run.faults = read_faults(deck);
   return run;
 }
 

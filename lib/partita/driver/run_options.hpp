@@ -2,8 +2,10 @@
 #pragma once
 
 #include <string>
+#include <vector>
 
 #include <partita/config/deck.hpp>
+#include <partita/driver/faults.hpp>
 #include <partita/io/output.hpp>
 #include <partita/metrics/record.hpp>
 
@@ -34,7 +36,8 @@ struct RunOptions {
   index_t last_event_step = -1;      ///< ... none when the last comes before the first
   std::string study;                 ///< record.study, record.point: where this run belongs, set by `partita run`
   std::string point;
-  std::string output;  ///< output.path
+  std::string output;         ///< output.path
+  std::vector<Fault> faults;  ///< [[fault]]: drills
 
   Origin origin;  ///< no key: Session::start
 };

@@ -67,6 +67,9 @@ TrainingRun::TrainingRun(Session& session, const comm::Mesh& mesh, const RunOpti
   header.attributes["samples_per_step"] = std::int64_t{work.samples_per_step};
   header.attributes["warmup_steps"] = std::int64_t{warmup_};
   header.phases = work.phases;
+  std::string faults;
+  for (const Fault& fault : run.faults) faults += (faults.empty() ? "" : "; ") + fault.text();
+  if (!faults.empty()) header.attributes["faults"] = faults;
   header.steps = work.steps - work.first_step;
   header.first_step = work.first_step;
   if (work.first_step > 0) header.attributes["first_step"] = std::int64_t{work.first_step};

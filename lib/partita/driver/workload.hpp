@@ -8,6 +8,7 @@
 #include <vector>
 
 #include <partita/core/types.hpp>
+#include <partita/driver/faults.hpp>
 #include <partita/metrics/event_log.hpp>
 #include <partita/metrics/phase_timer.hpp>
 #include <partita/metrics/record.hpp>
@@ -30,8 +31,9 @@ struct StepOutput {
 /// What a step tells its times to.
 struct Instruments {
   metrics::PhaseTimer& timer;
-  metrics::EventLog& events;  ///< wants(step) first
-  bool warm_up = false;       ///< the step counts in no statistic
+  metrics::EventLog& events;     ///< wants(step) first
+  bool warm_up = false;          ///< the step counts in no statistic
+  FaultDrill* faults = nullptr;  ///< hears of every phase that begins
 };
 
 /// Whether the run shall stop: asked by all ranks alike, in the same places. Collective, now and then.
@@ -93,6 +95,8 @@ struct Workload {
   /// After steps were gathered: why they cannot be gone on from, the same on all ranks; empty: they can. `rows` on rank
   /// 0; bad_rank: whose loss is not finite in the first such step, -1 where all are; null: nobody looks.
   std::function<std::string(const metrics::StepRows& rows, int bad_rank)> sound;
+  /// Damages weights or the next step's input of this rank, for drills; null: there is nothing to damage.
+  std::function<void(FaultKind)> corrupt;
   /// What differs between ranks that hold the same, and where; empty: nothing does. null: no two ranks do.
   std::function<std::string()> replicas;
   /// After a step: saves what is needed to go on from there, given the losses of all steps so far on rank 0; null: the

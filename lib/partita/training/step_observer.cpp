@@ -103,7 +103,10 @@ index_t StepPhases::events(index_t pieces, std::size_t stages, bool gathers) con
 void StepObserver::before(const nn::Moment& moment, std::span<const Range>, const Exec& exec) {
   const int phase = StepPhases::is_action(moment) ? around : phases_.of(moment, second_);
   if (phase >= 0) Kokkos::Profiling::pushRegion(phases_.region(phase));
-  if (phase != current_ && phase != around) instruments_.timer.mark(current_ = phase, exec);
+  if (phase != current_ && phase != around) {
+    instruments_.timer.mark(current_ = phase, exec);
+    if (instruments_.faults != nullptr && phase >= 0) instruments_.faults->enter(step_, phase);
+  }
   if (depth_ < deepest) {
     open_[static_cast<std::size_t>(depth_)] = phase;
     if (keeps_) start_ns_[static_cast<std::size_t>(depth_)] = instant(exec);

@@ -3,6 +3,8 @@
 
 #include <algorithm>
 #include <cmath>
+#include <iterator>
+#include <vector>
 
 #include <fmt/format.h>
 
@@ -51,6 +53,12 @@ double chance_loss(kernels::Loss loss, index_t V) {
 driver::Verification judge(const TrainOptions& train, index_t classes, const metrics::RunResults& results,
                            std::span<const double> losses, const std::optional<Compression>& compression,
                            Judgement held_to, const char* agreed) {
+  // Steps that were skipped taught nothing, and are no word against the others.
+  std::vector<double> finite;
+  std::copy_if(losses.begin(), losses.end(), std::back_inserter(finite),
+               [](double loss) { return std::isfinite(loss); });
+  const std::size_t skipped = losses.size() - finite.size();
+  if (train.update.not_finite == nn::NotFinite::skip && !finite.empty()) losses = finite;
   if (!std::all_of(losses.begin(), losses.end(), [](double loss) { return std::isfinite(loss); }))
     return {.passed = false, .text = "a loss is not finite"};
   if (losses.empty()) return {.passed = false, .text = "no step was done"};
@@ -62,6 +70,7 @@ driver::Verification judge(const TrainOptions& train, index_t classes, const met
     const double late = metrics::median(last);
     const double chance = chance_loss(train.loss, classes);
     text = fmt::format("{}, loss {:.4g} -> {:.4g} (chance {:.4g})", agreed, losses.front(), late, chance);
+    if (skipped > 0) text += fmt::format(", {} step{} skipped", skipped, skipped == 1 ? "" : "s");
     const std::string against = complaint(losses.front(), late, chance, losses.size());
     if (held_to == Judgement::training && !against.empty()) return {.passed = false, .text = text + ", " + against};
   } else {

@@ -2,7 +2,10 @@
 #include <partita/training/workload.hpp>
 
 #include <cmath>
+#include <cstring>
+#include <limits>
 #include <memory>
+#include <utility>
 
 #include <fmt/format.h>
 
@@ -47,10 +50,12 @@ struct State {
       if (parts.axis != nullptr) parts.axis->overlap().measure();
     }
     instruments.timer.mark(StepPhases::input, exec);
+    if (instruments.faults != nullptr) instruments.faults->enter(s, StepPhases::input);
     if (stream)
       stream->batch(exec, buffers);
     else if (parts.model.has_first_stage() || parts.model.has_last_stage())
       parts.data.template batch<Scalar>(exec, s, rows, buffers);
+    if (std::exchange(damages_input, false)) set(buffers.x.data(), Scalar(std::numeric_limits<float>::quiet_NaN()));
     if (infer) {
       infer->run(s, buffers, reports() ? out.losses : unreported, instruments);
     } else {
@@ -145,11 +150,53 @@ struct State {
     return table;
   }
 
+  // One number in the memory of Exec.
+  void set(Scalar* at, Scalar value) const {
+    const Exec& exec = parts.context.exec();
+    Kokkos::deep_copy(exec, Kokkos::View<Scalar, Memory>(at), value);
+    exec.fence("partita::training::drill");
+  }
+
+  /// Drills: damages what this rank has.
+  void corrupt(driver::FaultKind kind) {
+    if (kind == driver::FaultKind::input) {
+      if (buffers.x.extent(0) * buffers.x.extent(1) == 0)
+        refuse<UsageError>("fault: input", "this rank reads no numbers", "a rank that does, of a model that does");
+      damages_input = true;
+      return;
+    }
+    const Exec& exec = parts.context.exec();
+    const Vector<Scalar> weights = parts.model.parameters();
+    const std::vector<Range> owned = parts.update == nullptr ? std::vector<Range>() : parts.update->owned();
+    if (owned.empty() && weights.extent(0) == 0)
+      refuse<UsageError>("fault", "this rank holds no weights", "another one");
+    const Range first = owned.empty() ? Range{0, 1} : Range{owned.front().offset, 1};
+    auto value = Scalar(std::numeric_limits<float>::quiet_NaN());
+    if (kind == driver::FaultKind::bitflip) {
+      if (owned.empty())
+        Kokkos::deep_copy(Kokkos::View<Scalar, Kokkos::HostSpace>(&value),
+                          Kokkos::View<const Scalar, Memory>(weights.data()));
+      else
+        value = Scalar(parts.update->get(exec, nn::Kept::weights, first).front());
+      unsigned char bytes[sizeof(Scalar)];
+      std::memcpy(bytes, &value, sizeof bytes);
+      bytes[0] = static_cast<unsigned char>(bytes[0] ^ 1U);  // little-endian: the least significant one
+      std::memcpy(&value, bytes, sizeof bytes);
+    }
+    if (weights.extent(0) > 0) set(weights.data() + first.offset, value);
+    if (owned.empty()) return;
+    const Vector<nn::Sum<Scalar>> one("partita::training::drill", 1);
+    Kokkos::deep_copy(exec, one, static_cast<nn::Sum<Scalar>>(value));
+    parts.update->set(exec, nn::Kept::weights, first, one);
+    exec.fence("partita::training::drill");
+  }
+
   /// The first step whose loss or gradient is not finite, and what is known of where: on all ranks.
   std::string unsound(const metrics::StepRows& steps_done, int bad_rank) const {
     const Exec& exec = parts.context.exec();
-    const bool skips = parts.train.update.not_finite == nn::NotFinite::skip || parts.train.precision == Precision::fp16;
-    const bool looks = parts.update != nullptr && !infer && !skips;
+    const bool trains = parts.update != nullptr && !infer;
+    if (trains && parts.train.update.not_finite == nn::NotFinite::skip) return {};
+    const bool looks = trains && parts.train.precision != Precision::fp16;  // whose loss scale finds its way so
     return parts.world.on_root([&] {
       const index_t cell = looks ? parts.update->not_finite(exec) : -1;
       for (std::size_t s = 0; s < steps_done.loss.size(); ++s) {
@@ -223,6 +270,7 @@ struct State {
   Evaluation<Scalar> evaluation;
   std::optional<Compression> compression;  // of a text
   index_t steps, next = 0, timed_steps = 0;
+  bool damages_input = false;
   nn::OverlapTime overlap;
   std::vector<metrics::SummaryRow> inference;  // its summary, once the run is over
   Vector<double> unreported;                   // losses of a rank whose replica's first rank reports them
@@ -308,6 +356,7 @@ driver::Workload make_workload(const Parts<Scalar>& parts) {
     state->take_overlap();  // of no step
     return metrics::EvaluationRow{0, result.loss, result.accuracy, state->parts.data.held_out_samples()};
   };
+  if (!state->infer) work.corrupt = [state](driver::FaultKind kind) { state->corrupt(kind); };
   work.sound = [state](const metrics::StepRows& rows, int bad_rank) { return state->unsound(rows, bad_rank); };
   if (!state->infer && parts.one_model) work.replicas = [state] { return state->difference(); };
   work.verify = [state](const metrics::RunResults& results, std::span<const double> losses) {
