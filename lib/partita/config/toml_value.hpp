@@ -13,7 +13,7 @@
 
 namespace partita::config {
 
-/// A value of the types that a deck reads; everything else (dates, mixed lists, lists of tables, empty tables) is
+/// A value of the types that a deck reads; everything else (dates, mixed lists, empty tables) is
 /// monostate.
 struct Value {
   std::variant<std::monostate, bool, index_t, double, std::string, std::vector<index_t>, std::vector<double>> data;

@@ -17,7 +17,7 @@ namespace {
 using partita::test::world;
 
 struct Steps {
-  explicit Steps(std::optional<bool> norm_part = {}) : collector(exec, 3, 1, world().rank() + 1, norm_part) {
+  explicit Steps(std::optional<bool> norm_part = {}) : collector(exec, 7, 3, 1, world().rank() + 1, norm_part) {
     times.phase_s = {0.5};
   }
 
@@ -50,6 +50,24 @@ TEST(collector, gathers_losses_of_all_ranks_and_the_norm_of_rank_0) {
   EXPECT_EQ(rows.grad_norm, (std::vector<double>{1.5, 2.5}));
 }
 
+// A run that goes on from a checkpoint counts on; the rank whose loss is not finite first is known on rank 0.
+TEST(collector, counts_from_its_first_step_and_knows_whose_loss_is_bad) {
+  Steps steps;
+  steps.step(1);
+  EXPECT_EQ(steps.flush().first_step, 7);
+  EXPECT_EQ(steps.collector.bad_rank(), -1);
+  const int last = world().size() - 1;
+  for (int s = 0; s < 2; ++s) {
+    const StepOutput out = steps.collector.output();
+    const bool bad = s == 1 || world().rank() == last;  // in the first of two steps the last rank's alone
+    Kokkos::deep_copy(steps.exec, out.losses, bad ? metrics::not_a_number : 1.0);
+    steps.collector.add(steps.times);
+  }
+  EXPECT_EQ(steps.flush().first_step, 8);
+  if (!world().is_root()) return;
+  EXPECT_EQ(steps.collector.bad_rank(), last);
+}
+
 TEST(collector, puts_norms_of_parts_together_and_leaves_out_what_others_have_too) {
   const bool counts = world().size() == 1 || world().rank() + 1 < world().size();
   Steps steps(counts);
@@ -74,7 +92,7 @@ TEST(collector, a_step_without_a_gradient_has_no_norm_in_any_window) {
   steps.step(6);
   steps.step(-1);  // where the last window left a 4
   const metrics::StepRows second = steps.flush();
-  EXPECT_EQ(second.first_step, 3);
+  EXPECT_EQ(second.first_step, 7 + 3);
   if (!world().is_root()) return;
   EXPECT_TRUE(std::isnan(first.grad_norm.at(0)));
   EXPECT_EQ(first.grad_norm.at(2), 5);

@@ -127,6 +127,25 @@ TEST(deck, a_key_that_is_bound_takes_its_default_from_the_option_and_puts_the_va
             "d.toml:1: allreduce: given the string \"rign\": expected \"mpi\" or \"ring\"; did you mean ring?");
 }
 
+TEST(deck, tables_of_a_list_have_their_number_in_the_key) {
+  const auto read = [](Deck deck) {
+    std::vector<index_t> found;
+    for (int k = 1; deck.given("fault." + std::to_string(k) + ".step"); ++k)
+      found.push_back(deck.integer("fault." + std::to_string(k) + ".step", 0, IntRange::at_least(0), "when"));
+    deck.finish();
+    return std::pair(found, deck.resolved());
+  };
+  const auto [steps, text] = read(parse("[[fault]]\nstep = 7\n[[fault]]\nstep = 9\n"));
+  EXPECT_EQ(steps, (std::vector<index_t>{7, 9}));
+  EXPECT_EQ(read(parse(text)), std::pair(steps, text));  // resolved as tables fault.1 and fault.2
+  EXPECT_EQ(read(parse("", {"fault=[{step=7},{step=9}]"})).first, steps);
+  EXPECT_EQ(read(parse("[[fault]]\nstep = 7\n", {"fault.1.step=8"})).first, std::vector<index_t>{8});
+  EXPECT_EQ(caught<UsageError>([&] { read(parse("[[fault]]\nstep = 7\n[[fault]]\nstep = -1\n")); }),
+            "d.toml:4: fault.2.step: given the integer -1: expected an integer >= 0");
+  EXPECT_EQ(caught<UsageError>([&] { read(parse("[[fault]]\nstep = 7\nsteps = 1\n")); }).substr(0, 50),
+            "d.toml:3: fault.1.steps: unknown key; did you mean");
+}
+
 TEST(deck, unquoted_overrides_are_text_where_text_is_asked_for) {
   for (const char* word : {"7", "true", "2024-01-31", "x.h5", "1e3"}) {
     Deck deck = parse("", {std::string("output.path=") + word});
@@ -147,7 +166,7 @@ TEST(deck, unknown_keys_are_named_with_their_place) {
   EXPECT_EQ(message("z = 1\na = 2\n"), "d.toml:1: z: unknown key" + hint) << "the first one";
   EXPECT_EQ(message("[wall]\n"), "d.toml:1: wall: unknown key" + hint) << "also when its table is empty";
   EXPECT_EQ(message("[[train]]\nsteps = 1\n"),
-            "d.toml:1: train: given the list [ { steps = 1 } ]: expected a table of keys" + hint);
+            "d.toml:2: train.1.steps: unknown key; did you mean train.steps?" + hint);
   EXPECT_EQ(message("train = 5\n"), "d.toml:1: train: given the integer 5: expected a table of keys" + hint);
   EXPECT_EQ(message("[train]\n"), "nothing was thrown") << "an empty table of known keys";
 }
