@@ -83,7 +83,7 @@ def trial(chance: random.Random, build: Path, model: str, folder: Path, whole: P
                         os.kill(chance.choice(pids), signal.SIGKILL)
                     except ProcessLookupError:
                         pass
-        _, stderr = process.communicate(timeout=120)
+        _, stderr = process.communicate(timeout=900)
         if process.returncode == 0:
             with h5py.File(record) as file:
                 first = int(file["step"][0])
