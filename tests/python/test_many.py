@@ -15,9 +15,11 @@ from partita.records.folder import read_folder
 from partita.records.record import read_record
 from partita.records.series import group
 from partita.records.source import ENTRY_BYTE, Recent
+from partita.reports.material import gather
 from synthetic import Synthetic
 
 RANKS, SERIES, REPEATS = (1, 2, 3, 4, 6), 6, 10
+MOST_ARRAYS = 36  # Of 55 in a file.
 UUID = "00000000-aaaa-bbbb-cccc-000000000000"
 
 
@@ -65,6 +67,20 @@ def test_records_are_grouped_and_each_is_opened_twice_at_most(folder: Path, open
             assert record.phase_s.shape == (3, 7) and record.samples_per_step == 64 and record.classes[0] == "input"
             assert record.environment["compiler"] == "g++ 12"
     assert len(opened) == 2 * len(study.records)
+
+
+def test_a_report_takes_all_numbers_in_one_opening(
+    folder: Path, opened: list[Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Ten thousand records in a minute of a core: each opening and each array is a good part of a millisecond."""
+    arrays: list[str] = []
+    real = hdf5._array
+    monkeypatch.setattr(hdf5, "_array", lambda of, name: arrays.append(name) or real(of, name))
+    material = gather(folder)
+    runs = material.table[material.table["scope"] == "within run"]
+    assert runs["point"].nunique() == len(material.records) == len(RANKS) * SERIES * REPEATS
+    assert len(opened) == len(set(opened)) == len(material.records)
+    assert len(arrays) <= MOST_ARRAYS * len(opened)
 
 
 def test_a_deck_is_parsed_once_for_all_repeats(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -30,6 +30,7 @@ import numpy as np
 from partita.errors import UsageError
 from partita.records.folder import RecordedStudy
 from partita.records.record import Record, plural
+from partita.statistics import median
 
 DRIFT = 0.05
 NOISE = 0.25
@@ -90,21 +91,31 @@ def study_warnings(study: RecordedStudy) -> list[str]:
 
 
 def _drift_within(record: Record) -> Drift | None:
-    """None for times of the virtual engine: they are what the deck makes them."""
-    return None if record.attributes.get("engine") == "virtual" else drift_within(record.step_s)
+    """One that may matter; none of times of the virtual engine: they are what the deck makes them."""
+    if record.attributes.get("engine") == "virtual":
+        return None
+    blocks = _blocks(record.step_s)
+    return None if blocks is None or abs(_change(blocks)) <= DRIFT else drift_within(record.step_s)
 
 
 def drift_within(step_s: Sequence[float]) -> Drift | None:
     """Of the counted steps of one run in their order; None with fewer than 18."""
-    x = np.asarray(step_s, float)
-    if len(x) < LEAST_STEPS or not (x > 0).all():
+    blocks = _blocks(step_s)
+    if blocks is None:
         return None
-    blocks = x[len(x) % BLOCKS :].reshape(BLOCKS, -1)
-    change = float(np.median(blocks[-THIRD:]) / np.median(blocks[:THIRD])) - 1
     middles = np.log(np.median(blocks, axis=1))
     seen = abs(middles[-THIRD:].sum() - middles[:THIRD].sum())
     gaps = np.abs(_splits() @ middles)
-    return Drift(change, float(np.mean(gaps >= seen * (1 - 1e-9))))
+    return Drift(_change(blocks), float(np.mean(gaps >= seen * (1 - 1e-9))))
+
+
+def _blocks(step_s: Sequence[float]) -> np.ndarray | None:
+    x = np.asarray(step_s, float)
+    return x[len(x) % BLOCKS :].reshape(BLOCKS, -1) if len(x) >= LEAST_STEPS and (x > 0).all() else None
+
+
+def _change(blocks: np.ndarray) -> float:
+    return median(blocks[-THIRD:].ravel()) / median(blocks[:THIRD].ravel()) - 1
 
 
 @functools.cache
@@ -121,7 +132,7 @@ def drift_over(study: RecordedStudy) -> Drift | None:
     """Of the repeats of all cells by when they ran; None where no cell has two that ran one after the other."""
     cells = []
     for _, cell in study.distinct_cells():
-        timed = [(at, float(np.median(r.step_s))) for r in cell.records if (at := began(r)) is not None]
+        timed = [(at, r.median_step_s) for r in cell.records if (at := began(r)) is not None]
         if len({at for at, _ in timed}) > 1:
             timed.sort()
             cells.append(np.array(timed[:: -(-len(timed) // MOST_REPEATS)]))

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from partita.analysis.metrics import Metric, metric, metrics_table
 from partita.analysis.noise import study_warnings
+from partita.analysis.run_metrics import measured
 from partita.errors import UsageError
 from partita.records.folder import RecordedStudy, read_folder
 from partita.records.record import Record
@@ -39,7 +40,7 @@ def read_runs(folder: Path) -> FolderRuns:
     studies: list[RecordedStudy] = []
     notes: list[str] = []
     for place in study_folders(folder) or [folder]:
-        found, _, said = read_folder(place)
+        found, _, said = read_folder(place, measured)
         studies += found
         notes += said
         for study in found:

@@ -57,7 +57,11 @@ class Run:
 
 
 def measured(record: Record) -> Run:
-    """All metrics of one run. Tables that are damaged are a reason, no error."""
+    """All metrics of one run, made once. Tables that are damaged are a reason, no error."""
+    return record.once(_measured)
+
+
+def _measured(record: Record) -> Run:
     values: Values = {}
     split = None
     try:

@@ -95,6 +95,10 @@ def step_time(cell: Cell) -> Interval:
 
 def samples_per_s(record: Record) -> float:
     """Work over time: samples of all counted steps over the seconds that they took."""
+    return record.once(_samples_per_s)
+
+
+def _samples_per_s(record: Record) -> float:
     return float(record.steps["samples"][record.counted].sum() / record.step_s.sum())
 
 

@@ -56,6 +56,7 @@ def plot(
         partita plot runs/quickstart_strong --format pdf -o paper/figures
         partita plot --timeline runs/one.h5 --step 7 -o timeline.png
     """  # noqa: D301
+    from partita.analysis.run_metrics import measured
     from partita.records.folder import read_folder
     from partita.studies.state import study_folders
 
@@ -71,7 +72,7 @@ def plot(
     below = [place for place in study_folders(folder) if place != folder]
     seen: list[RecordedStudy] = []
     for place in below or [folder]:
-        studies, benches, notes = read_folder(place)
+        studies, benches, notes = read_folder(place, measured)
         target = (output / place.name if output and below else output) or place / "figures"
         seen += studies
         for study in studies:

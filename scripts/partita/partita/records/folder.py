@@ -2,14 +2,14 @@
 """A folder of records -> studies, each with its series; every file left out is named with the reason."""
 
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from partita.errors import UsageError
 from partita.records.header import Header, reason_in
 from partita.records.index import Index, indexed
-from partita.records.record import Record, plural, read_record
+from partita.records.record import Record, plural, reading
 from partita.records.series import STRATEGY, Cell, Series, group
 from partita.studies.intent import read_intent
 from partita.studies.state import record_files
@@ -53,11 +53,17 @@ class RecordedStudy:
         return sorted(found, key=lambda item: item[1].ranks)
 
 
-def read_folder(folder: Path) -> tuple[list[RecordedStudy], list[Record], list[str]]:
-    """The studies of a folder, its records of benchmarks, a note for each file left out; UsageError if none is left."""
+Look = Callable[[Record], object]
+
+
+def read_folder(folder: Path, look: Look | None = None) -> tuple[list[RecordedStudy], list[Record], list[str]]:
+    """The studies of a folder, its records of benchmarks, a note for each file left out; UsageError if none is left.
+
+    `look` gets each usable record of a training while its file is open: what needs more of it than its times.
+    """
     if not folder.is_dir():
         raise UsageError(folder, "no such folder", "the folder that `partita run` wrote records to")
-    index, records = read_all(folder)
+    index, records = read_all(folder, look)
     notes = [f"left out: {path}: {why}" for path, why in index.refused]
     notes += [f"left out: {missing}" for missing in index.missing]
     if parts := len([*folder.glob("*.h5.part"), *folder.glob("points/*/attempt-*/*.h5.part")]):
@@ -70,24 +76,26 @@ def read_folder(folder: Path) -> tuple[list[RecordedStudy], list[Record], list[s
     return list(_studies(folder, (r for r in usable if r.header.kind == "training"))), benches, notes
 
 
-def read_all(folder: Path) -> tuple[Index, dict[Path, Record]]:
+def read_all(folder: Path, look: Look | None = None) -> tuple[Index, dict[Path, Record]]:
     """The index of a folder, and its records that could be read."""
     records: dict[Path, Record] = {}
 
     def rows() -> Iterator[Header]:
         for path in record_files(folder):
             try:
-                record = read_record(path)
-                _ = record.deck  # One that cannot be read makes no series.
+                with reading(path) as record:
+                    _ = record.deck  # One that cannot be read makes no series.
+                    header = record.header
+                    if header.usable and header.kind == "training":
+                        if not len(record.step_s):
+                            header = replace(header, refused="holds no counted training steps")
+                        elif look:
+                            look(record)
             except UsageError as error:
                 yield Header(path, refused=reason_in(error, path))
                 continue
             records[path] = record
-            header = record.header
-            if header.usable and header.kind == "training" and not len(record.step_s):
-                yield replace(header, refused="holds no counted training steps")
-            else:
-                yield header
+            yield header
 
     return indexed(folder, rows()), records
 

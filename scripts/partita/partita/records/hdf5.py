@@ -116,11 +116,14 @@ def groups_with(of: Place, names: Iterable[str], members: Iterable[str]) -> list
 def array(of: Place, name: str) -> Any:
     """One array; KeyError where there is none, or it is a group. Numbers are int64 or float64, whatever their width."""
     at = _array(of, name)
-    kind = KINDS.get(at.get_type().get_class())
-    if kind is None or not at.shape:
+    stored = at.get_type()
+    of_class, shape = stored.get_class(), at.shape
+    if shape and of_class == h5t.STRING and stored.is_variable_str():
+        return _texts(at, shape)
+    if of_class not in KINDS or not shape:
         return _values(at)
-    dtype, native = NATIVE[kind]
-    values = np.empty(at.shape, dtype)
+    dtype, native = NATIVE[KINDS[of_class]]
+    values = np.empty(shape, dtype)
     if values.size:
         at.read(h5s.ALL, h5s.ALL, values, native)
     return values
@@ -236,6 +239,14 @@ def _values(of: h5d.DatasetID | h5a.AttrID) -> Any:
     if h5py.check_string_dtype(dtype) is not None:
         values = np.array([_text(v) for v in values.reshape(-1)], dtype=str).reshape(shape)
     return values if shape else values[()]
+
+
+def _texts(of: h5d.DatasetID, shape: tuple[int, ...]) -> np.ndarray:
+    """The same of texts, without asking for their type again."""
+    values = np.empty(shape, TEXT)
+    if values.size:
+        of.read(h5s.ALL, h5s.ALL, values, _text_type())
+    return np.array([_text(v) for v in values.reshape(-1)], dtype=str).reshape(shape)
 
 
 @lru_cache(maxsize=1)

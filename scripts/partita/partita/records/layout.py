@@ -2,7 +2,7 @@
 """What lies where in a record (DESIGN.md section 9), and whether it is what it should be."""
 
 import math
-from collections.abc import Container, Iterable, Sequence
+from collections.abc import Callable, Container, Iterable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -64,7 +64,7 @@ def read_environment(file: h5f.FileID) -> dict[str, str]:
 
 def column_names(place: h5g.GroupID, group: str) -> tuple[str, ...]:
     """Of one of GROUPS, or of /steps: those with a row for each step."""
-    names = _shared(tuple(hdf5.names(place)))
+    names = shared(tuple(hdf5.names(place)))
     return tuple(name for name in names if name not in SCALES) if group == "steps" else names
 
 
@@ -77,7 +77,7 @@ def read_column(place: h5g.GroupID, group: str, name: str) -> np.ndarray:
 
 
 @lru_cache(maxsize=256)
-def _shared(names: tuple[str, ...]) -> tuple[str, ...]:
+def shared(names: tuple[str, ...]) -> tuple[str, ...]:
     """Thousands of records have the same names."""
     return names
 
@@ -104,11 +104,13 @@ def read_timeline(file: h5f.FileID) -> Timeline:
     return Timeline(*ends, *(int(hdf5.array(group, name)) for name in ("events_written", "events_dropped")))
 
 
-def read_times(file: h5f.FileID, ranks: int) -> StepTimes:
-    """The times of /steps; ValueError or KeyError where they are not what they should be."""
+def read_times(file: h5f.FileID, steps: h5g.GroupID, ranks: int) -> tuple[StepTimes, Columns]:
+    """The times of /steps and the columns that they were checked with; ValueError or KeyError where something is wrong.
+
+    The columns are those that metrics ask for next.
+    """
     # Ahead of the columns: a run that goes on adds rows between the two.
     written = int(hdf5.numbers(file, "steps_written", "i"))
-    steps = hdf5.group(file, "steps")
     planned = hdf5.extent(steps, "loss")[0]
     if not 0 <= written <= planned:
         raise ValueError(f"/steps_written is {written}, /steps has {planned} rows")
@@ -125,15 +127,17 @@ def read_times(file: h5f.FileID, ranks: int) -> StepTimes:
             raise ValueError(f"/steps/{name} has {' x '.join(map(str, values.shape))} values, not {wanted}")
         return values[:written]
 
-    counted = (column("warmup", "i") == 0) & (column("flushed", "i") == 0)
+    found = {"warmup": column("warmup", "i")}
+    counted = (found["warmup"] == 0) & (column("flushed", "i") == 0)
     if steps.links.exists(b"start_ns"):
         by_rank = column("end_ns", "i", ranks) - column("start_ns", "i", ranks)
         if by_rank.size and by_rank.min() < 0:
             raise ValueError("/steps has steps that took no time, or less")
         elapsed = by_rank.max(axis=1) * 1e-9
-        phase_s = column("phase_s", "f", ranks, phases)
+        phase_s = found["phase_s"] = column("phase_s", "f", ranks, phases)
     else:  # record.detail = "stats"
-        elapsed, phase_s = column("step_max_s", "f"), column("phase_mean_s", "f", phases)
+        elapsed = column("step_max_s", "f")
+        phase_s = found["phase_mean_s"] = column("phase_mean_s", "f", phases)
     step_s = elapsed[counted]
     if not (step_s > 0).all():
         raise ValueError(f"/steps has steps that took no time{' (NaN)' if np.isnan(step_s).any() else ''}")
@@ -142,7 +146,7 @@ def read_times(file: h5f.FileID, ranks: int) -> StepTimes:
         raise ValueError(
             f"/steps has phases that took {said} seconds ({int((~(phase_s >= 0)).sum())} of {phase_s.size})"
         )
-    return StepTimes(written, planned, counted, step_s)
+    return StepTimes(written, planned, counted, step_s), found
 
 
 def read_step_column(steps: h5g.GroupID, name: str, times: StepTimes) -> np.ndarray:
@@ -153,19 +157,19 @@ def read_step_column(steps: h5g.GroupID, name: str, times: StepTimes) -> np.ndar
     return values[: times.written]
 
 
-def check_tables(file: h5f.FileID, names: Container[str], ranks: int) -> None:
+def check_tables(place: Callable[[str], h5g.GroupID], names: Container[str], ranks: int) -> None:
     """ValueError or KeyError where tables that every study uses have not the types and extents that they should."""
     if "evaluation" in names:
-        _check_table(file, "evaluation", "step", 8, NUMBERS["evaluation"])
+        _check_table(place("evaluation"), "evaluation", "step", 8, NUMBERS["evaluation"])
     if "summary" in names:
-        _check_table(file, "summary", "metric", hdf5.TEXT_BYTE, ("value",))
+        _check_table(place("summary"), "summary", "metric", hdf5.TEXT_BYTE, ("value",))
     if "traffic" in names:
-        _check_table(file, "traffic", "kind", hdf5.TEXT_BYTE, ("seconds", "sent_bytes"), ranks)
+        columns = ("seconds", "sent_bytes")
+        _check_table(place("traffic"), "traffic", "kind", hdf5.TEXT_BYTE, columns, ranks)
 
 
-def _check_table(file: h5f.FileID, group: str, first: str, width: int, columns: Iterable[str], *ranks: int) -> None:
+def _check_table(table: h5g.GroupID, group: str, first: str, width: int, columns: Iterable[str], *ranks: int) -> None:
     """Columns of numbers as long as the first. Where their bytes say so nothing is read."""
-    table = hdf5.group(file, group)
     stored = hdf5.stored(table, first) // width * 8 * math.prod(ranks)
     if all(hdf5.stored(table, name) == stored for name in columns):
         return

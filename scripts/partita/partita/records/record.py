@@ -7,17 +7,17 @@ asked for, by name.
 
 import math
 import tomllib
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from h5py import h5f
 
-from partita.errors import UsageError, held_to_the_layout
+from partita.errors import UsageError
 from partita.records import hdf5, layout
 from partita.records.deck import Deck, read_deck
 from partita.records.hdf5 import Columns
@@ -36,8 +36,9 @@ from partita.records.source import Lazy, Source
 from partita.statistics import median
 
 __all__ = ["CONVENTIONS", "SCHEMA", "Columns", "Record", "Timeline", "is_finished", "is_roofline", "plural",
-           "read_record"]  # fmt: skip
+           "read_record", "reading"]  # fmt: skip
 
+T = TypeVar("T")
 Table = Mapping[str, np.ndarray]  # Columns by name, read when they are first asked for.
 
 
@@ -53,12 +54,19 @@ class Record(Headed):
     times: StepTimes | None  # None: the run has no steps.
     timeline: Timeline | None  # Of chosen steps; None: nobody asked for it.
     operations: tuple[str, ...]  # Of comm_bench: the groups of `collectives`.
+    _made: dict[Any, Any] = field(default_factory=dict, init=False, repr=False)
 
     @contextmanager
     def opened(self) -> Iterator["Record"]:
         """Open the file once for all groups and columns that are asked for inside."""
         with self.source.opened():
             yield self
+
+    def once(self, make: Callable[["Record"], T]) -> T:
+        """What a function makes of the record, made when it is first asked for: at best while the file is open."""
+        if make not in self._made:
+            self._made[make] = make(self)
+        return self._made[make]
 
     @cached_property
     def deck(self) -> Deck:
@@ -109,7 +117,7 @@ class Record(Headed):
     def _texts(self, name: str) -> tuple[str, ...]:
         if self.times is None:
             return ()
-        return tuple(map(str, self.source.read(lambda file: hdf5.array(file, f"steps/{name}"))))
+        return layout.shared(tuple(map(str, self.source.read(lambda _: hdf5.array(self.source.place("steps"), name)))))
 
     @property
     def written_steps(self) -> int:
@@ -211,19 +219,29 @@ def is_finished(path: Path) -> bool:
 
 def read_record(path: Path, steps: bool = True) -> Record:
     """Read a record or a .part; UsageError names the file and what is wrong with it."""
+    with reading(path, steps) as record:
+        return record
+
+
+@contextmanager
+def reading(path: Path, steps: bool = True) -> Iterator[Record]:
+    """The same, with the file open for all that is asked for inside."""
     if not path.exists() and not path.is_symlink():
         raise UsageError(path, "no such file", "a record (.h5), or what a killed run left (.h5.part)")
-    with held_to_the_layout(path), hdf5.opened(path) as file:
-        return _read(path, file, steps)
+    source = Source(path)
+    with source.opened():
+        yield source.read(lambda file: _read(source, file, steps))
 
 
-def _read(path: Path, file: h5f.FileID, with_steps: bool) -> Record:
+def _read(source: Source, file: h5f.FileID, with_steps: bool) -> Record:
+    path = source.path
     attributes = read_attributes(path, file)
     names = hdf5.names(file)
     kind = layout.kind_of(file, names)
     header = header_of(path, attributes, read_machine(file), kind)
-    source = Source(path, closed=header.complete)
-    layout.check_tables(file, names, header.ranks)
+    if header.complete:
+        source.must_stay()
+    layout.check_tables(source.place, names, header.ranks)
     operations = layout.operations(file, names) if kind == "collectives" else []
     for name in operations:
         layout.read_operation(file, name)
@@ -233,7 +251,13 @@ def _read(path: Path, file: h5f.FileID, with_steps: bool) -> Record:
         toml=hdf5.text(file, "config/toml") if "config" in names else "",
         source=source,
         members=tuple(names),
-        times=layout.read_times(file, header.ranks) if with_steps and "steps" in names else None,
+        times=_read_times(source, file, header.ranks) if with_steps and "steps" in names else None,
         timeline=layout.read_timeline(file) if "events" in names else None,
         operations=tuple(operations),
     )
+
+
+def _read_times(source: Source, file: h5f.FileID, ranks: int) -> StepTimes:
+    times, columns = layout.read_times(file, source.place("steps"), ranks)
+    source.keep("steps", columns)
+    return times

@@ -47,12 +47,16 @@ RECENT = Recent(KEPT_BYTE)
 class Source:
     """One file. A record that is closed must stay what it was; a .part may grow."""
 
-    def __init__(self, path: Path, closed: bool) -> None:
+    def __init__(self, path: Path) -> None:
         self.path = path
-        self._stamp = self._look() if closed else None
+        self._stamp: tuple[int, int] | None = None
         self._file: h5f.FileID | None = None
         self._places: dict[str, h5g.GroupID] = {}  # Of the open file: finding one takes as long as reading an array.
         self._tables: dict[str, Lazy[np.ndarray]] = {}
+
+    def must_stay(self) -> None:
+        """From now on the file is what it is now, or it is an error to read it."""
+        self._stamp = self._look()
 
     @contextmanager
     def opened(self) -> Iterator[None]:
@@ -79,11 +83,16 @@ class Source:
     ) -> "Lazy[np.ndarray]":
         """The columns of a group: their names are read now, each of them when it is first asked for."""
         if group not in self._tables:
-            known = self.read(lambda file: names(self._place(file, group), group))
+            known = self.read(lambda _: names(self.place(group), group))
             self._tables[group] = Lazy(known, lambda name: RECENT.get(
-                (self, group, name), lambda: self.read(lambda file: column(self._place(file, group), group, name))
+                (self, group, name), lambda: self.read(lambda _: column(self.place(group), group, name))
             ))  # fmt: skip
         return self._tables[group]
+
+    def keep(self, group: str, columns: Mapping[str, np.ndarray]) -> None:
+        """Columns that were read for a check: whoever asks for one of them soon need not read it again."""
+        for name, values in columns.items():
+            RECENT.get((self, group, name), lambda values=values: values)
 
     def read(self, what: Callable[[h5f.FileID], T]) -> T:
         """Anything, without keeping it."""
@@ -93,9 +102,10 @@ class Source:
         with held_to_the_layout(self.path):
             return what(self._file)
 
-    def _place(self, file: h5f.FileID, group: str) -> h5g.GroupID:
+    def place(self, group: str) -> h5g.GroupID:
+        """A group of the open file."""
         if group not in self._places:
-            self._places[group] = hdf5.group(file, group)
+            self._places[group] = hdf5.group(self._file, group)
         return self._places[group]
 
     def _look(self) -> tuple[int, int]:

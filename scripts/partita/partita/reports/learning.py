@@ -57,10 +57,11 @@ def curve(cell: Cell) -> Curve | None:
     """Median over the runs, on a grid of samples that all of them reached; None without a step."""
     drawn = []
     for record in _runs(cell):
-        if (run := server_run(record)) is not None:
-            drawn.append((*run.curve(), run.virtual))
-        elif record.written_steps:
-            drawn.append((*_of_steps(record), "training loss", False))
+        with record.opened():
+            if (run := server_run(record)) is not None:
+                drawn.append((*run.curve(), run.virtual))
+            elif record.written_steps:
+                drawn.append((*_of_steps(record), "training loss", False))
     drawn = [d for d in drawn if len(d[0]) > 1 and np.isfinite(d[2]).any()]
     if not drawn:
         return None
@@ -220,6 +221,11 @@ def _predicted(study: RecordedStudy) -> Chart | None:
 
 def _communication(record: Record) -> tuple[float, float] | None:
     """(measured, predicted) seconds of a step; None where a part of it has no prediction."""
+    with record.opened():
+        return _seconds(record)
+
+
+def _seconds(record: Record) -> tuple[float, float] | None:
     table = record.groups.get("traffic", {})
     steps = int(np.sum(record.steps["warmup"] == 0)) if record.steps else 0
     if not steps or not {"seconds", "predicted_s"} <= set(table) or record.ranks < 2:

@@ -82,11 +82,13 @@ def study_folders(folder: Path) -> list[Path]:
 
 
 def _read(root: Path, folder: Path) -> Place:
+    from partita.analysis.run_metrics import measured
+
     name = "" if folder == root else folder.relative_to(root).as_posix()
     studies: Sequence[RecordedStudy] = ()
     benches: Sequence[Record] = ()
     try:
-        studies, benches, notes = read_folder(folder)
+        studies, benches, notes = read_folder(folder, measured)
     except UsageError as error:
         notes = _reasons(str(error))
     try:

@@ -39,7 +39,8 @@ def _lines(place: Place) -> list[tuple[str, str]]:
             found.setdefault(_plain(str(point["name"])), of_plan(point))
     for record in [*(r for s in place.studies for r in s.records), *place.benches]:
         name = _plain(str(record.attributes.get("point", ""))) or record.path.stem
-        found.setdefault(name, of_record(record))
+        if name not in found:
+            found[name] = of_record(record)
     prefix = f"{place.name}: " if place.name else ""
     return [(f"{prefix}{name}", line) for name, line in found.items() if line]
 
