@@ -41,6 +41,8 @@ class Synthetic:
     verified: int = 1
     flop_per_step: float = 0.0
     written: int | None = None
+    first_step: int = 0  # Of a run that went on: steps before it, which are in no row.
+    checkpoints: Sequence[tuple[int, float, int]] = ()  # Step, seconds, bytes.
     loss: Callable[[int], float] = lambda step: 2.3 / (1 + 0.1 * step)
     grad_norm: Callable[[int], float] | None = lambda step: 1.0 / (1 + step)  # None: a record of schema_version 1.
     events: int | None = None  # Rows of /events.
@@ -110,7 +112,10 @@ class Synthetic:
                     "hostname": "nowhere",
                 }
             )
-            _scale(f, "step", np.arange(self.steps))
+            if self.first_step:
+                f.attrs.update({"first_step": self.first_step, "samples_per_step": self.batch})
+                f.attrs["resumed_from"] = "checkpoint.h5"
+            _scale(f, "step", self.first_step + np.arange(self.steps))
             _scale(f, "rank", np.arange(self.ranks))
             _scale(f, "phase", [name for name, _ in self.phases])
             f["steps_written"] = np.int64(self.steps if self.written is None else self.written)
@@ -157,6 +162,7 @@ class Synthetic:
 
     def _tables(self, f: h5py.File) -> None:
         counted = np.array([self.step_s(step) for step in range(self.warmup + 1, self.steps)])
+        saving = [np.median([c[1] for c in self.checkpoints]), 0.25] if self.checkpoints else []
         _columns(f, "calibration", quantity=["triad_byte_per_s"], value=[1e10], unit=["byte/s"], description=["triad"])
         _columns(
             f,
@@ -207,12 +213,15 @@ class Synthetic:
             _columns(f, "strategy", **self.bubble)
         if self.halos is not None:
             _columns(f, "strategy", **self.halos)
+        if self.checkpoints:
+            step, seconds, size = (np.array(column) for column in zip(*self.checkpoints, strict=True))
+            _columns(f, "checkpoints", checkpoint=np.arange(len(step)), step=step, seconds=seconds, bytes=size)
         n = len(self.accuracy)
         _columns(
             f,
             "evaluation",
             evaluation=np.arange(n),
-            step=(np.arange(n) + 1) * self.steps // max(n, 1),
+            step=self.first_step + (np.arange(n) + 1) * self.steps // max(n, 1),
             loss=1.0 - 0.5 * np.array(self.accuracy),
             accuracy=np.array(self.accuracy),
             samples=np.full(n, 100),
@@ -220,14 +229,14 @@ class Synthetic:
         _columns(
             f,
             "summary",
-            metric=["step_s", "samples_per_s"],
-            value=[np.median(counted), self.batch / max(counted.mean(), 1e-300)],
-            ci_low=[np.nan, np.nan],
-            ci_high=[np.nan, np.nan],
-            n=[len(counted)] * 2,
-            kind=["cost", "rate"],
-            scope=["within run"] * 2,
-            unit=["s", "1/s"],
+            metric=["step_s", "samples_per_s", *(["checkpoint_s", "checkpoint_share"] if saving else [])],
+            value=[np.median(counted), self.batch / max(counted.mean(), 1e-300), *saving],
+            ci_low=[np.nan] * (2 + len(saving)),
+            ci_high=[np.nan] * (2 + len(saving)),
+            n=[len(counted)] * 2 + [len(self.checkpoints)] * len(saving),
+            kind=["cost", "rate", *(["cost", "ratio"] if saving else [])],
+            scope=["within run"] * (2 + len(saving)),
+            unit=["s", "1/s", *(["s", "1"] if saving else [])],
         )
 
 

@@ -79,8 +79,8 @@ def operations_of(events: Events) -> list[list[int]]:
 
 def _rank(events: Events, needs: _Needs, step: int, rank: int) -> Rank:
     rows, c = needs.rows[rank], events.columns
-    if step < len(events.step_start_ns):
-        begin, end = int(events.step_start_ns[step, rank]), int(events.step_end_ns[step, rank])
+    if 0 <= (at := events.row(step)) < len(events.step_start_ns):
+        begin, end = int(events.step_start_ns[at, rank]), int(events.step_end_ns[at, rank])
     else:
         begin, end = int(c["start_ns"][rows].min()), int(c["end_ns"][rows].max())
     made = Rank(end - begin)

@@ -84,7 +84,7 @@ def efficiency(record: Record) -> Split | None:
 def _of_events(record: Record) -> Split | str:
     with held_to_the_layout(record.path, "events: "):
         events = events_of(record)
-        steps = [s for s in events.steps if s < len(record.counted) and record.counted[s]]
+        steps = [s for s in events.steps if events.counts(s)]
         if not steps:
             return "no step with events counts: all are warm-up, or follow a flush"
         tried = [replay_step(events, step) for step in steps]

@@ -58,7 +58,7 @@ def _samples(events: Events) -> Samples | str:
     overlaps = float(np.max(np.asarray(record.groups.get("strategy", {}).get("hidden_s", 0.0), float), initial=0.0)) > 0
     hidden = late = False
     for step in events.steps:
-        if step >= len(record.counted) or not record.counted[step]:
+        if not events.counts(step):
             continue
         here = events.of_step(step)
         c = here.columns

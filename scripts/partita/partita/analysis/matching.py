@@ -20,7 +20,14 @@ from partita.statistics import Interval, median_interval
 if TYPE_CHECKING:
     from pandas import DataFrame
 
-NOT_COMPARED = ("output.", "record.", "run.calibration", "data.path", "train.seed")  # Beginnings of keys.
+NOT_COMPARED = (
+    "output.",
+    "record.",
+    "run.calibration",
+    "data.path",
+    "train.seed",
+    "checkpoint.path",
+)  # Beginnings of keys.
 
 Settings = dict[str, Any]
 

@@ -24,6 +24,7 @@ from partita.records.server import server_run
 SIGNED = ("loss", "training_loss", "lost:other", "karp_flatt")  # Below nothing is a value, and no fault.
 STATE = ("weight_bytes", "gradient_bytes", "optimizer_bytes")
 CLASSES = ("compute", "communication", "wait", "input", "other")
+CHECKPOINTS = ("checkpoint_s", "checkpoint_share", "checkpoint_bytes", "checkpoint_byte_per_s")
 VIRTUAL = "the run's seconds are virtual"
 
 
@@ -216,6 +217,24 @@ def _work(record: Record, _: Split | None) -> Values:
     return found | {"mfu": Value(flop / (record.median_step_s * peak), n=len(record.step_s))}
 
 
+def _checkpoints(record: Record, _: Split | None) -> Values:
+    """Seconds are those of the longest rank; of the share, all of them over the run from its first step on."""
+    table = record.groups.get("checkpoints", {})
+    n = len(table.get("seconds", ()))
+    if not n:
+        return {}
+    seconds, size = table["seconds"], table["bytes"].astype(float)
+    if not (seconds > 0).all():
+        return _unknown(CHECKPOINTS, UsageError(record.path, "/checkpoints/seconds are not above 0", "times"))
+    low, middle, high = (ends[0] for ends in _tenths(seconds[:, None]))
+    return {
+        "checkpoint_s": Value(middle, low, high, n),
+        "checkpoint_share": Value(record.summary("checkpoint_share"), n=n),
+        "checkpoint_bytes": Value(float(np.median(size)), n=n),
+        "checkpoint_byte_per_s": Value(float(size.sum() / seconds.sum()), n=n),
+    }
+
+
 def _learning(record: Record, _: Split | None) -> Values:
     found = {"training_loss": Value(float(record.steps["loss"][-1]))}
     table = record.groups.get("evaluation", {})
@@ -246,5 +265,6 @@ PARTS: tuple[tuple[Part, tuple[str, ...]], ...] = (
     (_split, ("parallel_efficiency",)),
     (_bubble, ("bubble_share",)),
     (_work, ("flop_per_step",)),
+    (_checkpoints, CHECKPOINTS),
     (_learning, ("loss", "accuracy")),
 )

@@ -1,13 +1,14 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """`partita report`."""
 
+import math
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from partita.console import make_console
-from partita.errors import ExitCode
+from partita.errors import ExitCode, UsageError
 
 
 def report(
@@ -18,6 +19,14 @@ def report(
     markdown: Annotated[bool, typer.Option("--markdown", help="Also write Markdown, beside the HTML file.")] = False,
     csv: Annotated[
         Path | None, typer.Option("--csv", metavar="DIR", help="Also write every table as CSV to this folder.")
+    ] = None,
+    mtbf: Annotated[
+        list[float] | None,
+        typer.Option(
+            metavar="SECONDS",
+            help="Mean time between failures of a job, for how often to leave a checkpoint; may be given several times "
+            "[an hour, a day, a week].",
+        ),
     ] = None,
 ) -> int:
     """Report on studies in one HTML file that needs no network.
@@ -35,9 +44,12 @@ def report(
     from partita.reports.material import gather
     from partita.reports.report import make_report
 
+    for seconds in mtbf or ():
+        if not 0 < seconds < math.inf:
+            raise UsageError("--mtbf", f"{seconds:g}", "seconds above 0")
     console = make_console()
     material = gather(folder)
-    made = make_report(material)
+    made = make_report(material, tuple(mtbf or ()))
     target = output or folder / "report.html"
     text = to_html(made)
     write_text(target, text)

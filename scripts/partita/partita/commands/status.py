@@ -66,6 +66,7 @@ def _document(found: "StudyStatus", said: dict[int, str]) -> dict[str, Any]:
             {
                 "hash": p.hash, "name": p.name, "nodes": p.nodes, "state": p.state.value, "reason": p.reason,
                 "attempts": p.attempts, "record": str(p.record) if p.record else None,
+                "first_step": p.first_step,
             }
             for p in found.points
         ],

@@ -42,8 +42,8 @@ class Trace:
 def trace(events: Events) -> Trace:
     """All events of the record."""
     record = events.record
-    held = [s for s in events.steps if s < len(events.step_start_ns)]
-    zero = min([int(events.columns["start_ns"].min()), *(int(events.step_start_ns[s].min()) for s in held)])
+    held = [s for s in events.steps if 0 <= events.row(s) < len(events.step_start_ns)]
+    zero = min([int(events.columns["start_ns"].min()), *(int(events.step_start_ns[events.row(s)].min()) for s in held)])
     nodes = record.groups.get("ranks", {}).get("node", np.zeros(record.ranks, int))
     place = [{"pid": int(nodes[rank]), "tid": rank} for rank in range(record.ranks)]
     spans = [*_steps(events, held), *_spans(events)]
@@ -96,7 +96,8 @@ def _coordinates(events: Events, rank: int) -> str:
 def _steps(events: Events, held: list[int]) -> Iterator[dict[str, Any]]:
     for step in held:
         for rank in range(events.record.ranks):
-            start, end = int(events.step_start_ns[step, rank]), int(events.step_end_ns[step, rank])
+            at = (events.row(step), rank)
+            start, end = int(events.step_start_ns[at]), int(events.step_end_ns[at])
             yield {"rank": rank, "start": start, "end": end, "order": -1, "name": f"step {step}", "cat": "step",
                    "args": {"step": step}}  # fmt: skip
 

@@ -44,7 +44,7 @@ def dataset(record: Record | Path | str) -> "Dataset":
     columns = {name: values for name, values in record.steps.items() if name not in NOT_COLUMNS}
     made = xarray.Dataset(
         {name: (_axes(name, values), values[record.counted], _units(name)) for name, values in columns.items()},
-        coords={"step": np.flatnonzero(record.counted)},
+        coords={"step": record.first_step + np.flatnonzero(record.counted)},
         attrs={name: _attribute(value) for name, value in record.attributes.items()},
     )
     if "phase" in made.dims:

@@ -8,7 +8,7 @@ from matplotlib.ticker import MaxNLocator
 from partita.pictures import style
 from partita.pictures.picture import Picture, subtitle
 from partita.records.folder import Cell, RecordedStudy
-from partita.records.record import plural
+from partita.records.record import common_steps, plural, rows_of
 from partita.table import Table
 
 BOUND = 1e-4  # DESIGN.md section 6: fast mode against serial, after 20 steps of the tiny decks.
@@ -25,15 +25,17 @@ def agreement_picture(study: RecordedStudy) -> Picture | str:
         return f"the points train different models ({', '.join(models)})"
     if len({cell.records[0].samples_per_step for _, cell in cells}) > 1:
         return "the points train on different batches"
-    losses = [_loss(cell) for _, cell in cells]
+    first, n = common_steps([r for _, cell in cells for r in cell.records])
+    if n < 1:
+        return "no step is in all records: some went on from a checkpoint"
+    losses = [_loss(cell, first, n) for _, cell in cells]
     if all(np.array_equal(loss, losses[0], equal_nan=True) for loss in losses):
         return "all losses are bit-identical at every step"
-    n = min(map(len, losses))
-    far = [np.abs(loss[:n] - losses[0][:n]) / np.abs(losses[0][:n]) for loss in losses]
+    far = [np.abs(loss - losses[0]) / np.abs(losses[0]) for loss in losses]
     table = Table("series", "ranks", "step", "loss", "relative_difference")
     for (label, cell), loss, difference in zip(cells, losses, far, strict=True):
         for step in range(n):
-            table.add(series=label, ranks=cell.ranks, step=step + 1, loss=float(loss[step]),
+            table.add(series=label, ranks=cell.ranks, step=first + step + 1, loss=float(loss[step]),
                       relative_difference=float(difference[step]))  # fmt: skip
     grouped: dict[str, list[np.ndarray]] = {}
     for (label, _), difference in list(zip(cells, far, strict=True))[1:]:
@@ -46,7 +48,7 @@ def agreement_picture(study: RecordedStudy) -> Picture | str:
     with mpl.rc_context(style.SETTINGS):
         for width, (label, differences) in zip(np.linspace(2.2, 1.0, len(grouped)), grouped.items(), strict=True):
             y, look = np.max(differences, axis=0), looks[label]
-            axes.plot(np.arange(1, n + 1), np.where(y > 0, y, np.nan), color=look.colour, ls=look.dashes, lw=width,
+            axes.plot(first + np.arange(1, n + 1), np.where(y > 0, y, np.nan), color=look.colour, ls=look.dashes, lw=width,
                       marker=look.marker, ms=3.2, markevery=max(1, n // 8), mec="white", mew=0.4)  # fmt: skip
         axes.set_yscale("log")
         axes.axhline(BOUND, color=style.GREY, ls=(0, (4, 3)), lw=0.8)
@@ -57,14 +59,13 @@ def agreement_picture(study: RecordedStudy) -> Picture | str:
         axes.set_ylabel("relative difference of the loss")
         axes.set_xlabel("training step")
         axes.xaxis.set_major_locator(MaxNLocator(6, integer=True))
-    first = ", ".join(filter(None, (plural(cells[0][1].ranks, "rank"), cells[0][0])))
-    notes = [f"|loss - loss of {first}| / loss of {first}, the largest over the numbers of ranks; steps where both are "
+    base = ", ".join(filter(None, (plural(cells[0][1].ranks, "rank"), cells[0][0])))
+    notes = [f"|loss - loss of {base}| / loss of {base}, the largest over the numbers of ranks; steps where both are "
              "equal are not drawn"]  # fmt: skip
     handles = [style.line(look, label or "1 rank") for label, look in looks.items()]
     figure = page.finish(f"Agreement of the losses of {study.app}", subtitle(study), notes, handles)
     return Picture("agreement", figure, table)
 
 
-def _loss(cell: Cell) -> np.ndarray:
-    n = min(r.written_steps for r in cell.records)
-    return np.median([r.steps["loss"][:n] for r in cell.records], axis=0)
+def _loss(cell: Cell, first: int, n: int) -> np.ndarray:
+    return np.median([rows_of(r, first, n, r.steps["loss"]) for r in cell.records], axis=0)

@@ -13,7 +13,7 @@ from partita.pictures import style
 from partita.pictures.bars import WIDEST
 from partita.pictures.picture import Picture, is_virtual, subtitle
 from partita.records.folder import Cell, RecordedStudy
-from partita.records.record import Record, plural
+from partita.records.record import Record, common_steps, plural, rows_of
 from partita.table import Table
 
 FEW = 6  # Up to so many points each has its own line and name; more have one name a series.
@@ -21,6 +21,7 @@ MOST_ROWS = 36
 MOST_SERIES = 6  # Of more, the two that end best and worst alone are named.
 BASE = "#9aa0a8"  # Of lines without a name.
 TIME = "time: from the begin of the first step, median of the runs; what lies between steps is part of it"
+WENT_ON = "runs that went on from a checkpoint: their own steps and time alone"
 
 
 @dataclass(frozen=True)
@@ -50,7 +51,7 @@ def loss_picture(study: RecordedStudy) -> Picture | str:
         page.axes[0].set_ylabel("training loss (mean over the batch)")
         low, high = page.axes[0].get_ylim()
         page.axes[0].set_ylim(0 if low < 0.35 * high else low, high)
-    notes = ["steps of the warm-up are training steps, and shown" + _repeats(curves), TIME, _left_out(study)]
+    notes = ["steps of the warm-up are training steps, and shown" + _repeats(curves), _time(curves), _left_out(study)]
     figure = page.finish(f"Training loss of {study.app}", subtitle(study), notes, handles)
     return Picture("loss", figure, table)
 
@@ -77,15 +78,15 @@ def accuracy_picture(study: RecordedStudy) -> Picture | str:
         page.axes[0].yaxis.set_major_locator(MaxNLocator(6, steps=[1, 2, 5, 10]))
         page.axes[0].yaxis.set_major_formatter(PercentFormatter(1.0, symbol=" %"))
         page.axes[0].margins(y=0.12)
-    notes = [_repeats(curves)[2:], TIME, _left_out(study)]
+    notes = [_repeats(curves)[2:], _time(curves), _left_out(study)]
     return Picture("accuracy", page.finish(title, subtitle(study), notes, handles), table)
 
 
 def _loss(label: str, cell: Cell) -> Curve:
-    n = min(r.written_steps for r in cell.records)
+    first, n = common_steps(cell.records)
     columns = (_samples, _time_s, lambda record: record.steps["loss"])
-    median = [np.median([of(r)[:n] for r in cell.records], axis=0) for of in columns]
-    return Curve(label, cell, np.arange(1, n + 1), *median, np.empty(n))
+    median = [np.median([rows_of(r, first, n, of(r)) for r in cell.records], axis=0) for of in columns]
+    return Curve(label, cell, first + np.arange(1, n + 1), *median, np.empty(n))
 
 
 def _evaluations(label: str, cell: Cell) -> Curve:
@@ -94,10 +95,12 @@ def _evaluations(label: str, cell: Cell) -> Curve:
     steps: list[int] = []
     if all("step" in t for t in tables):
         common = set.intersection(*({int(s) for s in t["step"] if s >= 0} for t in tables))
-        steps = sorted(s for s in common if s <= min(r.written_steps for r in cell.records))
-    at = np.array([max(0, s - 1) for s in steps], int)
+        first, n = common_steps(cell.records)
+        steps = sorted(s for s in common if first <= s <= first + n)
+    at = np.array(steps, int) - 1  # What is known after step s is at the end of row s - 1.
     samples, time_s = (
-        np.median([of(r)[at] for r in cell.records], axis=0) if steps else np.empty(0) for of in (_samples, _time_s)
+        np.median([of(r)[np.maximum(at - r.first_step, 0)] for r in cell.records], axis=0) if steps else np.empty(0)
+        for of in (_samples, _time_s)
     )
     picked = [
         np.array([np.median([t[column][t["step"] == s][0] for t in tables]) for s in steps])
@@ -107,7 +110,7 @@ def _evaluations(label: str, cell: Cell) -> Curve:
 
 
 def _samples(record: Record) -> np.ndarray:
-    return np.cumsum(record.steps["samples"])
+    return record.samples_so_far
 
 
 def _time_s(record: Record) -> np.ndarray:
@@ -200,6 +203,11 @@ def _accuracy_rows(study: RecordedStudy, curves: list[Curve], title: str) -> obj
         else ""
     )
     return page.finish(title, subtitle(study), [_repeats(curves)[2:], many])
+
+
+def _time(curves: list[Curve]) -> str:
+    went_on = any(r.first_step for c in curves for r in c.cell.records)
+    return TIME + (f"; {WENT_ON}" if went_on else "")
 
 
 def _repeats(curves: list[Curve]) -> str:

@@ -44,8 +44,7 @@ class Box:
 def chosen_step(events: Events, step: int | None) -> int:
     """The step that was asked for; else the first that counts: no warm-up, not after a flush."""
     if step is None:
-        counted = events.record.counted
-        return next((s for s in events.steps if s < len(counted) and counted[s]), events.steps[0])
+        return next((s for s in events.steps if events.counts(s)), events.steps[0])
     if step not in events.steps:
         held = ", ".join(map(str, events.steps))
         raise UsageError(f"--step {step}", f"{events.record.path} has no events of it", f"one of {held}")

@@ -59,6 +59,7 @@ def check_record(path: Path) -> str:
         raise UsageError(f"{path}: verified", f"0 ({why})", "1: results that passed the run's own check")
     _check_bytes(record)
     _check_summary(record)
+    _check_checkpoints(record)
     kind = "kernels" if is_roofline(record) else "collectives" if record.collectives else "training"
     return f"a record of {record.title} ({kind}), {plural(record.written_steps, 'step')}"
 
@@ -80,6 +81,26 @@ def _check_bytes(record: Record) -> None:
                     f"{traffic[counted][at]:g} of {name} on rank {at[-1]}",
                     f"{traffic[expected][at]:g}, the closed form",
                 )
+
+
+def _check_checkpoints(record: Record) -> None:
+    """They took time, left bytes, came in order, after steps that the record holds; /step begins where it says."""
+    if record.steps and "step" in record.steps and record.written_steps:
+        first = int(record.steps["step"][0])
+        if first != record.first_step:
+            raise UsageError(
+                f"{record.path}: /step", f"begins with {first}", f"{record.first_step}, as first_step says"
+            )
+    table = record.groups.get("checkpoints", {})
+    with held_to_the_layout(record.path, "/checkpoints: "):
+        for name in ("seconds", "bytes"):
+            if name in table and not (table[name] > 0).all():
+                raise UsageError(f"{record.path}: /checkpoints/{name}", f"{table[name].min():g}", "numbers above 0")
+        if "step" in table:
+            step, last = table["step"], record.first_step + record.written_steps
+            if (np.diff(step) <= 0).any() or (step <= record.first_step).any() or (step > last).any():
+                held = f"growing numbers of steps, {record.first_step + 1} to {last}"
+                raise UsageError(f"{record.path}: /checkpoints/step", ", ".join(map(str, step[:8])), held)
 
 
 def _check_summary(record: Record) -> None:

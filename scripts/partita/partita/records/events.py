@@ -65,6 +65,15 @@ class Events:
         """Steps that have events."""
         return [int(s) for s in np.unique(self.columns["step"])]
 
+    def row(self, step: int) -> int:
+        """Where the record's columns have the step; -1 where they have not."""
+        row = step - self.record.first_step
+        return row if 0 <= row < self.record.written_steps else -1
+
+    def counts(self, step: int) -> bool:
+        """Whether the step is in the record, and neither warm-up nor after a flush."""
+        return (row := self.row(step)) >= 0 and bool(self.record.counted[row])
+
     def of_step(self, step: int) -> "Events":
         """The events of one step."""
         chosen = self.columns["step"] == step
@@ -80,8 +89,8 @@ class Events:
 
     def begin_ns(self, step: int) -> int:
         """When the first rank began the step; its first event, where that is not known."""
-        if step < len(self.step_start_ns):
-            return int(self.step_start_ns[step].min())
+        if 0 <= (row := self.row(step)) < len(self.step_start_ns):
+            return int(self.step_start_ns[row].min())
         return int(self.columns["start_ns"][self.columns["step"] == step].min())
 
     def messages(self) -> Iterator[Message]:

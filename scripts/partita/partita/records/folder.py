@@ -17,6 +17,7 @@ from partita.studies.study import OLD_WORK_TOLERANCE
 
 __all__ = ["STRATEGY", "Cell", "RecordedStudy", "Series", "read_folder"]
 
+MOST_NAMED = 6
 APART = {"CPU": "cpu_model", "compiler": "compiler", "execution space": "execution_space", "commit": "code"}
 
 
@@ -127,3 +128,8 @@ def _warnings(records: list[Record]) -> Iterator[str]:
         if len(runs) > 1:
             said = ", ".join(f"{value} ({plural(n, 'run')})" for value, n in sorted(runs.items()))
             yield f"different {what}s are not joined: {said}"
+    went_on = [f"{r.header.point or r.path.name} {r.header.note}" for r in records if r.header.note]
+    if went_on:
+        more = f" and {len(went_on) - MOST_NAMED} more" if len(went_on) > MOST_NAMED else ""
+        yield (f"of {plural(len(records), 'run')}, {len(went_on)} hold the steps after a checkpoint alone, and count with "
+               f"these: {', '.join(went_on[:MOST_NAMED])}{more}")  # fmt: skip

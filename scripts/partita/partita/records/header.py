@@ -15,7 +15,7 @@ from partita.records import hdf5, layout
 CONVENTIONS = "Partita-1"
 SCHEMA = 4  # The newest schema_version that this package knows; lib/partita/io writes it.
 INTEGERS = ("schema_version", "ranks", "threads_per_rank", "complete", "verified", "oversubscribed", "git_dirty",
-            "nodes", "workers", "servers")  # fmt: skip
+            "nodes", "workers", "servers", "first_step")  # fmt: skip
 NUMBERS = {**dict.fromkeys((*INTEGERS, "samples_per_step", "warmup_steps"), int), "flop_per_step": float}
 TEXTS = ("app", "strategy", "study", "point", "git_sha", "exit_reason", "verification", "engine", "protocol",
          "run_uuid", "created_utc", "config_hash")  # fmt: skip
@@ -50,6 +50,7 @@ class Header:
     verified: bool = False  # A record without a verdict has none against it.
     oversubscribed: bool = False  # More threads than cores: never called scaling.
     config_hash: str = ""
+    first_step: int = 0  # Above 0: it went on from a checkpoint, and holds its own steps alone.
     schema: int = 0
     kind: str = ""  # training, kernels, collectives
     cpu_model: str = "?"
@@ -62,6 +63,11 @@ class Header:
     def usable(self) -> bool:
         """Whether it may be counted."""
         return not self.refused
+
+    @property
+    def note(self) -> str:
+        """What is special about a run that counts; mostly nothing."""
+        return f"went on from step {self.first_step}" if self.first_step else ""
 
     @property
     def code(self) -> str:
@@ -93,6 +99,11 @@ class Headed:
     def nodes(self) -> int:
         """Number of nodes."""
         return self.header.nodes
+
+    @property
+    def first_step(self) -> int:
+        """Steps that runs before it have done, which it does not hold; 0: it began anew."""
+        return self.header.first_step
 
     @property
     def repeat(self) -> int:
@@ -165,6 +176,7 @@ def header_of(path: Path, attributes: Mapping[str, Any], machine: Mapping[str, s
         complete=attributes.get("complete", 0) == 1,
         verified=attributes.get("verified", 1) == 1,
         oversubscribed=attributes.get("oversubscribed", 0) == 1,
+        first_step=int(attributes.get("first_step", 0)),
         schema=int(attributes.get("schema_version", 0)),
         kind=kind,
         cpu_model=machine["cpu_model"],
@@ -198,9 +210,9 @@ def _check(path: Path, attributes: Mapping[str, Any]) -> None:
     for name in INTEGERS:
         if name in attributes and not isinstance(attributes[name], int):
             raise UsageError(f"{path}: {name}", f"{attributes[name]!r} is no integer", "one integer")
-    for name in ("ranks", "threads_per_rank"):
-        if attributes.get(name, 1) < 1:
-            raise UsageError(f"{path}: {name}", str(attributes[name]), "1 or more")
+    for name, least in (("ranks", 1), ("threads_per_rank", 1), ("first_step", 0)):
+        if attributes.get(name, least) < least:
+            raise UsageError(f"{path}: {name}", str(attributes[name]), f"{least} or more")
     for name in TEXTS:
         if not isinstance(attributes.get(name, ""), str):
             raise UsageError(f"{path}: {name}", f"{attributes[name]!r} is no text", "one text")

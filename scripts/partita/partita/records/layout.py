@@ -12,11 +12,13 @@ from h5py import h5f, h5g
 from partita.records import hdf5
 from partita.records.hdf5 import Columns
 
-GROUPS = ("calibration", "ranks", "traffic", "evaluation", "summary", "kernels", "peaks", "strategy", "virtual")
+GROUPS = ("calibration", "ranks", "traffic", "evaluation", "summary", "kernels", "peaks", "strategy", "virtual",
+          "checkpoints")  # fmt: skip
 BESIDE = frozenset((*GROUPS, "config", "environment", "steps", "events", "step", "rank", "phase", "steps_written"))
 NUMBERS = {  # Columns that pictures are made of.
     "evaluation": ("step", "loss", "accuracy", "samples"),
     "strategy": ("weight_bytes", "gradient_bytes", "optimizer_bytes", "exposed_s", "hidden_s"),  # Of data parallelism.
+    "checkpoints": ("step", "seconds", "bytes"),
     "peaks": ("flop_per_s", "byte_per_s"),
     "kernels": ("flop", "byte", "flop_per_s", "byte_per_s", "time_s", "ci_low_s", "ci_high_s", "peak_share"),
 }
@@ -163,6 +165,8 @@ def check_tables(place: Callable[[str], h5g.GroupID], names: Container[str], ran
         _check_table(place("evaluation"), "evaluation", "step", 8, NUMBERS["evaluation"])
     if "summary" in names:
         _check_table(place("summary"), "summary", "metric", hdf5.TEXT_BYTE, ("value",))
+    if "checkpoints" in names:
+        _check_table(place("checkpoints"), "checkpoints", "step", 8, NUMBERS["checkpoints"][1:])
     if "traffic" in names:
         columns = ("seconds", "sent_bytes")
         _check_table(place("traffic"), "traffic", "kind", hdf5.TEXT_BYTE, columns, ranks)

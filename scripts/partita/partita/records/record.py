@@ -7,7 +7,7 @@ asked for, by name.
 
 import math
 import tomllib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -35,8 +35,8 @@ from partita.records.layout import GROUPS, StepTimes, Timeline
 from partita.records.source import Lazy, Source
 from partita.statistics import median
 
-__all__ = ["CONVENTIONS", "SCHEMA", "Columns", "Record", "Timeline", "is_finished", "is_roofline", "plural",
-           "read_record", "reading"]  # fmt: skip
+__all__ = ["CONVENTIONS", "SCHEMA", "Columns", "Record", "Timeline", "common_steps", "is_finished", "is_roofline",
+           "plural", "read_record", "reading", "rows_of"]  # fmt: skip
 
 T = TypeVar("T")
 Table = Mapping[str, np.ndarray]  # Columns by name, read when they are first asked for.
@@ -158,6 +158,17 @@ class Record(Headed):
         """Samples of all ranks in a counted step (median); NaN without steps."""
         return float(np.median(self.steps["samples"][self.counted])) if self.counted.any() else float("nan")
 
+    @cached_property
+    def samples_so_far(self) -> np.ndarray:
+        """(step) samples of all ranks in all steps up to its end, those before its first step included."""
+        if self.times is None:
+            return np.empty(0)
+        samples = self.steps["samples"]
+        if not self.first_step or not len(samples):
+            return np.cumsum(samples)
+        each = int(self.attributes.get("samples_per_step", 0)) or float(np.median(samples))
+        return self.first_step * each + np.cumsum(samples)
+
     @property
     def phase_s(self) -> np.ndarray:
         """(counted step, phase) seconds, mean over ranks."""
@@ -187,7 +198,7 @@ class Record(Headed):
         """(step, counted from 1; norm) of the last step that made a gradient; None without any, or in older records."""
         norms = self.steps.get("grad_norm", np.empty(0))
         made = np.flatnonzero(~np.isnan(norms))
-        return (int(made[-1]) + 1, float(norms[made[-1]])) if made.size else None
+        return (self.first_step + int(made[-1]) + 1, float(norms[made[-1]])) if made.size else None
 
     def summary(self, metric: str) -> float:
         """A value of /summary; NaN when it has none of that name."""
@@ -200,6 +211,18 @@ class Record(Headed):
         """App, ranks and threads in words."""
         app = self.attributes.get("app", "?")
         return f"{app}, {plural(self.ranks, 'rank')} x {plural(self.threads, 'thread')}"
+
+
+def common_steps(records: Iterable[Record]) -> tuple[int, int]:
+    """Steps that all of them hold: the first, and how many; runs that went on hold their own alone."""
+    spans = [(r.first_step, r.first_step + r.written_steps) for r in records]
+    first = max(begin for begin, _ in spans)
+    return first, max(0, min(end for _, end in spans) - first)
+
+
+def rows_of(record: Record, first: int, n: int, column: np.ndarray) -> np.ndarray:
+    """Of a column with a row for each step, those of n steps from `first` on."""
+    return column[first - record.first_step :][:n]
 
 
 def plural(n: int, word: str) -> str:

@@ -18,7 +18,7 @@ from partita.studies.intent import Intent
 # which make runs of one point differ.
 NOT_A_STRATEGY = (
     "output.", "record.", "evaluate.", "train.seed", "run.warmup", "run.time_limit_s", "run.hang_timeout_s",
-    "run.oversubscribe", "run.calibration",
+    "run.oversubscribe", "run.calibration", "checkpoint.path",
 )  # fmt: skip
 STRATEGY = "parallel.strategy"  # Comes first in the name of a series.
 APART = ("CPU", "compiler", "execution space", "code")  # Never joined, whatever the ranks are.

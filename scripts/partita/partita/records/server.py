@@ -82,7 +82,7 @@ class ServerRun:
     @cached_property
     def samples(self) -> np.ndarray:
         """(written step): samples in all updates so far."""
-        return np.cumsum(self.record.steps["samples"])
+        return self.record.samples_so_far
 
     @property
     def to_target(self) -> float:

@@ -23,6 +23,7 @@ GROUPS = {  # Title of a table -> its metrics; those that nobody measured are le
     "Time in a step, by class of phases": ("class_s:compute", "class_s:communication", "class_s:wait",
                                            "class_s:input", "class_s:other", "exposed_s", "hidden_s", "overlap"),
     "Communication and memory": ("sent_bytes", "messages", "state_bytes", "peak_memory_bytes"),
+    "Checkpoints": ("checkpoint_s", "checkpoint_share", "checkpoint_bytes", "checkpoint_byte_per_s"),
     "Training": ("training_loss", "loss", "accuracy", "seconds_to_target", "virtual_seconds_to_target",
                  "samples_to_target", "staleness_mean"),
 }  # fmt: skip

@@ -23,6 +23,7 @@ from partita.reports.charts import FEW, MOST_ROWS
 from partita.reports.units import unit_of
 
 MOST_RUNS, POINTS, COLUMNS = 12, 120, 10  # Runs of a median; points of a line; columns of a heat table.
+WENT_ON = "Runs that went on from a checkpoint are shown with their own steps and time alone."
 IDLE = {"busy_s": (CLASS["compute"], ""), "fill_s": ("#56B4E9", "."), "steady_idle_s": (CLASS["other"], "-"),
         "wait_s": (CLASS["wait"], "x"), "drain_s": (CLASS["communication"], "/")}  # fmt: skip
 
@@ -76,7 +77,7 @@ def _of_steps(record: Record) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         seconds = (steps["end_ns"].max(axis=1) - steps["start_ns"][0].min()) * 1e-9
     else:
         seconds = np.cumsum(steps["step_max_s"])
-    return np.cumsum(steps["samples"]), seconds, steps["loss"]
+    return record.samples_so_far, seconds, steps["loss"]
 
 
 def _loss(study: RecordedStudy) -> Chart | None:
@@ -89,6 +90,8 @@ def _loss(study: RecordedStudy) -> Chart | None:
     names = {n: f"{n}, {plural(r, 'rank')}" if several or len(curves) == 1 else n for n, (_, r) in curves.items()}
     ranks = "" if several else f" at {plural(next(iter(curves.values()))[1], 'rank')}"
     note = f"Median over the runs, up to {MOST_RUNS}; each series at its largest number of ranks."
+    if any(r.first_step for s in study.series for r in _runs(_last(s))):
+        note += f" {WENT_ON}"
     if len(curves) > FEW:
         return _loss_heat(study, curves, names, label, note)
     unit = "virtual s" if any(c.virtual for c, _ in curves.values()) else "s"

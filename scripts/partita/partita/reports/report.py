@@ -2,7 +2,7 @@
 """The report of a folder: what was found first, then the numbers, how to make them again, what they mean."""
 
 import io
-from collections.abc import Callable, Iterable, Sized
+from collections.abc import Callable, Iterable, Sequence, Sized
 from typing import TYPE_CHECKING
 
 from partita.analysis.links import bench_times, study_times
@@ -12,6 +12,7 @@ from partita.records.folder import RecordedStudy
 from partita.records.record import Record, plural
 from partita.reports import breakdown, cells, charts, learning, setup, tally
 from partita.reports.blocks import Block, Bullets, Drawing, Paragraph, Report, Section, plain_grid
+from partita.reports.checkpoints import checkpoint_blocks
 from partita.reports.glossary import TERMS
 from partita.reports.links import link_blocks
 from partita.reports.material import Material, Place, title_of
@@ -29,8 +30,11 @@ OF_STUDY = "Messages and exchanges, of one run of each point"
 MOST_FITTED = 2  # Series whose fits are drawn; the fits of more are said in words.
 
 
-def make_report(material: Material) -> Report:
-    """All sections; what cannot be drawn of one record is said and stops nothing."""
+def make_report(material: Material, mtbf_s: Sequence[float] = ()) -> Report:
+    """All sections; what cannot be drawn of one record is said and stops nothing.
+
+    mtbf_s: mean times between failures, for the intervals of checkpoints; none: an hour, a day, a week.
+    """
     findings = {s.name: _findings(s, material) for s in material.studies}
     warnings = _warnings(material)
     sections = [Section("What was found", tuple(_found(findings)))] if findings else []
@@ -41,7 +45,7 @@ def make_report(material: Material) -> Report:
     for place in material.places:
         for study in place.studies:
             title = study.name if study.app in study.name else f"{study.name}: {study.app}"
-            sections.append(Section(title, tuple(_study(study, place, material, findings[study.name]))))
+            sections.append(Section(title, tuple(_study(study, place, material, findings[study.name], mtbf_s))))
     benches = [block for name, record in material.benches for block in _bench(name, record)]
     if benches:
         sections.append(Section("Benchmarks", tuple(benches)))
@@ -130,7 +134,9 @@ def _warnings(material: Material) -> list[str]:
     return list(dict.fromkeys(found))
 
 
-def _study(study: RecordedStudy, place: Place, material: Material, findings: list[str]) -> list[Block]:
+def _study(
+    study: RecordedStudy, place: Place, material: Material, findings: list[str], mtbf_s: Sequence[float]
+) -> list[Block]:
     rows = cells.over_runs(material.table, study.name)
     found, why = scaling_kind(study)
     kind = found or ""
@@ -150,7 +156,7 @@ def _study(study: RecordedStudy, place: Place, material: Material, findings: lis
     blocks += _tried(study.name, lambda: learning.learning_charts(study))
     blocks += _tried(study.name, lambda: _pictures(study))
     blocks += cells.grids(rows, study.name)
-    return blocks
+    return blocks + checkpoint_blocks(rows, study.name, mtbf_s)
 
 
 def _fits(rows: "pd.DataFrame") -> tuple[list[tuple[str, "Fit"]], str]:

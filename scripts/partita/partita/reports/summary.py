@@ -13,8 +13,9 @@ from rich.text import Text
 from partita.analysis.noise import record_warnings
 from partita.errors import held_to_the_layout
 from partita.records.pipeline import FORMS, PARTS, bubble
-from partita.records.record import Columns, Record
+from partita.records.record import Columns, Record, plural
 from partita.records.spatial import halos
+from partita.reports.checkpoints import show_checkpoints
 from partita.reports.links import show_links
 from partita.reports.numbers import in_bytes, in_seconds, in_unit, prefixed, significant
 from partita.reports.server_summary import show_server
@@ -49,6 +50,7 @@ def show(record: Record, console: Console) -> None:
         _evaluation,
         _traffic,
         show_links,
+        show_checkpoints,
         _calibration,
         _summary,
     )
@@ -113,6 +115,9 @@ def _steps(record: Record, console: Console) -> None:
         return
     step_s = median(record.step_s)
     grid = _pairs()
+    if record.header.note:
+        before = f"the {plural(record.first_step, 'step')} before are in no row here"
+        grid.add_row("began", f"{record.header.note} ({record.attributes.get('resumed_from', '?')}); {before}")
     warm, flushed = (int(np.sum(record.steps[c])) for c in ("warmup", "flushed"))
     apart = f"{record.written_steps} written: {warm} of warm-up, {flushed} after a flush"
     grid.add_row("steps counted", f"{len(record.step_s)} ({apart}; a step may be both)")
@@ -183,8 +188,9 @@ def _training(record: Record, console: Console) -> None:
         return
     loss = record.steps["loss"]
     grid = _pairs()
-    grid.add_row("loss, first step", f"{loss[0]:.6g}")
-    grid.add_row(f"loss, step {len(loss)}", f"{loss[-1]:.6g}")
+    first = f"step {record.first_step + 1}, its first" if record.first_step else "first step"
+    grid.add_row(f"loss, {first}", f"{loss[0]:.6g}")
+    grid.add_row(f"loss, step {record.first_step + len(loss)}", f"{loss[-1]:.6g}")
     if last := record.last_grad_norm():
         grid.add_row(f"gradient norm, step {last[0]}", f"{last[1]:.6g}")
     _section(console, "Training", grid)

@@ -13,17 +13,20 @@ LADDERS = {
     "s": ((1.0, "s"), (1e-3, "ms"), (1e-6, "µs"), (1e-9, "ns")),
     "virtual s": ((1.0, "virtual s"), (1e-3, "virtual ms"), (1e-6, "virtual µs")),
     "byte": ((1e9, "GB"), (1e6, "MB"), (1e3, "kB"), (1.0, "B")),
+    "byte/s": ((1e9, "GB/s"), (1e6, "MB/s"), (1e3, "kB/s"), (1.0, "B/s")),
     "flop": ((1e12, "Tflop"), (1e9, "Gflop"), (1e6, "Mflop"), (1.0, "flop")),
 }
 PER_CENT = frozenset((
     "efficiency", "parallel_efficiency", "load_balance", "serialisation", "transfer", "computation_scaling",
     "global_efficiency", "overlap", "bubble_share", "mfu", "accuracy",
+    "checkpoint_share",
 ))  # fmt: skip
 WORDS = {  # Shorter than the table has them: a heading is no sentence.
     "samples_per_s": "samples / s", "samples_per_virtual_s": "samples / virtual s", "overlap": "communication hidden",
     "karp_flatt": "Karp-Flatt serial share", "sent_bytes": "sent by a rank", "messages": "messages of a rank",
     "state_bytes": "model state", "peak_memory_bytes": "peak memory", "bubble_share": "pipeline bubble",
     "training_loss": "training loss", "loss": "held-out loss", "accuracy": "held-out accuracy",
+    "checkpoint_share": "share of the run", "checkpoint_byte_per_s": "bytes over time",
 }  # fmt: skip
 
 

@@ -10,7 +10,7 @@ from partita.studies.toml_text import shown, toml_value
 if TYPE_CHECKING:
     from partita.studies.study import Run
 
-RESERVED = ("output.path", "record.study", "record.point")  # Set by `partita run` itself.
+RESERVED = ("output.path", "record.study", "record.point", "checkpoint.path")  # Set by `partita run` itself.
 GROWING = ("weak", "throughput")  # Kinds whose work may grow with ranks.
 
 

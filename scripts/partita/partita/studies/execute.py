@@ -8,7 +8,7 @@ import signal
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from types import FrameType
 from typing import Any
 
@@ -24,6 +24,7 @@ from partita.studies.locks import locked, refuse_if_alive
 from partita.studies.plan import Plan, has_record
 from partita.studies.points import Point
 from partita.studies.progress import Outcome, Reporter, duration, reporter
+from partita.studies.resuming import Start, may_go_on, next_start
 from partita.studies.state import ALIVE_EVERY_S, INFRASTRUCTURE, Attempt, State, attempts, new_attempt
 from partita.studies.study import STUDY_COPY
 from partita.studies.validate import validate
@@ -128,26 +129,54 @@ class _Work:
 
 
 def run_point(plan: Plan, point: Point, progress: Reporter, token: str) -> Outcome:
-    """Run one point to its end; again, `retries` times, where it ended for what is no fault of its own."""
-    for left in range(plan.study.retries, -1, -1):
-        outcome = _attempt(plan, point, progress, token)
-        if outcome.state not in INFRASTRUCTURE or left == 0:
-            break
+    """Run one point to its end.
+
+    Again where it was ended from outside: from its checkpoint, as often as the study's `resume` says, else from the
+    begin, `retries` times, where that says nothing about the run.
+    """
+    retries = plan.study.retries
+    start = next_start(plan.folder, point.digest, plan.study.resume)
+    if start.refused:
+        last = attempts(plan.folder, point.digest)[-1]
+        why = f"{start.refused}: expected a larger `resume`, or no {start.checkpoint}"
+        return Outcome(point, State(last.exit.get("state", State.LOST)), 0.0, why, last.log)
+    while True:
+        outcome = _attempt(plan, point, start, progress, token)
+        if outcome.ok:
+            return outcome
+        start = next_start(plan.folder, point.digest, plan.study.resume)
+        if start.goes_on:
+            outcome = replace(outcome, note=f"{outcome.note}; {_goes_on(plan, start)}")
+        elif start.refused:
+            return replace(outcome, note=f"{outcome.note}; {start.refused}")
+        elif outcome.state not in INFRASTRUCTURE or retries == 0:
+            return outcome
+        else:
+            retries -= 1
         progress.again(outcome)
-    return outcome
 
 
-def _attempt(plan: Plan, point: Point, progress: Reporter, token: str) -> Outcome:
+def _goes_on(plan: Plan, start: Start) -> str:
+    return f"goes on from step {start.step}, {start.time} of {plan.study.resume}"
+
+
+def _attempt(plan: Plan, point: Point, start: Start, progress: Reporter, token: str) -> Outcome:
     """Only an interrupt passes through."""
     given = allocation()
-    job = {"point": point.name, "command": plan.command(point), "environment": plan.threads(point)}
+    job: dict[str, Any] = {
+        "point": point.name, "command": plan.command(point), "environment": plan.threads(point),
+        "first_step": start.step,
+    }  # fmt: skip
+    if start.goes_on:
+        job["resumed_from"] = str(start.checkpoint)
     if given.scheduler:
         job |= {"scheduler": given.scheduler, "scheduler_job": given.job}
     attempt = new_attempt(plan.folder, point.digest, job)
-    command = plan.command(point, attempt.record)
+    command = plan.command(point, attempt.record, start.checkpoint if plan.study.resume else None, start.goes_on)
     flags = " ".join(f"{name}={value}" for name, value in plan.threads(point).items())
-    attempt.log.write_text(f"# {shlex.join(command)}\n# {flags}\n", encoding="utf-8")
-    kills, start = memory_kills(), time.monotonic()
+    said = f"# {start.note}\n" if start.note else ""
+    attempt.log.write_text(f"# {shlex.join(command)}\n# {flags}\n{said}", encoding="utf-8")
+    kills, began = memory_kills(), time.monotonic()
     try:
         ended = launch.run(
             command, attempt.log, plan.study.root, plan.environment(point), point.run.timeout_s, token,
@@ -156,14 +185,16 @@ def _attempt(plan: Plan, point: Point, progress: Reporter, token: str) -> Outcom
     except BaseException as error:
         gone = State.PREEMPTED if given.scheduler else State.LOST
         why = "`partita run` was told to stop" if isinstance(error, KeyboardInterrupt) else f"not started: {error}"
-        attempt.close(gone, -signal.SIGTERM, time.monotonic() - start, why)
+        attempt.close(gone, -signal.SIGTERM, time.monotonic() - began, why, may_go_on=True)
         raise
     state, why = judged(attempt, ended, point.run.timeout_s, str(plan.study.path), memory_kills() - kills)
-    attempt.close(state, ended.status, ended.wall_s, why)
+    attempt.close(state, ended.status, ended.wall_s, why, may_go_on(state, why, ended.timed_out))
     if state is not State.DONE:
         return Outcome(point, state, ended.wall_s, why, attempt.log)
     step_s = read_record(attempt.record).median_step_s
     note = "" if math.isnan(step_s) else f"{step_s * 1e3:.2f} ms per step"
+    if start.goes_on:
+        note += f"  (went on from step {start.step})"
     if plan.oversubscribed(point):
         note += f"  (oversubscribed: {point.cores} threads on {plan.cores} cores)"
     return Outcome(point, state, ended.wall_s, note.strip(), attempt.log)

@@ -41,12 +41,21 @@ class Plan:
         """Whether the point has more threads than there are cores."""
         return point.cores > self.cores
 
-    def command(self, point: Point, output: Path | None = None) -> list[str]:
-        """What is executed, from the root of the checkout; its record goes to `output`, or where the deck says."""
+    def command(
+        self, point: Point, output: Path | None = None, checkpoint: Path | None = None, goes_on: bool = False
+    ) -> list[str]:
+        """What is executed, from the root of the checkout; its record goes to `output`, or where the deck says.
+
+        `checkpoint`: where a study that resumes its points has it, and whether the run begins with that.
+        """
         command = [*point.launcher(self.study), self._from_root(self.binaries[point.run.app])]
         command.append(self._from_root(point.run.deck))
         for key, value in (*point.overrides, ("record.study", self.study.name), ("record.point", point.name)):
             command += ["--set", f"{key}={value}"]
+        if checkpoint:
+            command += ["--set", f"checkpoint.path={checkpoint}"]
+        if checkpoint and goes_on:
+            command += ["--resume", str(checkpoint)]
         return [*command, "--output", str(output)] if output else command
 
     def _from_root(self, path: Path) -> str:

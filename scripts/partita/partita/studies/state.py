@@ -3,10 +3,13 @@
 
     study.toml                            copy of the study file
     plan.json                             every planned point: so that what never ran is missed
+    points/HASH/checkpoint.h5             the newest of the point, where the study has `resume`
     points/HASH/attempt-N/                one run of a point; every attempt is kept
-        job.json                          command, host, process, job of the scheduler: written before the start
+        job.json                          command, host, process, job of the scheduler: written before the start;
+                                          the step from which it goes on, and the checkpoint
         alive                             touched while it runs
-        exit.json                         how it ended: state, status, reason, seconds
+        exit.json                         how it ended: state, status, reason, seconds, first step; whether it may
+                                          go on
         log.txt  record.h5
 
 An attempt without exit.json still runs, or its runner is gone. JSON files are written whole: a reader sees the old one
@@ -28,6 +31,7 @@ from typing import Any
 from partita.errors import UsageError, reason
 
 PLAN, JOB, EXIT, ALIVE, LOG, RECORD = "plan.json", "job.json", "exit.json", "alive", "log.txt", "record.h5"
+CHECKPOINT = "checkpoint.h5"
 ALIVE_EVERY_S = 10.0
 SILENT_S = 60.0  # An attempt whose runner touched nothing for so long is lost; file systems of clusters show it late.
 
@@ -138,14 +142,26 @@ class Attempt:
         """Where the record is, or was to be."""
         return self.folder / RECORD
 
+    @property
+    def first_step(self) -> int:
+        """Steps that earlier attempts have done; above 0 where it went on from their checkpoint."""
+        step = self.job.get("first_step", 0)
+        return step if isinstance(step, int) else 0
+
+    @property
+    def may_go_on(self) -> bool:
+        """Whether another attempt may go on from its checkpoint; nobody saw how it ended: yes."""
+        return self.exit.get("may_go_on") is True if self.exit else True
+
     def touch(self) -> None:
         """Say that the runner is there."""
         with suppress(OSError):
             (self.folder / ALIVE).touch()
 
-    def close(self, state: State, status: int, wall_s: float, why: str = "") -> None:
+    def close(self, state: State, status: int, wall_s: float, why: str = "", may_go_on: bool = False) -> None:
         """Write how it ended."""
-        content = {"state": state.value, "status": status, "wall_s": wall_s, "reason": why, "ended_utc": now_utc()}
+        content = {"state": state.value, "status": status, "wall_s": wall_s, "reason": why, "ended_utc": now_utc(),
+                   "first_step": self.first_step, "may_go_on": may_go_on}  # fmt: skip
         write_json(self.folder / EXIT, content)
 
     def is_alive(self) -> bool:
@@ -202,7 +218,8 @@ def record_files(folder: Path) -> list[Path]:
             newest[path.parent.parent.name] = path
     current = {p["hash"] for p in planned(folder)}
     of_points = [path for digest, path in newest.items() if not current or digest in current]
-    return sorted([*folder.glob("*.h5"), *of_points])
+    beside = (path for path in folder.glob("*.h5") if not path.name.endswith(f".{CHECKPOINT}"))
+    return sorted([*beside, *of_points])
 
 
 def study_folders(folder: Path) -> list[Path]:

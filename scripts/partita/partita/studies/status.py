@@ -13,7 +13,7 @@ from typing import Any
 
 from partita.errors import UsageError
 from partita.studies.progress import duration
-from partita.studies.state import INFRASTRUCTURE, PLAN, Attempt, State, attempts, planned, read_json
+from partita.studies.state import CHECKPOINT, INFRASTRUCTURE, PLAN, Attempt, State, attempts, planned, read_json
 from partita.studies.submissions import SILENT_JOB_S, Fate, Phase, Submission, submissions
 
 GONE = "its runner is gone and left no word"
@@ -30,6 +30,7 @@ class PointStatus:
     reason: str = ""
     attempts: int = 0
     record: Path | None = None  # Of a point that is done.
+    first_step: int = 0  # Of the attempt that this is the state of: from where it went on.
 
 
 @dataclass(frozen=True)
@@ -111,7 +112,23 @@ class _View:
             state, why = State.LOST, str(error)
         if state is not State.DONE and lying in self.lying:
             state, why, record = State.DONE, "", self.folder / lying
-        return PointStatus(digest, str(point["name"]), int(point.get("nodes", 1)), state, why, len(tried), record)
+        nodes, first, left = int(point.get("nodes", 1)), 0, ""
+        if tried and state is not State.PLANNED:
+            first, left = self._went_on(digest, tried, state)
+        said = f"went on from step {first}" if first else ""
+        why = "; ".join(filter(None, (why, said, left)))
+        return PointStatus(digest, str(point["name"]), nodes, state, why, len(tried), record, first)
+
+    def _went_on(self, digest: str, tried: list[Attempt], state: State) -> tuple[int, str]:
+        """From which step, and what is left for a next attempt."""
+        try:
+            done = [a for a in tried if a.exit.get("state") == State.DONE] if state is State.DONE else []
+            shown = (done or tried)[-1]
+            left = state not in (State.DONE, State.RUNNING) and shown.may_go_on
+            kept = left and (self.folder / "points" / digest / CHECKPOINT).is_file()
+            return shown.first_step, "it left a checkpoint" if kept else ""
+        except UsageError:  # Damaged, which is said already.
+            return 0, ""
 
     def _state(self, digest: str, tried: list[Attempt]) -> tuple[State, str, Path | None]:
         for attempt in reversed(tried):

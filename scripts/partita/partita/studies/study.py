@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """A study file, read and checked: what is run, with which settings, how often.
 
-    name kind seed repeats retries build launcher work_tolerance          of the study
+    name kind seed repeats retries resume build launcher work_tolerance   of the study
     app deck ranks threads nodes ranks_per_node gpus_per_rank timeout_s   of the study, or of each [[run]]
     [set]           the same in all points
     [per_rank]      times ranks (weak, throughput)
@@ -105,6 +105,7 @@ class Study:
     repeats: Repeats = Repeats(1, 1)
     seed: int = 1
     retries: int = 1
+    resume: int = 0  # How often a point may go on from its checkpoint.
     launcher: str = LAUNCHER
     work_tolerance: float = WORK_TOLERANCE
 
@@ -141,6 +142,7 @@ def read_study(path: Path) -> Study:
         repeats=_repeats(read),
         seed=read.integer("seed", 1, 0),
         retries=read.integer("retries", 1, 0),
+        resume=read.integer("resume", 0, 0),
         launcher=read.text_of("launcher", LAUNCHER, "a launcher"),
         work_tolerance=tolerance,
     )

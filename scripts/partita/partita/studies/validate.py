@@ -31,7 +31,8 @@ def validate(plan: Plan, points: Iterable[Point], token: str) -> int:
     with tempfile.TemporaryDirectory(prefix="partita-") as folder:
         for number, point in enumerate(decks):
             log = Path(folder) / f"{number}.log"
-            command = [*plan.command(point, Path(folder) / f"{number}.h5"), "--validate"]
+            checkpoint = Path(folder) / f"{number}.checkpoint.h5" if plan.study.resume else None
+            command = [*plan.command(point, Path(folder) / f"{number}.h5", checkpoint), "--validate"]
             ended = launch.run(command, log, plan.study.root, plan.environment(point), point.run.timeout_s, token)
             if ended.status == 0 and not ended.timed_out:
                 continue
