@@ -29,7 +29,7 @@ while arguments:
     if flag == "--set":
         key, _, text = value.partition("=")
         settings[key] = text
-    else:
+    elif flag == "--output":
         output = value
 ranks = int(os.environ.get("FAKE_RANKS") or os.environ["PMI_SIZE"])
 do = settings.get("fake.do", "run")
@@ -59,6 +59,17 @@ if do == "fail" or do == "fail_at_2" and ranks == 2:
 tries = [line.split()[0] for line in open("calls.txt")].count(point)
 if do == "killed" or do == "killed_once" and tries == 1:
     os.kill(os.getpid(), signal.SIGKILL)
+if do == "resumable":  # fake.ends says how each attempt ends; each leaves a checkpoint but those with a dash.
+    end = settings["fake.ends"].strip('"').split(".")[tries - 1]
+    if end[0] != "-" and "checkpoint.path" in settings:
+        with open(os.path.join({kept!r}, f"checkpoint-{{3 * tries}}.h5"), "rb") as source:
+            with open(settings["checkpoint.path"], "wb") as copy:
+                copy.write(source.read())
+    end = end.lstrip("-")
+    if end in ("KILL", "SEGV"):
+        os.kill(os.getpid(), getattr(signal, "SIG" + end))
+    if end != "done":
+        sys.exit(int(end))
 if do == "oom":
     print("slurmstepd: error: Detected 1 oom-kill event(s) in StepId=7.0. Some of your processes may have been killed.")
     sys.exit(137)
@@ -216,7 +227,11 @@ def keep(folder: Path, ranks: int, way: str, repeat: int, seconds: float = 0.03)
 @pytest.fixture(scope="session")
 def kept(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Where the pretended app keeps what it has written, for all tests; the usual records are there already."""
+    from synthetic_checkpoint import write_checkpoint
+
     folder = tmp_path_factory.mktemp("records")
+    for step in (3, 6, 9, 12):
+        write_checkpoint(folder / f"checkpoint-{step}.h5", step)
     for ranks, way in ((1, "mpi"), (2, "mpi"), (2, "ring")):
         for repeat in (1, 2):
             keep(folder, ranks, way, repeat)

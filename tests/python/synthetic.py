@@ -68,7 +68,7 @@ class Synthetic:
     def toml(self, path: Path) -> str:
         """The resolved deck."""
         return (
-            f"[model]\n{self.model}\n[train]\nbatch = {self.batch}\nsteps = {self.steps}\nseed = 1\n"
+            f"[model]\n{self.model}\n[train]\nbatch = {self.batch}\nsteps = {self.first_step + self.steps}\nseed = 1\n"
             f'[parallel]\nallreduce = "{self.allreduce}"\n{self.parallel}\n[output]\npath = "{path}"\n'
             f'[record]\nstudy = "{self.study}"\npoint = "{self.point}"\n'
         )

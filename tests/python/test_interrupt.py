@@ -41,6 +41,7 @@ def test_an_interrupted_study_goes_on(
     assert process.returncode == 5
     point = checkout.calls()[0][0]
     assert [a.exit["state"] for a in checkout.attempts(point)] == ["lost"]
+    assert [a.may_go_on for a in checkout.attempts(point)] == [True]
     assert "interrupted with 0 of 6 points done; the same command goes on from there" in err
     assert err.count("\n") == 1 and checkout.ranks_alive() == []
 

@@ -48,7 +48,7 @@ def agreement_picture(study: RecordedStudy) -> Picture | str:
     with mpl.rc_context(style.SETTINGS):
         for width, (label, differences) in zip(np.linspace(2.2, 1.0, len(grouped)), grouped.items(), strict=True):
             y, look = np.max(differences, axis=0), looks[label]
-            axes.plot(first + np.arange(1, n + 1), np.where(y > 0, y, np.nan), color=look.colour, ls=look.dashes, lw=width,
+            axes.plot(first + 1 + np.arange(n), np.where(y > 0, y, np.nan), color=look.colour, ls=look.dashes, lw=width,
                       marker=look.marker, ms=3.2, markevery=max(1, n // 8), mec="white", mew=0.4)  # fmt: skip
         axes.set_yscale("log")
         axes.axhline(BOUND, color=style.GREY, ls=(0, (4, 3)), lw=0.8)

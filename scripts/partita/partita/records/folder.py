@@ -131,5 +131,5 @@ def _warnings(records: list[Record]) -> Iterator[str]:
     went_on = [f"{r.header.point or r.path.name} {r.header.note}" for r in records if r.header.note]
     if went_on:
         more = f" and {len(went_on) - MOST_NAMED} more" if len(went_on) > MOST_NAMED else ""
-        yield (f"of {plural(len(records), 'run')}, {len(went_on)} hold the steps after a checkpoint alone, and count with "
-               f"these: {', '.join(went_on[:MOST_NAMED])}{more}")  # fmt: skip
+        yield (f"of {plural(len(records), 'run')}, {len(went_on)} hold the steps after a checkpoint alone, and count "
+               f"with these: {', '.join(went_on[:MOST_NAMED])}{more}")  # fmt: skip

@@ -21,9 +21,9 @@ if TYPE_CHECKING:
     import pandas as pd
 
 TITLE = "How often to leave a checkpoint"
-MEANS = ("Computing between two checkpoints that loses least, where failures come at random with that mean time between "
+MEANS = ("Computing between two checkpoints that loses least, where failures come at random with a mean time M between "
          "them (of the whole job): Young, sqrt(2 C M); Daly (2006), of higher order. C is the median time of a "
-         "checkpoint. In brackets: steps.")  # fmt: skip
+         "checkpoint. Small numbers: steps.")  # fmt: skip
 MOST = 36  # Points.
 
 

@@ -79,7 +79,7 @@ def read_progress(path: Path) -> tuple[int, int]:
             attributes = hdf5.attributes(file)
             if attributes.get("Conventions") != CONVENTIONS:
                 raise ValueError("no checkpoint of Partita")
-            deck = flatten(tomllib.loads(hdf5.text(file, "config/toml")))
+            deck = flatten(tomllib.loads(hdf5.text(file, "config")))
         step, planned = attributes.get("step"), deck.get("train.steps", 0)
         if not isinstance(step, int) or not isinstance(planned, int):
             raise ValueError("it does not say how many steps it has")
