@@ -1,9 +1,15 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """A run that goes on from a checkpoint is the run that was never stopped: bit for bit, on other ranks and other strategies."""
 
+import os
+import signal
+import subprocess
+import time
+
 import h5py
 import numpy as np
 import pytest
+from conftest import ROOT, command
 
 DETERMINISTIC = "train.deterministic=true"
 QUICK = "run.calibration=off"
@@ -23,7 +29,7 @@ MLP = [  # what ran before, and what goes on
     (("mlp_dp", 2, ()), ("mlp_dp", 3, ("parallel.strategy=zero3",))),
     (("mlp_dp", 3, ("parallel.strategy=zero2", "parallel.allreduce=ring")), ("mlp_dp", 1, ())),
     (("mlp_dp", 2, ("parallel.strategy=zero3",)), ("transformer_tp", 2, ("model.kind=mlp",))),
-    (("mlp_dp", 3, ("parallel.strategy=gather_broadcast",)), ("mlp_dp", 2, ("parallel.strategy=zero1",))),
+    (("mlp_dp", 2, ("parallel.strategy=gather_broadcast",)), ("mlp_dp", 2, ("parallel.strategy=zero1",))),
 ]
 GPT = [
     (("transformer_tp", 2, ()), ("transformer_tp", 3, ())),
@@ -129,3 +135,24 @@ def test_where_a_checkpoint_may_not_go(run, tmp_path):
         run("mlp_dp", 1, "mlp_dp/tiny", QUICK, f"checkpoint.path={path}", code=2)
         assert run.stderr.count("error: ") == 1 and said in run.stderr, run.stderr
     assert other.read_text() == "mine"
+
+
+def test_a_run_that_a_signal_ends_leaves_one_and_can_go_on(run, tmp_path):
+    number = signal.SIGUSR1  # what Slurm sends before the end
+    settings = [DETERMINISTIC, QUICK, "evaluate.every=100000", "train.steps=1000"]
+    checkpoint, first = tmp_path / "c.h5", tmp_path / "first.h5"
+    words = command("mlp_dp", 1, "mlp_dp/tiny", *settings, f"checkpoint.path={checkpoint}", output=first)
+    with subprocess.Popen(words, cwd=ROOT, stderr=subprocess.PIPE, text=True) as process:
+        while not (tmp_path / "first.h5.part").exists():
+            assert process.poll() is None
+            time.sleep(0.01)
+        (rank,) = subprocess.run(["pgrep", "-f", f"^{words[3]} .*{first}"], capture_output=True, text=True).stdout.split()
+        os.kill(int(rank), number)
+        _, stderr = process.communicate(timeout=60)
+    assert process.returncode == 5 and f"signal {number.name}" in stderr
+    with h5py.File(first) as file:
+        done = len(file["steps/loss"])
+        assert file.attrs["complete"] == 0 and 0 < done < 1000 and file["checkpoints/step"][:].tolist() == [done]
+    rest = run("mlp_dp", 1, "mlp_dp/tiny", *settings, name="rest", flags=("--resume", str(checkpoint)))
+    whole = run("mlp_dp", 1, "mlp_dp/tiny", *settings, name="whole")
+    assert bits(rest, done) == bits(whole, done)

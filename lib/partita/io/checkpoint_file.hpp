@@ -14,7 +14,7 @@ namespace partita::io {
 /// their global names, whatever mesh they come from.
 ///
 ///     /              Conventions = "Partita-checkpoint-1", step, ...
-///     /config/toml   the resolved deck
+///     /config        the resolved deck
 ///     /losses        of the steps that are done
 ///     /weights/N  /m/N  /v/N  /statistics/N     float32, in the shape of tensor N
 ///
