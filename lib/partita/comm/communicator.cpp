@@ -13,11 +13,33 @@ namespace partita::comm {
 
 using detail::check;
 
+namespace {
+
+// Of each rank of the communicator; empty where all have the same number there.
+std::vector<int> ranks_of_world(MPI_Comm handle, int size) {
+  MPI_Group here = MPI_GROUP_NULL, world = MPI_GROUP_NULL;
+  check(MPI_Comm_group(handle, &here), "MPI_Comm_group");
+  check(MPI_Comm_group(MPI_COMM_WORLD, &world), "MPI_Comm_group");
+  std::vector<int> ranks(static_cast<std::size_t>(size)), same(ranks.size());
+  std::iota(same.begin(), same.end(), 0);
+  const int code = MPI_Group_translate_ranks(here, size, same.data(), world, ranks.data());
+  MPI_Group_free(&here);
+  MPI_Group_free(&world);
+  check(code, "MPI_Group_translate_ranks");
+  if (ranks == same) ranks.clear();
+  return ranks;
+}
+
+}  // namespace
+
 Communicator::Communicator(MPI_Comm handle, bool owned, std::string name, Traffic* traffic, bool gpu_aware)
     : handle_(handle), owned_(owned), name_(std::move(name)), traffic_(traffic), gpu_aware_(gpu_aware) {
   check(MPI_Comm_set_errhandler(handle_, MPI_ERRORS_RETURN), "MPI_Comm_set_errhandler", name_);
   check(MPI_Comm_rank(handle_, &rank_), "MPI_Comm_rank", name_);
   check(MPI_Comm_size(handle_, &size_), "MPI_Comm_size", name_);
+  if (traffic_ == nullptr) return;
+  axis_ = waits()->keep(name_);
+  world_ranks_ = ranks_of_world(handle_, size_);
 }
 
 Communicator Communicator::adopt(MPI_Comm handle, std::string name, Traffic* traffic, bool gpu_aware) {
@@ -36,7 +58,10 @@ Communicator::Communicator(Communicator&& other) noexcept
       name_(std::move(other.name_)),
       traffic_(other.traffic_),
       gpu_aware_(other.gpu_aware_),
-      tags_claimed_(other.tags_claimed_) {}
+      tags_claimed_(other.tags_claimed_),
+      calls_(other.calls_),
+      world_ranks_(std::move(other.world_ranks_)),
+      axis_(other.axis_) {}
 
 Communicator& Communicator::operator=(Communicator&& other) noexcept {
   if (this == &other) return *this;
@@ -49,6 +74,9 @@ Communicator& Communicator::operator=(Communicator&& other) noexcept {
   traffic_ = other.traffic_;
   gpu_aware_ = other.gpu_aware_;
   tags_claimed_ = other.tags_claimed_;
+  calls_ = other.calls_;
+  world_ranks_ = std::move(other.world_ranks_);
+  axis_ = other.axis_;
   return *this;
 }
 
@@ -64,6 +92,10 @@ TrafficEntry* Communicator::traffic_entry(std::string_view operation, std::strin
   return traffic_ == nullptr ? nullptr : &traffic_->entry(operation, algorithm, name_);
 }
 
+Wait Communicator::wait(const char* operation, index_t bytes, int peer, index_t call) const {
+  return {.operation = operation, .axis = axis_, .call = call, .bytes = bytes, .peer = world_rank(peer)};
+}
+
 int Communicator::claim_tag() const {
   constexpr int first = detail::probe_tag + 1;
   return first + tags_claimed_++ % (detail::last_own_tag - first + 1);
@@ -71,27 +103,34 @@ int Communicator::claim_tag() const {
 
 Communicator Communicator::duplicate(std::string name) const {
   MPI_Comm handle = MPI_COMM_NULL;
+  const Waiting waiting = in("duplicate", 0);
   check(MPI_Comm_dup(handle_, &handle), "MPI_Comm_dup", name_);
   return adopt(handle, std::move(name), traffic_, gpu_aware_);
 }
 
 Communicator Communicator::split(int color, int key, std::string name) const {
   MPI_Comm handle = MPI_COMM_NULL;
+  const Waiting waiting = in("split", 0);
   check(MPI_Comm_split(handle_, color, key, &handle), "MPI_Comm_split", name_);
   return adopt(handle, std::move(name), traffic_, gpu_aware_);
 }
 
 Communicator Communicator::split_by_node() const {
   MPI_Comm handle = MPI_COMM_NULL;
+  const Waiting waiting = in("split", 0);
   check(MPI_Comm_split_type(handle_, MPI_COMM_TYPE_SHARED, rank_, MPI_INFO_NULL, &handle), "MPI_Comm_split_type",
         name_);
   return adopt(handle, "node", traffic_, gpu_aware_);
 }
 
-void Communicator::barrier() const { check(MPI_Barrier(handle_), "MPI_Barrier", name_); }
+void Communicator::barrier() const {
+  const Waiting waiting = in("barrier", 0);
+  check(MPI_Barrier(handle_), "MPI_Barrier", name_);
+}
 
 void Communicator::barrier(const std::function<void()>& meanwhile) const {
   MPI_Request request = MPI_REQUEST_NULL;
+  const Waiting waiting = in("barrier", 0);
   check(MPI_Ibarrier(handle_, &request), "MPI_Ibarrier", name_);
   for (int done = 0;;) {
     check(MPI_Test(&request, &done, MPI_STATUS_IGNORE), "MPI_Test", name_);
@@ -109,6 +148,7 @@ void Communicator::broadcast(std::string& text, int root) const {
 }
 
 void Communicator::broadcast_bytes(void* data, index_t bytes, int root) const {
+  const Waiting waiting = in("broadcast", bytes, is_root(root) ? -1 : root);
   detail::for_each_piece(bytes, [&](index_t offset, int count) {
     check(MPI_Bcast(static_cast<char*>(data) + offset, count, MPI_BYTE, root, handle_), "MPI_Bcast", name_);
   });
@@ -120,6 +160,7 @@ index_t Communicator::total(const std::vector<index_t>& counts) {
 
 std::vector<index_t> Communicator::gather_counts(index_t mine, int root) const {
   std::vector<index_t> counts(is_root(root) ? static_cast<std::size_t>(size_) : 0);
+  const Waiting waiting = in("gather", sizeof(mine), is_root(root) ? -1 : root);
   check(MPI_Gather(&mine, 1, MPI_INT64_T, counts.data(), 1, MPI_INT64_T, root, handle_), "MPI_Gather", name_);
   return counts;
 }
@@ -137,6 +178,7 @@ void Communicator::gather_bytes(const void* mine, std::size_t element_bytes, ind
   MPI_Datatype element = MPI_DATATYPE_NULL;
   check(MPI_Type_contiguous(static_cast<int>(element_bytes), MPI_BYTE, &element), "MPI_Type_contiguous", name_);
   check(MPI_Type_commit(&element), "MPI_Type_commit", name_);
+  const Waiting waiting = in("gather", count * static_cast<index_t>(element_bytes), is_root(root) ? -1 : root);
   const int code = MPI_Gatherv(mine, detail::mpi_count(count, "MPI_Gatherv"), element, all, mpi_counts.data(),
                                offsets.data(), element, root, handle_);
   MPI_Type_free(&element);
@@ -156,17 +198,20 @@ std::vector<std::string> Communicator::gather(const std::string& mine, int root)
 }
 
 void Communicator::allreduce_in_place(void* data, index_t count, MPI_Datatype type, Op op) const {
+  const Waiting waiting = in("allreduce", count * detail::mpi_size(type));
   check(MPI_Allreduce(MPI_IN_PLACE, data, detail::mpi_count(count, "MPI_Allreduce"), type, detail::mpi_op(op), handle_),
         "MPI_Allreduce", name_);
 }
 
 void Communicator::send_bytes(const void* data, index_t bytes, int to, int tag) const {
+  const Waiting waiting(waits(), wait("send", bytes, to));
   detail::for_each_piece(bytes, [&](index_t offset, int count) {
     check(MPI_Send(static_cast<const char*>(data) + offset, count, MPI_BYTE, to, tag, handle_), "MPI_Send", name_);
   });
 }
 
 void Communicator::receive_bytes(void* data, index_t bytes, int from, int tag) const {
+  const Waiting waiting(waits(), wait("receive", bytes, from));
   detail::for_each_piece(bytes, [&](index_t offset, int count) {
     check(MPI_Recv(static_cast<char*>(data) + offset, count, MPI_BYTE, from, tag, handle_, MPI_STATUS_IGNORE),
           "MPI_Recv", name_);

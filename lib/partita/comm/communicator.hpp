@@ -56,6 +56,17 @@ class Communicator {
   Traffic* traffic() const { return traffic_; }
   /// The entry of a collective on this communicator; null when nobody asked.
   TrafficEntry* traffic_entry(std::string_view operation, std::string_view algorithm) const;
+  /// Where what this rank waits for is put; null when nobody asked.
+  WaitBoard* waits() const { return traffic_ == nullptr ? nullptr : &traffic_->waits(); }
+  /// For Waiting: this rank waits in `operation` (a literal, or what the board keeps) for `peer` of this communicator, or
+  /// for all (-1). A `call` is what count_call() gave; -1: it is no collective.
+  Wait wait(const char* operation, index_t bytes, int peer = -1, index_t call = -1) const;
+  /// The number of the collective call that begins: the same on all ranks, which call in the same order.
+  index_t count_call() const { return calls_++; }
+  /// The rank of the world that is rank `peer` here; -1 stays -1.
+  int world_rank(int peer) const {
+    return peer < 0 || world_ranks_.empty() ? peer : world_ranks_[static_cast<std::size_t>(peer)];
+  }
   /// A tag for the messages of one collective, so that several may be in flight: all ranks plan their collectives on a
   /// communicator in the same order. After some 16,000 they come again.
   int claim_tag() const;
@@ -150,6 +161,9 @@ class Communicator {
  private:
   Communicator(MPI_Comm handle, bool owned, std::string name, Traffic* traffic, bool gpu_aware);
   void release() noexcept;
+  Waiting in(const char* collective, index_t bytes, int peer = -1) const {
+    return {waits(), wait(collective, bytes, peer, count_call())};
+  }
 
   static index_t total(const std::vector<index_t>& counts);
   void broadcast_bytes(void* data, index_t bytes, int root) const;
@@ -170,6 +184,9 @@ class Communicator {
   Traffic* traffic_ = nullptr;
   bool gpu_aware_ = false;
   mutable int tags_claimed_ = 0;
+  mutable index_t calls_ = 0;
+  std::vector<int> world_ranks_;  // of each rank here; empty: the same
+  const char* axis_ = "";         // the name, where waits() keeps it
 };
 
 template <class F>

@@ -73,6 +73,7 @@ Environment::Environment(int& argc, char**& argv) {
   MPI_Init_thread(&argc, &argv, MPI_THREAD_MULTIPLE, &thread_level_);
   verdicts_.emplace(duplicate_world("verdicts", nullptr));
   world_.emplace(duplicate_world("world", traffic_.get()));
+  watch_line_ = std::make_unique<WatchLine>(duplicate_world("watch", nullptr), thread_level_ == MPI_THREAD_MULTIPLE);
   try {
     start_kokkos(argc, argv);
   } catch (const std::exception& error) {
@@ -107,6 +108,8 @@ Environment::~Environment() {
     // Not through guard(): nobody agreed on anything, and MPI_Finalize would wait for ranks that may never come.
     abort(ExitCode::run_failed, "an exception left main without guard()");
   }
+  if (!unwinding) watch_line_->settle();
+  watch_line_.reset();
   world_.reset();
   verdicts_.reset();
   MPI_Finalize();
@@ -139,6 +142,8 @@ void Environment::abort(ExitCode code, const std::string& message) const {
   if (rank() != 0) std::this_thread::sleep_for(std::chrono::milliseconds(500));
   detail::end_job({code, message}, rank());
 }
+
+void Environment::end(ExitCode code, const std::string& message) const { detail::end_job({code, message}, -1); }
 
 int Environment::conclude(const detail::Failure& failure) const {
   const detail::Verdict verdict = detail::agree(verdicts_->handle(), failure);

@@ -11,6 +11,7 @@
 #include <partita/comm/communicator.hpp>
 #include <partita/comm/failure.hpp>
 #include <partita/comm/traffic.hpp>
+#include <partita/comm/watch_line.hpp>
 
 namespace partita::comm {
 
@@ -32,6 +33,8 @@ class Environment {
 
   Traffic& traffic() { return *traffic_; }
   const Traffic& traffic() const { return *traffic_; }
+  /// For one thread of each rank, which watches the others.
+  WatchLine& watch_line() { return *watch_line_; }
 
   /// What MPI provides: "single", "funneled", "serialized", "multiple".
   std::string thread_level() const;
@@ -65,6 +68,8 @@ class Environment {
 
   /// Prints `error: message (rank r)` first. Of the ranks that come here within half a second, rank 0 speaks.
   [[noreturn]] void abort(ExitCode code, const std::string& message) const;
+  /// The same for a rank that speaks for all of them: `error: message`, at once.
+  [[noreturn]] void end(ExitCode code, const std::string& message) const;
 
  private:
   int conclude(const detail::Failure& failure) const;
@@ -76,6 +81,7 @@ class Environment {
   std::unique_ptr<Traffic> traffic_ = std::make_unique<Traffic>();
   std::optional<Communicator> world_;
   std::optional<Communicator> verdicts_;  // agreement has messages of its own: the world may be stuck
+  std::unique_ptr<WatchLine> watch_line_;
 };
 
 }  // namespace partita::comm

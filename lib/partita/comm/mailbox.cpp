@@ -13,10 +13,12 @@ using detail::check;
 Mailbox::~Mailbox() {
   for (Slot& slot : slots_) {
     if (slot.request == MPI_REQUEST_NULL) continue;
-    if (std::uncaught_exceptions() == 0)
+    if (std::uncaught_exceptions() == 0) {
+      const Waiting waiting(comm_.waits(), comm_.wait("send", std::ssize(slot.bytes)));
       MPI_Wait(&slot.request, MPI_STATUS_IGNORE);
-    else
+    } else {
       MPI_Request_free(&slot.request);  // the process is about to end
+    }
   }
 }
 

@@ -55,6 +55,13 @@ MPI_Datatype mpi_type() {
   }
 }
 
+/// Bytes of an element.
+inline index_t mpi_size(MPI_Datatype type) {
+  int bytes = 0;
+  MPI_Type_size(type, &bytes);
+  return bytes;
+}
+
 inline MPI_Op mpi_op(Op op) { return op == Op::sum ? MPI_SUM : op == Op::min ? MPI_MIN : MPI_MAX; }
 
 /// Tags from here on belong to the collectives of this library; callers of send and receive stay below. MPI promises

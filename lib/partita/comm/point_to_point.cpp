@@ -18,6 +18,7 @@ PointToPoint<S>::PointToPoint(PointToPoint&& other) noexcept
       peer_(other.peer_),
       staging_(other.staging_),
       request_(std::exchange(other.request_, MPI_REQUEST_NULL)),
+      bytes_(other.bytes_),
       into_(other.into_),
       landed_(other.landed_) {}
 
@@ -49,6 +50,7 @@ void PointToPoint<S>::send(const Exec& exec, ConstVector<S> values, int tag, Tra
   require_idle("PointToPoint::send");
   const TrafficClock clock(traffic);
   const auto n = static_cast<index_t>(values.extent(0));
+  bytes_ = n * static_cast<index_t>(sizeof(S));
   const Vector<S> payload(const_cast<S*>(values.data()), values.extent(0));  // only read
   detail::check(MPI_Isend(staging_.begin(exec, payload), detail::mpi_count(n, "MPI_Isend"), detail::mpi_type<S>(),
                           peer_, tag, comm_.handle(), &request_),
@@ -56,7 +58,7 @@ void PointToPoint<S>::send(const Exec& exec, ConstVector<S> values, int tag, Tra
   if (traffic == nullptr) return;
   ++traffic->calls;
   ++traffic->messages;
-  traffic->sent_bytes += n * static_cast<index_t>(sizeof(S));
+  traffic->sent_bytes += bytes_;
 }
 
 template <class S>
@@ -67,6 +69,7 @@ void PointToPoint<S>::receive(const Exec& exec, Vector<S> into, int tag) {
     exec.fence(label);
   }
   into_ = into;
+  bytes_ = static_cast<index_t>(into.size() * sizeof(S));
   landed_ = false;
   detail::check(MPI_Irecv(staging_.where(into), detail::mpi_count(static_cast<index_t>(into.extent(0)), "MPI_Irecv"),
                           detail::mpi_type<S>(), peer_, tag, comm_.handle(), &request_),
@@ -83,7 +86,10 @@ bool PointToPoint<S>::test() {
 
 template <class S>
 void PointToPoint<S>::wait(const Exec& exec) {
-  if (pending()) detail::check(MPI_Wait(&request_, MPI_STATUS_IGNORE), "MPI_Wait", comm_.name());
+  if (pending()) {
+    const Waiting waiting(comm_.waits(), comm_.wait(landed_ ? "send" : "receive", bytes_, peer_));
+    detail::check(MPI_Wait(&request_, MPI_STATUS_IGNORE), "MPI_Wait", comm_.name());
+  }
   land(exec);
 }
 

@@ -51,6 +51,7 @@ class PointToPoint {
   int peer_;
   Staging<S> staging_;
   MPI_Request request_ = MPI_REQUEST_NULL;
+  index_t bytes_ = 0;   // of the message
   Vector<S> into_;      // of a receive
   bool landed_ = true;  // what was received lies in `into`
 };

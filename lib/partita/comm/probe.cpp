@@ -66,6 +66,7 @@ double shift_byte_per_s(const Communicator& comm) {
   for (index_t i = -warmup; i < repeats; ++i) {
     comm.barrier();
     const std::int64_t start = now_ns();
+    const Waiting waiting(comm.waits(), comm.wait("receive", large, left));
     detail::check(MPI_Sendrecv(leaves.data(), detail::mpi_count(large, "MPI_Sendrecv"), MPI_BYTE, right,
                                detail::probe_tag, arrives.data(), detail::mpi_count(large, "MPI_Sendrecv"), MPI_BYTE,
                                left, detail::probe_tag, comm.handle(), MPI_STATUS_IGNORE),

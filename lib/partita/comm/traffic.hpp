@@ -6,6 +6,7 @@
 #include <string>
 #include <string_view>
 
+#include <partita/comm/waits.hpp>
 #include <partita/comm/work.hpp>
 #include <partita/core/clock.hpp>
 #include <partita/core/index.hpp>
@@ -39,11 +40,15 @@ class Traffic {
 
   const std::deque<TrafficEntry>& entries() const { return entries_; }
 
+  /// What this rank waits for at the moment, on any of those communicators.
+  WaitBoard& waits() { return waits_; }
+
   /// Zeroes the numbers, keeps the entries: after warm-up.
   void reset();
 
  private:
   std::deque<TrafficEntry> entries_;
+  WaitBoard waits_;
 };
 
 /// Counts the seconds of its life; a null entry counts nothing.
@@ -55,6 +60,8 @@ class TrafficClock {
   }
   TrafficClock(const TrafficClock&) = delete;
   TrafficClock& operator=(const TrafficClock&) = delete;
+  /// When it began; 0 where it counts nothing.
+  std::int64_t start_ns() const { return start_ns_; }
 
  private:
   TrafficEntry* entry_;

@@ -45,7 +45,7 @@ class SynchronousLoop {
   index_t next_flush_ = 0;  // after so many steps
   index_t saved_;           // steps that the last checkpoint has
   FaultDrill faults_;
-  double last_step_s_ = 0;
+  double last_step_s_ = 0, longest_step_s_ = 0;
   bool flushed_ = false;  // just before the step that comes next
   std::vector<std::int8_t> marks_;
 };
@@ -65,6 +65,7 @@ SynchronousLoop::SynchronousLoop(TrainingRun& run, const RunOptions& options, co
       saved_(work_.first_step),
       faults_(options.faults, world_.rank(), world_.size(), work_.phases, work_.corrupt) {
   marks_.reserve(static_cast<std::size_t>(longest_window));
+  timer_.show(attendance_.show_phases(work_.phases));
 }
 
 void SynchronousLoop::train() {
@@ -74,6 +75,7 @@ void SynchronousLoop::train() {
     if (done == run_.first_counted()) {
       flush(done);
       run_.env().traffic().reset();
+      if (done > work_.first_step) attendance_.learn(longest_step_s_);
     }
     if (!step(done)) {
       flush(done);
@@ -125,7 +127,7 @@ bool SynchronousLoop::await(index_t s, Instruments& instruments) {
 // False: without input there is none.
 bool SynchronousLoop::step(index_t s) {
   const bool warm_up = s < run_.first_counted();
-  attendance_.beat(s, warm_up ? "warm-up" : "a step");
+  attendance_.beat_step(s, warm_up ? "warm-up" : "a step");
   timer_.begin_step(exec_);
   faults_.begin_step(s);
   Instruments instruments{timer_, events_.log(), warm_up, &faults_};
@@ -138,6 +140,7 @@ bool SynchronousLoop::step(index_t s) {
   work_.step(s, collector_.output(), instruments);
   const metrics::StepTimes& times = timer_.end_step(exec_);
   last_step_s_ = seconds(times.end_ns - times.start_ns);
+  longest_step_s_ = std::max(longest_step_s_, last_step_s_);
   collector_.add(times);
   return true;
 }

@@ -15,6 +15,8 @@ constexpr Named<CalibrationMode> calibrations[] = {
     {"cached", CalibrationMode::cached}, {"fresh", CalibrationMode::fresh}, {"off", CalibrationMode::off}};
 constexpr Named<metrics::Detail> details[] = {{"full", metrics::Detail::full}, {"stats", metrics::Detail::stats}};
 
+constexpr double learnt = -1;
+
 // The module io knows files, not keys.
 template <class F>
 auto naming_the_key(F f) {
@@ -45,13 +47,22 @@ RunOptions read_common_options(config::Deck& deck, const std::string& output) {
 RunOptions read_run_options(config::Deck& deck, const std::string& output) {
   using config::IntRange;
   RunOptions run = read_common_options(deck, output);
-  run.hang_timeout_s = RunOptions().hang_timeout_s;
+  run.hang_timeout_s = learnt;
   deck.integer("run.warmup", run.warmup, IntRange::count(),
                {"first steps that train but count in no statistic", "steps"});
   deck.real("run.time_limit_s", run.time_limit_s, {0, 1e9},
             {"end in good order after this time (exit 5); 0 = no limit", "s"});
-  deck.real("run.hang_timeout_s", run.hang_timeout_s, {0, 1e6},
-            {"end the job when no step was finished for so long (exit 5); 0 = never", "s"});
+  deck.real(
+      "run.hang_timeout_s", run.hang_timeout_s, {learnt, 1e6},
+      {"end the job when a rank made no progress for so long (exit 5); 0 = never, -1 = 300, and after the warm-up "
+       "within steps 20 times its longest step, at least 30",
+       "s"});
+  if (run.hang_timeout_s < 0) {
+    if (run.hang_timeout_s != learnt)
+      deck.reject("run.hang_timeout_s", fmt::format("{}", run.hang_timeout_s), "seconds, 0 (never) or -1 (learnt)");
+    run.hang_timeout_s = RunOptions().hang_timeout_s;
+    run.learns_hang_timeout = true;
+  }
   deck.integer("run.check_replicas_every", run.check_replicas_every, IntRange::count(),
                {"look for copies of weights that differ between ranks after every so many steps (exit 3); 0 = only at "
                 "the end",

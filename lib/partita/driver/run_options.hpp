@@ -24,9 +24,10 @@ struct Origin {
 
 /// The keys that all apps share: [run], [record], [output].
 struct RunOptions {
-  index_t warmup = 5;           ///< run.warmup: first steps that are done for real but counted in no statistic
-  double time_limit_s = 0;      ///< run.time_limit_s: 0 = none
-  double hang_timeout_s = 300;  ///< run.hang_timeout_s: without progress for so long the job is ended; 0 = never
+  index_t warmup = 5;                ///< run.warmup: first steps that are done for real but counted in no statistic
+  double time_limit_s = 0;           ///< run.time_limit_s: 0 = none
+  double hang_timeout_s = 300;       ///< run.hang_timeout_s: without progress for so long the job is ended; 0 = never
+  bool learns_hang_timeout = false;  ///< the deck does not say: within steps it is learnt from the warm-up
   Oversubscribe oversubscribe = Oversubscribe::warn;
   CalibrationMode calibration = CalibrationMode::cached;
   metrics::Detail detail = metrics::Detail::full;

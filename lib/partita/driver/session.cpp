@@ -77,7 +77,7 @@ bool Session::settled(const RunOptions& run, Describes what, const std::function
 
 void Session::start(RunOptions& run) {
   run.origin = {app_, deck_.resolved(), deck_.config_hash(), command_};
-  attendance_.set_limits(run.hang_timeout_s, run.time_limit_s);
+  attendance_.set_limits(run.hang_timeout_s, run.learns_hang_timeout, run.time_limit_s);
   attendance_.beat(0, "reading data and making the model");
 }
 

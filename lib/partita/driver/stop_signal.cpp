@@ -7,15 +7,15 @@
 namespace partita::driver {
 namespace {
 
+constexpr int handled[] = {SIGTERM, SIGINT, SIGUSR1};
+
 // A handler can reach nothing but globals: the one that this library has.
 volatile std::sig_atomic_t received_signal = 0;
 
 extern "C" void partita_note_signal(int number) {
   received_signal = number;
-  std::signal(number, SIG_DFL);
+  for (const int each : handled) std::signal(each, SIG_DFL);  // the next one ends the process
 }
-
-constexpr int handled[] = {SIGTERM, SIGINT, SIGUSR1};
 
 }  // namespace
 

@@ -80,7 +80,11 @@ TrainingRun::TrainingRun(Session& session, const comm::Mesh& mesh, const RunOpti
   attendance_.under_way();
   progress_ = std::make_unique<ProgressLine>(world().is_root(), work.first_step, work.steps, work.samples_per_step);
   begin_ns_ = now_ns();
+  if (!world().is_root()) return;
+  attendance_.mark_with([this](const std::string& reason) { frame_.file().mark(reason); });
 }
+
+TrainingRun::~TrainingRun() { attendance_.mark_with({}); }
 
 void TrainingRun::write(metrics::StepRows rows) {
   for (index_t s = rows.first_step; s < rows.first_step + rows.count; ++s)
@@ -88,20 +92,27 @@ void TrainingRun::write(metrics::StepRows rows) {
   series_.add(rows);
   const index_t done = rows.first_step + rows.count;
   rows.first_step -= work_.first_step;
-  frame_.file().write_steps(rows);
+  {
+    const auto lock = attendance_.writing();
+    frame_.file().write_steps(rows);
+  }
   losses_.insert(losses_.end(), rows.loss.begin(), rows.loss.end());
   progress_->update(done, losses_.back());
 }
 
 void TrainingRun::evaluated(const metrics::EvaluationRow& row) {
   frame_.results().evaluation.push_back(row);
-  world().on_root([&] { frame_.file().write_evaluation(row); });
+  world().on_root([&] {
+    const auto lock = attendance_.writing();
+    frame_.file().write_evaluation(row);
+  });
   progress_->evaluated(row.step, row.loss, row.accuracy);
 }
 
 void TrainingRun::checkpoint(index_t done) {
   attendance_.beat(done, "a checkpoint");
   const std::int64_t begin = now_ns();
+  const auto lock = attendance_.writing();
   const index_t bytes = work_.checkpoint(done, losses_);
   const double seconds = world().allreduce(partita::seconds(now_ns() - begin), comm::Op::max);
   checkpoints_.push_back({done, bytes, seconds});
@@ -146,6 +157,22 @@ std::exception_ptr TrainingRun::save() {
   return nullptr;
 }
 
+std::string TrainingRun::finish(const Verification& verdict, bool complete) {
+  attendance_.mark_with({});  // what is done needs no mark
+  const auto lock = attendance_.writing();
+  return frame_.finish(verdict, complete, complete ? "done" : stop_.reason());
+}
+
+void TrainingRun::write_grad_norms(std::span<const double> norms) {
+  const auto lock = attendance_.writing();
+  frame_.file().write_grad_norms(norms);
+}
+
+void TrainingRun::write(const EventCollector::Gathered& events) {
+  const auto lock = attendance_.writing();
+  frame_.file().write_events(events.rows, events.dropped);
+}
+
 ExitCode TrainingRun::conclude() {
   progress_.reset();
   attendance_.beat(work_.steps, "verification");
@@ -165,7 +192,7 @@ ExitCode TrainingRun::conclude() {
   world().on_root([&] {
     results.summary = summarise(series_, header, results, work_);
     count_checkpoints();
-    const std::string path = frame_.finish(verdict, complete, complete ? "done" : stop_.reason());
+    const std::string path = finish(verdict, complete);
     if (path != frame_.file().path())
       note = fmt::format("; the complete record {} is kept, this one is {}", frame_.file().path(), path);
     say(figure_of_merit(header, results, verdict, path) + "\n");

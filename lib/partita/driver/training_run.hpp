@@ -31,6 +31,10 @@ class TrainingRun {
   ///          record.events that the run cannot give; EnvironmentError when oversubscribed and that is an error.
   TrainingRun(Session& session, const comm::Mesh& mesh, const RunOptions& run, const Exec& exec, const Workload& work);
 
+  ~TrainingRun();
+  TrainingRun(const TrainingRun&) = delete;
+  TrainingRun& operator=(const TrainingRun&) = delete;
+
   comm::Environment& env() { return env_; }
   const comm::Communicator& world() const { return env_.world(); }
   Attendance& attendance() { return attendance_; }
@@ -44,9 +48,9 @@ class TrainingRun {
   /// The steps that come next, whole but for `warmup`, into record, statistics and progress line. On rank 0.
   void write(metrics::StepRows rows);
   /// Gradient norms of the steps from the first on, in place of those written. On rank 0.
-  void write_grad_norms(std::span<const double> norms) { frame_.file().write_grad_norms(norms); }
+  void write_grad_norms(std::span<const double> norms);
   /// What EventCollector::gather brought, ahead of the steps that the events are of. On rank 0.
-  void write(const EventCollector::Gathered& events) { frame_.file().write_events(events.rows, events.dropped); }
+  void write(const EventCollector::Gathered& events);
   /// One more evaluation, the same on all ranks. Collective.
   void evaluated(const metrics::EvaluationRow& row);
   /// Ends the run: its numbers are of no use (exit 3). The ranks agree on it.
@@ -67,6 +71,7 @@ class TrainingRun {
  private:
   std::exception_ptr save();
   void count_checkpoints();
+  std::string finish(const Verification& verdict, bool complete);
 
   comm::Environment& env_;
   Attendance& attendance_;

@@ -131,6 +131,11 @@ void RecordFile::write_evaluation(const metrics::EvaluationRow& row) {
   ++evaluations_written_;
 }
 
+void RecordFile::mark(const std::string& exit_reason) {
+  part_->write_attributes("/", {{"exit_reason", exit_reason}});
+  part_->flush();
+}
+
 std::string RecordFile::finish(const metrics::RunResults& results, bool complete, const std::string& exit_reason) {
   const Draft draft(output_);
   metrics::RunHeader last = header_;

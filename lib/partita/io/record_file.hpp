@@ -52,6 +52,9 @@ class RecordFile {
   /// Puts one more evaluation into `.part`; those beyond header.evaluations are left to finish().
   void write_evaluation(const metrics::EvaluationRow& row);
 
+  /// Says in `.part` why the run ended that cannot go on to finish(): exit_reason. Done at once, in this thread.
+  void mark(const std::string& exit_reason);
+
   /// Writes `x.h5` afresh from header, results and the steps and events written, brings it to disk, and removes
   /// `.part`. Returns where
   /// the record is: `x.h5`, or `x.h5.part` where an incomplete one would replace a complete one.

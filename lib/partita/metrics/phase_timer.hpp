@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #pragma once
 
+#include <atomic>
 #include <cassert>
 #include <cstdint>
 #include <string>
@@ -56,6 +57,13 @@ class BasicPhaseTimer {
 
   const std::vector<Phase>& phases() const { return phases_; }
 
+  /// From now on another thread sees there which phase is open: its index + 1 (0: none) in the lowest 16 bits, the
+  /// number of changes so far above. `where` outlives the timer.
+  void show(std::atomic<std::int64_t>& where) {
+    shown_ = &where;
+    show_phase();
+  }
+
   void begin_step(const Exec& exec) {
     phase_ns_.assign(phase_ns_.size(), 0);
     current_ = no_phase;
@@ -72,6 +80,7 @@ class BasicPhaseTimer {
     if (!in_step_) return;
     charge(exec);
     current_ = phase;
+    show_phase();
   }
 
   /// The times of the step that ends here; they stay valid until the next begin_step.
@@ -80,6 +89,7 @@ class BasicPhaseTimer {
     charge(exec);
     in_step_ = false;
     current_ = no_phase;
+    show_phase();
     times_.end_ns = last_ns_;
     for (std::size_t p = 0; p < phase_ns_.size(); ++p) times_.phase_s[p] = 1e-9 * static_cast<double>(phase_ns_[p]);
     return times_;
@@ -96,6 +106,10 @@ class BasicPhaseTimer {
     return clock_();
   }
 
+  void show_phase() {
+    if (shown_ != nullptr) shown_->store(++changes_ << 16 | (current_ + 1), std::memory_order_relaxed);
+  }
+
   // Time since the last reading belongs to the phase that was open meanwhile.
   void charge(const Exec& exec) {
     const std::int64_t now = read(exec);
@@ -110,6 +124,8 @@ class BasicPhaseTimer {
   std::int64_t last_ns_ = 0;
   int current_ = no_phase;
   bool in_step_ = false;
+  std::atomic<std::int64_t>* shown_ = nullptr;
+  std::int64_t changes_ = 0;
 };
 
 struct MonotonicClock {

@@ -100,18 +100,25 @@ struct Ranks {
       worker->begin();
     }
     std::int64_t busy_ns = now_ns();
+    std::optional<comm::Waiting> waiting;  // for messages, which are looked for
     while ((server && !server->done()) || (worker && !worker->done())) {
       post.time.enter(worker && !worker->finished() ? ps::Doing::pull : ps::Doing::idle);
       attend(with);
       bool did = server && server->serve();
       if (worker) {
         did = worker->serve() || did;
+        if (did) waiting.reset();
         did = worker->work() || did;
       }
-      if (did)
+      if (did) {
         busy_ns = now_ns();
-      else
+        waiting.reset();
+      } else {
+        const int server_of = worker ? worker->awaited() : -1;
+        if (!waiting)
+          waiting.emplace(parts.world.waits(), parts.world.wait(server_of < 0 ? "notes" : "pull", 0, server_of));
         rest(now_ns() - busy_ns);
+      }
     }
   }
 

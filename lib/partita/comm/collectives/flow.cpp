@@ -98,6 +98,7 @@ typename Flow<S, side>::Event Flow<S, side>::next_event(bool listens, bool watch
   if (listens && (!wait || watches_sends) && is_done(receive_request(received_))) return Event::received;
   if (watches_sends && (!wait || listens) && is_done(send_request(sends_done_))) return Event::sent;
   if (!wait) return Event::none;
+  turn_to(listens ? schedule_->receive(received_).peer : schedule_->send(sends_done_).peer);
   if (listens && watches_sends) {
     MPI_Request both[] = {receive_request(received_), send_request(sends_done_)};
     int which = 0;
@@ -109,6 +110,12 @@ typename Flow<S, side>::Event Flow<S, side>::next_event(bool listens, bool watch
   check(MPI_Wait(listens ? &receive_request(received_) : &send_request(sends_done_), MPI_STATUS_IGNORE), "MPI_Wait",
         comm_->name());
   return listens ? Event::received : Event::sent;
+}
+
+// Says whom this rank is about to wait for.
+template <class S, Side side>
+void Flow<S, side>::turn_to(int peer) const {
+  if (WaitBoard* const board = comm_->waits()) board->turn_to(comm_->world_rank(peer));
 }
 
 template <class S, Side side>
@@ -150,10 +157,12 @@ bool Flow<S, side>::complete_sends(index_t end, bool wait) {
     MPI_Request& request = send_request(sends_done_);
     if (request == MPI_REQUEST_NULL) continue;
     int done = 1;
-    if (wait)
+    if (wait) {
+      turn_to(schedule_->send(sends_done_).peer);
       check(MPI_Wait(&request, MPI_STATUS_IGNORE), "MPI_Wait", comm_->name());
-    else
+    } else {
       check(MPI_Test(&request, &done, MPI_STATUS_IGNORE), "MPI_Test", comm_->name());
+    }
     if (done == 0) return false;
   }
   return true;

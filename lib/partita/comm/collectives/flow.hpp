@@ -34,6 +34,7 @@ class Flow final : public Transport<S> {
   enum class Event { none, received, sent };
 
   void copy_own_part();
+  void turn_to(int peer) const;
   void post_receives();
   bool post_sends();  // whether the number of sends under way holds the next one back
   bool complete_sends(index_t end, bool wait);

@@ -18,10 +18,15 @@ Plan<S>::Plan(const Communicator& comm, PlanTerms terms, std::unique_ptr<Transpo
     : terms_(std::move(terms)),
       transport_(std::move(transport)),
       entry_(comm.traffic_entry(terms_.operation, terms_.algorithm)),
+      comm_(&comm),
       work_(transport_->work()),
       region_(fmt::format("partita::comm::{}::{}", terms_.operation, terms_.algorithm)),
       staged_input_(comm.gpu_aware(), terms_.in_place ? 0 : terms_.input),
-      staged_output_(comm.gpu_aware(), terms_.output) {}
+      staged_output_(comm.gpu_aware(), terms_.output) {
+  if (comm.waits() == nullptr) return;
+  operation_ = comm.waits()->keep(terms_.operation);
+  algorithm_ = comm.waits()->keep(terms_.algorithm);
+}
 
 template <class S>
 Plan<S>::~Plan() {
@@ -54,17 +59,19 @@ void Plan<S>::check(std::string_view call, std::size_t input, std::size_t output
 // go(input, output) on pointers that MPI may see.
 template <class S>
 template <class Go>
-void Plan<S>::begin(const Exec& exec, ConstVector<S> input, Vector<S> output, const Go& go) {
+void Plan<S>::begin(const Exec& exec, ConstVector<S> input, Vector<S> output, const TrafficClock& clock, const Go& go) {
   if (entry_ != nullptr) {
     ++entry_->calls;
     entry_->expected_bytes += static_cast<double>(terms_.sent.bytes);
     entry_->expected_messages += static_cast<double>(terms_.sent.messages);
     entry_->work += work_;
   }
+  number_ = comm_->count_call();
   exec_ = exec;
   output_ = output;
   in_flight_ = true;
   arrived_ = false;
+  const Waiting waiting(comm_->waits(), wait(clock));
   if (terms_.in_place) {
     S* const data = staged_output_.begin(exec, output);
     return go(data, data);
@@ -77,7 +84,7 @@ template <class S>
 void Plan<S>::start_checked(const Exec& exec, ConstVector<S> input, Vector<S> output) {
   const Kokkos::Profiling::ScopedRegion region(region_);
   const TrafficClock clock(entry_);
-  begin(exec, input, output, [&](const S* from, S* into) { transport_->start(exec, from, into, entry_); });
+  begin(exec, input, output, clock, [&](const S* from, S* into) { transport_->start(exec, from, into, entry_); });
 }
 
 template <class S>
@@ -105,8 +112,17 @@ void Plan<S>::finish() {
   if (!in_flight_) return;
   const Kokkos::Profiling::ScopedRegion region(region_);
   const TrafficClock clock(entry_);
+  const Waiting waiting(comm_->waits(), wait(clock));
   if (!arrived_) transport_->advance(true);
   deliver();
+}
+
+template <class S>
+Wait Plan<S>::wait(const TrafficClock& clock) const {
+  Wait wait = comm_->wait(operation_, terms_.sent.bytes, -1, number_);
+  wait.algorithm = algorithm_;
+  wait.since_ns = clock.start_ns();
+  return wait;
 }
 
 template <class S>
@@ -120,7 +136,7 @@ template <class S>
 void Plan<S>::run_checked(const Exec& exec, ConstVector<S> input, Vector<S> output) {
   const Kokkos::Profiling::ScopedRegion region(region_);
   const TrafficClock clock(entry_);
-  begin(exec, input, output, [&](const S* from, S* into) { transport_->run(exec, from, into, entry_); });
+  begin(exec, input, output, clock, [&](const S* from, S* into) { transport_->run(exec, from, into, entry_); });
   deliver();
 }
 

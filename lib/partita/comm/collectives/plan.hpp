@@ -90,20 +90,24 @@ class Plan : public Pending {
  private:
   void check(std::string_view call, std::size_t input, std::size_t output, bool in_place) const;
   template <class Go>
-  void begin(const Exec& exec, ConstVector<S> input, Vector<S> output, const Go& go);
+  void begin(const Exec& exec, ConstVector<S> input, Vector<S> output, const TrafficClock& clock, const Go& go);
   void start_checked(const Exec& exec, ConstVector<S> input, Vector<S> output);
   void run_checked(const Exec& exec, ConstVector<S> input, Vector<S> output);
   void deliver();
+  Wait wait(const TrafficClock& clock) const;
 
   PlanTerms terms_;
   std::unique_ptr<Transport<S>> transport_;
   TrafficEntry* entry_;
+  const Communicator* comm_;
+  const char *operation_ = "", *algorithm_ = "";  // of terms_, where the board of waits keeps them
   Work work_;
   std::string region_;
   Staging<S> staged_input_, staged_output_;
 
   // The call under way.
   bool in_flight_ = false, arrived_ = false;
+  index_t number_ = -1;
   Exec exec_;
   Vector<S> output_;
 };

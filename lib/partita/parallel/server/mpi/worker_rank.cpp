@@ -138,6 +138,12 @@ void WorkerRank<Scalar>::leave() {
 }
 
 template <class Scalar>
+int WorkerRank<Scalar>::awaited() const {
+  const auto asked = std::find(asked_.begin(), asked_.end(), true);
+  return asked == asked_.end() ? -1 : static_cast<int>(asked - asked_.begin());
+}
+
+template <class Scalar>
 void WorkerRank<Scalar>::ask_to_halt() {
   if (!finished()) tell(0, {.kind = Note::Kind::halt});
 }

@@ -45,6 +45,8 @@ class WorkerRank final : public WorkerActions {
   bool finished() const { return machine_.state() == WorkerMachine::State::finished; }
   /// Of the first server's weights as they were pulled last; -1: none.
   index_t version() const { return machine_.version(0); }
+  /// The first server, and its rank, whose weights are on their way; -1: none.
+  int awaited() const;
   WorkerStatistics statistics;
   /// By server.
   std::vector<index_t> pushed_bytes, pulled_bytes;  ///< gradients and rows' numbers that it has sent; weights

@@ -1,0 +1,57 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#pragma once
+
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include <partita/comm/waits.hpp>
+#include <partita/core/index.hpp>
+
+namespace partita::driver {
+
+/// A short text inside of what travels as bytes; what is too long is cut.
+struct ShortText {
+  char text[40] = "";
+
+  ShortText() = default;
+  ShortText(std::string_view from);
+  bool empty() const { return text[0] == '\0'; }
+};
+
+/// What a rank says of itself when some rank of the job makes no progress. Travels as bytes.
+struct RankReport {
+  int rank = 0;
+  index_t step = 0;
+  ShortText doing = {};  ///< "an evaluation"
+  ShortText phase = {};  ///< within a step: "forward_linear"; empty: in none
+  double silent_s = 0;   ///< since its last sign of life
+  double limit_s = 0;    ///< how long it may go without one
+
+  ShortText operation = {};  ///< that it waits in; empty: it waits for nobody
+  ShortText algorithm = {}, axis = {};
+  index_t call = -1, bytes = 0;
+  int peer = -1;  ///< rank of the world that it waits for; -1: all of the axis
+  double waits_s = 0;
+
+  bool waits() const { return !operation.empty(); }
+  /// Fills in what it waits for.
+  void set(const comm::Wait& wait, std::int64_t now_ns);
+};
+
+/// Who holds a job up, and what the user is told.
+struct Judgement {
+  std::vector<int> blamed;  ///< ranks; none where all wait and nobody is behind
+  std::string lines;        ///< of ranks: those that are blamed, those that wait for them, others
+  std::string reason;       ///< one line: "no progress for 3 s after step 17, in exchange: rank 2 does not answer"
+};
+
+/// From the reports of those ranks that answered (`gone`: ranks that are through with the run and owe no answer).
+///
+/// Blamed are the ranks that do not answer. Where all do, it is those that wait for nobody, of these the ones that are
+/// silent for long; where all wait, those in a circle of ranks that wait for each other, or those that are in an
+/// earlier call of an axis than others.
+Judgement judge(std::span<const RankReport> reports, std::span<const int> gone, int ranks);
+
+}  // namespace partita::driver
