@@ -58,8 +58,8 @@ class Communicator {
   TrafficEntry* traffic_entry(std::string_view operation, std::string_view algorithm) const;
   /// Where what this rank waits for is put; null when nobody asked.
   WaitBoard* waits() const { return traffic_ == nullptr ? nullptr : &traffic_->waits(); }
-  /// For Waiting: this rank waits in `operation` (a literal, or what the board keeps) for `peer` of this communicator, or
-  /// for all (-1). A `call` is what count_call() gave; -1: it is no collective.
+  /// For Waiting: this rank waits in `operation` (a literal, or what the board keeps) for `peer` of this communicator,
+  /// or for all (-1). A `call` is what count_call() gave; -1: it is no collective.
   Wait wait(const char* operation, index_t bytes, int peer = -1, index_t call = -1) const;
   /// The number of the collective call that begins: the same on all ranks, which call in the same order.
   index_t count_call() const { return calls_++; }

@@ -31,7 +31,7 @@ Attendance::Attendance(comm::Environment& env)
     : env_(env),
       start_ns_(now_ns()),
       hang_timeout_s_(RunOptions().hang_timeout_s),
-      watchdog_(env.watch_line(), env.traffic().waits(), hang_timeout_s_,
+      watchdog_(&env.watch_line(), env.traffic().waits(), hang_timeout_s_,
                 [this](const Judgement& judgement) { hangs(judgement); }),
       early_(std::make_unique<EarlyStop>([this] { return reason(signal_.received(), late()); },
                                          [&env](const std::string& why) {

@@ -33,17 +33,17 @@ class EarlyStop {
 ///
 /// Until under_way() there is nothing worth saving: a signal or the time limit ends the job within a fraction of a
 /// second, whatever its ranks are doing, with exit code 5. Afterwards they are for the run to see (StopAgreement). A
-/// hang ends the job with exit code 5 at any time: the watchdogs of the ranks find out who holds the others up, and rank 0,
-/// where it lives, marks the record.
+/// hang ends the job with exit code 5 at any time: the watchdogs of the ranks find out who holds the others up, and
+/// rank 0, where it lives, marks the record.
 class Attendance {
  public:
   explicit Attendance(comm::Environment& env);
 
-  /// The run's own limits, known when its deck is read; 0: none. learns: the deck names no hang timeout, and learn() may
-  /// find a shorter one.
+  /// The run's own limits, known when its deck is read; 0: none. learns: the deck names no hang timeout, and learn()
+  /// may find a shorter one.
   void set_limits(double hang_timeout_s, bool learns, double time_limit_s);
-  /// The hang timeout within steps, from the longest one of the warm-up, the same on all ranks: twenty of these, at least
-  /// 30 s. Collective, where limits were to be learnt.
+  /// The hang timeout within steps, from the longest one of the warm-up, the same on all ranks: twenty of these, at
+  /// least 30 s. Collective, where limits were to be learnt.
   void learn(double longest_step_s);
   void under_way() { early_.reset(); }
 

@@ -47,7 +47,8 @@ struct Judgement {
   std::string reason;       ///< one line: "no progress for 3 s after step 17, in exchange: rank 2 does not answer"
 };
 
-/// From the reports of those ranks that answered (`gone`: ranks that are through with the run and owe no answer).
+/// From the reports of those ranks that answered, of so many in all (0: a rank tells of itself alone). `gone`: ranks
+/// that are through with the run and owe no answer.
 ///
 /// Blamed are the ranks that do not answer. Where all do, it is those that wait for nobody, of these the ones that are
 /// silent for long; where all wait, those in a circle of ranks that wait for each other, or those that are in an

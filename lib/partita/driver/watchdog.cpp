@@ -27,12 +27,12 @@ struct Watchdog::Note {
   RankReport report = {};
 };
 
-Watchdog::Watchdog(comm::WatchLine& line, const comm::WaitBoard& waits, double limit_s, Ended ended)
+Watchdog::Watchdog(comm::WatchLine* line, const comm::WaitBoard& waits, double limit_s, Ended ended)
     : line_(line),
       waits_(waits),
       ended_(std::move(ended)),
       limit_s_(limit_s),
-      generation_(line.next_user()),
+      generation_(line == nullptr ? 0 : line->next_user()),
       looked_ns_(now_ns()),
       alive_ns_(looked_ns_),
       heard_ns_(looked_ns_) {
@@ -46,10 +46,10 @@ Watchdog::~Watchdog() {
   }
   wake_.notify_all();
   thread_.join();
-  if (!line_.open()) return;
-  const int right = (line_.rank() + 1) % line_.size();
+  if (!talks()) return;
+  const int right = (line_->rank() + 1) % line_->size();
   send(bye, right, now_ns());
-  if (line_.rank() != 0 && right != 0) send(bye, 0, now_ns());
+  if (line_->rank() != 0 && right != 0) send(bye, 0, now_ns());
 }
 
 void Watchdog::set_limits(double limit_s, double step_limit_s) {
@@ -102,7 +102,7 @@ void Watchdog::watch() {
     for (const auto& of : reports_)
       if (of) reports.push_back(*of);
     if (reports.empty()) reports.push_back(report(now));
-    const Judgement judgement = judge(reports, gone_, line_.open() ? line_.size() : 1);
+    const Judgement judgement = judge(reports, gone_, talks() ? line_->size() : 0);
     lock.unlock();  // who is called may ask for what the mutex guards
     ended_(judgement);
     return;
@@ -118,10 +118,10 @@ bool Watchdog::look(std::int64_t now) {
   const double limit = limit_s();
   const double period_s = std::min(0.5, limit / 8);
   bool silent = seconds(now - alive_ns_) > limit;
-  if (!line_.open()) return silent;
+  if (!talks()) return silent;
 
   take_notes(now);
-  const int rank = line_.rank(), right = (rank + 1) % line_.size();
+  const int rank = line_->rank(), right = (rank + 1) % line_->size();
   if (seconds(now - sent_ns_) >= period_s) {
     send(alive, right, now);
     sent_ns_ = now;
@@ -152,12 +152,12 @@ bool Watchdog::look(std::int64_t now) {
 
 void Watchdog::take_notes(std::int64_t now) {
   Note note;
-  while (const std::optional<int> from = line_.take(note))
+  while (const std::optional<int> from = line_->take(note))
     if (note.generation == generation_) heed(note, *from, now);
 }
 
 void Watchdog::heed(const Note& note, int from, std::int64_t now) {
-  const int left = (line_.rank() + line_.size() - 1) % line_.size();
+  const int left = (line_->rank() + line_->size() - 1) % line_->size();
   if (from == left) heard_ns_ = now;
   switch (note.kind) {
     case alarm:
@@ -168,7 +168,7 @@ void Watchdog::heed(const Note& note, int from, std::int64_t now) {
       return;
     case please:
       // Of two that ask the lower one goes on.
-      if (state_ == State::asking && from > line_.rank()) return;
+      if (state_ == State::asking && from > line_->rank()) return;
       state_ = State::asked;
       since_ns_ = now;
       return send(answer, from, now);
@@ -184,16 +184,16 @@ void Watchdog::heed(const Note& note, int from, std::int64_t now) {
 void Watchdog::send(int kind, int to, std::int64_t now) {
   Note note{.kind = kind, .generation = generation_};
   if (kind == alarm || kind == answer) note.report = report(now);
-  line_.send(note, to);
+  line_->send(note, to);
 }
 
 void Watchdog::ask(std::int64_t now) {
   state_ = State::asking;
   since_ns_ = now;
-  reports_.assign(static_cast<std::size_t>(line_.size()), std::nullopt);
-  reports_[static_cast<std::size_t>(line_.rank())] = report(now);
-  for (int to = 0; to < line_.size(); ++to)
-    if (to != line_.rank()) send(please, to, now);
+  reports_.assign(static_cast<std::size_t>(line_->size()), std::nullopt);
+  reports_[static_cast<std::size_t>(line_->rank())] = report(now);
+  for (int to = 0; to < line_->size(); ++to)
+    if (to != line_->rank()) send(please, to, now);
 }
 
 bool Watchdog::all_answered() const {
@@ -203,7 +203,7 @@ bool Watchdog::all_answered() const {
 }
 
 RankReport Watchdog::report(std::int64_t now) const {
-  RankReport report{.rank = line_.rank(),
+  RankReport report{.rank = line_ == nullptr ? 0 : line_->rank(),
                     .step = step_.load(std::memory_order_relaxed),
                     .doing = ShortText(doing_.load(std::memory_order_relaxed)),
                     .silent_s = seconds(now - alive_ns_),

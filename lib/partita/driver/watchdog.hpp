@@ -32,8 +32,9 @@ class Watchdog {
   /// Must not return to the run: it ends the process.
   using Ended = std::function<void(const Judgement&)>;
 
-  /// All ranks make theirs in the same order, with the same limit; 0: none. The line and the board outlive it.
-  Watchdog(comm::WatchLine& line, const comm::WaitBoard& waits, double limit_s, Ended ended);
+  /// All ranks make theirs in the same order, with the same limit; 0: none. The line (null: there is one rank) and the
+  /// board outlive it.
+  Watchdog(comm::WatchLine* line, const comm::WaitBoard& waits, double limit_s, Ended ended);
   /// Tells who watches this rank that it leaves.
   ~Watchdog();
   Watchdog(const Watchdog&) = delete;
@@ -62,6 +63,7 @@ class Watchdog {
   };
   enum class State { watching, alarmed, asked, asking };
 
+  bool talks() const { return line_ != nullptr && line_->open(); }
   void watch();
   bool look(std::int64_t now);
   void take_notes(std::int64_t now);
@@ -74,7 +76,7 @@ class Watchdog {
   Life life() const;
   RankReport report(std::int64_t now) const;
 
-  comm::WatchLine& line_;
+  comm::WatchLine* line_;
   const comm::WaitBoard& waits_;
   Ended ended_;
 

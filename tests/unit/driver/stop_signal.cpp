@@ -37,5 +37,15 @@ TEST(stop_signal_death, the_second_of_a_kind_ends_the_process) {
       ::testing::KilledBySignal(SIGINT), "");
 }
 
+TEST(stop_signal_death, a_second_one_of_another_kind_does_too) {
+  EXPECT_EXIT(
+      {
+        const StopSignal stop;
+        std::raise(SIGUSR1);
+        std::raise(SIGTERM);
+      },
+      ::testing::KilledBySignal(SIGTERM), "");
+}
+
 }  // namespace
 }  // namespace partita::driver::stop_signal_tests

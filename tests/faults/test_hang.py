@@ -1,0 +1,105 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Ranks that stop: the others name them, rank 0 marks the record, and the job is gone."""
+
+import os
+import re
+import signal
+import subprocess
+import time
+
+import h5py
+import numpy as np
+import pytest
+from conftest import ROOT, command
+
+LIMIT_S = 2
+LONG = ["train.steps=200000", "record.flush_every=20", f"run.hang_timeout_s={LIMIT_S}", "run.calibration=off"]
+
+
+class Job:
+    """A run that goes on until it is stopped; its ranks' processes in the order of ranks."""
+
+    def __init__(self, app, ranks, deck, output, *settings):
+        self.app, self.part = app, output.with_name(output.name + ".part")
+        self.mpiexec = subprocess.Popen(command(app, ranks, deck, *LONG, *settings, output=output), cwd=ROOT,
+                                        stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+        deadline = time.monotonic() + 60
+        while self.steps() < 20:
+            assert self.mpiexec.poll() is None and time.monotonic() < deadline, "no step was written"
+            time.sleep(0.05)
+        self.pids = self._pids()
+
+    def steps(self):
+        if not self.part.exists():
+            return 0
+        with h5py.File(self.part) as file:
+            return int(file["steps_written"][()])
+
+    def _pids(self):
+        found, todo = {}, [self.mpiexec.pid]
+        while todo:
+            for pid in subprocess.run(["pgrep", "-P", str(todo.pop())], capture_output=True, text=True).stdout.split():
+                todo.append(int(pid))
+                with open(f"/proc/{pid}/environ", "rb") as environ:
+                    rank = re.search(rb"PMI_RANK=(\d+)", environ.read())
+                with open(f"/proc/{pid}/comm") as name:
+                    if rank and self.app in name.read():
+                        found[int(rank[1])] = int(pid)
+        return [found[rank] for rank in sorted(found)]
+
+    def end(self):
+        _, stderr = self.mpiexec.communicate(timeout=60)
+        return self.mpiexec.returncode, stderr
+
+
+def alive(pid):
+    """A zombie is not: whoever adopted it has not looked yet."""
+    try:
+        with open(f"/proc/{pid}/stat") as stat:
+            return stat.read().rsplit(")", 1)[1].split()[0] not in "ZX"
+    except OSError:
+        return False
+
+
+def check_part(job, mark):
+    with h5py.File(job.part) as file:
+        written = int(file["steps_written"][()])
+        assert written >= 20 and np.isfinite(file["steps/loss"][:written]).all()
+        assert file.attrs["complete"] == 0
+        assert str(file.attrs["exit_reason"]).startswith(mark)
+
+
+@pytest.mark.parametrize("app, deck, ranks, stopped", [("mlp_dp", "mlp_dp/tiny", 3, 1), ("mlp_dp", "mlp_dp/tiny", 2, 0),
+                                                       ("param_server", "param_server/tiny", 2, 1)])
+def test_a_rank_that_stops_is_named(tmp_path, app, deck, ranks, stopped):
+    settings = ["parallel.allreduce=ring"] if app == "mlp_dp" else []
+    job = Job(app, ranks, deck, tmp_path / "x.h5", *settings)
+    os.kill(job.pids[stopped], signal.SIGSTOP)
+    code, stderr = job.end()
+    assert code == 5, stderr
+    assert stderr.count("error: ") == 1
+    said = re.search(rf"error: run.hang_timeout_s: no progress for {LIMIT_S} s after step \d+, in .*: "
+                     rf"rank {stopped} does not answer\n", stderr)
+    assert said, stderr
+    if app == "mlp_dp":
+        axis = r"\((ring|mpi), axis (data|world)\)|\(axis (data|world)\)"
+        assert re.search(rf"^rank \d: step \d+, [\w ]+, \w+ \d+ ({axis}), \d+ bytes, waits for ", stderr, re.M), stderr
+    check_part(job, "running" if stopped == 0 else "hang: no progress")
+    assert not any(alive(pid) for pid in job.pids), "a process is left"
+
+
+def test_a_job_that_is_suspended_as_a_whole_goes_on(tmp_path):
+    job = Job("mlp_dp", 2, "mlp_dp/tiny", tmp_path / "x.h5")
+    for pid in job.pids:
+        os.kill(pid, signal.SIGSTOP)
+    time.sleep(2 * LIMIT_S)
+    before = job.steps()
+    for pid in job.pids:
+        os.kill(pid, signal.SIGCONT)
+    deadline = time.monotonic() + 60
+    while job.steps() < before + 40:
+        assert job.mpiexec.poll() is None and time.monotonic() < deadline
+        time.sleep(0.05)
+    os.kill(job.pids[0], signal.SIGTERM)
+    code, stderr = job.end()
+    assert code == 5 and "signal SIGTERM" in stderr and "hang" not in stderr, stderr
