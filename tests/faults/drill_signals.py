@@ -66,7 +66,7 @@ def drill(options, which, dice, folder):
     for path in (output, part):
         path.unlink(missing_ok=True)
     words = [options.mpiexec, "-n", str(options.ranks), options.app, options.deck, "--output", str(output)]
-    for setting in [*options.set, "train.steps=10000000", "evaluate.every=40", "record.flush_every=20",
+    for setting in [*options.set, "train.steps=200000", "evaluate.every=40", "record.flush_every=20",
                     f"run.hang_timeout_s={options.limit}"]:
         words += ["--set", setting]
     with open(folder / "log", "w+") as log:

@@ -109,12 +109,22 @@ Blame of_those_that_are_behind(std::span<const RankReport> reports) {
   return blame;
 }
 
+Blame of_those_that_do_not_answer(std::span<const RankReport> reports, std::span<const int> gone, int ranks) {
+  std::vector<const RankReport*> by_rank(static_cast<std::size_t>(ranks), nullptr);
+  for (const RankReport& of : reports)
+    if (of.rank < ranks) by_rank[static_cast<std::size_t>(of.rank)] = &of;
+  std::vector<int> all, silent;
+  for (int rank = 0; rank < ranks; ++rank) {
+    if (by_rank[static_cast<std::size_t>(rank)] != nullptr || contains(gone, rank)) continue;
+    all.push_back(rank);
+    const RankReport* const next = by_rank[static_cast<std::size_t>((rank + 1) % ranks)];
+    if (next != nullptr && hears_nothing(*next)) silent.push_back(rank);
+  }
+  return {.ranks = silent.empty() ? all : silent};
+}
+
 Blame find_blame(std::span<const RankReport> reports, std::span<const int> gone, int ranks) {
-  Blame blame;
-  for (int rank = 0; rank < ranks; ++rank)
-    if (!contains(gone, rank) &&
-        std::none_of(reports.begin(), reports.end(), [&](const RankReport& of) { return of.rank == rank; }))
-      blame.ranks.push_back(rank);
+  Blame blame = of_those_that_do_not_answer(reports, gone, ranks);
   if (!blame.ranks.empty()) {
     blame.text = fmt::format("{} {} not answer", names(blame.ranks), blame.ranks.size() == 1 ? "does" : "do");
     return blame;
@@ -170,9 +180,33 @@ void RankReport::set(const comm::Wait& wait, std::int64_t now_ns) {
   waits_s = seconds(now_ns - wait.since_ns);
 }
 
+bool hears_nothing(const RankReport& of) {
+  constexpr double said_s = 0.5;  // watchdogs speak that often, or oftener
+  return of.heard_s > 3 * said_s;
+}
+
+namespace {
+
+// All answer, and who makes no progress waits for others: some of them do.
+bool goes_on(std::span<const RankReport> reports, const Blame& silent) {
+  if (!silent.ranks.empty()) return false;
+  const auto works = [](const RankReport& of) { return of.silent_s < of.limit_s / 2; };
+  std::vector<RankReport> stuck;
+  for (const RankReport& of : reports)
+    if (!works(of)) stuck.push_back(of);
+  return stuck.size() < reports.size() &&
+         std::all_of(stuck.begin(), stuck.end(), [](const RankReport& of) { return of.waits(); }) &&
+         circle(stuck).empty();
+}
+
+}  // namespace
+
 Judgement judge(std::span<const RankReport> reports, std::span<const int> gone, int ranks) {
   const Blame blame = find_blame(reports, gone, ranks);
-  Judgement judgement{.blamed = blame.ranks, .lines = lines_of(reports, blame), .reason = blame.text};
+  Judgement judgement{.hangs = !goes_on(reports, of_those_that_do_not_answer(reports, gone, ranks)),
+                      .blamed = blame.ranks,
+                      .lines = lines_of(reports, blame),
+                      .reason = blame.text};
   const auto longest = std::max_element(
       reports.begin(), reports.end(), [](const RankReport& a, const RankReport& b) { return a.silent_s < b.silent_s; });
   if (longest != reports.end())

@@ -11,13 +11,14 @@ namespace partita::driver {
 namespace {
 
 constexpr std::int64_t millisecond = 1'000'000;
-constexpr std::int64_t answer_ns = 500 * millisecond;   // how long ranks have to report
+constexpr std::int64_t answer_ns = 1000 * millisecond;  // how long ranks have to report that are late, not silent
 constexpr std::int64_t deputy_ns = 300 * millisecond;   // after which another one asks in place of rank 0
 constexpr std::int64_t later_ns = 100 * millisecond;    // by which each further rank waits longer
 constexpr std::int64_t judged_ns = 3000 * millisecond;  // after which who has asked is given up
-constexpr std::int64_t held_up_ns = 250 * millisecond;  // a nap that took so much longer was none
+constexpr std::int64_t held_up_ns = 500 * millisecond;  // a nap that took so much longer was none, ...
+constexpr double held_up = 0.25;                        // ... if it is this share of the limit
 
-enum Kind : int { alive, alarm, please, answer, bye };
+enum Kind : int { alive, alarm, please, answer, go_on, bye };
 
 }  // namespace
 
@@ -94,8 +95,9 @@ void Watchdog::watch() {
       wake_.wait(lock);
     if (done_ || changed_) continue;
     const std::int64_t now = now_ns();
-    if (const std::int64_t held_up = now - looked_ns_ - nap; held_up > held_up_ns)
-      for (std::int64_t* each : {&alive_ns_, &heard_ns_, &since_ns_}) *each += held_up;
+    const std::int64_t lost_ns = now - looked_ns_ - nap;
+    if (lost_ns > held_up_ns && seconds(lost_ns) > held_up * limit_s())
+      for (std::int64_t* each : {&alive_ns_, &heard_ns_, &since_ns_}) *each += lost_ns;
     looked_ns_ = now;
     if (!look(now)) continue;
     std::vector<RankReport> reports;
@@ -103,6 +105,12 @@ void Watchdog::watch() {
       if (of) reports.push_back(*of);
     if (reports.empty()) reports.push_back(report(now));
     const Judgement judgement = judge(reports, gone_, talks() ? line_->size() : 0);
+    if (!judgement.hangs) {
+      go_on_watching(now);
+      for (int to = 0; to < line_->size(); ++to)
+        if (to != line_->rank()) send(go_on, to, now);
+      continue;
+    }
     lock.unlock();  // who is called may ask for what the mutex guards
     ended_(judgement);
     return;
@@ -129,7 +137,7 @@ bool Watchdog::look(std::int64_t now) {
   silent = silent || (!left_is_gone_ && seconds(now - heard_ns_) > limit + period_s);
   switch (state_) {
     case State::watching:
-      if (!silent) return false;
+      if (!silent || now < patient_until_ns_) return false;
       if (rank == 0) {
         ask(now);
       } else {
@@ -172,6 +180,8 @@ void Watchdog::heed(const Note& note, int from, std::int64_t now) {
       state_ = State::asked;
       since_ns_ = now;
       return send(answer, from, now);
+    case go_on:
+      return go_on_watching(now);
     case bye:
       if (from == left) left_is_gone_ = true;
       gone_.push_back(from);
@@ -196,9 +206,19 @@ void Watchdog::ask(std::int64_t now) {
     if (to != line_->rank()) send(please, to, now);
 }
 
+// Who waits for ranks that make progress asks again, and not at once.
+void Watchdog::go_on_watching(std::int64_t now) {
+  state_ = State::watching;
+  patient_until_ns_ = now + static_cast<std::int64_t>(1e9 / 4 * limit_s());
+}
+
+// But those that the rank after them says are silent.
 bool Watchdog::all_answered() const {
-  for (std::size_t r = 0; r < reports_.size(); ++r)
-    if (!reports_[r] && std::find(gone_.begin(), gone_.end(), static_cast<int>(r)) == gone_.end()) return false;
+  for (std::size_t r = 0; r < reports_.size(); ++r) {
+    const auto& next = reports_[(r + 1) % reports_.size()];
+    if (reports_[r] || (next && hears_nothing(*next))) continue;
+    if (std::find(gone_.begin(), gone_.end(), static_cast<int>(r)) == gone_.end()) return false;
+  }
   return true;
 }
 
@@ -207,7 +227,8 @@ RankReport Watchdog::report(std::int64_t now) const {
                     .step = step_.load(std::memory_order_relaxed),
                     .doing = ShortText(doing_.load(std::memory_order_relaxed)),
                     .silent_s = seconds(now - alive_ns_),
-                    .limit_s = limit_s()};
+                    .limit_s = limit_s(),
+                    .heard_s = left_is_gone_ ? 0 : seconds(now - heard_ns_)};
   const auto phase = static_cast<std::size_t>(phase_.load(std::memory_order_relaxed) & 0xffff);
   if (phase > 0 && phase <= phases_.size()) report.phase = ShortText(phases_[phase - 1]);
   report.set(waits_.look(), now);

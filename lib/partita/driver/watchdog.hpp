@@ -20,8 +20,8 @@ namespace partita::driver {
 ///
 /// A sign of life is a beat, another phase, or a wait of comm that begins or ends. A rank without one for the limit
 /// raises the alarm, and so does one whose neighbour's watchdog has said nothing for so long: that process has stopped,
-/// even where nobody waits for it. Then the lowest rank that lives asks all for a report, judges what it gets within
-/// half a second, and hands it to `ended`, which prints and ends the job. Where watchdogs cannot talk (MPI has no
+/// even where nobody waits for it. Then the lowest rank that lives asks all for a report, judges what it gets within a
+/// second, and hands it to `ended`, which prints and ends the job. Where watchdogs cannot talk (MPI has no
 /// MPI_THREAD_MULTIPLE), each tells of itself.
 ///
 /// Time in which this thread itself was held up (the job was suspended, the machine is busy) counts for nobody.
@@ -71,6 +71,7 @@ class Watchdog {
   void send(int kind, int to, std::int64_t now);
   void ask(std::int64_t now);
   bool all_answered() const;
+  void go_on_watching(std::int64_t now);
   double limit_s() const;
   std::int64_t nap_ns() const;
   Life life() const;
@@ -97,7 +98,7 @@ class Watchdog {
   int generation_;
   State state_ = State::watching;
   Life seen_{-1, 0, 0};
-  std::int64_t looked_ns_, alive_ns_, heard_ns_, sent_ns_ = 0, since_ns_ = 0;
+  std::int64_t looked_ns_, alive_ns_, heard_ns_, sent_ns_ = 0, since_ns_ = 0, patient_until_ns_ = 0;
   bool left_is_gone_ = false;
   std::vector<std::optional<RankReport>> reports_;
   std::vector<int> gone_;

@@ -42,6 +42,15 @@ TEST(hang_report, who_does_not_answer_is_to_blame) {
             "rank 3: step 17, forward_linear since 3.1 s, waits for nobody\n");
 }
 
+// Rank 2 is late, of rank 0 its neighbour has heard nothing either.
+TEST(hang_report, who_is_late_with_its_answer_is_not_to_blame_where_another_is_silent) {
+  RankReport neighbour = waiting(1, -1), other = waiting(3, -1);
+  neighbour.heard_s = 3.1;
+  other.heard_s = 0.4;
+  EXPECT_EQ(judge(Reports{neighbour, other}, {}, 4).blamed, (Ranks{0}));
+  EXPECT_EQ(judge(Reports{other}, {}, 4).blamed, (Ranks{0, 1, 2})) << "nobody knows better";
+}
+
 TEST(hang_report, who_has_left_owes_no_answer) {
   EXPECT_EQ(judge(Reports{computing(0)}, Ranks{1, 2}, 4).blamed, (Ranks{3}));
   EXPECT_EQ(judge(Reports{computing(0)}, Ranks{1, 2, 3}, 4).blamed, (Ranks{0}));
@@ -56,6 +65,16 @@ TEST(hang_report, who_waits_for_nobody_holds_the_others_up) {
   // One that has just come out of its wait is not the one.
   EXPECT_EQ(judge(Reports{computing(0, 0.1), computing(1), waiting(2, -1)}, {}, 3).blamed, (Ranks{1}));
   EXPECT_EQ(judge(Reports{computing(0), computing(1), waiting(2, -1)}, {}, 3).blamed, (Ranks{0, 1}));
+}
+
+TEST(hang_report, who_waits_for_ranks_that_make_progress_does_not_hang) {
+  RankReport moves = waiting(1, 2, "receive", -1), waits = waiting(0, 1, "receive", -1);
+  moves.silent_s = 0.2;
+  EXPECT_FALSE(judge(Reports{waits, moves, computing(2, 0.1)}, {}, 3).hangs);
+  EXPECT_TRUE(judge(Reports{waits, moves}, {}, 3).hangs) << "rank 2 does not answer";
+  EXPECT_TRUE(judge(Reports{waits, moves, computing(2)}, {}, 3).hangs) << "rank 2 computes for too long";
+  EXPECT_TRUE(judge(Reports{waits, waiting(2, 0, "receive", -1), waiting(1, -1)}, {}, 3).hangs) << "nobody moves";
+  EXPECT_TRUE(judge(Reports{waits, waiting(1, 0, "receive", -1), computing(2, 0.1)}, {}, 3).hangs) << "a circle";
 }
 
 TEST(hang_report, calls_that_do_not_match_are_told) {
