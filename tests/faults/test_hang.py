@@ -103,3 +103,15 @@ def test_a_job_that_is_suspended_as_a_whole_goes_on(tmp_path):
     os.kill(job.pids[0], signal.SIGTERM)
     code, stderr = job.end()
     assert code == 5 and "signal SIGTERM" in stderr and "hang" not in stderr, stderr
+
+
+def test_a_rank_that_hangs_is_named_by_itself_and_by_those_that_wait(tmp_path):
+    output = tmp_path / "x.h5"
+    words = command("mlp_dp", 3, "mlp_dp/tiny", *LONG, 'fault=[{kind="hang",rank=1,step=25,phase="update"}]', output=output)
+    done = subprocess.run(words, cwd=ROOT, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 5, done.stderr
+    assert re.search(r"^rank 1: step 25, update since \d+\.\d s, waits for nobody$", done.stderr, re.M), done.stderr
+    assert re.search(r": rank 1 waits for nobody and is in update of step 25 since \d+\.\d s\n", done.stderr), done.stderr
+    with h5py.File(output.with_name("x.h5.part")) as file:
+        assert "rank 1 waits for nobody" in str(file.attrs["exit_reason"])
+        assert int(file["steps_written"][()]) >= 20
