@@ -6,6 +6,7 @@
 
 #include <partita/config/command_line.hpp>
 #include <partita/config/suggestion.hpp>
+#include <partita/core/printable.hpp>
 
 namespace partita::config {
 namespace {
@@ -30,6 +31,10 @@ std::string_view table_of(std::string_view key) {
 }
 
 std::string_view name_of(std::string_view key) { return key.substr(key.rfind('.') + 1); }  // npos + 1 is 0
+
+bool is_below(std::string_view key, std::string_view table) {
+  return key.size() > table.size() && key[table.size()] == '.' && key.starts_with(table);
+}
 
 std::string padded(std::string text, std::size_t width) {
   text.resize(std::max(width, text.size()), ' ');
@@ -276,7 +281,7 @@ void Deck::declare(Declared declared) {
       if (earlier.expected == declared.expected && earlier.fallback == declared.fallback) return;
       throw Error("deck: " + declared.key + " is declared twice, not alike");
     }
-    if (earlier.key.starts_with(declared.key + ".") || declared.key.starts_with(earlier.key + ".")) {
+    if (is_below(earlier.key, declared.key) || is_below(declared.key, earlier.key)) {
       throw Error("deck: " + declared.key + " and " + earlier.key + ": a key cannot be a table as well");
     }
   }
@@ -284,7 +289,7 @@ void Deck::declare(Declared declared) {
 }
 
 std::string Deck::place(std::string_view key) const {
-  if (const Given* user = find(key)) return user->names_key ? user->origin : user->origin + ": " + user->key;
+  if (const Given* user = find(key)) return user->names_key ? user->origin : user->origin + ": " + printable(user->key);
   const auto declared = std::ranges::find(declared_, key, &Declared::key);
   const std::string fallback = declared == declared_.end() ? "" : " (default " + declared->fallback + ")";
   return (name_.empty() ? "" : name_ + ": ") + std::string(key) + fallback;
@@ -301,8 +306,7 @@ std::vector<std::string> Deck::declared_keys() const {
 }
 
 bool Deck::is_table(std::string_view key) const {
-  const std::string prefix = std::string(key) + ".";
-  return std::ranges::any_of(declared_, [&](const Declared& declared) { return declared.key.starts_with(prefix); });
+  return std::ranges::any_of(declared_, [&](const Declared& declared) { return is_below(declared.key, key); });
 }
 
 }  // namespace partita::config

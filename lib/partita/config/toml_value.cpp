@@ -6,9 +6,14 @@
 #include <sstream>
 #include <utility>
 
+// toml++ 3.3 asserts of some documents what is not so, and goes on to refuse them. With NDEBUG it asks the compiler to
+// rely on that instead.
+#undef NDEBUG
 #include <toml++/toml.h>
 
+#include <partita/config/deep_keys.hpp>
 #include <partita/core/error.hpp>
+#include <partita/core/printable.hpp>
 
 namespace partita::config {
 namespace {
@@ -16,23 +21,60 @@ namespace {
 using Position = std::pair<toml::source_index, toml::source_index>;  // line, column
 
 // A message is one line, and no longer than it must.
-std::string shorten(std::string text) {
-  constexpr std::size_t longest = 60;
-  if (text.size() <= longest) return text;
-  std::size_t end = longest;
-  while (end > 0 && (static_cast<unsigned char>(text[end]) & 0xc0) == 0x80) --end;  // not in the middle of a character
-  return text.substr(0, end) + "...";
+constexpr std::size_t longest = 60, longest_description = 200, longest_override = 200;
+std::string shorten(const std::string& text) { return printable(text, longest); }
+
+template <class Date>
+std::string printed(const Date& date) {
+  std::ostringstream out;
+  out << date;
+  return out.str();
 }
 
-template <class Node>
-std::string printed(const Node& node) {
-  std::ostringstream out;
-  out << node;
-  std::string line;
-  for (const char c : out.str()) {  // toml++ breaks and indents long lists
-    const bool blank = c == '\n' || c == ' ';
-    if (!blank || (!line.empty() && line.back() != ' ')) line += blank ? ' ' : c;
+// As toml++ prints them, which counts the digits of numbers wrongly (undefined behaviour for small ones) and breaks
+// lines. Ends where nothing more would be shown.
+void print(const toml::node& node, std::string& line) {
+  const auto all = [&](const auto& members, const char* begin, const char* end, const auto& one) {
+    line += begin;
+    bool first = true;
+    for (const auto& member : members) {
+      if (line.size() > longest) return;
+      if (!first) line += ", ";
+      first = false;
+      one(member);
+    }
+    line += end;
+  };
+  if (const auto* array = node.as_array()) {
+    if (array->empty()) return void(line += "[]");
+    all(*array, "[ ", " ]", [&](const toml::node& element) { print(element, line); });
+  } else if (const auto* table = node.as_table()) {
+    if (table->empty()) return void(line += "{}");
+    all(*table, "{ ", " }", [&](const auto& entry) {
+      line.append(entry.first.str()) += " = ";
+      print(entry.second, line);
+    });
+  } else if (const auto* text = node.as_string()) {
+    const bool plain = text->get().find_first_of("'\n") == std::string::npos;
+    line += plain ? "'" + text->get() + "'" : to_toml(std::string_view(text->get()));
+  } else if (const auto* integer = node.as_integer()) {
+    line += to_toml(integer->get());
+  } else if (const auto* real = node.as_floating_point()) {
+    line += to_toml(real->get());
+  } else if (const auto* boolean = node.as_boolean()) {
+    line += to_toml(boolean->get());
+  } else if (const auto* date = node.as_date()) {
+    line += printed(*date);
+  } else if (const auto* time = node.as_time()) {
+    line += printed(*time);
+  } else if (const auto* instant = node.as_date_time()) {
+    line += printed(*instant);
   }
+}
+
+std::string printed_list(const toml::array& array) {
+  std::string line;
+  print(array, line);
   return shorten(line);
 }
 
@@ -43,7 +85,7 @@ Value read_array(const toml::array& array) {
     if (const auto* integer = element.as_integer()) integers.push_back(integer->get());
     if (const auto number = element.value<double>(); number && !element.is_boolean()) numbers.push_back(*number);
   }
-  const std::string shown = "the list " + printed(array);
+  const std::string shown = "the list " + printed_list(array);
   if (integers.size() == array.size()) return {std::move(integers), shown, {}};
   if (numbers.size() == array.size()) return {std::move(numbers), shown, {}};
   return {std::monostate{}, shown, {}};
@@ -84,6 +126,11 @@ void flatten(const toml::table& table, const std::string& prefix, std::vector<st
   }
 }
 
+toml::table parse(std::string_view text, const std::string& name) {
+  refuse_deep_keys(text, name);
+  return toml::parse(text, std::string_view(name));
+}
+
 // toml++ keeps tables in alphabetical order.
 std::vector<std::pair<Position, Given>> in_order_of_lines(const toml::table& document) {
   std::vector<std::pair<Position, Given>> found;
@@ -109,10 +156,10 @@ std::string trimmed(std::string_view text) {
 std::vector<Given> read_document(std::string_view text, const std::string& name) {
   std::vector<std::pair<Position, Given>> found;
   try {
-    found = in_order_of_lines(toml::parse(text, std::string_view(name)));
+    found = in_order_of_lines(parse(text, name));
   } catch (const toml::parse_error& error) {
     throw UsageError(name + ":" + std::to_string(error.source().begin.line) +
-                     ": not TOML: " + std::string(error.description()));
+                     ": not TOML: " + printable(error.description(), longest_description));
   }
   std::vector<Given> result;
   for (auto& [position, given] : found) {
@@ -123,13 +170,14 @@ std::vector<Given> read_document(std::string_view text, const std::string& name)
 }
 
 std::vector<Given> read_override(const std::string& text) {
-  const std::string origin = "--set " + text;
+  const std::string origin = "--set " + printable(text, longest_override);
   const auto equals = text.find('=');
   if (equals == text.npos) refuse<UsageError>(origin, "no value", "key=value");
   const std::string key = trimmed(std::string_view(text).substr(0, equals));
   const std::string value = trimmed(std::string_view(text).substr(equals + 1));
+  if (!is_utf8(text)) refuse<UsageError>(origin, "bytes that are no text", "UTF-8");
   if (!is_key(key)) refuse<UsageError>(origin, "no key", "key=value");
-  if (value.empty()) refuse<UsageError>(origin, "no value", "one; an empty string is " + key + "='\"\"'");
+  if (value.empty()) refuse<UsageError>(origin, "no value", "one; an empty string is " + printable(key) + "='\"\"'");
 
   const bool bare = std::string_view("\"'[{").find(value.front()) == std::string_view::npos;
   std::vector<std::pair<Position, Given>> found;
@@ -139,9 +187,9 @@ std::vector<Given> read_override(const std::string& text) {
       bare && (value.find_first_of("#\n") != value.npos || static_cast<unsigned char>(value.front()) > 0x7f);
   if (!word) {
     try {
-      found = in_order_of_lines(toml::parse("value = " + value));
+      found = in_order_of_lines(parse("value = " + value, origin));
     } catch (const toml::parse_error& error) {
-      if (!bare) throw UsageError(origin + ": not a TOML value: " + std::string(error.description()));
+      if (!bare) throw UsageError(origin + ": not a TOML value: " + printable(error.description(), longest_description));
     }
   }
   if (found.empty())

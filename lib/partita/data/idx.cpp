@@ -21,7 +21,7 @@ class ByteReader {
  public:
   explicit ByteReader(const std::string& path) : path_(path), file_(gzopen(path.c_str(), "rb")) {
     if (!file_) refuse_file(path, std::string("cannot be opened: ") + (errno ? std::strerror(errno) : "out of memory"));
-    gzbuffer(file_.get(), 1 << 17);
+    gzbuffer(file_.get(), 1 << 16);
   }
 
   /// Bytes read: fewer than asked for at the end only. Reading past the end is what makes zlib check the CRC.
@@ -106,7 +106,7 @@ IdxArray read_idx(const std::string& path) {
   const index_t promised = checked_product(array.shape);
   index_t held = 0;
   while (held < promised) {
-    constexpr index_t first_part = 1 << 20;
+    constexpr index_t first_part = 1 << 16;
     array.bytes.resize(std::min(promised, std::max(first_part, 2 * held)));
     const index_t room = std::ssize(array.bytes) - held;
     const index_t got = file.read(array.bytes.data() + held, room);

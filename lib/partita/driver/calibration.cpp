@@ -8,12 +8,14 @@
 #include <limits>
 
 #include <fmt/format.h>
-#include <nlohmann/json.hpp>
 
 #include <partita/comm/probe.hpp>
 #include <partita/core/build_info.hpp>
 #include <partita/core/clock.hpp>
+#include <partita/core/error.hpp>
 #include <partita/core/machine.hpp>
+#include <partita/core/text_file.hpp>
+#include <partita/driver/calibration_cache.hpp>
 #include <partita/kernels/cost.hpp>
 #include <partita/kernels/elementwise.hpp>
 #include <partita/kernels/linear.hpp>
@@ -104,17 +106,11 @@ std::filesystem::path cache_file(const std::string& key) {
 // What was measured before; nothing where that is not known. A file that is damaged is said and measured again.
 Entries load(const std::string& key) {
   const std::filesystem::path path = cache_file(key);
-  std::ifstream file(path);
-  if (!file) return {};
+  std::error_code ignored;
+  if (!std::filesystem::exists(path, ignored)) return {};
   try {
-    const nlohmann::json json = nlohmann::json::parse(file);
-    if (json.at("key").get<std::string>() != key) return {};  // another machine with the same hash
-    Entries entries;
-    for (const nlohmann::json& entry : json.at("entries"))
-      entries.push_back({entry.at("name").get<std::string>(), entry.at("value").get<double>(),
-                         entry.at("unit").get<std::string>(), entry.at("long_name").get<std::string>()});
-    if (!entries.empty()) return entries;
-  } catch (const nlohmann::json::exception&) {
+    if (auto entries = read_calibration(read_text_file(path.string(), "a calibration"), key)) return *entries;
+  } catch (const UsageError&) {
   }
   fmt::print(stderr, "warning: {}: damaged: this machine is measured again\n", path.string());
   return {};
@@ -124,13 +120,9 @@ void store(const std::string& key, const Entries& entries) {
   const std::filesystem::path path = cache_file(key);
   std::error_code ignored;
   std::filesystem::create_directories(path.parent_path(), ignored);
-  nlohmann::json json = {{"key", key}, {"measured_utc", utc_now()}, {"entries", nlohmann::json::array()}};
-  for (const auto& entry : entries)
-    json["entries"].push_back(
-        {{"name", entry.name}, {"value", entry.value}, {"unit", entry.unit}, {"long_name", entry.long_name}});
   // Another run may read at this moment: it sees the old file or the new one.
   const std::filesystem::path draft = path.string() + fmt::format(".{}", now_ns());
-  std::ofstream(draft) << json.dump(2) << '\n';
+  std::ofstream(draft) << write_calibration(key, utc_now(), entries);
   std::filesystem::rename(draft, path, ignored);
 }
 

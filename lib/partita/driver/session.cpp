@@ -1,30 +1,14 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include <partita/driver/session.hpp>
 
-#include <cerrno>
-#include <cstring>
-#include <filesystem>
-#include <fstream>
-#include <sstream>
-
 #include <fmt/format.h>
 
 #include <partita/core/build_info.hpp>
+#include <partita/core/text_file.hpp>
 #include <partita/driver/terminal.hpp>
 
 namespace partita::driver {
 namespace {
-
-std::string read_text(const std::string& path) {
-  std::error_code ignored;
-  if (std::filesystem::is_directory(path, ignored))
-    refuse<UsageError>(path, "it is a folder", "a deck, a file in TOML");
-  std::ifstream file(path);
-  std::ostringstream text;
-  if (file) text << file.rdbuf();
-  if (!file || file.bad()) refuse<UsageError>(path, std::strerror(errno), "a deck that can be read");
-  return text.str();
-}
 
 std::string join(int argc, char** argv) {
   std::string command;
@@ -43,7 +27,7 @@ Session::Session(comm::Environment& env, int argc, char** argv, const std::strin
       command_(join(argc, argv)),
       deck_(line_.help || line_.version ? config::Deck::blank(app)
                                         : config::Deck::parse(env.world().on_root([&] {
-                                            return line_.deck.empty() ? "" : read_text(line_.deck);
+                                            return line_.deck.empty() ? "" : read_text_file(line_.deck, "a deck, a file in TOML");
                                           }),
                                                               line_.deck, line_.overrides, app)) {}
 

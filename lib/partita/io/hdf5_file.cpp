@@ -8,9 +8,8 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
-#include <functional>
 #include <limits>
-#include <numeric>
+#include <span>
 #include <type_traits>
 #include <utility>
 
@@ -19,6 +18,7 @@
 #include <hdf5_hl.h>
 
 #include <partita/core/error.hpp>
+#include <partita/core/extent.hpp>
 
 namespace partita::io {
 namespace {
@@ -106,10 +106,6 @@ File::Type type_of(const metrics::ColumnData& data) { return static_cast<File::T
 
 index_t bytes_of(File::Type type) { return type == File::Type::int8 ? 1 : type == File::Type::float32 ? 4 : 8; }
 
-index_t product(std::vector<index_t>::const_iterator begin, std::vector<index_t>::const_iterator end) {
-  return std::accumulate(begin, end, index_t{1}, std::multiplies<>());
-}
-
 std::vector<hsize_t> sizes(const std::vector<index_t>& extents) { return {extents.begin(), extents.end()}; }
 
 // To be called before anything else of HDF5. A file that cannot be flushed (disk full) cannot be closed either, and
@@ -151,22 +147,37 @@ class File::Dataset {
     const Handle space(H5Dget_space(id_));
     std::vector<hsize_t> size(static_cast<std::size_t>(std::max(0, H5Sget_simple_extent_ndims(space))));
     H5Sget_simple_extent_dims(space, size.data(), nullptr);
-    extents_.assign(size.begin(), size.end());
+    for (const hsize_t extent : size)
+      extents_.push_back(static_cast<index_t>(std::min<hsize_t>(extent, static_cast<hsize_t>(too_large))));
+    if (H5Sget_simple_extent_type(space) == H5S_NULL) refuse_it("it holds nothing", "values");
     const Handle stored(H5Dget_type(id_));
     if (H5Tget_class(stored) == H5T_STRING)
       type_ = Type::string;
     else if (H5Tget_class(stored) == H5T_FLOAT)
       type_ = H5Tget_size(stored) == sizeof(float) ? Type::float32 : Type::float64;
-    else
+    else if (H5Tget_class(stored) == H5T_INTEGER)
       type_ = H5Tget_size(stored) == 1 ? Type::int8 : Type::int64;
+    else
+      refuse_it("its values are of another type", "numbers or texts");
   }
 
   hid_t id() const { return id_; }
   const std::string& name() const { return name_; }
   const std::vector<index_t>& extents() const { return extents_; }
   Type type() const { return type_; }
-  index_t values() const { return product(extents_.begin(), extents_.end()); }
-  index_t row_values() const { return extents_.empty() ? 1 : product(extents_.begin() + 1, extents_.end()); }
+  index_t values() const { return checked_product(extents_); }
+  index_t row_values() const {
+    return extents_.empty() ? 1 : checked_product(std::span(extents_.begin() + 1, extents_.end()));
+  }
+
+  // Before memory is taken for all values: a dataset whose parts were never written may have any extents, and deflated
+  // zeros are a thousandth of what they stand for.
+  void require_stored() const {
+    constexpr index_t always = index_t{64} << 20, most_shrunk = 1100;
+    const auto stored = static_cast<index_t>(H5Dget_storage_size(id_));
+    if (checked_product(values(), bytes_of(type_)) > std::max(always, checked_product(stored, most_shrunk)))
+      refuse_it(fmt::format("{} values in {} bytes", values(), stored), "values that are in the file");
+  }
 
   // All values.
   void write(const void* in) const {
@@ -186,6 +197,10 @@ class File::Dataset {
   }
 
  private:
+  [[noreturn]] void refuse_it(const std::string& found, const std::string& expected) const {
+    refuse<Error>(fmt::format("{} in '{}'", name_, file_.path_), found, expected);
+  }
+
   template <class Transfer>
   void with_rows(const char* operation, index_t first_row, index_t rows, Transfer transfer) const {
     const Handle there(H5Dget_space(id_));
@@ -249,7 +264,9 @@ void File::link(const std::string& object, const std::string& alias) {
 void File::write_attributes(const std::string& object, const metrics::Attributes& attributes) {
   const Handle owner(check("open", object, [&] { return H5Oopen(id_, object.c_str(), H5P_DEFAULT); }));
   const Handle space(H5Screate(H5S_SCALAR));
-  for (const auto& [name, value] : attributes) {
+  for (const auto& attribute : attributes) {
+    const std::string& name = attribute.first;
+    const metrics::Attribute& value = attribute.second;
     const auto put = [&](Type type, const void* data) {
       const std::string what = "attribute " + name + " of " + object;
       if (check("look for", what, [&] { return H5Aexists(owner, name.c_str()); }) > 0) {
@@ -275,7 +292,9 @@ metrics::Attribute File::read_attribute(const std::string& object, const std::st
   const std::string what = "attribute " + name + " of " + object;
   const Handle id(check("open", what,
                         [&] { return H5Aopen_by_name(id_, object.c_str(), name.c_str(), H5P_DEFAULT, H5P_DEFAULT); }));
-  const Handle stored(H5Aget_type(id));
+  const Handle stored(H5Aget_type(id)), space(H5Aget_space(id));
+  if (const auto values = H5Sget_simple_extent_npoints(space); values != 1)
+    refuse<Error>(fmt::format("{} in '{}'", what, path_), fmt::format("{} values", values), "one");
   const auto get = [&](Type type, void* out) { check("read", what, [&] { return H5Aread(id, type_id(type), out); }); };
   if (H5Tget_class(stored) == H5T_STRING) {
     char* characters = nullptr;
@@ -349,6 +368,7 @@ void File::write(const std::string& dataset, const metrics::ColumnData& data) {
 
 metrics::ColumnData File::read(const std::string& dataset) const {
   const Dataset it(*this, dataset);
+  it.require_stored();
   const auto get = [&](auto column) {
     column.resize(static_cast<std::size_t>(it.values()));
     it.read(column.data());

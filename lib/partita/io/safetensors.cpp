@@ -17,6 +17,7 @@
 
 #include <partita/core/error.hpp>
 #include <partita/core/float16.hpp>
+#include <partita/core/printable.hpp>
 #include <partita/io/files.hpp>
 
 namespace partita::io {
@@ -107,7 +108,7 @@ std::vector<Number> SafeTensorsFile::read(const SafeTensor& tensor, index_t firs
   constexpr bool real = std::is_floating_point_v<Number>;
   const std::string_view allowed = real ? "F32, F64, BF16 or F16" : "I32 or I64";
   if (first < 0 || count < 0 || first > tensor.elements() - count)
-    refuse<ShapeError>("SafeTensorsFile", fmt::format("elements [{}, {}) of {}", first, first + count, tensor.name),
+    refuse<ShapeError>("SafeTensorsFile", fmt::format("{} elements from {} on of \"{}\"", count, first, printable(tensor.name)),
                        fmt::format("a part of {}", tensor.elements()));
   std::vector<Number> values(static_cast<std::size_t>(count));
   const index_t offset = data_ + tensor.offset + first * bytes_of_type(tensor.type);
@@ -125,7 +126,8 @@ std::vector<Number> SafeTensorsFile::read(const SafeTensor& tensor, index_t firs
   else if (!real && tensor.type == "I64")
     from(std::int64_t());
   else
-    refuse<UsageError>(path_ + ": " + tensor.name, "its dtype is " + tensor.type, std::string(allowed));
+    refuse<UsageError>(path_ + ": " + printable(tensor.name), "its dtype is " + printable(tensor.type),
+                       std::string(allowed));
   return values;
 }
 

@@ -10,6 +10,7 @@
 #include <partita/core/error.hpp>
 #include <partita/core/extent.hpp>
 #include <partita/core/named.hpp>
+#include <partita/core/printable.hpp>
 #include <partita/io/safetensors.hpp>
 
 namespace partita::io {
@@ -25,13 +26,13 @@ constexpr Named<index_t> types[] = {{"BOOL", 1}, {"U8", 1},  {"I8", 1},  {"F8_E5
                                     {"I16", 2},  {"U16", 2}, {"F16", 2}, {"BF16", 2},    {"I32", 4},     {"U32", 4},
                                     {"F32", 4},  {"C64", 8}, {"F64", 8}, {"I64", 8},     {"U64", 8}};
 
+constexpr std::size_t most_extents = 64;
+
 // A name out of a file, which may be anything, as a line of text holds it.
-std::string printable(const std::string& name) {
-  constexpr std::size_t longest = 80;
-  std::string text = name.substr(0, longest);
-  for (char& c : text)
-    if (static_cast<unsigned char>(c) < ' ' || c == '\x7f') c = '?';
-  return "\"" + text + (name.size() > longest ? "..." : "") + "\"";
+std::string quoted(const std::string& name) { return "\"" + printable(name) + "\""; }
+
+std::string shape_name(const std::vector<index_t>& shape) {
+  return printable(fmt::format("[{}]", fmt::join(shape, ", ")), 200);
 }
 
 // What reading shares: where it complains.
@@ -70,7 +71,7 @@ class Reader {
       if (event == Json::parse_event_t::object_start) keys.emplace_back();
       if (event == Json::parse_event_t::object_end) keys.pop_back();
       if (event == Json::parse_event_t::key && !keys.back().insert(value.get<std::string>()).second)
-        refuse(printable(value.get<std::string>()), "it is there twice", "names that differ");
+        refuse(quoted(value.get<std::string>()), "it is there twice", "names that differ");
       return true;
     };
     try {
@@ -84,14 +85,14 @@ class Reader {
     std::map<std::string, std::string> entries;
     if (!json.is_object()) refuse(std::string(metadata_key), "it is no JSON object", "texts by name");
     for (const auto& [key, value] : json.items()) {
-      if (!value.is_string()) refuse(fmt::format("{} {}", metadata_key, printable(key)), "it is no text", "a text");
+      if (!value.is_string()) refuse(fmt::format("{} {}", metadata_key, quoted(key)), "it is no text", "a text");
       entries[key] = value.get<std::string>();
     }
     return entries;
   }
 
   SafeTensor tensor(const std::string& name, const Json& json) const {
-    const std::string where = printable(name);
+    const std::string where = quoted(name);
     const auto member = [&](const char* key) -> const Json& {
       const auto found = json.is_object() ? json.find(key) : json.end();
       if (!json.is_object() || found == json.end())
@@ -104,6 +105,9 @@ class Reader {
     if (!type.is_string()) refuse(where, "its dtype is no text", "a text such as \"F32\"");
     tensor.type = type.get<std::string>();
     tensor.shape = integers(where, "shape", member("shape"));
+    if (tensor.shape.size() > most_extents)
+      refuse(where, fmt::format("its shape has {} extents", tensor.shape.size()),
+             fmt::format("at most {}", most_extents));
     const std::vector<index_t> offsets = integers(where, "data_offsets", member("data_offsets"));
     if (offsets.size() != 2) refuse(where, fmt::format("it has {} data_offsets", offsets.size()), "begin and end");
     if (offsets[0] > offsets[1] || offsets[1] > data_bytes_)
@@ -113,7 +117,7 @@ class Reader {
     tensor.bytes = offsets[1] - offsets[0];
     const index_t size = bytes_of_type(tensor.type);
     if (size > 0 && checked_product(tensor.elements(), size) != tensor.bytes)
-      refuse(where, fmt::format("{} bytes of {} [{}]", tensor.bytes, tensor.type, fmt::join(tensor.shape, ", ")),
+      refuse(where, fmt::format("{} bytes of {} {}", tensor.bytes, tensor.type, shape_name(tensor.shape)),
              "as many as its shape has elements");
     return tensor;
   }
@@ -133,7 +137,7 @@ class Reader {
     index_t end = 0;
     for (const SafeTensor& tensor : tensors) {
       if (tensor.offset != end)
-        refuse(printable(tensor.name), fmt::format("it begins at byte {}", tensor.offset),
+        refuse(quoted(tensor.name), fmt::format("it begins at byte {}", tensor.offset),
                fmt::format("{}, where the tensor before it ends", end));
       end += tensor.bytes;
     }

@@ -2,11 +2,12 @@
 #include <partita/training/pipeline_options.hpp>
 
 #include <fstream>
-#include <sstream>
 
 #include <fmt/format.h>
 
 #include <partita/core/error.hpp>
+#include <partita/core/printable.hpp>
+#include <partita/core/text_file.hpp>
 #include <partita/driver/terminal.hpp>
 #include <partita/parallel/pipeline/deadlock.hpp>
 #include <partita/parallel/pipeline/schedule_check.hpp>
@@ -34,7 +35,7 @@ void read_schedule(config::Deck& deck, PipelineMesh& mesh) {
     }
   }
   if (!words.ends_with(".csv"))
-    deck.reject("parallel.schedule", fmt::format("\"{}\"", words), names + "or a file that ends in .csv");
+    deck.reject("parallel.schedule", fmt::format("\"{}\"", printable(words)), names + "or a file that ends in .csv");
   mesh.file = words;
 }
 
@@ -51,14 +52,12 @@ void read_spatial(config::Deck& deck, PipelineMesh& mesh, int ranks) {
     deck.reject("parallel.spatial", fmt::format("{} ranks that share images, of {}", spatial, ranks), "a divisor");
 }
 
-std::string read_file(const std::string& path) {
-  std::ifstream file(path, std::ios::binary);
-  std::ostringstream text;
-  text << file.rdbuf();
-  if (!file)
-    refuse<UsageError>("parallel.schedule", fmt::format("{} cannot be read", path),
-                       "a file with a row for each rank of the pipeline");
-  return text.str();
+std::string read_schedule_file(const std::string& path) {
+  try {
+    return read_text_file(path, "a file with a row for each rank of the pipeline");
+  } catch (const UsageError& error) {
+    throw UsageError(fmt::format("parallel.schedule: {}", error.what()));
+  }
 }
 
 void check_spatial(const config::Deck& deck, const PipelineMesh& mesh, const ModelOptions& model,
@@ -149,7 +148,7 @@ parallel::PipelinePlan plan_schedule(const comm::Communicator& world, const Pipe
     const parallel::PipelineShape shape{mesh.ranks, mesh.virtual_stages, micro_batches};
     plan.schedule = parallel::make_schedule(mesh.schedule, shape);
   } else {
-    plan.schedule = parallel::read_csv(world.on_root([&] { return read_file(mesh.file); }), mesh.file);
+    plan.schedule = parallel::read_csv(world.on_root([&] { return read_schedule_file(mesh.file); }), mesh.file);
     if (plan.ranks() != mesh.ranks)
       refuse<UsageError>(mesh.file, fmt::format("{} rows", plan.ranks()),
                          fmt::format("parallel.pipeline = {} of them, one for each rank", mesh.ranks));

@@ -20,6 +20,17 @@ std::vector<T> read(const io::File& record, const char* name) {
   return std::get<std::vector<T>>(record.read(name));
 }
 
+// Of a column that may be empty; above 0, or what follows from it is no number.
+double first_above_0(const io::File& record, const char* name) {
+  const auto values = read<std::int64_t>(record, name);
+  if (values.empty() || values.front() <= 0) refuse<Error>(name, "no number above 0", "one");
+  return static_cast<double>(values.front());
+}
+
+void require_seconds(const char* what, double value) {
+  if (!(value >= 0) || std::isinf(value)) refuse<Error>(what, fmt::format("{} s", value), "a time from 0 s on");
+}
+
 // Seconds of the phases of timed steps.
 class Phases {
  public:
@@ -27,13 +38,14 @@ class Phases {
       : names_(read<std::string>(record, "/phase")),
         seconds_(read<double>(record, "/steps/phase_s")),
         warmup_(read<std::int8_t>(record, "/steps/warmup")),
-        written_(read<std::int64_t>(record, "/steps_written").front()) {}
+        written_(static_cast<std::size_t>(first_above_0(record, "/steps_written"))) {}
 
   std::vector<double> of(int rank, const char* phase) const {
     const std::size_t ranks = 2, phases = names_.size();
     const auto p = static_cast<std::size_t>(std::find(names_.begin(), names_.end(), phase) - names_.begin());
+    if (p == phases) refuse<Error>("/phase", fmt::format("it has no {}", phase), "the phases of a server");
     std::vector<double> values;
-    for (std::size_t s = 0; s < static_cast<std::size_t>(written_); ++s)
+    for (std::size_t s = 0; s < written_; ++s)
       if (warmup_.at(s) == 0) values.push_back(seconds_.at((s * ranks + static_cast<std::size_t>(rank)) * phases + p));
     return values;
   }
@@ -42,7 +54,7 @@ class Phases {
   std::vector<std::string> names_;
   std::vector<double> seconds_;
   std::vector<std::int8_t> warmup_;
-  std::int64_t written_;
+  std::size_t written_;
 };
 
 // 0 where the run was not calibrated.
@@ -63,9 +75,13 @@ ServerCalibration read_open(const io::File& record) {
       metrics::median(phases.of(worker_rank, "pull")) + metrics::median(phases.of(worker_rank, "push"));
   of.message_s = std::max(0.0, waits_s - of.update_s) / 2;
   of.latency_s = latency_of(record);
-  of.bytes = static_cast<double>(read<std::int64_t>(record, "/strategy/keys").front() * index_t{sizeof(float)});
-  of.rows = static_cast<double>(read<std::int64_t>(record, "/steps/samples").front());
+  of.bytes = first_above_0(record, "/strategy/keys") * double{sizeof(float)};
+  of.rows = first_above_0(record, "/steps/samples");
   of.flop_per_row = std::get<double>(record.read_attribute("/", "flop_per_step")) / of.rows;
+  require_seconds("update", of.update_s);
+  require_seconds("pull and push", waits_s);
+  require_seconds("ping_pong_latency_s", of.latency_s);
+  if (!(of.flop_per_row > 0) || std::isinf(of.flop_per_row)) refuse<Error>("flop_per_step", "no number above 0", "one");
   return of;
 }
 

@@ -2,6 +2,7 @@
 #include <partita/training/server_profile.hpp>
 
 #include <algorithm>
+#include <cmath>
 #include <cstddef>
 #include <variant>
 
@@ -9,6 +10,15 @@
 
 namespace partita::training {
 namespace {
+
+bool are_positive(const std::vector<double>& values) {
+  return std::all_of(values.begin(), values.end(), [](double x) { return x > 0 && std::isfinite(x); });
+}
+
+bool is_axis(const std::vector<double>& values) {
+  return !values.empty() && are_positive(values) &&
+         std::is_sorted(values.begin(), values.end());
+}
 
 // Where x is on an axis: the points at both sides, and their weights. Beyond the axis the next point, times x / point.
 struct Place {
@@ -63,10 +73,13 @@ ServerProfile read_profile(const io::File& record) {
   const auto read = [&](const char* name) { return std::get<std::vector<double>>(record.read(name)); };
   ServerProfile profile{read("/profile/flop_per_row"), read("/profile/rows"), read("/profile/gradient_s"),
                         read("/profile/message_bytes"), read("/profile/message_s")};
-  const bool whole = !profile.gradient_s.empty() &&
-                     profile.gradient_s.size() == profile.flop_per_row.size() * profile.rows.size() &&
-                     !profile.bytes.empty() && profile.bytes.size() == profile.message_s.size();
-  if (!whole) refuse<Error>("/profile", "columns that do not fit their scales", "what server.profile = true writes");
+  if (profile.gradient_s.size() != profile.flop_per_row.size() * profile.rows.size() ||
+      profile.bytes.size() != profile.message_s.size())
+    refuse<Error>("/profile", "columns that do not fit their scales", "what server.profile = true writes");
+  for (const auto* axis : {&profile.flop_per_row, &profile.rows, &profile.bytes})
+    if (!is_axis(*axis)) refuse<Error>("/profile", "a scale that does not ascend from above 0", "one that does");
+  for (const auto* times : {&profile.gradient_s, &profile.message_s})
+    if (!are_positive(*times)) refuse<Error>("/profile", "a time that is none", "times above 0 s");
   return profile;
 }
 

@@ -15,14 +15,20 @@ class ExitCode(IntEnum):
     INCOMPLETE = 5
 
 
+LONGEST = 1000  # Characters of what was found.
+
+
 class PartitaError(Exception):
     """An error that a user can act on, in the grammar of the apps: `WHERE: FOUND: expected EXPECTED`."""
 
     code = ExitCode.RUN_FAILED
 
     def __init__(self, where: object, found: str, expected: str = "") -> None:
+        if len(found) > LONGEST:  # Out of a file, which may hold anything.
+            found = found[:LONGEST] + "..."
         line = f"{where}: {found}" + (f": expected {expected}" if expected else "")
-        super().__init__(" ".join(line.split()))
+        words = " ".join(line.split())
+        super().__init__("".join(c if c.isprintable() else "?" for c in words))
 
 
 class UsageError(PartitaError):

@@ -164,6 +164,7 @@ TEST(deck, unknown_keys_are_named_with_their_place) {
             "--set train={stepz=5}: train.stepz: unknown key; did you mean train.steps?" + hint);
   EXPECT_EQ(message("[wall]\ncolour = 5\n"), "d.toml:2: wall.colour: unknown key" + hint);
   EXPECT_EQ(message("z = 1\na = 2\n"), "d.toml:1: z: unknown key" + hint) << "the first one";
+  EXPECT_EQ(message("\"wa\\nll\" = 5\n"), "d.toml:1: wa?ll: unknown key" + hint) << "one line";
   EXPECT_EQ(message("[wall]\n"), "d.toml:1: wall: unknown key" + hint) << "also when its table is empty";
   EXPECT_EQ(message("[[train]]\nsteps = 1\n"),
             "d.toml:2: train.1.steps: unknown key; did you mean train.steps?" + hint);

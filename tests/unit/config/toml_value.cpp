@@ -72,11 +72,47 @@ TEST(toml_value, what_is_shown_is_one_line) {
   EXPECT_EQ(shown.substr(shown.size() - 5), "\u00fc...") << "no half character";
 }
 
+// toml++ 3.3 counts their digits by logarithms, of which it makes unsigned numbers.
+TEST(toml_value, lists_are_shown_whatever_their_numbers) {
+  const auto shown = [](const std::string& list) { return read_document("a = " + list, "d.toml").at(0).value.shown; };
+  EXPECT_EQ(shown("[1e-12, -1e-3, 0.0, -9223372036854775808]"), "the list [ 1e-12, -0.001, 0.0, -9223372036854775808 ]");
+  EXPECT_EQ(shown("[\"it's\", {b.c = true}, [], {}, 07:00:00]"),
+            "the list [ \"it's\", { b = { c = true } }, [], {}, 07:00:00 ]");
+}
+
+// Each part is a table in a table, which ends the stack of a reader and of the tree's own end.
+TEST(toml_value, keys_of_very_many_parts_are_refused) {
+  const auto deep = [](int parts, const std::string& part) {
+    std::string key = part;
+    for (int i = 1; i < parts; ++i) key += " . " + part;
+    return key;
+  };
+  EXPECT_EQ(read_document(deep(32, "a") + " = 1", "d.toml").size(), 1u);
+  for (const char* part : {"a", "'='", "\"#\\\"\"", "\"[\""}) {
+    const std::string text = "x = '''a'b\n''' # '\n[t.u]\n" + deep(100'000, part) + " = 1";
+    EXPECT_EQ(caught<UsageError>([&] { read_document(text, "d.toml"); }),
+              "d.toml:4: a key of more than 32 parts: expected fewer");
+    EXPECT_NE(caught<UsageError>([&] { read_override("a={" + deep(100'000, part) + " = 1}"); }).find("parts"),
+              std::string::npos);
+  }
+  EXPECT_EQ(read_document("# " + deep(99, "a") + "\nx = '" + deep(99, "a") + "'", "d.toml").size(), 1u);
+  std::string nest, end;  // as deep as it goes
+  for (int i = 0; i < 100; ++i) nest += (i > 0 ? "[{" : "") + deep(32, "a") + " = ", end += i > 0 ? "}]" : "";
+  EXPECT_EQ(read_document(nest + "1" + end, "d.toml").size(), 1u);
+}
+
+TEST(toml_value, what_is_no_text_is_refused_and_shown_in_one_line) {
+  EXPECT_EQ(caught<UsageError>([] { read_override("a.b=\xff\xfe"); }),
+            "--set a.b=?\?: bytes that are no text: expected UTF-8");
+  EXPECT_LT(caught<UsageError>([] { read_override("a=[" + std::string(10'000, 'x')); }).size(), 600u);
+}
+
 TEST(toml_value, malformed_documents_are_refused_with_their_line) {
   const auto message = [](const char* text) { return caught<UsageError>([&] { read_document(text, "d.toml"); }); };
   EXPECT_EQ(message("a = 1\nb = \n").rfind("d.toml:2: not TOML: ", 0), 0u) << message("a = 1\nb = \n");
   EXPECT_EQ(message("a = 1\n\na = 2\n").rfind("d.toml:3: not TOML: ", 0), 0u) << message("a = 1\n\na = 2\n");
   EXPECT_EQ(message("[a\n").rfind("d.toml:1: not TOML: ", 0), 0u) << message("[a\n");
+  EXPECT_EQ(message("[/a]\n").rfind("d.toml:1: not TOML: ", 0), 0u) << "toml++ 3.3 asserts that it is none";
   EXPECT_EQ(message("a = 99999999999999999999\n").rfind("d.toml:1: not TOML: ", 0), 0u);
   EXPECT_EQ(message("a = \"\xff\"\n").rfind("d.toml:1: not TOML: ", 0), 0u);
   EXPECT_EQ(message("a = \n").find('\n'), std::string::npos) << "one line";
@@ -134,7 +170,7 @@ TEST(toml_value, malformed_overrides_are_refused) {
   EXPECT_EQ(message("a= "), "--set a= : no value: expected one; an empty string is a='\"\"'");
   EXPECT_EQ(message("a=[1, 2").rfind("--set a=[1, 2: not a TOML value: ", 0), 0u) << message("a=[1, 2");
   EXPECT_EQ(message("a='x").rfind("--set a='x: not a TOML value: ", 0), 0u) << message("a='x");
-  EXPECT_EQ(message("a=[1]\nb = 2"), "--set a=[1]\nb = 2: several values: expected one");
+  EXPECT_EQ(message("a=[1]\nb = 2"), "--set a=[1]?b = 2: several values: expected one");
 }
 
 TEST(toml_value, text_reads_back_as_the_same_value) {

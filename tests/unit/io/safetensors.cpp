@@ -126,6 +126,10 @@ TEST(safetensors, reads_every_type_as_float) {
   for (const char* other : {"x", "u"})
     EXPECT_NE(caught<UsageError>([&] { file.read<float>(*file.find(other)); }).find("expected F32, F64, BF16 or F16"),
               std::string::npos);
+  put(path, file_of(R"({"a\nb":{"dtype":"F\u001b[31m","shape":[1],"data_offsets":[0,1]}})", "x"));
+  const SafeTensorsFile odd(path);
+  EXPECT_EQ(caught<UsageError>([&] { odd.read<float>(odd.tensors().front()); }),
+            path + ": a?b: its dtype is F?[31m: expected F32, F64, BF16 or F16");
 }
 
 // A tensor of eight floats, and what is wrong with it.
@@ -159,6 +163,10 @@ TEST(safetensors, names_what_is_damaged) {
             "\"w\": its shape has an entry that is no extent: expected a list of integers >= 0");
   EXPECT_EQ(complaint(one(R"("dtype":"F32","shape":[1e3],"data_offsets":[0,32])")),
             "\"w\": its shape has an entry that is no extent: expected a list of integers >= 0");
+  std::string ones = "1";
+  for (int k = 0; k < 300; ++k) ones += ", 1";
+  EXPECT_EQ(complaint(one(R"("dtype":"F32","shape":[)" + ones + R"(],"data_offsets":[0,32])")),
+            "\"w\": its shape has 301 extents: expected at most 64");
   EXPECT_EQ(complaint(one(R"("dtype":"F32","shape":[9],"data_offsets":[0,32])")),
             "\"w\": 32 bytes of F32 [9]: expected as many as its shape has elements");
   EXPECT_EQ(complaint(one(R"("dtype":"F32","shape":[4611686018427387904,4,4],"data_offsets":[0,32])")),

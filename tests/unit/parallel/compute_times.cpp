@@ -228,10 +228,24 @@ TEST(compute_times, of_a_file_are_read_and_what_is_none_is_named) {
   EXPECT_EQ(refused("1\n-2\n"), path + ":2: \"-2\"" + allowed);
   EXPECT_EQ(refused("inf\n"), path + ":1: \"inf\"" + allowed);
   EXPECT_EQ(refused("nan\n"), path + ":1: \"nan\"" + allowed);
+  EXPECT_EQ(refused("\x1b[31m\n"), path + ":1: \"?[31m\"" + allowed);
+  EXPECT_LT(refused(std::string(3000, 'x').c_str()).size(), 400u);
   EXPECT_EQ(refused("# none\n"), path + ": it has no time: expected times in seconds, one a line");
   const std::string missing = folder / "missing.txt";
   EXPECT_EQ(caught<UsageError>([&] { read_trace(missing); }),
-            missing + ": it cannot be read: expected a file of times in seconds, one a line");
+            missing + ": it cannot be read: No such file or directory: expected a file of times in seconds, one a line");
+  EXPECT_NE(caught<UsageError>([] { read_trace("/dev/zero"); }).find("/dev/zero: it goes on after"), std::string::npos);
+}
+
+TEST(compute_times, a_trace_without_a_mean_is_not_scaled) {
+  const auto refused = [](std::vector<double> times) {
+    return caught<UsageError>([&] {
+      ComputeTimes({.kind = ComputeTime::trace, .trace = std::move(times), .scale_trace = true}, 1);
+    });
+  };
+  const double largest = std::numeric_limits<double>::max(), least = std::numeric_limits<double>::denorm_min();
+  for (const auto& times : {std::vector{largest, largest}, std::vector{least, largest}, std::vector{least, least}})
+    EXPECT_NE(refused(times).find("expected a list with a mean to be scaled to"), std::string::npos) << times[0];
 }
 
 }  // namespace

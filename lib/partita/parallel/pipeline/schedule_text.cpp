@@ -8,6 +8,7 @@
 #include <fmt/format.h>
 
 #include <partita/core/error.hpp>
+#include <partita/core/printable.hpp>
 
 namespace partita::parallel {
 namespace {
@@ -94,7 +95,7 @@ std::vector<nn::Actions> read_csv(std::string_view text, const std::string& name
       if (word.empty() || is_of_another_runtime(word)) continue;
       const auto action = action_of(word);
       if (!action)
-        refuse<UsageError>(fmt::format("{}:{}", name, row), word,
+        refuse<UsageError>(fmt::format("{}:{}", name, row), printable(word),
                            "cells of a stage, F, B, I or W and a micro-batch, as in 0F3");
       actions.push_back(*action);
     }

@@ -107,6 +107,7 @@ def _check_summary(record: Record) -> None:
     """It can be computed again. That steps took time, and no phase less than none, is seen at reading."""
     if not len(record.step_s):
         return
-    again, kept = float(np.median(record.step_s)), record.summary("step_s")
+    with held_to_the_layout(record.path, "/summary: "):
+        again, kept = float(np.median(record.step_s)), record.summary("step_s")
     if not np.isnan(kept) and abs(kept - again) > SAME * again:
         raise UsageError(f"{record.path}: /summary step_s", f"{kept:.9g} s", f"{again:.9g} s, the median of its steps")

@@ -27,6 +27,8 @@ Place = h5f.FileID | h5g.GroupID
 
 SIGNATURE = b"\x89HDF\r\n\x1a\n"
 TEXT = h5py.string_dtype()
+MANY = 1 << 20  # Values; fewer are read without a look at what they take in the file.
+MOST_SHRUNK = 1100  # Bytes of zeros that deflate makes one of.
 TEXT_BYTE = 16  # In a file: length, and place in the heap.
 NATIVE = {"i": (np.dtype(np.int64), h5t.NATIVE_INT64), "f": (np.dtype(np.float64), h5t.NATIVE_DOUBLE)}
 
@@ -123,7 +125,7 @@ def array(of: Place, name: str) -> Any:
     if of_class not in KINDS or not shape:
         return _values(at)
     dtype, native = NATIVE[KINDS[of_class]]
-    values = np.empty(shape, dtype)
+    values = _empty(at, shape, dtype)
     if values.size:
         at.read(h5s.ALL, h5s.ALL, values, native)
     return values
@@ -133,7 +135,7 @@ def numbers(of: Place, name: str, kind: str) -> np.ndarray:
     """One array of whole numbers ("i") or of any ("f"), whatever their width; KeyError, or ValueError for texts."""
     at = _array(of, name)
     dtype, native = NATIVE[kind]
-    values = np.empty(at.shape or (), dtype)
+    values = _empty(at, at.shape or (), dtype)
     try:
         at.read(h5s.ALL, h5s.ALL, values, native)
     except (TypeError, OSError) as error:  # No way leads from a text to a number.
@@ -228,11 +230,19 @@ def _one_number(of: h5a.AttrID, kind: type) -> int | float | None:
     return int(value) if kind is int and value.is_integer() else value
 
 
+def _empty(of: h5d.DatasetID | h5a.AttrID, shape: tuple[int, ...], dtype: np.dtype) -> np.ndarray:
+    """For all values, if they are in the file: an array of which nothing was written may have any extents."""
+    count = math.prod(shape)
+    if count > MANY and count * dtype.itemsize > MOST_SHRUNK * of.get_storage_size():
+        raise ValueError(f"{h5i.get_name(of).decode()} has {count} values in {of.get_storage_size()} bytes")
+    return np.empty(shape, dtype)
+
+
 def _values(of: h5d.DatasetID | h5a.AttrID) -> Any:
     dtype, shape = of.dtype, of.shape
     if shape is None:  # It holds nothing.
         return np.empty(0)
-    values = np.empty(shape, dtype)
+    values = _empty(of, shape, dtype)
     if values.size:
         where = () if isinstance(of, h5a.AttrID) else (h5s.ALL, h5s.ALL)
         of.read(*where, values, None if dtype.hasobject else _memory_type(dtype))

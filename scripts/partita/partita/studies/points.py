@@ -101,13 +101,12 @@ def expand_study(study: Study) -> Expansion:
             first_at = {}
         bases: dict[tuple[int, int], str] = {}
         for layout, threads in itertools.product(sorted(run.layouts, key=lambda layout: layout.ranks), run.threads):
-            kept: list[tuple[dict[str, Any], str]] = []
+            kept: dict[str, str] = {}
             for series, choice in enumerate(_choices(run)):
                 told_apart = {k: v for k, v in choice.items() if layout.ranks > 1 or k not in run.equal_at_one_rank}
-                name = next((name for other, name in kept if other == told_apart), "")
+                name = kept.get(repr(told_apart), "")
                 if not name:
-                    name = _unique(_name(run, layout.ranks, threads, choice), names)
-                    kept.append((told_apart, name))
+                    name = kept[repr(told_apart)] = _unique(_name(run, layout.ranks, threads, choice), names)
                     found.append(Point(name, run, layout, threads, _settings(run, layout, choice)))
                 pairs = (
                     Ratio(bases.setdefault((threads, series), name), name),

@@ -8,9 +8,10 @@ from pathlib import Path
 from typing import Any
 
 from partita.errors import UsageError
-from partita.studies.toml_text import flatten, line_of, shown
+from partita.studies.toml_text import flatten, line_of, shortened, shown
 
-POW2 = re.compile(r"pow2 up to (\d+)")
+POW2 = re.compile(r"pow2 up to (\d{1,10})")
+MOST = 2**31 - 1  # Ranks, nodes, threads.
 COUNTS = 'a list of different integers from 1 on, such as [1, 2, 4], or "pow2 up to 64"'
 Table = dict[str, Any]
 
@@ -24,6 +25,7 @@ class Reader:
 
     def fail(self, key: str, found: str, expected: str) -> UsageError:
         """The error; of a [[run]] table with the line there, else with that of the study."""
+        key, found = shortened(key), shortened(found)
         if self.run is not None and (line := line_of(self.text, f"run.{key}", self.run)):
             return UsageError(f"{self.path}{line}: run.{key}", found, expected)
         of_run = f"run {self.run + 1}: " if self.run is not None and key.partition(".")[0] in self.tree else ""
@@ -88,7 +90,7 @@ class Reader:
         if isinstance(values, str):
             found = POW2.fullmatch(values.strip())
             values = [2**k for k in range(int(found[1]).bit_length())] if found else []
-        whole = all(isinstance(v, int) and not isinstance(v, bool) and v >= 1 for v in values)
+        whole = all(isinstance(v, int) and not isinstance(v, bool) and 1 <= v <= MOST for v in values)
         if not values or not whole or len(set(values)) != len(values):
             raise self.fail(key, shown(self.tree.get(key, self.above.get(key))), COUNTS)
         return tuple(values)

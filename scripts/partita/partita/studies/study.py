@@ -15,11 +15,13 @@ Points are runs x ranks x threads x rows of [[together]] x each [[zip]] x [grid]
 """
 
 import itertools
+import math
 import re
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from partita.errors import UsageError
 from partita.studies.axes import check_axes, check_growth, check_once
 from partita.studies.launchers import complaint
 from partita.studies.reader import Reader
@@ -32,6 +34,7 @@ KINDS = ("strong", "weak", "throughput", "compare")
 SCALINGS = ("strong", "weak", "none")  # The older key `scaling`; "none": compare.
 WORK_TOLERANCE = 1e-6  # Of flops per rank, relative.
 OLD_WORK_TOLERANCE = 0.02  # Where the file has the older key.
+MOST_POINTS = 100_000
 LAUNCHER = "mpiexec -n {ranks}"
 OF_RUNS = (
     "app", "deck", "ranks", "threads", "nodes", "ranks_per_node", "gpus_per_rank", "timeout_s", "equal_at_one_rank",
@@ -85,6 +88,12 @@ class Run:
     def ranks(self) -> tuple[int, ...]:
         """In the order of the file."""
         return tuple(layout.ranks for layout in self.layouts)
+
+    @property
+    def size(self) -> int:
+        """How many configurations, those that are equal at one rank counted apart."""
+        rows = [len(next(iter(z.values()))) for z in self.zips] + [len(values) for values in self.grid.values()]
+        return len(self.layouts) * len(self.threads) * math.prod(rows) * max(1, len(self.together))
 
     @property
     def varied(self) -> tuple[str, ...]:
@@ -149,6 +158,7 @@ def read_study(path: Path) -> Study:
     if wrong := complaint(study.launcher):
         raise read.fail("launcher", *wrong)
     read.finish(OF_RUNS)
+    _check_size(study)
     return study
 
 
@@ -223,12 +233,27 @@ def _run(read: Reader, label: str, root: Path, kind: str) -> Run:
         zips=read.tables("zip"),
         together=read.tables("together"),
     )
-    if not run.deck.is_file():
+    if not _is_file(run.deck):
         raise read.fail("deck", f"no file {run.deck}", "the path of a deck, from the checkout")
     check_axes(run, read)
     check_growth(run, read, kind)
     check_once(run, read)
     return run
+
+
+def _is_file(path: Path) -> bool:
+    """No for a name that no file can have, too."""
+    try:
+        return path.is_file()
+    except OSError:
+        return False
+
+
+def _check_size(study: Study) -> None:
+    """Ahead of the product of all lists."""
+    count = study.repeats.max * sum(run.size for run in study.runs)
+    if count > MOST_POINTS:
+        raise UsageError(study.path, f"{count} points", f"at most {MOST_POINTS} of them")
 
 
 def _threads(read: Reader) -> tuple[int, ...]:

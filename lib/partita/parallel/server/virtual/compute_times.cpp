@@ -4,14 +4,16 @@
 #include <algorithm>
 #include <charconv>
 #include <cmath>
-#include <fstream>
 #include <numeric>
+#include <sstream>
 #include <utility>
 
 #include <fmt/format.h>
 
 #include <partita/core/error.hpp>
+#include <partita/core/printable.hpp>
 #include <partita/core/random.hpp>
+#include <partita/core/text_file.hpp>
 
 namespace partita::parallel::server {
 namespace {
@@ -39,9 +41,12 @@ ComputeTimes::ComputeTimes(ComputeTimeOptions options, std::uint64_t seed) : opt
   if (options_.trace.empty()) refuse<UsageError>("ComputeTimes", "a list without a time", "at least one");
   for (const double time : options_.trace)
     if (!(time > 0) || std::isinf(time)) refuse_it("time", time, "above 0 s");
-  if (options_.scale_trace)
-    scale_ = options_.mean_s * static_cast<double>(options_.trace.size()) /
-             std::accumulate(options_.trace.begin(), options_.trace.end(), 0.0);
+  if (!options_.scale_trace) return;
+  scale_ = options_.mean_s * static_cast<double>(options_.trace.size()) /
+           std::accumulate(options_.trace.begin(), options_.trace.end(), 0.0);
+  // The sum of the largest times is infinite, and so may be what the smallest are multiplied with.
+  for (const double time : options_.trace)
+    if (!(scale_ * time > 0) || std::isinf(scale_ * time)) refuse_it("time", time, "a list with a mean to be scaled to");
 }
 
 double ComputeTimes::draw(int worker, index_t n) const {
@@ -71,11 +76,10 @@ double ComputeTimes::draw(int worker, index_t n) const {
 }
 
 std::vector<double> read_trace(const std::string& path) {
-  std::ifstream file(path);
-  if (!file) refuse<UsageError>(path, "it cannot be read", "a file of times in seconds, one a line");
+  std::istringstream text(read_text_file(path, "a file of times in seconds, one a line"));
   std::vector<double> times;
   std::string line;
-  for (int number = 1; std::getline(file, line); ++number) {
+  for (int number = 1; std::getline(text, line); ++number) {
     line.resize(std::min(line.find('#'), line.size()));
     const auto first = line.find_first_not_of(" \t\r");
     if (first == std::string::npos) continue;
@@ -83,7 +87,7 @@ std::vector<double> read_trace(const std::string& path) {
     double time = 0;
     const auto [end, error] = std::from_chars(word.data(), word.data() + word.size(), time);
     if (error != std::errc() || end != word.data() + word.size() || !(time > 0) || std::isinf(time))
-      refuse<UsageError>(fmt::format("{}:{}", path, number), fmt::format("\"{}\"", word),
+      refuse<UsageError>(fmt::format("{}:{}", path, number), fmt::format("\"{}\"", printable(word)),
                          "a time above 0, in seconds; # begins a comment");
     times.push_back(time);
   }

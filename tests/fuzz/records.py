@@ -1,0 +1,178 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Records with changes that nobody would make: build/venv/bin/python tests/fuzz/records.py [--runs N] [--seed S].
+
+Names, types, extents, values and attributes of a valid record change; it stays valid HDF5, since libhdf5 itself crashes
+on damaged bytes. `partita validate`, `show` and now and then `report` read it within seconds and a limit of memory, or
+refuse it by a PartitaError of one line. A finding is printed, and the exit code is 1.
+"""
+
+import argparse
+import io
+import random
+import resource
+import shutil
+import signal
+import sys
+import tempfile
+import time
+import traceback
+import warnings
+from pathlib import Path
+
+import h5py
+import numpy as np
+from rich.console import Console
+
+ROOT = Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(ROOT / "tests" / "python"))
+
+from synthetic import Synthetic  # noqa: E402
+
+from partita.errors import PartitaError  # noqa: E402
+from partita.records.check import check_record  # noqa: E402
+from partita.records.record import read_record  # noqa: E402
+from partita.reports.html import to_html  # noqa: E402
+from partita.reports.material import gather  # noqa: E402
+from partita.reports.report import make_report  # noqa: E402
+from partita.reports.summary import show  # noqa: E402
+
+SECONDS, MEMORY, REPORT_EVERY = 20, 4 << 30, 50
+NUMBERS = [0, 1, -1, 2, 0.5, np.nan, np.inf, -np.inf, 1e300, -1e300, 1e-300, 2**31, 2**63 - 1, -(2**63)]
+TEXTS = ["", "x", "Partita-1", "Partita-9", "a\nb", "\x1b[31m", "x" * 5000, "ü", "{", "<b>&", "= =", "2026-13-45"]
+TYPES = ["f8", "i8", "i1", ">f4", ">u8", "u2", "?", "f2", "c16", "S5", "V3", h5py.string_dtype(), "i8,f8", "(2,)i8",
+         h5py.vlen_dtype(np.int64), h5py.enum_dtype({"A": 1}), h5py.ref_dtype]  # fmt: skip
+
+
+def objects(file: h5py.File) -> list[str]:
+    """All but the root."""
+    found: list[str] = []
+    file.visit(found.append)
+    return found
+
+
+def replace(file: h5py.File, name: str, draw: random.Random) -> None:
+    """Another type and other extents."""
+    shape = draw.choice([(), (0,), (1,), (2,), (3, 2), (1, 1, 1), (12,), (12, 2), (2**40,), (2**33, 2**33), None])
+    dtype = draw.choice(TYPES)
+    kept = dict(file[name].attrs) if draw.randrange(2) else {}
+    del file[name]
+    if shape is None:
+        file[name] = h5py.Empty("f8")
+    elif np.prod(shape, dtype=float) > 1e6:
+        file.create_dataset(name, shape, dtype=draw.choice(["f8", "i8", h5py.string_dtype()]), chunks=(8,) * len(shape))
+    else:
+        file.create_dataset(name, shape, dtype=dtype)
+    for key, value in kept.items():
+        if not key.isupper():  # Not those of scales, which are references.
+            file[name].attrs[key] = value
+
+
+def set_values(file: h5py.File, name: str, draw: random.Random) -> None:
+    """One, or all."""
+    if not isinstance(file[name], h5py.Dataset) or file[name].shape is None:
+        return
+    texts = h5py.check_string_dtype(file[name].dtype) is not None
+    value = draw.choice(TEXTS if texts else NUMBERS)
+    at = tuple(draw.randrange(n) for n in file[name].shape) if 0 not in file[name].shape else ...
+    file[name][... if draw.randrange(3) == 0 else at] = value
+
+
+def set_attribute(file: h5py.File, name: str, draw: random.Random) -> None:
+    """Gone, or something else."""
+    attributes = file[name if draw.randrange(2) else "/"].attrs
+    if not (keys := sorted(key for key in attributes if not key.isupper())):
+        return
+    key = draw.choice(keys)
+    values = [*NUMBERS, *TEXTS, [1, 2, 3], [], ["a", "b"], [[1.5]], b"\xff\xfe", h5py.Empty("f8"), np.bool_(True)]
+    if draw.randrange(4) == 0:
+        del attributes[key]
+    else:
+        attributes[key] = draw.choice(values)
+
+
+def change(file: h5py.File, draw: random.Random) -> None:
+    """One change; h5py refuses some."""
+    names = objects(file)
+    name, other = draw.choice(names), draw.choice(names)
+    match draw.randrange(9):
+        case 0:
+            del file[name]
+        case 1:
+            file.move(name, "moved")
+        case 2:
+            del file[name]
+            file[name] = h5py.SoftLink(f"/{draw.choice([name, other, 'gone', ''])}")
+        case 3:
+            del file[name]
+            file[name] = file[draw.choice([other, "/"])]
+        case 4:
+            replace(file, name, draw)
+        case 5 | 6:
+            set_values(file, name, draw)
+        case _:
+            set_attribute(file, name, draw)
+
+
+def late(_signal: int, _frame: object) -> None:
+    raise TimeoutError(f"more than {SECONDS} s")
+
+
+def tried(path: Path, with_report: bool) -> str:
+    """What is wrong with how it is read; empty: nothing."""
+
+    def report() -> None:
+        to_html(make_report(gather(path.parent)))
+
+    calls = [lambda: check_record(path), lambda: show(read_record(path), Console(file=io.StringIO()))]
+    for call in [*calls, *([report] if with_report else [])]:
+        signal.alarm(SECONDS)
+        try:
+            call()
+        except PartitaError as error:
+            message = str(error)
+            if len(message) > 2000 or not message.isprintable() or str(path.parent) not in message:
+                return f"not a clear message: {message[:3000]!r}"
+        except BaseException:  # noqa: BLE001, all others are findings.
+            return traceback.format_exc(limit=-5)
+        finally:
+            signal.alarm(0)
+    return ""
+
+
+def main() -> int:
+    """Reads one after the other."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--runs", type=int, default=1000)
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--keep-going", action="store_true", help="say each kind of finding once, and go on")
+    options = parser.parse_args()
+    resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
+    signal.signal(signal.SIGALRM, late)
+    warnings.simplefilter("ignore")
+    found: set[str] = set()
+    begin = time.monotonic()
+    with tempfile.TemporaryDirectory() as folder:
+        base, path = Path(folder) / "base", Path(folder) / "records" / "x.h5"
+        path.parent.mkdir()
+        Synthetic(ranks=2).write(base)
+        for run in range(options.runs):
+            draw = random.Random(f"{options.seed}-{run}")
+            shutil.copyfile(base, path)
+            with h5py.File(path, "r+") as file:
+                for _ in range(draw.randint(1, 4)):
+                    try:
+                        change(file, draw)
+                    except (KeyError, TypeError, ValueError, OSError, RuntimeError, OverflowError, AttributeError):
+                        continue  # h5py's word on a change that cannot be.
+            wrong = tried(path, run % REPORT_EVERY == 0)
+            if wrong and (kind := "".join(wrong.splitlines()[-3:])[:120]) not in found:
+                found.add(kind)
+                print(f"FINDING {len(found)}, seed {options.seed}, run {run}:\n{wrong}", flush=True)
+                if not options.keep_going:
+                    return 1
+    print(f"{options.runs} records in {time.monotonic() - begin:.0f} s, {len(found)} findings")
+    return 1 if found else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
