@@ -241,6 +241,7 @@ kokkos() {
   fi
   flags+=(-DCMAKE_BUILD_TYPE=Release -DCMAKE_CXX_STANDARD=20 -DCMAKE_POSITION_INDEPENDENT_CODE=ON -DKokkos_ENABLE_SERIAL=ON
     -DKokkos_ENABLE_OPENMP=ON -DKokkos_ARCH_NATIVE=ON -DKokkos_ENABLE_DEPRECATED_CODE_4=OFF)
+  [ "$flavour" != fuzz ] || flags+=(-DKokkos_ENABLE_OPENMP=OFF) # clang has none without a package of its own
   if miscompiles_constants; then flags+=("-DCMAKE_CXX_FLAGS=${CXXFLAGS:-} -mmove-max=128 -mstore-max=128"); fi
   locked kokkos-source kokkos_source
   source=$(cat "$cache/kokkos-source")
@@ -262,7 +263,7 @@ miscompiles_constants() {
 }
 
 kokkos_flavour() {
-  case $1 in dev) echo debug ;; cuda*) echo cuda ;; *) echo host ;; esac
+  case $1 in dev) echo debug ;; cuda*) echo cuda ;; fuzz) echo fuzz ;; *) echo host ;; esac
 }
 
 kokkos_hint() { echo "$root/build/deps/kokkos-$(kokkos_flavour "$1").cmake"; }

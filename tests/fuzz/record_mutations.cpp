@@ -11,8 +11,7 @@ namespace partita::fuzz {
 namespace {
 
 constexpr double nan = std::numeric_limits<double>::quiet_NaN(), inf = std::numeric_limits<double>::infinity();
-constexpr std::array numbers{0.,   1.,  -1.,   2.,   0.5,    3., nan,  inf,
-                             -inf, 1e9, 1e300, -1e9, 1e-300, 4., 128., 9.3e18};
+constexpr std::array numbers{0., 1., -1., 2., 0.5, 3., nan, inf, -inf, 1e9, 1e300, -1e9, 1e-300, 4., 128., 9.3e18};
 
 void close(hid_t id) {
   if (id >= 0) H5Idec_ref(id);

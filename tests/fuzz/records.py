@@ -8,6 +8,7 @@ refuse it by a PartitaError of one line. A finding is printed, and the exit code
 
 import argparse
 import io
+import itertools
 import random
 import resource
 import shutil
@@ -143,6 +144,7 @@ def main() -> int:
     """Reads one after the other."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--runs", type=int, default=1000)
+    parser.add_argument("--seconds", type=float, default=0, help="end after so long, whatever --runs says")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--keep-going", action="store_true", help="say each kind of finding once, and go on")
     options = parser.parse_args()
@@ -150,12 +152,15 @@ def main() -> int:
     signal.signal(signal.SIGALRM, late)
     warnings.simplefilter("ignore")
     found: set[str] = set()
-    begin = time.monotonic()
+    begin, done = time.monotonic(), 0
     with tempfile.TemporaryDirectory() as folder:
         base, path = Path(folder) / "base", Path(folder) / "records" / "x.h5"
         path.parent.mkdir()
         Synthetic(ranks=2).write(base)
-        for run in range(options.runs):
+        for run in itertools.count() if options.seconds else range(options.runs):
+            if options.seconds and time.monotonic() - begin > options.seconds:
+                break
+            done = run + 1
             draw = random.Random(f"{options.seed}-{run}")
             shutil.copyfile(base, path)
             with h5py.File(path, "r+") as file:
@@ -170,7 +175,7 @@ def main() -> int:
                 print(f"FINDING {len(found)}, seed {options.seed}, run {run}:\n{wrong}", flush=True)
                 if not options.keep_going:
                     return 1
-    print(f"{options.runs} records in {time.monotonic() - begin:.0f} s, {len(found)} findings")
+    print(f"{done} records in {time.monotonic() - begin:.0f} s, {len(found)} findings")
     return 1 if found else 0
 
 

@@ -16,12 +16,15 @@ namespace {
 namespace fs = std::filesystem;
 using partita::fuzz::Bytes;
 
-constexpr partita::Named<void (*)(Bytes)> targets[] = {
-    {"calibration", partita::fuzz::calibration}, {"deck", partita::fuzz::deck},
-    {"idx", partita::fuzz::idx},                 {"keys", partita::fuzz::keys},
-    {"record", partita::fuzz::record},           {"safetensors", partita::fuzz::safetensors},
-    {"schedule", partita::fuzz::schedule},       {"text", partita::fuzz::text},
-    {"trace", partita::fuzz::trace}};
+constexpr partita::Named<void (*)(Bytes)> targets[] = {{"calibration", partita::fuzz::calibration},
+                                                       {"deck", partita::fuzz::deck},
+                                                       {"idx", partita::fuzz::idx},
+                                                       {"keys", partita::fuzz::keys},
+                                                       {"record", partita::fuzz::record},
+                                                       {"safetensors", partita::fuzz::safetensors},
+                                                       {"schedule", partita::fuzz::schedule},
+                                                       {"text", partita::fuzz::text},
+                                                       {"trace", partita::fuzz::trace}};
 
 void replay(void (*target)(Bytes), const fs::path& path) {
   std::ifstream file(path, std::ios::binary);

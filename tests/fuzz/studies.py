@@ -6,6 +6,7 @@ printed with the text that made it, and the exit code is 1.
 """
 
 import argparse
+import itertools
 import random
 import resource
 import signal
@@ -123,6 +124,7 @@ def main() -> int:
     """Reads one after the other."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--runs", type=int, default=2000)
+    parser.add_argument("--seconds", type=float, default=0, help="end after so long, whatever --runs says")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--keep-going", action="store_true", help="say each kind of finding once, and go on")
     options = parser.parse_args()
@@ -131,10 +133,13 @@ def main() -> int:
     bases = [FULL, *(path.read_text() for path in sorted((ROOT / "inputs" / "studies").glob("*.toml")))]
     bases = [text.replace("inputs/", f"{ROOT}/inputs/") for text in bases]
     found: set[str] = set()
-    begin = time.monotonic()
+    begin, done = time.monotonic(), 0
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "study.toml"
-        for run in range(options.runs):
+        for run in itertools.count() if options.seconds else range(options.runs):
+            if options.seconds and time.monotonic() - begin > options.seconds:
+                break
+            done = run + 1
             draw = random.Random(f"{options.seed}-{run}")
             data = mutated(draw.choice(bases), draw)
             path.write_bytes(data)
@@ -143,7 +148,7 @@ def main() -> int:
                 print(f"FINDING {len(found)}, seed {options.seed}, run {run}:\n{wrong}\n{data.decode(errors='replace')[:3000]}")
                 if not options.keep_going:
                     return 1
-    print(f"{options.runs} study files in {time.monotonic() - begin:.0f} s, {len(found)} findings")
+    print(f"{done} study files in {time.monotonic() - begin:.0f} s, {len(found)} findings")
     return 1 if found else 0
 
 

@@ -11,6 +11,8 @@ import h5py
 import numpy as np
 import pytest
 
+from partita.errors import UsageError
+from partita.records.check import check_record
 from partita.records.folder import RecordedStudy, read_folder
 from partita.records.index import read_index
 from synthetic import Synthetic
@@ -147,6 +149,23 @@ def test_the_index_names_what_headers_tell(folder: Path) -> None:
     assert set(seen) == told
     assert all(HOSTILE[name][1] in why for name, why in seen.items())
     assert {h.path.stem for h in index.headers} == {*HOSTILE, "good1", "good2"}
+
+
+def test_what_fuzzing_found_is_refused_in_a_line(tmp_path: Path) -> None:
+    with altered(tmp_path / "endless.h5") as file:  # Extents of which nothing was written.
+        file.create_dataset("own/x", (2**40,), dtype="f8", chunks=(8,))
+    with pytest.raises(UsageError, match=r"/own/x has 1099511627776 values in 0 bytes"):
+        check_record(tmp_path / "endless.h5")
+    with altered(tmp_path / "texts.h5") as file:
+        del file["summary/value"]
+        file["summary/value"] = ["mpi"]
+    with pytest.raises(UsageError, match=r"/summary: damaged"):
+        check_record(tmp_path / "texts.h5")
+    with altered(tmp_path / "long.h5") as file:
+        file.attrs["ranks"] = "x" * 5000
+    with pytest.raises(UsageError) as error:
+        check_record(tmp_path / "long.h5")
+    assert len(str(error.value)) < 2000
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may read all files")

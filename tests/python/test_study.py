@@ -232,6 +232,32 @@ def test_errors_name_file_line_key_and_remedy(checkout: Checkout, old: str, new:
     assert text.startswith(str(path)) and message in text and ": expected " in text and "\n" not in text
 
 
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ("seed = 7", f"seed = {'9' * 400}", "seed: 9999"),
+        ("seed = 7", f"seed = {'9' * 5000}", "not TOML (Exceeds the limit"),
+        ("seed = 7", f"timeout_s = 1{'0' * 400}", "expected an integer of 64 bits"),
+        ("seed = 7", f"seed = {'[' * 3000}{']' * 3000}", "not TOML (maximum recursion depth"),
+        ("seed = 7", f"seed = {'[' * 50}{']' * 50}", "tables or lists 33 deep"),
+        ("seed = 7", f"{'a.' * 5000}b = 1", "tables or lists 33 deep"),
+        ("repeats = 2", "repeats = 1_000_000_000", "points: expected at most 100000"),
+        ("ranks = [1, 2]", f'ranks = "pow2 up to {"9" * 5000}"', "expected a list of different integers"),
+        ("ranks = [1, 2]", "ranks = [1, 4294967296]", "expected a list of different integers"),
+        ("inputs/mlp_dp/deck.toml", "x" * 5000, "xxx...: expected the path"),
+    ],
+)
+def test_what_nobody_would_write_is_one_short_line(checkout: Checkout, old: str, new: str, message: str) -> None:
+    with pytest.raises(UsageError) as error:
+        read_study(checkout.study((old, new)))
+    assert message in str(error.value) and len(str(error.value)) < 2000 and str(error.value).isprintable()
+
+
+def test_a_device_has_no_end() -> None:
+    with pytest.raises(UsageError, match="it goes on after"):
+        read_study(Path("/dev/zero"))
+
+
 def test_missing_study_file(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match=r"cannot be read \(No such file or directory\): expected the path of a study"):
         read_study(tmp_path / "none.toml")

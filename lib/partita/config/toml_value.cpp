@@ -11,7 +11,7 @@
 #undef NDEBUG
 #include <toml++/toml.h>
 
-#include <partita/config/deep_keys.hpp>
+#include <partita/config/toml_guard.hpp>
 #include <partita/core/error.hpp>
 #include <partita/core/printable.hpp>
 
@@ -127,7 +127,7 @@ void flatten(const toml::table& table, const std::string& prefix, std::vector<st
 }
 
 toml::table parse(std::string_view text, const std::string& name) {
-  refuse_deep_keys(text, name);
+  guard_toml(text, name);
   return toml::parse(text, std::string_view(name));
 }
 
@@ -181,15 +181,15 @@ std::vector<Given> read_override(const std::string& text) {
 
   const bool bare = std::string_view("\"'[{").find(value.front()) == std::string_view::npos;
   std::vector<std::pair<Position, Given>> found;
-  // A bare word with # is a name, not a value and a comment. No TOML value begins beyond ASCII, and toml++ 3.3 runs
-  // into undefined behaviour there.
-  const bool word =
-      bare && (value.find_first_of("#\n") != value.npos || static_cast<unsigned char>(value.front()) > 0x7f);
+  // A bare word with # is a name, not a value and a comment. No TOML value but a string has characters beyond ASCII.
+  const bool word = bare && std::any_of(value.begin(), value.end(),
+                                        [](unsigned char c) { return c == '#' || c == '\n' || c > 0x7f; });
   if (!word) {
     try {
       found = in_order_of_lines(parse("value = " + value, origin));
     } catch (const toml::parse_error& error) {
-      if (!bare) throw UsageError(origin + ": not a TOML value: " + printable(error.description(), longest_description));
+      if (!bare)
+        throw UsageError(origin + ": not a TOML value: " + printable(error.description(), longest_description));
     }
   }
   if (found.empty())

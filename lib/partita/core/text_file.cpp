@@ -29,8 +29,7 @@ std::string read_text_file(const std::string& path, const std::string& expected,
   std::array<char, 1 << 14> piece{};
   while (const std::size_t got = std::fread(piece.data(), 1, piece.size(), file.get())) {
     text.append(piece.data(), got);
-    if (text.size() > most)
-      refuse<UsageError>(path, "it goes on after " + std::to_string(most) + " bytes", expected);
+    if (text.size() > most) refuse<UsageError>(path, "it goes on after " + std::to_string(most) + " bytes", expected);
   }
   if (std::ferror(file.get()))
     refuse<UsageError>(path, std::string("it cannot be read: ") + std::strerror(errno), expected);

@@ -25,11 +25,12 @@ Session::Session(comm::Environment& env, int argc, char** argv, const std::strin
       app_(app),
       line_(config::parse_command_line(argc, argv, app, about, deck_required, options)),
       command_(join(argc, argv)),
-      deck_(line_.help || line_.version ? config::Deck::blank(app)
-                                        : config::Deck::parse(env.world().on_root([&] {
-                                            return line_.deck.empty() ? "" : read_text_file(line_.deck, "a deck, a file in TOML");
-                                          }),
-                                                              line_.deck, line_.overrides, app)) {}
+      deck_(line_.help || line_.version
+                ? config::Deck::blank(app)
+                : config::Deck::parse(env.world().on_root([&] {
+                    return line_.deck.empty() ? "" : read_text_file(line_.deck, "a deck, a file in TOML");
+                  }),
+                                      line_.deck, line_.overrides, app)) {}
 
 bool Session::settled(const RunOptions& run, Describes what, const std::function<void()>& check) const {
   const comm::Communicator& world = env_.world();

@@ -407,6 +407,7 @@ void File::write(const std::string& dataset, std::span<const float> values) {
 
 std::vector<float> File::read_floats(const std::string& dataset) const {
   const Dataset it(*this, dataset);
+  it.require_stored();
   if (it.type() != Type::float32)
     refuse<ShapeError>(fmt::format("{} in '{}'", dataset, path_), fmt::format("type {}", static_cast<int>(it.type())),
                        "float32");

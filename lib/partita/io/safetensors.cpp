@@ -108,7 +108,8 @@ std::vector<Number> SafeTensorsFile::read(const SafeTensor& tensor, index_t firs
   constexpr bool real = std::is_floating_point_v<Number>;
   const std::string_view allowed = real ? "F32, F64, BF16 or F16" : "I32 or I64";
   if (first < 0 || count < 0 || first > tensor.elements() - count)
-    refuse<ShapeError>("SafeTensorsFile", fmt::format("{} elements from {} on of \"{}\"", count, first, printable(tensor.name)),
+    refuse<ShapeError>("SafeTensorsFile",
+                       fmt::format("{} elements from {} on of \"{}\"", count, first, printable(tensor.name)),
                        fmt::format("a part of {}", tensor.elements()));
   std::vector<Number> values(static_cast<std::size_t>(count));
   const index_t offset = data_ + tensor.offset + first * bytes_of_type(tensor.type);

@@ -16,8 +16,7 @@ bool are_positive(const std::vector<double>& values) {
 }
 
 bool is_axis(const std::vector<double>& values) {
-  return !values.empty() && are_positive(values) &&
-         std::is_sorted(values.begin(), values.end());
+  return !values.empty() && are_positive(values) && std::is_sorted(values.begin(), values.end());
 }
 
 // Where x is on an axis: the points at both sides, and their weights. Beyond the axis the next point, times x / point.

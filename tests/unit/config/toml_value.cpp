@@ -75,7 +75,8 @@ TEST(toml_value, what_is_shown_is_one_line) {
 // toml++ 3.3 counts their digits by logarithms, of which it makes unsigned numbers.
 TEST(toml_value, lists_are_shown_whatever_their_numbers) {
   const auto shown = [](const std::string& list) { return read_document("a = " + list, "d.toml").at(0).value.shown; };
-  EXPECT_EQ(shown("[1e-12, -1e-3, 0.0, -9223372036854775808]"), "the list [ 1e-12, -0.001, 0.0, -9223372036854775808 ]");
+  EXPECT_EQ(shown("[1e-12, -1e-3, 0.0, -9223372036854775808]"),
+            "the list [ 1e-12, -0.001, 0.0, -9223372036854775808 ]");
   EXPECT_EQ(shown("[\"it's\", {b.c = true}, [], {}, 07:00:00]"),
             "the list [ \"it's\", { b = { c = true } }, [], {}, 07:00:00 ]");
 }
@@ -113,6 +114,13 @@ TEST(toml_value, malformed_documents_are_refused_with_their_line) {
   EXPECT_EQ(message("a = 1\n\na = 2\n").rfind("d.toml:3: not TOML: ", 0), 0u) << message("a = 1\n\na = 2\n");
   EXPECT_EQ(message("[a\n").rfind("d.toml:1: not TOML: ", 0), 0u) << message("[a\n");
   EXPECT_EQ(message("[/a]\n").rfind("d.toml:1: not TOML: ", 0), 0u) << "toml++ 3.3 asserts that it is none";
+  EXPECT_EQ(message("a = 1\nb = 0\u00fc\n"),
+            "d.toml:2: not TOML: a character beyond ASCII: expected it in strings and comments alone");
+  EXPECT_EQ(read_document("\xef\xbb\xbf"
+                          "# \u00fc\na = '\u00fc'\n'\u00fc' = 1\n",
+                          "d.toml")
+                .size(),
+            2u);
   EXPECT_EQ(message("a = 99999999999999999999\n").rfind("d.toml:1: not TOML: ", 0), 0u);
   EXPECT_EQ(message("a = \"\xff\"\n").rfind("d.toml:1: not TOML: ", 0), 0u);
   EXPECT_EQ(message("a = \n").find('\n'), std::string::npos) << "one line";
@@ -137,8 +145,8 @@ TEST(toml_value, overrides_are_toml_values) {
 }
 
 TEST(toml_value, bare_words_are_strings) {
-  for (const char* word :
-       {"ring", "x.h5", "/tmp/a b/x.h5", "runs/a=b.h5", "2024#1", "~/x", "1.2.3", "C:\\x", "ümlaut", "x\ny = 3"}) {
+  for (const char* word : {"ring", "x.h5", "/tmp/a b/x.h5", "runs/a=b.h5", "2024#1", "~/x", "1.2.3", "C:\\x", "ümlaut",
+                           "grüße", "0ü", "x\ny = 3"}) {
     const Given given = one_override(std::string("output.path=") + word);
     EXPECT_EQ(value_of<std::string>(given), word);
     EXPECT_EQ(given.value.bare, word);

@@ -14,7 +14,9 @@ TEST(printable, text_stays_as_it_is) {
 }
 
 TEST(printable, what_is_no_character_or_has_no_picture_is_a_question_mark) {
-  EXPECT_EQ(printable(std::string_view("a\nb\tc\x1b[0m\x7f\0d", 12)), "a?b?c?[0m?" "?d");
+  EXPECT_EQ(printable(std::string_view("a\nb\tc\x1b[0m\x7f\0d", 12)),
+            "a?b?c?[0m?"
+            "?d");
   EXPECT_EQ(printable("\xff\xc3:\xe2\x82"), "??:??");
   EXPECT_EQ(printable("\xc0\xaf \xe0\x80\xaf \xed\xa0\x80 \xf4\x90\x80\x80 \xf0\x80\x80\xaf"), "?? ??? ??? ???? ????");
 }

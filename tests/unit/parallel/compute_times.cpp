@@ -232,16 +232,16 @@ TEST(compute_times, of_a_file_are_read_and_what_is_none_is_named) {
   EXPECT_LT(refused(std::string(3000, 'x').c_str()).size(), 400u);
   EXPECT_EQ(refused("# none\n"), path + ": it has no time: expected times in seconds, one a line");
   const std::string missing = folder / "missing.txt";
-  EXPECT_EQ(caught<UsageError>([&] { read_trace(missing); }),
-            missing + ": it cannot be read: No such file or directory: expected a file of times in seconds, one a line");
+  EXPECT_EQ(
+      caught<UsageError>([&] { read_trace(missing); }),
+      missing + ": it cannot be read: No such file or directory: expected a file of times in seconds, one a line");
   EXPECT_NE(caught<UsageError>([] { read_trace("/dev/zero"); }).find("/dev/zero: it goes on after"), std::string::npos);
 }
 
 TEST(compute_times, a_trace_without_a_mean_is_not_scaled) {
   const auto refused = [](std::vector<double> times) {
-    return caught<UsageError>([&] {
-      ComputeTimes({.kind = ComputeTime::trace, .trace = std::move(times), .scale_trace = true}, 1);
-    });
+    return caught<UsageError>(
+        [&] { ComputeTimes({.kind = ComputeTime::trace, .trace = std::move(times), .scale_trace = true}, 1); });
   };
   const double largest = std::numeric_limits<double>::max(), least = std::numeric_limits<double>::denorm_min();
   for (const auto& times : {std::vector{largest, largest}, std::vector{least, largest}, std::vector{least, least}})

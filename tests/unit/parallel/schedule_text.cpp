@@ -38,7 +38,8 @@ TEST(schedule_text, anything_else_is_refused_where_it_stands) {
     EXPECT_EQ(caught<UsageError>([&] { read_csv(std::string("0F0\n0B0,") + word, "plan.csv"); }),
               std::string("plan.csv:2: ") + word + expected);
   EXPECT_EQ(caught<UsageError>([] { read_csv("0F0,\x1b[31m" + std::string(900, 'x'), "plan.csv"); }),
-            "plan.csv:1: ?[31m" + std::string(75, 'x') + "...: expected cells of a stage, F, B, I or W and a micro-batch, as in 0F3");
+            "plan.csv:1: ?[31m" + std::string(75, 'x') +
+                "...: expected cells of a stage, F, B, I or W and a micro-batch, as in 0F3");
   EXPECT_EQ(caught<UsageError>([] { read_csv("", "plan.csv"); }),
             "plan.csv: no row: expected a row of cells for each rank");
 }

@@ -46,7 +46,8 @@ ComputeTimes::ComputeTimes(ComputeTimeOptions options, std::uint64_t seed) : opt
            std::accumulate(options_.trace.begin(), options_.trace.end(), 0.0);
   // The sum of the largest times is infinite, and so may be what the smallest are multiplied with.
   for (const double time : options_.trace)
-    if (!(scale_ * time > 0) || std::isinf(scale_ * time)) refuse_it("time", time, "a list with a mean to be scaled to");
+    if (!(scale_ * time > 0) || std::isinf(scale_ * time))
+      refuse_it("time", time, "a list with a mean to be scaled to");
 }
 
 double ComputeTimes::draw(int worker, index_t n) const {

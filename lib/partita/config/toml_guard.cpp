@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-#include <partita/config/deep_keys.hpp>
+#include <partita/config/toml_guard.hpp>
 
 #include <algorithm>
 
@@ -25,9 +25,14 @@ std::size_t end_of_string(std::string_view text, std::size_t at) {
 
 }  // namespace
 
-void refuse_deep_keys(std::string_view text, const std::string& where) {
+void guard_toml(std::string_view text, const std::string& where) {
+  const auto place = [&](std::size_t i) {
+    return where + ":" +
+           std::to_string(1 + std::count(text.begin(), text.begin() + static_cast<std::ptrdiff_t>(i), '\n'));
+  };
+  constexpr std::string_view byte_order_mark = "\xef\xbb\xbf";
   int parts = 1;
-  for (std::size_t i = 0; i < text.size();) {
+  for (std::size_t i = text.starts_with(byte_order_mark) ? byte_order_mark.size() : 0; i < text.size();) {
     const char c = text[i];
     if (c == '"' || c == '\'') {
       i = end_of_string(text, i);
@@ -37,11 +42,12 @@ void refuse_deep_keys(std::string_view text, const std::string& where) {
       i = std::min(text.find('\n', i), text.size());
       continue;
     }
+    if (static_cast<unsigned char>(c) > 0x7f)
+      refuse<UsageError>(place(i), "not TOML: a character beyond ASCII", "it in strings and comments alone");
     const bool ends = std::string_view("\n=,[]{}").find(c) != std::string_view::npos;
     parts = ends ? 1 : parts + (c == '.' ? 1 : 0);
     if (parts > most_parts)
-      refuse<UsageError>(where + ":" + std::to_string(1 + std::count(text.begin(), text.begin() + i, '\n')),
-                         "a key of more than " + std::to_string(most_parts) + " parts", "fewer");
+      refuse<UsageError>(place(i), "a key of more than " + std::to_string(most_parts) + " parts", "fewer");
     ++i;
   }
 }
