@@ -11,7 +11,6 @@
 #include <partita/data/images.hpp>
 
 #include <support/temporary_folder.hpp>
-
 #include "support.hpp"
 
 namespace partita::fuzz {

@@ -4,6 +4,7 @@
 #include <string>
 #include <vector>
 
+#include <partita/driver/run_options.hpp>
 #include <partita/training/parallel_options.hpp>
 #include <partita/training/pipeline_options.hpp>
 #include <partita/training/server_options.hpp>

@@ -10,7 +10,6 @@
 #include <partita/training/server_calibration.hpp>
 
 #include <support/temporary_folder.hpp>
-
 #include "record_mutations.hpp"
 
 namespace partita::fuzz {

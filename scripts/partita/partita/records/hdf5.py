@@ -253,7 +253,7 @@ def _values(of: h5d.DatasetID | h5a.AttrID) -> Any:
 
 def _texts(of: h5d.DatasetID, shape: tuple[int, ...]) -> np.ndarray:
     """The same of texts, without asking for their type again."""
-    values = np.empty(shape, TEXT)
+    values = _empty(of, shape, TEXT)
     if values.size:
         of.read(h5s.ALL, h5s.ALL, values, _text_type())
     return np.array([_text(v) for v in values.reshape(-1)], dtype=str).reshape(shape)
