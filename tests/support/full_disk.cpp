@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: BSD-3-Clause
-#include <support/full_disk.hpp>
-
 #include <dlfcn.h>
 #include <sys/types.h>
 
 #include <atomic>
 #include <cerrno>
 #include <limits>
+
+#include <support/full_disk.hpp>
 
 // The dynamic linker takes these for the system's: libhdf5's calls come here, too.
 

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include <partita/driver/faults.hpp>
 
-#include <signal.h>
 #include <sys/resource.h>
 #include <unistd.h>
 
@@ -12,6 +11,7 @@
 #include <utility>
 
 #include <fmt/format.h>
+#include <signal.h>
 
 #include <partita/core/error.hpp>
 

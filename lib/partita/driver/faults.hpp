@@ -48,9 +48,9 @@ std::vector<Fault> read_faults(config::Deck& deck);
 /// Makes the faults of one rank happen. Without any it costs a comparison.
 class FaultDrill {
  public:
-  /// corrupt   makes faults of data and weights (nan, bitflip, input); null: there are none to damage.
-  /// Throws    UsageError, the same on all ranks, for a rank that there is not, a phase that no step has, or a kind that
-  ///           the run cannot do.
+  /// corrupt  makes faults of data and weights (nan, bitflip, input); null: there are none to damage.
+  /// Throws   UsageError, the same on all ranks, for a rank that there is not, a phase that no step has, or a kind that
+  ///          the run cannot do.
   FaultDrill(std::span<const Fault> all, int rank, int ranks, std::span<const metrics::Phase> phases,
              std::function<void(FaultKind)> corrupt);
 

@@ -28,8 +28,8 @@ class File {
  public:
   enum class Type { float64, int64, int8, string, float32 };
 
-  /// A new file; an old one of that name is overwritten. The first `reserved` bytes (0, or a power of 2 from 512 on) are
-  /// left to the caller: HDF5's user block.
+  /// A new file; an old one of that name is overwritten. The first `reserved` bytes (0, or a power of 2 from 512 on)
+  /// are left to the caller: HDF5's user block.
   static File create(const std::string& path, index_t reserved = 0);
   /// An existing file, for reading.
   static File open(const std::string& path);

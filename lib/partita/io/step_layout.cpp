@@ -98,7 +98,8 @@ Table steps_table(const RunHeader& header, index_t steps) {
     return table;
   }
   Integers full(static_cast<std::size_t>(full_rows(header, steps)));
-  for (std::size_t i = 0; i < full.size(); ++i) full[i] = header.first_step + static_cast<index_t>(i) * header.full_every;
+  for (std::size_t i = 0; i < full.size(); ++i)
+    full[i] = header.first_step + static_cast<index_t>(i) * header.full_every;
   table.scales = {{"full_step", {"full_step"}, full, {{"long_name", "steps that are kept in full"}, {"units", "1"}}}};
   for (const std::string of : {"phase", "step"}) {
     const std::vector<std::string> shape =

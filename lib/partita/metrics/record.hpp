@@ -124,7 +124,8 @@ struct RunResults {
   std::vector<Table> tables = {};
 };
 
-/// Consecutive steps of all ranks, gathered; counted from the first one of this run. P = RunHeader::ranks.size(), N = RunHeader::phases.size().
+/// Consecutive steps of all ranks, gathered; counted from the first one of this run. P = RunHeader::ranks.size(),
+/// N = RunHeader::phases.size().
 struct StepRows {
   index_t first_step = 0;
   index_t count = 0;

@@ -32,8 +32,8 @@ struct UpdateOptions {
 /// and clip alike.
 using CompleteSquares = std::function<ConstVector<double>(const Exec&, Vector<double> squares)>;
 
-/// What an update keeps of each weight that it owns: the weight itself (the master weight where models have 16 bits) and
-/// the buffers of its rule.
+/// What an update keeps of each weight that it owns: the weight itself (the master weight where models have 16 bits)
+/// and the buffers of its rule.
 enum class Kept { weights, m, v };
 
 /// What it keeps beside: how far the rule is, and the loss scale of models in fp16.
