@@ -134,7 +134,8 @@ class Deck {
   /// TOML text with every key that was read, table by table: as a deck it reproduces this one.
   std::string resolved() const;
 
-  /// 16 hex digits: FNV-1a of the resolved keys in alphabetical order, without output.path and checkpoint.path, which change no result.
+  /// 16 hex digits: FNV-1a of the resolved keys in alphabetical order, without output.path and checkpoint.path, which
+  /// change no result.
   std::string config_hash() const;
 
   /// One line for every key that was read: key, what is allowed, default, meaning.

@@ -19,8 +19,8 @@ namespace partita::driver {
 /// rank 0 then.
 class Collector {
  public:
-  /// Of the steps from `first` on; room for `window` steps of `phases` phases and `loss_terms` partial losses: all memory is taken here. norm_part:
-  /// as Workload's.
+  /// Of the steps from `first` on; room for `window` steps of `phases` phases and `loss_terms` partial losses: all
+  /// memory is taken here. norm_part: as Workload's.
   Collector(const Exec& exec, index_t first, index_t window, std::size_t phases, index_t loss_terms,
             std::optional<bool> norm_part = {});
 
