@@ -24,7 +24,7 @@
 namespace partita::io {
 namespace {
 
-constexpr const char* convention = "Partita-checkpoint-1";
+constexpr const char* checkpoint_convention = "Partita-checkpoint-1";
 constexpr index_t seal_bytes = 512;  // the least that HDF5 leaves to others
 constexpr const char* magic = "Partita checkpoint 1\n";
 
@@ -82,7 +82,7 @@ std::int64_t crc_of_rest(int descriptor) {
   refuse<UsageError>(path, found, "a checkpoint of Partita");
 }
 
-[[noreturn]] void unwritable(const std::string& path, const std::string& found) {
+[[noreturn]] void no_place(const std::string& path, const std::string& found) {
   refuse<UsageError>(path, found, "the name of a new file or of a checkpoint, in a folder that can be written");
 }
 
@@ -98,7 +98,7 @@ std::string joined(const std::string& group, const std::string& name) { return "
 CheckpointWriter::CheckpointWriter(const std::string& path) : path_(path), part_(path + ".part") {
   try {
     file_ = std::make_unique<File>(File::create(part_, seal_bytes));
-    attributes({{"Conventions", convention}});
+    attributes({{"Conventions", checkpoint_convention}});
   } catch (...) {
     file_.reset();
     ::unlink(part_.c_str());
@@ -169,7 +169,7 @@ CheckpointFile::CheckpointFile(const std::string& path) {
   } catch (const Error& error) {
     refuse_file(path, error.what());
   }
-  if (const std::string named = text_attribute("Conventions"); named != convention)
+  if (const std::string named = text_attribute("Conventions"); named != checkpoint_convention)
     refuse_file(path, fmt::format("its Conventions are \"{}\"", named));
 }
 
@@ -221,14 +221,14 @@ void try_checkpoint(const std::string& path) {
   for (const std::string& name : {path, path + ".part"}) {
     if (::lstat(name.c_str(), &status) != 0) {
       if (errno == ENOENT) continue;
-      unwritable(name, std::strerror(errno));
+      no_place(name, std::strerror(errno));
     }
-    if (!S_ISREG(status.st_mode)) unwritable(name, kind_of_file(status.st_mode));
-    if (::access(name.c_str(), W_OK) != 0) unwritable(name, std::strerror(errno));
-    if (name == path && !is_checkpoint(name)) unwritable(name, "another file has this name, which is no checkpoint");
+    if (!S_ISREG(status.st_mode)) no_place(name, kind_of_file(status.st_mode));
+    if (::access(name.c_str(), W_OK) != 0) no_place(name, std::strerror(errno));
+    if (name == path && !is_checkpoint(name)) no_place(name, "another file has this name, which is no checkpoint");
   }
   const std::string folder = std::filesystem::absolute(path).parent_path().string();
-  if (::access(folder.c_str(), W_OK | X_OK) != 0) unwritable(path, std::strerror(errno));
+  if (::access(folder.c_str(), W_OK | X_OK) != 0) no_place(path, std::strerror(errno));
 }
 
 }  // namespace partita::io

@@ -19,7 +19,7 @@
 namespace partita::training {
 namespace {
 
-constexpr index_t at_once = index_t{1} << 20;  // numbers that travel together
+constexpr index_t sent_at_once = index_t{1} << 20;  // numbers that travel together
 constexpr const char* statistics_group = "statistics";
 
 struct Group {
@@ -160,8 +160,8 @@ std::vector<float> my_part(const comm::Communicator& world, const nn::Parameter*
   world.on_root([&] { whole = read(); });
   const std::vector<index_t> here = mine == nullptr ? std::vector<index_t>() : places(*mine, {mine->range});
   auto next = here.begin();
-  for (index_t first = 0; first < elements; first += at_once) {
-    const index_t end = std::min(first + at_once, elements);
+  for (index_t first = 0; first < elements; first += sent_at_once) {
+    const index_t end = std::min(first + sent_at_once, elements);
     std::vector<float> some;
     if (world.is_root()) some.assign(whole.begin() + first, whole.begin() + end);
     world.broadcast(some);
