@@ -7,6 +7,7 @@
 
 #include <partita/core/error.hpp>
 #include <partita/io/checkpoint_file.hpp>
+#include <partita/training/key_problem.hpp>
 
 namespace partita::training {
 namespace {
@@ -14,15 +15,6 @@ namespace {
 constexpr const char* resume_flag = "--resume";
 constexpr const char* every_key = "checkpoint.every";
 constexpr const char* path_key = config::checkpoint_key.data();
-
-template <class F>
-void naming(const char* where, F f) {
-  try {
-    f();
-  } catch (const UsageError& error) {
-    throw UsageError(fmt::format("{}: {}", where, error.what()));
-  }
-}
 
 }  // namespace
 

@@ -10,6 +10,7 @@
 #include <partita/core/error.hpp>
 #include <partita/io/safetensors.hpp>
 #include <partita/nn/gpt2_layout.hpp>
+#include <partita/training/key_problem.hpp>
 
 namespace partita::training {
 namespace {
@@ -17,15 +18,6 @@ namespace {
 constexpr const char* load_flag = "--load-weights";
 constexpr const char* save_flag = "--save-weights";
 constexpr const char* save_batch_flag = "--save-batch";
-
-template <class F>
-void naming(const char* flag, F f) {
-  try {
-    f();
-  } catch (const UsageError& error) {
-    throw UsageError(fmt::format("{}: {}", flag, error.what()));
-  }
-}
 
 void check_model(const char* flag, const ModelOptions& model) {
   if (model.kind != ModelKind::gpt)
