@@ -17,7 +17,7 @@ namespace {
 
 using config::Deck;
 
-void read_keys(Deck& deck, int of, int ranks) {
+void read_keys(Deck& deck, int of, int ranks, bool names_files) {
   driver::read_run_options(deck, "x.h5");
   const training::TrainOptions train = training::read_train_options(deck);
   const training::ModelOptions model =
@@ -27,7 +27,7 @@ void read_keys(Deck& deck, int of, int ranks) {
     training::read_parallel_options(deck);
   } else if (of == 1) {
     training::check(deck, training::read_pipeline_mesh(deck, ranks), train, model, data);
-  } else if (!deck.given("virtual.trace") && !deck.given("virtual.calibration")) {  // files: other targets
+  } else if (!names_files) {  // they have other targets
     training::read_server_options(deck, train, ranks);
   }
   training::check(deck, data, train, model, ranks);
@@ -43,12 +43,13 @@ void keys(Bytes input) {
   while (!input.empty()) overrides.emplace_back(text_of(take_until_zero(input)));
   accepted("", [&] {
     Deck deck = Deck::parse(text, "x.toml", overrides, "fuzz");
-    read_keys(deck, how % 3, ranks);
+    const bool names_files = deck.given("virtual.trace") || deck.given("virtual.calibration");
+    read_keys(deck, how % 3, ranks, names_files);
     deck.finish();
     const std::string resolved = deck.resolved();
     if (!accepted("", [&] {
           Deck again = Deck::parse(resolved, "again.toml", {}, "fuzz");
-          read_keys(again, how % 3, ranks);
+          read_keys(again, how % 3, ranks, names_files);
           again.finish();
           if (again.config_hash() != deck.config_hash()) report("a resolved deck that says something else", resolved);
         }))

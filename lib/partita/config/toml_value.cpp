@@ -107,7 +107,8 @@ Value read_value(const toml::node& node) {
 void flatten(const toml::table& table, const std::string& prefix, std::vector<std::pair<Position, Given>>& result) {
   for (const auto& [name, node] : table) {
     const std::string key = prefix + std::string(name.str());
-    if (const toml::array* array = node.as_array(); array && array->is_array_of_tables()) {
+    // A list of tables [[t]]; within another table a list is a value, as deep as it may be.
+    if (const toml::array* array = node.as_array(); array && prefix.empty() && array->is_array_of_tables()) {
       for (std::size_t k = 0; k < array->size(); ++k)
         flatten(*array->get(k)->as_table(), key + "." + std::to_string(k + 1) + ".", result);
       continue;

@@ -114,6 +114,7 @@ TEST(checkpoint_file, damage_is_found_wherever_it_is) {
 
 // At whatever call the disk is full: one error, the checkpoint before is whole, and nothing lies beside it.
 TEST(checkpoint_file, the_one_before_outlives_a_full_disk) {
+  FullDisk::leaves_files_open();
   const TemporaryFolder folder;
   int calls = 0;
   for (bool met = true; met; ++calls) {
@@ -154,6 +155,7 @@ metrics::StepRows rows_from(index_t first) {
 
 // The same of a record: steps that were announced are there, and it opens.
 TEST(checkpoint_file, steps_of_a_record_outlive_a_full_disk) {
+  FullDisk::leaves_files_open();
   const TemporaryFolder folder;
   metrics::RunHeader header;
   header.ranks.resize(1);
