@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from conftest import ROOT, command
 
-LIMIT_S = 2
+LIMIT_S = 4
 LONG = ["train.steps=200000", "record.flush_every=20", f"run.hang_timeout_s={LIMIT_S}", "run.calibration=off"]
 
 
@@ -70,7 +70,7 @@ def check_part(job, mark):
 
 
 @pytest.mark.parametrize("app, deck, ranks, stopped", [("mlp_dp", "mlp_dp/tiny", 3, 1), ("mlp_dp", "mlp_dp/tiny", 2, 0),
-                                                       ("param_server", "param_server/tiny", 2, 1)])
+                                                       ("param_server", "param_server/as_mlp_dp", 2, 1)])
 def test_a_rank_that_stops_is_named(tmp_path, app, deck, ranks, stopped):
     settings = ["parallel.allreduce=ring"] if app == "mlp_dp" else []
     job = Job(app, ranks, deck, tmp_path / "x.h5", *settings)

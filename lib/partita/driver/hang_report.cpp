@@ -66,6 +66,7 @@ std::vector<int> circle(std::span<const RankReport> reports) {
 struct Blame {
   std::vector<int> ranks = {};
   std::string text = {};
+  bool proven = true;  // by what another rank has seen
 };
 
 Blame of_those_that_compute(std::span<const RankReport> reports) {
@@ -120,12 +121,16 @@ Blame of_those_that_do_not_answer(std::span<const RankReport> reports, std::span
     const RankReport* const next = by_rank[static_cast<std::size_t>((rank + 1) % ranks)];
     if (next != nullptr && hears_nothing(*next)) silent.push_back(rank);
   }
-  return {.ranks = silent.empty() ? all : silent};
+  return {.ranks = silent.empty() ? all : silent, .text = {}, .proven = !silent.empty()};
 }
 
 Blame find_blame(std::span<const RankReport> reports, std::span<const int> gone, int ranks) {
   Blame blame = of_those_that_do_not_answer(reports, gone, ranks);
-  if (!blame.ranks.empty()) {
+  // Who is late with an answer, because a machine is busy, is less to blame than who sits there and says so.
+  const bool sits = std::any_of(reports.begin(), reports.end(), [](const RankReport& of) {
+    return !of.waits() && of.limit_s > 0 && of.silent_s >= of.limit_s;
+  });
+  if (!blame.ranks.empty() && (blame.proven || !sits)) {
     blame.text = fmt::format("{} {} not answer", names(blame.ranks), blame.ranks.size() == 1 ? "does" : "do");
     return blame;
   }

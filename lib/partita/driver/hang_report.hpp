@@ -56,7 +56,8 @@ struct Judgement {
 /// that are through with the run and owe no answer.
 ///
 /// Blamed are the ranks that do not answer; of these alone those of which the next rank has heard nothing either, if
-/// there are some: others are late. Where all do, it is those that wait for nobody, of these the ones that are
+/// there are some: others are late, and nobody is blamed for that where a rank that answers is silent for its limit and
+/// waits for nobody. Where all do, it is those that wait for nobody, of these the ones that are
 /// silent for long; where all wait, those in a circle of ranks that wait for each other, or those that are in an
 /// earlier call of an axis than others. Where all answer, some make progress, and all others wait, but not in a circle,
 /// nobody hangs.

@@ -33,7 +33,9 @@ RankReport waiting(int rank, int peer, const char* operation = "allreduce", inde
 }
 
 TEST(hang_report, who_does_not_answer_is_to_blame) {
-  const Judgement judgement = judge(Reports{waiting(2, 1), waiting(0, -1), computing(3)}, {}, 4);
+  RankReport neighbour = waiting(2, 1);
+  neighbour.heard_s = 3.1;
+  const Judgement judgement = judge(Reports{neighbour, waiting(0, -1), computing(3)}, {}, 4);
   EXPECT_EQ(judgement.blamed, (Ranks{1}));
   EXPECT_EQ(judgement.reason, "no progress for 3 s after step 17, in exchange: rank 1 does not answer");
   EXPECT_EQ(judgement.lines,
@@ -51,8 +53,15 @@ TEST(hang_report, who_is_late_with_its_answer_is_not_to_blame_where_another_is_s
   EXPECT_EQ(judge(Reports{other}, {}, 4).blamed, (Ranks{0, 1, 2})) << "nobody knows better";
 }
 
+TEST(hang_report, who_sits_and_says_so_is_to_blame_before_one_that_is_late) {
+  EXPECT_EQ(judge(Reports{waiting(0, -1), computing(1)}, {}, 3).blamed, (Ranks{1}));
+  EXPECT_EQ(judge(Reports{waiting(0, -1), computing(1, 0.1)}, {}, 3).blamed, (Ranks{2})) << "rank 1 makes progress";
+}
+
 TEST(hang_report, who_has_left_owes_no_answer) {
-  EXPECT_EQ(judge(Reports{computing(0)}, Ranks{1, 2}, 4).blamed, (Ranks{3}));
+  RankReport neighbour = computing(0);
+  neighbour.heard_s = 3.1;
+  EXPECT_EQ(judge(Reports{neighbour}, Ranks{1, 2}, 4).blamed, (Ranks{3}));
   EXPECT_EQ(judge(Reports{computing(0)}, Ranks{1, 2, 3}, 4).blamed, (Ranks{0}));
 }
 
