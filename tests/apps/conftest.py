@@ -4,21 +4,27 @@
 from __future__ import annotations
 
 import os
-import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).parents[2]
+sys.path.insert(0, str(Path(__file__).parents[1] / "support"))
+
+from app_runs import MPIEXEC, ROOT, command_line, pids_by_rank, to_the_end  # noqa: E402, F401, for the tests
+
 APP = os.environ.get("PARTITA_APP", "")
 TINY = f"inputs/{Path(APP).name}/tiny.toml"
-MPIEXEC = os.environ.get("PARTITA_MPIEXEC", "mpiexec")
 
 
 def command(ranks: int, deck: str, *settings: str, output: Path) -> list[str]:
     """The command line of one run; settings are `key=value`."""
-    overrides = [part for setting in settings for part in ("--set", setting)]
-    return [MPIEXEC, "-n", str(ranks), APP, deck, *overrides, "--output", str(output)]
+    return command_line(APP, ranks, deck, *settings, output=output)
+
+
+def ranks_of(mpiexec, app: str = Path(APP).name) -> list[int]:
+    """Pids of an app's processes below a running mpiexec, in the order of ranks."""
+    return [pid for _, pid in sorted(pids_by_rank(mpiexec.pid, app).items())]
 
 
 @pytest.fixture
@@ -27,10 +33,7 @@ def run(tmp_path):
 
     def go(ranks: int, *settings: str, deck: str = TINY, code: int = 0, name: str = "x") -> Path:
         output = tmp_path / f"{name}.h5"
-        done = subprocess.run(command(ranks, deck, *settings, output=output), cwd=ROOT, capture_output=True, text=True,
-                              timeout=120)
-        assert done.returncode == code, f"{done.args}\n{done.stdout}\n{done.stderr}"
-        go.stderr = done.stderr
+        go.stderr = to_the_end(command(ranks, deck, *settings, output=output), code).stderr
         return output
 
     return go

@@ -24,31 +24,9 @@ from pathlib import Path
 import h5py
 import numpy as np
 
-ROOT = Path(__file__).parents[2]
+sys.path.insert(0, str(Path(__file__).parents[1] / "support"))
 
-
-def rank_pids(mpiexec, app):
-    """Pids of the app's processes below a running mpiexec, by rank."""
-    found, todo = {}, [mpiexec]
-    while todo:
-        for pid in subprocess.run(["pgrep", "-P", str(todo.pop())], capture_output=True, text=True).stdout.split():
-            todo.append(int(pid))
-            try:
-                environ = Path(f"/proc/{pid}/environ").read_bytes()
-                name = Path(f"/proc/{pid}/comm").read_text().strip()
-            except OSError:
-                continue
-            rank = re.search(rb"PMI_RANK=(\d+)", environ)
-            if rank and name == app[:15]:
-                found[int(rank[1])] = int(pid)
-    return found
-
-
-def alive(pid):
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] != "Z"
-    except OSError:
-        return False
+from app_runs import ROOT, is_alive, pids_by_rank  # noqa: E402
 
 
 def flushed(part):
@@ -73,7 +51,7 @@ def drill(options, which, dice, folder):
         process = subprocess.Popen(words, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=log,
                                    env={**os.environ, "OMP_NUM_THREADS": "1"})
         deadline = time.monotonic() + 120
-        while len(pids := rank_pids(process.pid, Path(options.app).name)) < options.ranks or (
+        while len(pids := pids_by_rank(process.pid, Path(options.app).name)) < options.ranks or (
                 flushed(part) < 0 and not options.early):
             if process.poll() is not None or time.monotonic() > deadline:
                 log.seek(0)
@@ -88,12 +66,12 @@ def drill(options, which, dice, folder):
             process.wait(timeout=60)
         except subprocess.TimeoutExpired:
             process.kill()
-        while any(alive(pid) for pid in pids.values()) and time.monotonic() < sent + 60:
+        while any(is_alive(pid) for pid in pids.values()) and time.monotonic() < sent + 60:
             time.sleep(0.002)
         gone_s = time.monotonic() - sent
         log.seek(0)
         said = log.read()
-    left = [pid for pid in pids.values() if alive(pid)]
+    left = [pid for pid in pids.values() if is_alive(pid)]
     for pid in left:
         os.kill(pid, signal.SIGKILL)
     opens = False

@@ -6,7 +6,8 @@
 
 Each trial takes a model and a way to run it, kills one rank with SIGKILL after a random time, and goes on from the last
 checkpoint on another number of ranks, under another strategy, killed again with even odds, until the run is done. Its
-losses and parameters must have the bits of a run on one rank that nobody killed (train.deterministic).
+losses and parameters must have the bits of a run on one rank that nobody killed (train.deterministic). With fewer cores
+than ranks preload tests/support's libpartita_yield_when_idle.so, or ranks that poll keep each other from working.
 """
 
 from __future__ import annotations
@@ -23,7 +24,10 @@ from pathlib import Path
 
 import h5py
 
-ROOT = Path(__file__).parents[2]
+sys.path.insert(0, str(Path(__file__).parents[1] / "support"))
+
+from app_runs import ROOT, command_line, pids_by_rank  # noqa: E402
+
 COMMON = ["train.deterministic=true", "run.calibration=off", "train.clip_norm=0.5", "evaluate.every=1000"]
 MLP = [("mlp_dp", 1, ()), ("mlp_dp", 2, ("parallel.strategy=zero3",)), ("mlp_dp", 3, ("parallel.strategy=zero2", "parallel.allreduce=ring")),
        ("mlp_dp", 2, ("parallel.strategy=gather_broadcast",)), ("mlp_dp", 4, ()), ("transformer_tp", 2, ("model.kind=mlp",)),
@@ -37,18 +41,8 @@ MODELS = {"mlp": ("mlp_dp/tiny", 200, MLP), "gpt": ("transformer_tp/tiny", 40, G
 
 def command(build: Path, way, deck: str, steps: int, output: Path, *more: str) -> list[str]:
     app, ranks, settings = way
-    keys = [*COMMON, f"train.steps={steps}", *settings]
-    return ["mpiexec", "-n", str(ranks), str(build / "apps" / app / app), f"inputs/{deck}.toml",
-            *(part for key in keys for part in ("--set", key)), *more, "--output", str(output)]  # fmt: skip
-
-
-def ranks_of(mpiexec: subprocess.Popen, app: str) -> list[int]:
-    found, todo = [], [mpiexec.pid]
-    while todo:
-        listed = subprocess.run(["pgrep", "-P", str(todo.pop())], capture_output=True, text=True).stdout.split()
-        todo += [int(pid) for pid in listed]
-        found += [int(pid) for pid in listed if Path(f"/proc/{pid}/comm").exists() and app in Path(f"/proc/{pid}/comm").read_text()]
-    return found
+    return command_line(str(build / "apps" / app / app), ranks, f"inputs/{deck}.toml", *COMMON, f"train.steps={steps}", *settings,
+                        output=output, flags=more)
 
 
 def start(words: list[str]) -> subprocess.Popen:
@@ -77,7 +71,7 @@ def trial(chance: random.Random, build: Path, model: str, folder: Path, whole: P
             try:
                 process.wait(timeout=chance.uniform(0.3, 4))
             except subprocess.TimeoutExpired:
-                if pids := ranks_of(process, way[0]):
+                if pids := list(pids_by_rank(process.pid, way[0]).values()):
                     kills += 1
                     try:
                         os.kill(chance.choice(pids), signal.SIGKILL)

@@ -7,7 +7,7 @@ import subprocess
 import h5py
 import numpy as np
 import pytest
-from conftest import ROOT, command
+from conftest import ROOT, command, to_the_end
 
 DECKS = {"mlp_dp": "mlp_dp/tiny", "transformer_tp": "transformer_tp/tiny", "cnn_pp": "cnn_pp/tiny",
          "param_server": "param_server/as_mlp_dp"}
@@ -82,6 +82,12 @@ def test_a_flipped_bit_is_found_at_the_next_check(tmp_path, app, ranks, settings
     assert ("rank 1 of 0, 1, 2, 3" if app == "mlp_dp" else " of ") in verdict
 
 
+def test_a_stage_without_weights_comes_along_to_a_check(tmp_path):
+    words = command("cnn_pp", 3, DECKS["cnn_pp"], *EVERY, "run.check_replicas_every=5", "parallel.stages=[6,1,1]",
+                    output=tmp_path / "x.h5")
+    assert "verification passed" in to_the_end(words).stdout
+
+
 def test_a_full_disk_keeps_the_checkpoint_before_and_the_steps(tmp_path):
     checkpoint = tmp_path / "mlp_dp2.checkpoint.h5"
     code, said, record = drill("mlp_dp", 2, tmp_path, 'kind="disk_full",rank=0,step=12', "checkpoint.every=8")
@@ -111,7 +117,9 @@ def test_a_slow_rank_shows_in_its_times_alone(tmp_path):
     ('kind="kill",phase="uptade"', 'fault.1.phase: "uptade", which no step has: expected one of input, '),
     ('kind="nan",phase="update"', "fault.1.phase: data and weights are damaged ahead of a step"),
     ('kind="kil"', 'fault.1.kind: given the string "kil"'),
+    ("rank=1", 'fault.1.kind (default "exception"): it is missing'),
 ])
 def test_drills_that_make_no_sense_are_refused(tmp_path, fault, said):
     code, words, _ = drill("mlp_dp", 2, tmp_path, fault)
     assert code == 2 and words.count("error: ") == 1 and said in words
+    assert not list(tmp_path.iterdir())  # nothing was begun

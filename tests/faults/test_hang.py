@@ -10,7 +10,7 @@ import time
 import h5py
 import numpy as np
 import pytest
-from conftest import ROOT, command
+from conftest import ROOT, command, is_alive, pids_by_rank
 
 LIMIT_S = 4
 LONG = ["train.steps=200000", "record.flush_every=20", f"run.hang_timeout_s={LIMIT_S}", "run.calibration=off"]
@@ -20,14 +20,14 @@ class Job:
     """A run that goes on until it is stopped; its ranks' processes in the order of ranks."""
 
     def __init__(self, app, ranks, deck, output, *settings):
-        self.app, self.part = app, output.with_name(output.name + ".part")
+        self.part = output.with_name(output.name + ".part")
         self.mpiexec = subprocess.Popen(command(app, ranks, deck, *LONG, *settings, output=output), cwd=ROOT,
                                         stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
         deadline = time.monotonic() + 60
         while self.steps() < 20:
             assert self.mpiexec.poll() is None and time.monotonic() < deadline, "no step was written"
             time.sleep(0.05)
-        self.pids = self._pids()
+        self.pids = [pid for _, pid in sorted(pids_by_rank(self.mpiexec.pid, app).items())]
 
     def steps(self):
         if not self.part.exists():
@@ -35,30 +35,9 @@ class Job:
         with h5py.File(self.part) as file:
             return int(file["steps_written"][()])
 
-    def _pids(self):
-        found, todo = {}, [self.mpiexec.pid]
-        while todo:
-            for pid in subprocess.run(["pgrep", "-P", str(todo.pop())], capture_output=True, text=True).stdout.split():
-                todo.append(int(pid))
-                with open(f"/proc/{pid}/environ", "rb") as environ:
-                    rank = re.search(rb"PMI_RANK=(\d+)", environ.read())
-                with open(f"/proc/{pid}/comm") as name:
-                    if rank and self.app in name.read():
-                        found[int(rank[1])] = int(pid)
-        return [found[rank] for rank in sorted(found)]
-
     def end(self):
         _, stderr = self.mpiexec.communicate(timeout=60)
         return self.mpiexec.returncode, stderr
-
-
-def alive(pid):
-    """A zombie is not: whoever adopted it has not looked yet."""
-    try:
-        with open(f"/proc/{pid}/stat") as stat:
-            return stat.read().rsplit(")", 1)[1].split()[0] not in "ZX"
-    except OSError:
-        return False
 
 
 def check_part(job, mark):
@@ -86,7 +65,7 @@ def test_a_rank_that_stops_is_named(tmp_path, app, deck, ranks, stopped):
         assert re.search(rf"^rank \d: step \d+, [\w ]+, \w+ \d+ ({axis}), \d+ bytes, waits for ", stderr, re.M), stderr
     check_part(job, "running" if stopped == 0 else "hang: no progress")
     deadline = time.monotonic() + 5  # the launcher does not wait for a process that it kills
-    while any(alive(pid) for pid in job.pids):
+    while any(is_alive(pid) for pid in job.pids):
         assert time.monotonic() < deadline, "a process is left"
         time.sleep(0.05)
 

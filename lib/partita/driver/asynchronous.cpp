@@ -34,10 +34,7 @@ void forget(metrics::StepRows& rows) {
 }  // namespace
 
 AsynchronousRun::AsynchronousRun(TrainingRun& run, const RunOptions& options)
-    : run_(run),
-      options_(options),
-      faults_(options.faults, run.world().rank(), run.world().size(), run.work().phases, nullptr),
-      flushed_ns_(now_ns()) {
+    : run_(run), options_(options), flushed_ns_(now_ns()) {
   if (!run.world().is_root()) return;
   const auto steps = static_cast<std::size_t>(std::min(longest_window, run.work().steps));
   const auto ranks = static_cast<std::size_t>(run.world().size());
@@ -50,7 +47,7 @@ AsynchronousRun::AsynchronousRun(TrainingRun& run, const RunOptions& options)
 
 void AsynchronousRun::beat(index_t step, const char* doing) {
   run_.attendance().beat(step, doing);
-  faults_.begin_step(step);
+  run_.faults().begin_step(step);
 }
 void AsynchronousRun::warm_up_over() { run_.env().traffic().reset(); }
 metrics::EventLog& AsynchronousRun::events() { return run_.events().log(); }

@@ -59,7 +59,6 @@ class AsynchronousRun {
  private:
   TrainingRun& run_;
   const RunOptions& options_;
-  FaultDrill faults_;
   metrics::StepRows pending_;
   index_t written_ = 0;
   std::int64_t flushed_ns_;

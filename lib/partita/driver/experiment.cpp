@@ -44,7 +44,6 @@ class SynchronousLoop {
   Collector collector_;
   index_t next_flush_ = 0;  // after so many steps
   index_t saved_;           // steps that the last checkpoint has
-  FaultDrill faults_;
   double last_step_s_ = 0, longest_step_s_ = 0;
   bool flushed_ = false;  // just before the step that comes next
   std::vector<std::int8_t> marks_;
@@ -62,8 +61,7 @@ SynchronousLoop::SynchronousLoop(TrainingRun& run, const RunOptions& options, co
       timer_(work_.phases),
       collector_(exec, work_.first_step, std::min(longest_window, work_.steps), work_.phases.size(), work_.loss_terms,
                  work_.norm_part),
-      saved_(work_.first_step),
-      faults_(options.faults, world_.rank(), world_.size(), work_.phases, work_.corrupt) {
+      saved_(work_.first_step) {
   marks_.reserve(static_cast<std::size_t>(longest_window));
   timer_.show(attendance_.show_phases(work_.phases));
 }
@@ -129,8 +127,8 @@ bool SynchronousLoop::step(index_t s) {
   const bool warm_up = s < run_.first_counted();
   attendance_.beat_step(s, warm_up ? "warm-up" : "a step");
   timer_.begin_step(exec_);
-  faults_.begin_step(s);
-  Instruments instruments{timer_, events_.log(), warm_up, &faults_};
+  run_.faults().begin_step(s);
+  Instruments instruments{timer_, events_.log(), warm_up, &run_.faults()};
   if (!await(s, instruments)) {
     timer_.end_step(exec_);
     return false;
@@ -192,8 +190,6 @@ void SynchronousLoop::evaluate(index_t done) {
 
 ExitCode run_experiment(Session& session, const comm::Mesh& mesh, const RunOptions& options, const Exec& exec,
                         const Workload& work) {
-  if (options.check_replicas_every > 0 && !work.replicas)
-    refuse<UsageError>("run.check_replicas_every", "ranks of this run hold no copies of each other's weights", "0");
   TrainingRun run(session, mesh, options, exec, work);
   SynchronousLoop(run, options, exec).train();
   return run.conclude();

@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <iterator>
 #include <new>
 #include <thread>
 #include <utility>
@@ -18,17 +19,20 @@
 namespace partita::driver {
 namespace {
 
+constexpr const char* keys[] = {"kind", "rank", "step", "phase", "seconds"};
+
 bool damages(FaultKind kind) {
   return kind == FaultKind::nan || kind == FaultKind::bitflip || kind == FaultKind::input;
 }
 
 Fault read_fault(config::Deck& deck, const std::string& table) {
   Fault fault;
-  deck.choice(table + ".kind", fault.kind, fault_kinds, "drill: what happens to a rank");
-  deck.integer(table + ".rank", fault.rank, config::IntRange::at_least(0), "drill: to which");
-  deck.integer(table + ".step", fault.step, config::IntRange::count(), "drill: in which step, from 0");
-  deck.text(table + ".phase", fault.phase, "drill: when this phase begins; \"\" = ahead of the step");
-  deck.real(table + ".seconds", fault.seconds, {0, 3600}, {"drill, slow: what it takes longer each time", "s"});
+  deck.choice(table + "kind", fault.kind, fault_kinds, "drill: what happens to a rank");
+  if (!deck.given(table + "kind")) deck.reject(table + "kind", "it is missing", "what happens to the rank");
+  deck.integer(table + "rank", fault.rank, config::IntRange::at_least(0), "drill: to which");
+  deck.integer(table + "step", fault.step, config::IntRange::count(), "drill: in which step, from 0");
+  deck.text(table + "phase", fault.phase, "drill: when this phase begins; \"\" = ahead of the step");
+  deck.real(table + "seconds", fault.seconds, {0, 3600}, {"drill, slow: what it takes longer each time", "s"});
   return fault;
 }
 
@@ -40,9 +44,12 @@ std::string Fault::text() const {
 }
 
 std::vector<Fault> read_faults(config::Deck& deck) {
+  const auto given = [&](const std::string& table) {
+    return std::any_of(std::begin(keys), std::end(keys), [&](const char* key) { return deck.given(table + key); });
+  };
   std::vector<Fault> faults;
-  for (int k = 1; deck.given(fmt::format("fault.{}.kind", k)); ++k)
-    faults.push_back(read_fault(deck, fmt::format("fault.{}", k)));
+  for (int k = 1; given(fmt::format("fault.{}.", k)); ++k)
+    faults.push_back(read_fault(deck, fmt::format("fault.{}.", k)));
   return faults;
 }
 

@@ -44,6 +44,8 @@ EventCollector collector_of(Session& session, const RunOptions& run, const Workl
   const comm::Communicator& world = session.env().world();
   session.attendance().beat(0, "describing and calibrating the machine");
   require_record_size(world, run, work);
+  if (run.check_replicas_every > 0 && !work.replicas)
+    refuse<UsageError>("run.check_replicas_every", "ranks of this run hold no copies of each other's weights", "0");
   return EventCollector(world, run, work);
 }
 
@@ -56,6 +58,7 @@ TrainingRun::TrainingRun(Session& session, const comm::Mesh& mesh, const RunOpti
       work_(work),
       warmup_(std::min(run.warmup, work.steps - work.first_step - 1)),
       events_(collector_of(session, run, work)),
+      faults_(run.faults, env_.rank(), env_.size(), work.phases, work.corrupt),
       series_(work.phases, env_.size()),
       losses_(work.earlier_losses),
       frame_(env_, mesh, run, exec, "scaling", work.role, work.description),

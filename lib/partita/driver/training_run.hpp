@@ -28,7 +28,8 @@ class TrainingRun {
  public:
   /// Describes run and machine, calibrates; begins the record and the progress line. Collective.
   /// Throws   UsageError for an output that cannot be written, for a record that takes too much room, and for
-  ///          record.events that the run cannot give; EnvironmentError when oversubscribed and that is an error.
+  ///          record.events, drills and checks of replicas that the run cannot give; EnvironmentError when
+  ///          oversubscribed and that is an error.
   TrainingRun(Session& session, const comm::Mesh& mesh, const RunOptions& run, const Exec& exec, const Workload& work);
 
   ~TrainingRun();
@@ -41,6 +42,8 @@ class TrainingRun {
   StopAgreement& stop() { return stop_; }
   EventCollector& events() { return events_; }
   const Workload& work() const { return work_; }
+  /// The drills of this rank.
+  FaultDrill& faults() { return faults_; }
   /// Steps that count in no statistic, the first ones of this run; and the first step that counts.
   index_t warmup() const { return warmup_; }
   index_t first_counted() const { return work_.first_step + warmup_; }
@@ -78,6 +81,7 @@ class TrainingRun {
   const Workload& work_;
   index_t warmup_;
   EventCollector events_;
+  FaultDrill faults_;
   metrics::StepSeries series_;
   std::vector<double> losses_;  // rank 0: of every step so far
   struct Checkpoint {

@@ -34,18 +34,22 @@ Range ParameterTable::add(std::string name, std::vector<Dimension> dimensions, I
                          "a part of the whole");
     elements *= slice.extent;
   }
-  if (std::any_of(parameters_.begin(), parameters_.end(), [&](const Parameter& each) { return each.name == name; }))
-    refuse<UsageError>(name, "two tensors have this name", "names that differ");
+  if (find(name) != nullptr) refuse<UsageError>(name, "two tensors have this name", "names that differ");
   const Range range{size_, elements};
   parameters_.push_back({std::move(name), std::move(dimensions), range, initial, std::move(replicated_over)});
   size_ += elements;
   return range;
 }
 
-const Parameter& ParameterTable::at(std::string_view name) const {
+const Parameter* ParameterTable::find(std::string_view name) const {
   const auto found =
       std::find_if(parameters_.begin(), parameters_.end(), [&](const Parameter& each) { return each.name == name; });
-  if (found == parameters_.end()) refuse<UsageError>(name, "no tensor has this name", "one of the table");
+  return found == parameters_.end() ? nullptr : &*found;
+}
+
+const Parameter& ParameterTable::at(std::string_view name) const {
+  const Parameter* const found = find(name);
+  if (found == nullptr) refuse<UsageError>(name, "no tensor has this name", "one of the table");
   return *found;
 }
 

@@ -56,6 +56,8 @@ class ParameterTable {
 
   const std::vector<Parameter>& parameters() const { return parameters_; }
   index_t size() const { return size_; }
+  /// Null for a name that is not there.
+  const Parameter* find(std::string_view name) const;
   /// Throws   UsageError for a name that is not there.
   const Parameter& at(std::string_view name) const;
 

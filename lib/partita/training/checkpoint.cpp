@@ -4,12 +4,14 @@
 #include <algorithm>
 #include <map>
 #include <optional>
-#include <sstream>
+#include <type_traits>
 #include <utility>
+#include <variant>
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
+#include <partita/config/toml_value.hpp>
 #include <partita/core/error.hpp>
 #include <partita/core/partition.hpp>
 #include <partita/driver/terminal.hpp>
@@ -38,12 +40,6 @@ index_t elements(const std::vector<index_t>& shape) {
   index_t product = 1;
   for (const index_t extent : shape) product *= extent;
   return product;
-}
-
-const nn::Parameter* find(const nn::ParameterTable& table, const std::string& name) {
-  for (const nn::Parameter& parameter : table.parameters())
-    if (parameter.name == name) return &parameter;
-  return nullptr;
 }
 
 // Which elements of a tensor are here: their indices in the whole, in the order of the flat buffer.
@@ -118,28 +114,30 @@ std::vector<Range> brought(const Parts<Scalar>& parts) {
   return owned;
 }
 
-// Lines of a resolved deck as "table.key" -> value.
-std::map<std::string, std::string> keys_of(const std::string& deck) {
+// A resolved deck as keys and their values in TOML.
+std::map<std::string, std::string> keys_of(const std::string& deck, const std::string& name) {
   std::map<std::string, std::string> keys;
-  std::istringstream lines(deck);
-  std::string table, line;
-  while (std::getline(lines, line)) {
-    if (line.starts_with('[')) table = line.substr(1, line.find(']') - 1) + ".";
-    if (const auto equals = line.find(" = "); equals != std::string::npos)
-      keys[table + line.substr(0, equals)] = line.substr(equals + 3);
-  }
+  for (const config::Given& given : config::read_document(deck, name))
+    keys[given.key] = std::visit(
+        [&](const auto& value) {
+          if constexpr (std::is_same_v<std::decay_t<decltype(value)>, std::monostate>)
+            return given.value.shown;
+          else
+            return config::to_toml(value);
+        },
+        given.value.data);
   return keys;
 }
 
 // Keys on which the numbers of a run depend, in deterministic mode too, and that differ.
-std::vector<std::string> differences(const std::string& then, const std::string& now) {
+std::vector<std::string> differences(const std::string& path, const std::string& then, const std::string& now) {
   const auto counts = [](const std::string& key) {
     return key.starts_with("model.") || key.starts_with("data.") ||
            (key.starts_with("train.") && key != "train.micro_batches");
   };
-  const std::map<std::string, std::string> before = keys_of(then);
+  const std::map<std::string, std::string> before = keys_of(then, path);
   std::vector<std::string> found;
-  for (const auto& [key, value] : keys_of(now))
+  for (const auto& [key, value] : keys_of(now, "the deck"))
     if (const auto old = before.find(key); counts(key) && old != before.end() && old->second != value)
       found.push_back(fmt::format("{} = {} (now {})", key, old->second, value));
   return found;
@@ -172,7 +170,7 @@ std::vector<float> my_part(const comm::Communicator& world, const nn::Parameter*
 
 void check_tensors(const io::CheckpointFile& file, const char* group, const nn::ParameterTable& table) {
   for (const std::string& name : file.tensors(group))
-    if (find(table, name) == nullptr)
+    if (table.find(name) == nullptr)
       refuse<UsageError>(fmt::format("{}: /{}/{}", file.path(), group, name), "the model has no such tensor",
                          "a checkpoint of this model");
 }
@@ -206,7 +204,7 @@ index_t save_checkpoint(const std::string& path, const std::string& deck, index_
   const auto save = [&](const nn::ParameterTable& whole, const nn::ParameterTable& here,
                         const std::vector<Range>& owned, auto each_group) {
     for (const nn::Parameter& tensor : whole.parameters()) {
-      const nn::Parameter* const local = find(here, tensor.name);
+      const nn::Parameter* const local = here.find(tensor.name);
       const std::vector<index_t> shape = shape_of(tensor);
       const Gathered parts_of(world, tensor.name, elements(shape),
                               local == nullptr ? std::vector<Range>() : runs_of(places(*local, owned)));
@@ -265,7 +263,7 @@ std::pair<index_t, std::vector<double>> load_checkpoint(const std::string& path,
       counters.loss_scale = update.counters(exec).loss_scale;  // that of the other says nothing here
     for (const Group& group : groups) check_tensors(*file, group.name, parts.whole.table());
     check_tensors(*file, statistics_group, parts.whole.statistics_table());
-    if (const auto differ = differences(file->text("config"), deck); !differ.empty())
+    if (const auto differ = differences(path, file->text("config"), deck); !differ.empty())
       driver::say_aside(fmt::format("note: {} was made with {}\n", path, fmt::join(differ, ", ")));
   });
   world.broadcast(done);
@@ -277,7 +275,7 @@ std::pair<index_t, std::vector<double>> load_checkpoint(const std::string& path,
     return my_part(world, local, elements(shape), [&] { return file->tensor(group, tensor.name, shape); });
   };
   for (const nn::Parameter& tensor : parts.whole.table().parameters()) {
-    const nn::Parameter* const local = find(parts.model.table(), tensor.name);
+    const nn::Parameter* const local = parts.model.table().find(tensor.name);
     for (const Group& group : groups) {
       if (!update.keeps(group.kept)) continue;
       const std::vector<float> values = load(group.name, tensor, local);
@@ -292,7 +290,7 @@ std::pair<index_t, std::vector<double>> load_checkpoint(const std::string& path,
     }
   }
   for (const nn::Parameter& tensor : parts.whole.statistics_table().parameters()) {
-    const nn::Parameter* const local = find(parts.model.statistics_table(), tensor.name);
+    const nn::Parameter* const local = parts.model.statistics_table().find(tensor.name);
     const std::vector<float> values = load(statistics_group, tensor, local);
     if (local == nullptr) continue;
     Kokkos::deep_copy(exec, Vector<nn::Sum<Scalar>>(parts.model.running().data() + local->range.offset, values.size()),

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #pragma once
 
-#include <partita/driver/session.hpp>
+#include <partita/driver/run_options.hpp>
 #include <partita/training/checkpoint_options.hpp>
 #include <partita/training/workload.hpp>
 

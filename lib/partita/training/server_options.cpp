@@ -96,6 +96,8 @@ void read_protocol(Deck& deck, ServerOptions& options, const TrainOptions& train
   deck.real("server.alpha", options.alpha, {0, 1}, "elastic: share of the difference to the centre that is taken back");
 
   const bool whole = protocol.protocol == Protocol::bsp && protocol.apply == Apply::clock && options.servers == 1;
+  if (train.update.not_finite == nn::NotFinite::skip && !whole)
+    deck.reject("train.not_finite", "only bsp with one server knows whether all of a gradient is finite", "\"stop\"");
   if (train.update.clip_norm > 0 && !whole)
     deck.reject("train.clip_norm", "only bsp with one server knows the whole norm ahead of an update",
                 "0, or server.protocol = \"bsp\" with server.count = 1");

@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include <partita/training/workload.hpp>
 
-#include <cmath>
-#include <cstring>
 #include <limits>
 #include <memory>
 #include <utility>
@@ -10,7 +8,6 @@
 #include <fmt/format.h>
 
 #include <partita/core/tree.hpp>
-#include <partita/nn/norm_cells.hpp>
 #include <partita/parallel/replicas.hpp>
 #include <partita/parallel/tensor/parts.hpp>
 #include <partita/training/compression.hpp>
@@ -18,6 +15,7 @@
 #include <partita/training/footprint.hpp>
 #include <partita/training/inference.hpp>
 #include <partita/training/published_flop.hpp>
+#include <partita/training/soundness.hpp>
 #include <partita/training/step_observer.hpp>
 #include <partita/training/stream_input.hpp>
 #include <partita/training/verification.hpp>
@@ -55,7 +53,9 @@ struct State {
       stream->batch(exec, buffers);
     else if (parts.model.has_first_stage() || parts.model.has_last_stage())
       parts.data.template batch<Scalar>(exec, s, rows, buffers);
-    if (std::exchange(damages_input, false)) set(buffers.x.data(), Scalar(std::numeric_limits<float>::quiet_NaN()));
+    if (std::exchange(damages_input, false))
+      Kokkos::deep_copy(exec, Kokkos::View<Scalar, Memory>(buffers.x.data()),
+                        Scalar(std::numeric_limits<float>::quiet_NaN()));
     if (infer) {
       infer->run(s, buffers, reports() ? out.losses : unreported, instruments);
     } else {
@@ -150,86 +150,12 @@ struct State {
     return table;
   }
 
-  // One number in the memory of Exec.
-  void set(Scalar* at, Scalar value) const {
-    const Exec& exec = parts.context.exec();
-    Kokkos::deep_copy(exec, Kokkos::View<Scalar, Memory>(at), value);
-    exec.fence("partita::training::drill");
-  }
-
   /// Drills: damages what this rank has.
   void corrupt(driver::FaultKind kind) {
-    if (kind == driver::FaultKind::input) {
-      if (buffers.x.extent(0) * buffers.x.extent(1) == 0)
-        refuse<UsageError>("fault: input", "this rank reads no numbers", "a rank that does, of a model that does");
-      damages_input = true;
-      return;
-    }
-    const Exec& exec = parts.context.exec();
-    const Vector<Scalar> weights = parts.model.parameters();
-    const std::vector<Range> owned = parts.update == nullptr ? std::vector<Range>() : parts.update->owned();
-    if (owned.empty() && weights.extent(0) == 0)
-      refuse<UsageError>("fault", "this rank holds no weights", "another one");
-    const Range first = owned.empty() ? Range{0, 1} : Range{owned.front().offset, 1};
-    auto value = Scalar(std::numeric_limits<float>::quiet_NaN());
-    if (kind == driver::FaultKind::bitflip) {
-      if (owned.empty())
-        Kokkos::deep_copy(Kokkos::View<Scalar, Kokkos::HostSpace>(&value),
-                          Kokkos::View<const Scalar, Memory>(weights.data()));
-      else
-        value = Scalar(parts.update->get(exec, nn::Kept::weights, first).front());
-      unsigned char bytes[sizeof(Scalar)];
-      std::memcpy(bytes, &value, sizeof bytes);
-      bytes[0] = static_cast<unsigned char>(bytes[0] ^ 1U);  // little-endian: the least significant one
-      std::memcpy(&value, bytes, sizeof bytes);
-    }
-    if (weights.extent(0) > 0) set(weights.data() + first.offset, value);
-    if (owned.empty()) return;
-    const Vector<nn::Sum<Scalar>> one("partita::training::drill", 1);
-    Kokkos::deep_copy(exec, one, static_cast<nn::Sum<Scalar>>(value));
-    parts.update->set(exec, nn::Kept::weights, first, one);
-    exec.fence("partita::training::drill");
-  }
-
-  /// The first step whose loss or gradient is not finite, and what is known of where: on all ranks.
-  std::string unsound(const metrics::StepRows& steps_done, int bad_rank) const {
-    const Exec& exec = parts.context.exec();
-    const bool trains = parts.update != nullptr && !infer;
-    if (trains && parts.train.update.not_finite == nn::NotFinite::skip) return {};
-    const bool looks = trains && parts.train.precision != Precision::fp16;  // whose loss scale finds its way so
-    return parts.world.on_root([&] {
-      const index_t cell = looks ? parts.update->not_finite(exec) : -1;
-      for (std::size_t s = 0; s < steps_done.loss.size(); ++s) {
-        const bool bad_loss = !std::isfinite(steps_done.loss[s]),
-                   bad_gradient = cell >= 0 && !std::isfinite(steps_done.grad_norm[s]);
-        if (!bad_loss && !bad_gradient) continue;
-        std::string text = fmt::format("step {}: ", steps_done.first_step + static_cast<index_t>(s));
-        if (bad_loss)
-          text += fmt::format("the loss{} is not finite", bad_rank < 0 ? "" : fmt::format(" of rank {}", bad_rank));
-        if (bad_gradient)
-          text += fmt::format("{}the gradient of {} is not finite", bad_loss ? ", " : "",
-                              nn::tensor_of_cell(parts.whole.table(), cell).name);
-        return text;
-      }
-      return std::string();
-    });
-  }
-
-  /// Copies of weights that differ; empty: none does.
-  std::string difference() const {
-    const auto over = [&](const comm::Communicator& axis) {
-      std::string found;
-      const nn::Model<Scalar>& model = parts.model;
-      if (model.parameters().extent(0) > 0)
-        found = parallel::replica_difference<Scalar>(parts.world, axis, model.table(), model.parameters());
-      if (found.empty())
-        found =
-            parallel::replica_difference<nn::Sum<Scalar>>(parts.world, axis, model.statistics_table(), model.running());
-      return found;
-    };
-    std::string found = over(parts.replicas);
-    if (found.empty() && parts.rows != nullptr) found = over(parts.rows->ranks());
-    return found;
+    if (kind != driver::FaultKind::input) return damage_weights(parts, kind);
+    if (buffers.x.extent(0) * buffers.x.extent(1) == 0)
+      refuse<UsageError>("fault: input", "this rank reads no numbers", "a rank that does, of a model that does");
+    damages_input = true;
   }
 
   driver::Verification verify(const metrics::RunResults& results, std::span<const double> losses) const {
@@ -357,8 +283,10 @@ driver::Workload make_workload(const Parts<Scalar>& parts) {
     return metrics::EvaluationRow{0, result.loss, result.accuracy, state->parts.data.held_out_samples()};
   };
   if (!state->infer) work.corrupt = [state](driver::FaultKind kind) { state->corrupt(kind); };
-  work.sound = [state](const metrics::StepRows& rows, int bad_rank) { return state->unsound(rows, bad_rank); };
-  if (!state->infer && parts.one_model) work.replicas = [state] { return state->difference(); };
+  work.sound = [state](const metrics::StepRows& rows, int bad_rank) {
+    return find_unsound(state->parts, rows, bad_rank);
+  };
+  if (!state->infer && parts.one_model) work.replicas = [state] { return find_difference(state->parts); };
   work.verify = [state](const metrics::RunResults& results, std::span<const double> losses) {
     return state->verify(results, losses);
   };

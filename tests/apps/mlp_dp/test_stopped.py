@@ -10,7 +10,7 @@ import time
 import h5py
 import numpy as np
 import pytest
-from conftest import MPIEXEC, ROOT, command
+from conftest import MPIEXEC, ROOT, command, ranks_of
 
 LONG = ["train.steps=200000", "evaluate.every=200000", "record.flush_every=20"]
 
@@ -28,17 +28,6 @@ def wait_for(path, process):
     while not path.exists():
         assert process.poll() is None and time.monotonic() < deadline, "no .part appeared"
         time.sleep(0.01)
-
-
-def ranks_of(mpiexec, app="mlp_dp"):
-    """Pids of an app's processes below a running mpiexec."""
-    found, todo = [], [mpiexec.pid]
-    while todo:
-        listed = subprocess.run(["pgrep", "-P", str(todo.pop())], capture_output=True, text=True).stdout.split()
-        todo += [int(pid) for pid in listed]
-        found += [int(pid) for pid in listed
-                  if app in open(f"/proc/{pid}/comm").read()]
-    return found
 
 
 @pytest.mark.parametrize("ranks", [1, 2])

@@ -9,7 +9,7 @@ from pathlib import Path
 import h5py
 import numpy as np
 import pytest
-from conftest import APP, ROOT, command
+from conftest import APP, ROOT, command, ranks_of
 
 DECK = "inputs/param_server/as_mlp_dp.toml"
 BAG = "inputs/mlp_dp/tiny_bag.toml"
@@ -94,16 +94,6 @@ def launch(ranks, output, *settings, deck=DECK):
         time.sleep(0.01)
     time.sleep(0.5)
     return process
-
-
-def ranks_of(mpiexec):
-    """Pids of the app below a running mpiexec."""
-    found, todo = [], [mpiexec.pid]
-    while todo:
-        listed = subprocess.run(["pgrep", "-P", str(todo.pop())], capture_output=True, text=True).stdout.split()
-        todo += [int(pid) for pid in listed]
-        found += [int(pid) for pid in listed if Path(f"/proc/{pid}/comm").read_text().strip() == Path(APP).name[:15]]
-    return sorted(found)
 
 
 @pytest.mark.parametrize("deck, protocol, placement, which", [(DECK, "async", "alone", 0), (BAG, "k-sync", "shared", 0),
