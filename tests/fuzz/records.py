@@ -6,18 +6,12 @@ on damaged bytes. `partita validate`, `show` and now and then `report` read it w
 refuse it by a PartitaError of one line. A finding is printed, and the exit code is 1.
 """
 
-import argparse
 import io
-import itertools
 import random
-import resource
 import shutil
-import signal
 import sys
 import tempfile
-import time
-import traceback
-import warnings
+from contextlib import suppress
 from pathlib import Path
 
 import h5py
@@ -27,9 +21,9 @@ from rich.console import Console
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "tests" / "python"))
 
+from fuzzing import fuzz, wrong_with  # noqa: E402
 from synthetic import Synthetic  # noqa: E402
 
-from partita.errors import PartitaError  # noqa: E402
 from partita.records.check import check_record  # noqa: E402
 from partita.records.record import read_record  # noqa: E402
 from partita.reports.html import to_html  # noqa: E402
@@ -114,10 +108,6 @@ def change(file: h5py.File, draw: random.Random) -> None:
             set_attribute(file, name, draw)
 
 
-def late(_signal: int, _frame: object) -> None:
-    raise TimeoutError(f"more than {SECONDS} s")
-
-
 def tried(path: Path, with_report: bool) -> str:
     """What is wrong with how it is read; empty: nothing."""
 
@@ -125,58 +115,28 @@ def tried(path: Path, with_report: bool) -> str:
         to_html(make_report(gather(path.parent)))
 
     calls = [lambda: check_record(path), lambda: show(read_record(path), Console(file=io.StringIO()))]
-    for call in [*calls, *([report] if with_report else [])]:
-        signal.alarm(SECONDS)
-        try:
-            call()
-        except PartitaError as error:
-            message = str(error)
-            if len(message) > 2000 or not message.isprintable() or str(path.parent) not in message:
-                return f"not a clear message: {message[:3000]!r}"
-        except BaseException:  # noqa: BLE001, all others are findings.
-            return traceback.format_exc(limit=-5)
-        finally:
-            signal.alarm(0)
-    return ""
+    said = (wrong_with(call, lambda message: str(path.parent) in message, SECONDS)
+            for call in [*calls, *([report] if with_report else [])])  # fmt: skip
+    return next(filter(None, said), "")
 
 
 def main() -> int:
     """Reads one after the other."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--runs", type=int, default=1000)
-    parser.add_argument("--seconds", type=float, default=0, help="end after so long, whatever --runs says")
-    parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--keep-going", action="store_true", help="say each kind of finding once, and go on")
-    options = parser.parse_args()
-    resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
-    signal.signal(signal.SIGALRM, late)
-    warnings.simplefilter("ignore")
-    found: set[str] = set()
-    begin, done = time.monotonic(), 0
     with tempfile.TemporaryDirectory() as folder:
         base, path = Path(folder) / "base", Path(folder) / "records" / "x.h5"
         path.parent.mkdir()
         Synthetic(ranks=2).write(base)
-        for run in itertools.count() if options.seconds else range(options.runs):
-            if options.seconds and time.monotonic() - begin > options.seconds:
-                break
-            done = run + 1
-            draw = random.Random(f"{options.seed}-{run}")
+
+        def trial(run: int, draw: random.Random) -> str:
             shutil.copyfile(base, path)
             with h5py.File(path, "r+") as file:
                 for _ in range(draw.randint(1, 4)):
-                    try:
+                    # h5py's word on a change that cannot be.
+                    with suppress(KeyError, TypeError, ValueError, OSError, RuntimeError, OverflowError, AttributeError):
                         change(file, draw)
-                    except (KeyError, TypeError, ValueError, OSError, RuntimeError, OverflowError, AttributeError):
-                        continue  # h5py's word on a change that cannot be.
-            wrong = tried(path, run % REPORT_EVERY == 0)
-            if wrong and (kind := "".join(wrong.splitlines()[-3:])[:120]) not in found:
-                found.add(kind)
-                print(f"FINDING {len(found)}, seed {options.seed}, run {run}:\n{wrong}", flush=True)
-                if not options.keep_going:
-                    return 1
-    print(f"{done} records in {time.monotonic() - begin:.0f} s, {len(found)} findings")
-    return 1 if found else 0
+            return tried(path, run % REPORT_EVERY == 0)
+
+        return fuzz(__doc__, "records", 1000, MEMORY, trial)
 
 
 if __name__ == "__main__":

@@ -5,18 +5,13 @@ Each is read and expanded within seconds and a limit of memory, or refused by a 
 printed with the text that made it, and the exit code is 1.
 """
 
-import argparse
-import itertools
 import random
-import resource
-import signal
 import sys
 import tempfile
-import time
-import traceback
 from pathlib import Path
 
-from partita.errors import PartitaError
+from fuzzing import fuzz, wrong_with
+
 from partita.studies.points import expand_study, points
 from partita.studies.study import read_study
 
@@ -98,58 +93,27 @@ def mutated(text: str, draw: random.Random) -> bytes:
     return data
 
 
-def late(_signal: int, _frame: object) -> None:
-    raise TimeoutError(f"more than {SECONDS} s")
-
-
-def tried(path: Path) -> str:
-    """What is wrong with how it is read; empty: nothing."""
-    signal.alarm(SECONDS)
-    try:
-        study = read_study(path)
-        expand_study(study)
-        points(study)
-    except PartitaError as error:
-        message = str(error)
-        if not message.startswith(str(path)) or len(message) > 2000 or not message.isprintable():
-            return f"not a clear message: {message[:3000]!r}"
-    except BaseException:  # noqa: BLE001, all others are findings.
-        return traceback.format_exc(limit=-6)
-    finally:
-        signal.alarm(0)
-    return ""
+def read(path: Path) -> None:
+    """As `partita plan` does."""
+    study = read_study(path)
+    expand_study(study)
+    points(study)
 
 
 def main() -> int:
     """Reads one after the other."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--runs", type=int, default=2000)
-    parser.add_argument("--seconds", type=float, default=0, help="end after so long, whatever --runs says")
-    parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--keep-going", action="store_true", help="say each kind of finding once, and go on")
-    options = parser.parse_args()
-    resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
-    signal.signal(signal.SIGALRM, late)
     bases = [FULL, *(path.read_text() for path in sorted((ROOT / "inputs" / "studies").glob("*.toml")))]
     bases = [text.replace("inputs/", f"{ROOT}/inputs/") for text in bases]
-    found: set[str] = set()
-    begin, done = time.monotonic(), 0
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "study.toml"
-        for run in itertools.count() if options.seconds else range(options.runs):
-            if options.seconds and time.monotonic() - begin > options.seconds:
-                break
-            done = run + 1
-            draw = random.Random(f"{options.seed}-{run}")
+
+        def trial(_run: int, draw: random.Random) -> str:
             data = mutated(draw.choice(bases), draw)
             path.write_bytes(data)
-            if (wrong := tried(path)) and wrong.splitlines()[-1][:60] not in found:
-                found.add(wrong.splitlines()[-1][:60])
-                print(f"FINDING {len(found)}, seed {options.seed}, run {run}:\n{wrong}\n{data.decode(errors='replace')[:3000]}")
-                if not options.keep_going:
-                    return 1
-    print(f"{done} study files in {time.monotonic() - begin:.0f} s, {len(found)} findings")
-    return 1 if found else 0
+            wrong = wrong_with(lambda: read(path), lambda message: message.startswith(str(path)), SECONDS)
+            return f"{data.decode(errors='replace')[:3000]}\n{wrong}" if wrong else ""
+
+        return fuzz(__doc__, "study files", 2000, MEMORY, trial)
 
 
 if __name__ == "__main__":
