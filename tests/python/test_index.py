@@ -3,11 +3,13 @@
 
 from pathlib import Path
 
+import h5py
 import pytest
 
 from partita.errors import UsageError
 from partita.records import hdf5, layout
 from partita.records.folder import read_folder
+from partita.records.header import read_header
 from partita.records.index import Missing, read_index
 from partita.records.record import read_record
 from partita.studies.state import PLAN, State, attempts, new_attempt, write_json
@@ -99,6 +101,15 @@ def test_the_same_run_twice_is_kept_once(tmp_path: Path) -> None:
     index = read_index(tmp_path)
     assert [h.path.stem for h in index.usable] == ["a", "c", "d"]
     assert dict(index.refused)[tmp_path / "b.h5"] == f"the same run as {tmp_path / 'a.h5'}"
+
+
+def test_a_drill_is_a_run_that_ended_well_and_measures_nothing(tmp_path: Path) -> None:
+    path = Synthetic(point="a-r1").write(tmp_path / "a.h5")
+    with h5py.File(path, "r+") as file:
+        file.attrs["faults"] = "slow of rank 1 in step 5, update"
+    assert read_header(path).usable  # `partita run` does not do it again
+    said = "something went wrong on purpose: slow of rank 1 in step 5, update"
+    assert [why for _, why in read_index(tmp_path).refused] == [said]
 
 
 def test_no_folder_and_a_damaged_plan_are_errors(tmp_path: Path) -> None:

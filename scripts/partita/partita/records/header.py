@@ -17,7 +17,7 @@ SCHEMA = 4  # The newest schema_version that this package knows; lib/partita/io 
 INTEGERS = ("schema_version", "ranks", "threads_per_rank", "complete", "verified", "oversubscribed", "git_dirty",
             "nodes", "workers", "servers", "first_step")  # fmt: skip
 NUMBERS = {**dict.fromkeys((*INTEGERS, "samples_per_step", "warmup_steps"), int), "flop_per_step": float}
-TEXTS = ("app", "strategy", "study", "point", "git_sha", "exit_reason", "verification", "engine", "protocol",
+TEXTS = ("app", "faults", "strategy", "study", "point", "git_sha", "exit_reason", "verification", "engine", "protocol",
          "run_uuid", "created_utc", "config_hash")  # fmt: skip
 MACHINE = {
     "cpu_model": "?",
@@ -50,6 +50,7 @@ class Header:
     verified: bool = False  # A record without a verdict has none against it.
     oversubscribed: bool = False  # More threads than cores: never called scaling.
     config_hash: str = ""
+    faults: str = ""  # Drills of its deck: what went wrong on purpose, so that its times say nothing.
     first_step: int = 0  # Above 0: it went on from a checkpoint, and holds its own steps alone.
     schema: int = 0
     kind: str = ""  # training, kernels, collectives
@@ -185,7 +186,7 @@ def header_of(path: Path, attributes: Mapping[str, Any], machine: Mapping[str, s
         compiler=machine["compiler"],
         execution_space=machine["kokkos_execution_space"],
         **{name: str(attributes.get(name, "")) for name in ("app", "study", "strategy", "run_uuid", "created_utc",
-                                                            "git_sha", "config_hash")},
+                                                            "git_sha", "config_hash", "faults")},
     )  # fmt: skip
 
 

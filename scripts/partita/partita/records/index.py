@@ -57,12 +57,16 @@ def read_index(folder: Path) -> Index:
 
 
 def indexed(folder: Path, headers: Iterable[Header]) -> Index:
-    """The index of these rows: a run that is there twice is kept once, and what was planned is looked for."""
+    """The index of these rows: a run that is there twice is kept once, drills are left out, what was planned is missed."""
     rows: list[Header] = []
     first: dict[str, Path] = {}
     for header in headers:
         known = first.setdefault(header.run_uuid, header.path) if header.usable and header.run_uuid else header.path
-        rows.append(header if known == header.path else replace(header, refused=f"the same run as {known}"))
+        if known != header.path:
+            header = replace(header, refused=f"the same run as {known}")
+        elif header.usable and header.faults:
+            header = replace(header, refused=f"something went wrong on purpose: {header.faults}")
+        rows.append(header)
     return Index(folder, tuple(rows), tuple(_missing(folder, rows)))
 
 
