@@ -57,7 +57,7 @@ def read_index(folder: Path) -> Index:
 
 
 def indexed(folder: Path, headers: Iterable[Header]) -> Index:
-    """The index of these rows: a run that is there twice is kept once, drills are left out, missing points looked for."""
+    """The index of these rows: a run there twice is kept once, drills left out, missing points looked for."""
     rows: list[Header] = []
     first: dict[str, Path] = {}
     for header in headers:
