@@ -23,6 +23,7 @@
 //   * mpiexec -n 1 param_server inputs/param_server/straggler.toml
 //   * mpiexec -n 1 param_server inputs/param_server/sparse.toml
 #include <partita/driver/experiment.hpp>
+#include <partita/training/server_checkpoint.hpp>
 #include <partita/training/server_footprint.hpp>
 #include <partita/training/server_run.hpp>
 #include <partita/training/virtual_run.hpp>
@@ -35,10 +36,17 @@ int main(int argc, char** argv) {
   comm::Environment env(argc, argv);  // 1. MPI, then Kokkos; undone on every path
   return env.guard([&] {              //    one exit code, agreed by all ranks
     // 2. Deck and overrides, checked, the same on all ranks.
+    training::CheckpointOptions checkpoints;
     driver::Session session(env, argc, argv, "param_server",
-                            "A parameter server: consistency protocols compared, in real and in virtual time");
+                            "A parameter server: consistency protocols compared, in real and in virtual time", true,
+                            checkpoints.flags());
     param_server::Config config = param_server::read_config(session.deck(), env.size());
-    if (session.settled(config.run, driver::Describes::model)) return ExitCode::done;
+    checkpoints.read(session.deck(), config.run.output);
+    const auto check_files = [&] {
+      training::check(checkpoints, config.server);
+      checkpoints.check(env.world(), config.data, config.train, config.run.output);
+    };
+    if (session.settled(config.run, driver::Describes::model, check_files)) return ExitCode::done;
     session.start(config.run);
 
     // 3. The data, of which each worker has its own rows; the model, whose weights the servers share, if all find room.
@@ -57,7 +65,7 @@ int main(int argc, char** argv) {
     const training::ServerParts<float> parts = {config.train, config.server, config.model, data,
                                                 model,        context,       env.world(),  head};
     if (config.server.engine == training::Engine::mpi) {
-      const training::ServerRun ranks = training::make_server_run<float>(parts);
+      const training::ServerRun ranks = training::make_server_run<float>(parts, checkpoints, config.run.origin.deck);
       return driver::run_asynchronous(session, mesh, config.run, context.exec(), ranks.work, ranks.loop);
     }
     return driver::run_experiment(session, mesh, config.run, context.exec(),

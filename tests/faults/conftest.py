@@ -11,7 +11,7 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "support"))
 
-from app_runs import ROOT, command_line, is_alive, pids_by_rank, to_the_end  # noqa: E402, F401, for the tests
+from app_runs import ROOT, command_line, is_alive, pids_by_rank, steps_written, to_the_end  # noqa: E402, F401, for the tests
 
 
 def command(app: str, ranks: int, deck: str, *settings: str, output: Path, flags: tuple[str, ...] = ()) -> list[str]:

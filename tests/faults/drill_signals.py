@@ -26,15 +26,7 @@ import numpy as np
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "support"))
 
-from app_runs import ROOT, is_alive, pids_by_rank  # noqa: E402
-
-
-def flushed(part):
-    """Rows that the record holds; -1: there is none yet."""
-    if not part.exists():
-        return -1
-    with h5py.File(part) as file:
-        return int(file["steps_written"][()])
+from app_runs import ROOT, is_alive, pids_by_rank, steps_written  # noqa: E402
 
 
 def drill(options, which, dice, folder):
@@ -52,14 +44,14 @@ def drill(options, which, dice, folder):
                                    env={**os.environ, "OMP_NUM_THREADS": "1"})
         deadline = time.monotonic() + 120
         while len(pids := pids_by_rank(process.pid, Path(options.app).name)) < options.ranks or (
-                flushed(part) < 0 and not options.early):
+                steps_written(part) < 0 and not options.early):
             if process.poll() is not None or time.monotonic() > deadline:
                 log.seek(0)
                 sys.exit(f"the run did not begin: {' '.join(words)}\n{log.read()}")
             time.sleep(0.02)
         time.sleep(dice.uniform(0, options.within))
         rank = dice.randrange(options.ranks)
-        before = flushed(part)
+        before = steps_written(part)
         os.kill(pids[rank], which)
         sent = time.monotonic()
         try:

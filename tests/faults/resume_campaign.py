@@ -31,7 +31,8 @@ from app_runs import ROOT, command_line, pids_by_rank  # noqa: E402
 COMMON = ["train.deterministic=true", "run.calibration=off", "train.clip_norm=0.5", "evaluate.every=1000"]
 MLP = [("mlp_dp", 1, ()), ("mlp_dp", 2, ("parallel.strategy=zero3",)), ("mlp_dp", 3, ("parallel.strategy=zero2", "parallel.allreduce=ring")),
        ("mlp_dp", 2, ("parallel.strategy=gather_broadcast",)), ("mlp_dp", 4, ()), ("transformer_tp", 2, ("model.kind=mlp",)),
-       ("mlp_dp", 3, ("parallel.strategy=zero1", "parallel.bucket_mib=0.002"))]  # fmt: skip
+       ("mlp_dp", 3, ("parallel.strategy=zero1", "parallel.bucket_mib=0.002")), ("param_server", 2, ()),
+       ("param_server", 4, ("server.count=2",))]  # fmt: skip
 GPT = [("transformer_tp", 1, ()), ("transformer_tp", 2, ()), ("transformer_tp", 3, ("parallel.sequence=true",)),
        ("transformer_tp", 4, ("parallel.data=2",))]
 CNN = [("cnn_pp", 1, ()), ("cnn_pp", 2, ()), ("cnn_pp", 3, ()), ("cnn_pp", 2, ("parallel.pipeline=1", "parallel.data=2")),

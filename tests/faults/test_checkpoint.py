@@ -9,7 +9,7 @@ import time
 import h5py
 import numpy as np
 import pytest
-from conftest import ROOT, command
+from conftest import ROOT, command, pids_by_rank, steps_written
 
 DETERMINISTIC = "train.deterministic=true"
 QUICK = "run.calibration=off"
@@ -30,6 +30,8 @@ MLP = [  # what ran before, and what goes on
     (("mlp_dp", 3, ("parallel.strategy=zero2", "parallel.allreduce=ring")), ("mlp_dp", 1, ())),
     (("mlp_dp", 2, ("parallel.strategy=zero3",)), ("transformer_tp", 2, ("model.kind=mlp",))),
     (("mlp_dp", 2, ("parallel.strategy=gather_broadcast",)), ("mlp_dp", 2, ("parallel.strategy=zero1",))),
+    (("param_server", 4, ("server.count=2", "train.clip_norm=0")), ("mlp_dp", 2, ("train.clip_norm=0",))),
+    (("mlp_dp", 2, ("parallel.strategy=zero1",)), ("param_server", 3, ("server.placement=shared",))),
 ]
 GPT = [
     (("transformer_tp", 2, ()), ("transformer_tp", 3, ())),
@@ -137,22 +139,43 @@ def test_where_a_checkpoint_may_not_go(run, tmp_path):
     assert other.read_text() == "mine"
 
 
-def test_a_run_that_a_signal_ends_leaves_one_and_can_go_on(run, tmp_path):
+@pytest.mark.parametrize(("app", "ranks", "asked", "steps"), [("mlp_dp", 1, 0, 1000), ("param_server", 2, 1, 150)])
+def test_a_run_that_a_signal_ends_leaves_one_and_can_go_on(run, tmp_path, app, ranks, asked, steps):
     number = signal.SIGUSR1  # what Slurm sends before the end
-    settings = [DETERMINISTIC, QUICK, "evaluate.every=100000", "train.steps=1000"]
+    settings = [DETERMINISTIC, QUICK, "evaluate.every=100000", f"train.steps={steps}", "record.flush_every=2"]
     checkpoint, first = tmp_path / "c.h5", tmp_path / "first.h5"
-    words = command("mlp_dp", 1, "mlp_dp/tiny", *settings, f"checkpoint.path={checkpoint}", output=first)
+    words = command(app, ranks, "mlp_dp/tiny", *settings, f"checkpoint.path={checkpoint}", output=first)
     with subprocess.Popen(words, cwd=ROOT, stderr=subprocess.PIPE, text=True) as process:
-        while not (tmp_path / "first.h5.part").exists():
+        while steps_written(tmp_path / "first.h5.part") < 1:
             assert process.poll() is None
             time.sleep(0.01)
-        (rank,) = subprocess.run(["pgrep", "-f", f"^{words[3]} .*{first}"], capture_output=True, text=True).stdout.split()
-        os.kill(int(rank), number)
+        os.kill(pids_by_rank(process.pid, app)[asked], number)
         _, stderr = process.communicate(timeout=60)
-    assert process.returncode == 5 and f"signal {number.name}" in stderr
+    assert process.returncode == 5 and (f"signal {number.name}" in stderr or "rank 1 was told to stop" in stderr), stderr
     with h5py.File(first) as file:
         done = len(file["steps/loss"])
-        assert file.attrs["complete"] == 0 and 0 < done < 1000 and file["checkpoints/step"][:].tolist() == [done]
-    rest = run("mlp_dp", 1, "mlp_dp/tiny", *settings, name="rest", flags=("--resume", str(checkpoint)))
+        assert file.attrs["complete"] == 0 and 0 < done < steps and file["checkpoints/step"][:].tolist() == [done]
+    rest = run(app, ranks, "mlp_dp/tiny", *settings, name="rest", flags=("--resume", str(checkpoint)))
     whole = run("mlp_dp", 1, "mlp_dp/tiny", *settings, name="whole")
     assert bits(rest, done) == bits(whole, done)
+
+
+@pytest.mark.parametrize("protocol", [("ssp", 3), ("k-async", 4, "server.k=2"), ("k-batch-sync", 3, "server.k=2")])
+def test_servers_whose_workers_do_not_wait_go_on(run, tmp_path, protocol):
+    name, ranks, *settings = protocol
+    common = [QUICK, f"server.protocol={name}", *settings]
+    first = run("param_server", ranks, "mlp_dp/tiny", *common, "train.steps=11", "checkpoint.every=4", name="first")
+    with h5py.File(first) as file:
+        assert file["checkpoints/step"][:].tolist() == [4, 8, 11]
+    checkpoint = tmp_path / "first.checkpoint.h5"
+    rest = run("param_server", ranks, "mlp_dp/tiny", *common, "train.steps=20", name="rest", flags=("--resume", str(checkpoint)))
+    with h5py.File(rest) as file, h5py.File(first) as before:
+        assert file["step"][:].tolist() == list(range(11, 20))
+        assert file["evaluation/step"][-1] == 20
+        assert file["steps/loss"][:].mean() < before["steps/loss"][:].mean()  # it did not begin anew
+
+
+def test_servers_of_which_there_is_none(run, tmp_path):
+    for settings, said in [(("run.engine=virtual",), "virtual time"), (("server.protocol=elastic",), "elastic")]:
+        run("param_server", 2 if "elastic" in said else 1, "mlp_dp/tiny", QUICK, *settings, "checkpoint.every=5", code=2)
+        assert run.stderr.count("error: ") == 1 and said in run.stderr, run.stderr

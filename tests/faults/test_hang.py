@@ -10,7 +10,7 @@ import time
 import h5py
 import numpy as np
 import pytest
-from conftest import ROOT, command, is_alive, pids_by_rank
+from conftest import ROOT, command, is_alive, pids_by_rank, steps_written
 
 LIMIT_S = 4
 LONG = ["train.steps=200000", "record.flush_every=20", f"run.hang_timeout_s={LIMIT_S}", "run.calibration=off"]
@@ -24,16 +24,10 @@ class Job:
         self.mpiexec = subprocess.Popen(command(app, ranks, deck, *LONG, *settings, output=output), cwd=ROOT,
                                         stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
         deadline = time.monotonic() + 60
-        while self.steps() < 20:
+        while steps_written(self.part) < 20:
             assert self.mpiexec.poll() is None and time.monotonic() < deadline, "no step was written"
             time.sleep(0.05)
         self.pids = [pid for _, pid in sorted(pids_by_rank(self.mpiexec.pid, app).items())]
-
-    def steps(self):
-        if not self.part.exists():
-            return 0
-        with h5py.File(self.part) as file:
-            return int(file["steps_written"][()])
 
     def end(self):
         _, stderr = self.mpiexec.communicate(timeout=60)
@@ -75,11 +69,11 @@ def test_a_job_that_is_suspended_as_a_whole_goes_on(tmp_path):
     for pid in job.pids:
         os.kill(pid, signal.SIGSTOP)
     time.sleep(2 * LIMIT_S)
-    before = job.steps()
+    before = steps_written(job.part)
     for pid in job.pids:
         os.kill(pid, signal.SIGCONT)
     deadline = time.monotonic() + 60
-    while job.steps() < before + 40:
+    while steps_written(job.part) < before + 40:
         assert job.mpiexec.poll() is None and time.monotonic() < deadline
         time.sleep(0.05)
     os.kill(job.pids[0], signal.SIGTERM)

@@ -8,6 +8,8 @@ import re
 import subprocess
 from pathlib import Path
 
+import h5py
+
 ROOT = Path(__file__).parents[2]
 MPIEXEC = os.environ.get("PARTITA_MPIEXEC", "mpiexec")
 
@@ -47,3 +49,12 @@ def is_alive(pid: int) -> bool:
         return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] not in "ZX"
     except OSError:
         return False
+
+
+def steps_written(part: Path) -> int:
+    """Steps that a record holds that is being written; -1: there is none yet."""
+    try:
+        with h5py.File(part) as file:
+            return int(file["steps_written"][()])
+    except OSError:
+        return -1

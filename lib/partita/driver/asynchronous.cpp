@@ -34,7 +34,8 @@ void forget(metrics::StepRows& rows) {
 }  // namespace
 
 AsynchronousRun::AsynchronousRun(TrainingRun& run, const RunOptions& options)
-    : run_(run), options_(options), flushed_ns_(now_ns()) {
+    : run_(run), options_(options), written_(run.work().first_step), flushed_ns_(now_ns()) {
+  pending_.first_step = written_;
   if (!run.world().is_root()) return;
   const auto steps = static_cast<std::size_t>(std::min(longest_window, run.work().steps));
   const auto ranks = static_cast<std::size_t>(run.world().size());
@@ -51,7 +52,7 @@ void AsynchronousRun::beat(index_t step, const char* doing) {
 }
 void AsynchronousRun::warm_up_over() { run_.env().traffic().reset(); }
 metrics::EventLog& AsynchronousRun::events() { return run_.events().log(); }
-index_t AsynchronousRun::warmup() const { return run_.warmup(); }
+index_t AsynchronousRun::first_counted() const { return run_.first_counted(); }
 
 void AsynchronousRun::add(const metrics::StepRows& rows) {
   if (!run_.world().is_root())
@@ -85,6 +86,12 @@ void AsynchronousRun::flush() {
   flushed_ns_ = now_ns();
 }
 
+void AsynchronousRun::checkpoint(index_t done) {
+  flush();
+  run_.checkpoint_alone(done);
+  flushed_ = true;
+}
+
 bool AsynchronousRun::should_stop() {
   const Attendance& attendance = run_.attendance();
   if (reason_.empty()) reason_ = attendance.reason(attendance.signal().received(), attendance.late());
@@ -98,6 +105,10 @@ void AsynchronousRun::stop(const std::string& why) {
 bool AfterLoop::stop() {
   run_.attendance().beat(run_.work().steps, "after the loop");
   return looks_.after_pass();
+}
+
+void AfterLoop::checkpoint(index_t done) {
+  run_.world().on_root([&] { run_.checkpoint_alone(done); });
 }
 
 void AfterLoop::evaluated(const metrics::EvaluationRow& row) {

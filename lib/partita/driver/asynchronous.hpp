@@ -33,8 +33,8 @@ class AsynchronousRun {
   void warm_up_over();
   /// For events of chosen steps; they are in the record when the run has ended.
   metrics::EventLog& events();
-  /// Steps that count in no statistic: run.warmup, but never all.
-  index_t warmup() const;
+  /// The first step that counts in statistics.
+  index_t first_counted() const;
   /// Whether no more steps shall be made: a signal came to this rank, run.time_limit_s is over, or stop() was called.
   /// Once true, always. To be asked as often as one likes (costs a look at the clock), and told to the others: the run
   /// ends where rank 0's rows do.
@@ -48,8 +48,10 @@ class AsynchronousRun {
   /// that is marked. Nothing else allocates.
   /// Throws   ShapeError for rows that do not follow, or do not fit.
   void add(const metrics::StepRows& rows);
-  /// Steps added.
+  /// Steps that are done: those added, and those before a run that goes on.
   index_t added() const { return written_ + pending_.count; }
+  /// Workload::checkpoint after so many steps, which were added.
+  void checkpoint(index_t done);
   /// The run ends early for a reason of its own.
   void stop(const std::string& why);
   const std::string& stop_reason() const { return reason_; }
@@ -60,7 +62,7 @@ class AsynchronousRun {
   TrainingRun& run_;
   const RunOptions& options_;
   metrics::StepRows pending_;
-  index_t written_ = 0;
+  index_t written_;
   std::int64_t flushed_ns_;
   bool flushed_ = false;  // just before the step that comes next
   std::string reason_;
@@ -74,6 +76,8 @@ class AfterLoop {
   /// Whether the ranks leave now, too: at once where the run ended early. Asked by all ranks alike, between the parts
   /// of an evaluation. Collective, now and then.
   bool stop();
+  /// Workload::checkpoint, by rank 0, after so many steps. Collective.
+  void checkpoint(index_t done);
   /// An evaluation, `step` filled in, the same on all ranks. Collective.
   void evaluated(const metrics::EvaluationRow& row);
   /// Gradient norms of the first norms.size() steps, in place of those that were added. Rank 0's count.

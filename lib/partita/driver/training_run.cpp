@@ -112,14 +112,21 @@ void TrainingRun::evaluated(const metrics::EvaluationRow& row) {
   progress_->evaluated(row.step, row.loss, row.accuracy);
 }
 
-void TrainingRun::checkpoint(index_t done) {
+TrainingRun::Checkpoint TrainingRun::timed_checkpoint(index_t done) {
   attendance_.beat(done, "a checkpoint");
   const std::int64_t begin = now_ns();
   const auto lock = attendance_.writing();
   const index_t bytes = work_.checkpoint(done, losses_);
-  const double seconds = world().allreduce(partita::seconds(now_ns() - begin), comm::Op::max);
-  checkpoints_.push_back({done, bytes, seconds});
+  return {done, bytes, seconds(now_ns() - begin)};
 }
+
+void TrainingRun::checkpoint(index_t done) {
+  Checkpoint made = timed_checkpoint(done);
+  made.seconds = world().allreduce(made.seconds, comm::Op::max);
+  checkpoints_.push_back(made);
+}
+
+void TrainingRun::checkpoint_alone(index_t done) { checkpoints_.push_back(timed_checkpoint(done)); }
 
 // What they cost: /checkpoints, and the share of the run's time in /summary.
 void TrainingRun::count_checkpoints() {

@@ -44,8 +44,7 @@ class TrainingRun {
   const Workload& work() const { return work_; }
   /// The drills of this rank.
   FaultDrill& faults() { return faults_; }
-  /// Steps that count in no statistic, the first ones of this run; and the first step that counts.
-  index_t warmup() const { return warmup_; }
+  /// The first step that counts in statistics.
   index_t first_counted() const { return work_.first_step + warmup_; }
 
   /// The steps that come next, whole but for `warmup`, into record, statistics and progress line. On rank 0.
@@ -62,8 +61,10 @@ class TrainingRun {
     stop_.stop(reason);
   }
   bool failed() const { return failed_; }
-  /// Saves what is needed to go on after so many steps; what it costs is in the record. Collective.
+  /// Saves what is needed to go on after so many steps; what it costs is in the record. Collective, or rank 0 alone
+  /// (Workload::checkpoint).
   void checkpoint(index_t done);
+  void checkpoint_alone(index_t done);
 
   /// The end, once there will be no more rows: traffic, tables, verdict, what the app saves, summary, the last line.
   /// Collective. Returns the exit code, the same on all ranks.
@@ -72,6 +73,12 @@ class TrainingRun {
   ExitCode conclude();
 
  private:
+  struct Checkpoint {
+    index_t step, bytes;
+    double seconds;
+  };
+
+  Checkpoint timed_checkpoint(index_t done);
   std::exception_ptr save();
   void count_checkpoints();
   std::string finish(const Verification& verdict, bool complete);
@@ -83,11 +90,7 @@ class TrainingRun {
   EventCollector events_;
   FaultDrill faults_;
   metrics::StepSeries series_;
-  std::vector<double> losses_;  // rank 0: of every step so far
-  struct Checkpoint {
-    index_t step, bytes;
-    double seconds;
-  };
+  std::vector<double> losses_;           // rank 0: of every step so far
   std::vector<Checkpoint> checkpoints_;  // rank 0
   std::int64_t begin_ns_;
   bool failed_ = false;

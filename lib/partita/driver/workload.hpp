@@ -100,7 +100,8 @@ struct Workload {
   /// What differs between ranks that hold the same, and where; empty: nothing does. null: no two ranks do.
   std::function<std::string()> replicas;
   /// After a step: saves what is needed to go on from there, given the losses of all steps so far on rank 0; null: the
-  /// run leaves no checkpoints. Returns the bytes of the file on rank 0.
+  /// run leaves no checkpoints. Returns the bytes of the file on rank 0. Of an asynchronous run rank 0 alone
+  /// calls it.
   std::function<index_t(index_t done, std::span<const double> losses)> checkpoint;
   index_t checkpoint_every = 0;  ///< steps; 0: only when the run ends, or is stopped
   /// After a verification that passed: what else the run leaves on disk; null: nothing. Calls `alive` now and then.

@@ -80,11 +80,9 @@ Vector<Sum<Scalar>> Update<Scalar>::buffer(Kept what) const {
   return what == Kept::weights ? master_ : what == Kept::m ? m_ : v_;
 }
 
-template <class Scalar>
-bool Update<Scalar>::keeps(Kept what) const {
+bool keeps(const kernels::OptimizerOptions& rule, Kept what) {
   if (what == Kept::weights) return true;
-  return what == Kept::m ? kernels::optimizer_needs_m(options_.optimizer)
-                         : kernels::optimizer_needs_v(options_.optimizer);
+  return what == Kept::m ? kernels::optimizer_needs_m(rule) : kernels::optimizer_needs_v(rule);
 }
 
 template <class Scalar>

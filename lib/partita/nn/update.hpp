@@ -36,6 +36,9 @@ using CompleteSquares = std::function<ConstVector<double>(const Exec&, Vector<do
 /// and the buffers of its rule.
 enum class Kept { weights, m, v };
 
+/// Whether an update with this rule keeps such values at all: of a rule without buffers weights alone.
+bool keeps(const kernels::OptimizerOptions& rule, Kept what);
+
 /// What it keeps beside: how far the rule is, and the loss scale of models in fp16.
 struct UpdateCounters {
   index_t step = 0;
@@ -66,8 +69,7 @@ class Update {
 
   /// Ranges of the flat weights that are owned, ascending.
   const std::vector<Range>& owned() const { return owned_; }
-  /// Whether it keeps such values at all; of a rule without buffers weights alone.
-  bool keeps(Kept what) const;
+  bool keeps(Kept what) const { return nn::keeps(options_.optimizer, what); }
 
   /// What is kept of those of `range` of the flat weights that are owned becomes these values. Weights are rounded once
   /// where they have 16 bits, and whole in the master weights.

@@ -30,12 +30,6 @@ struct Group {
 };
 constexpr Group groups[] = {{nn::Kept::weights, "weights"}, {nn::Kept::m, "m"}, {nn::Kept::v, "v"}};
 
-std::vector<index_t> shape_of(const nn::Parameter& parameter) {
-  std::vector<index_t> shape;
-  for (const nn::Dimension& dimension : parameter.dimensions) shape.push_back(dimension.slice.global);
-  return shape;
-}
-
 index_t elements(const std::vector<index_t>& shape) {
   index_t product = 1;
   for (const index_t extent : shape) product *= extent;
@@ -177,6 +171,34 @@ void check_tensors(const io::CheckpointFile& file, const char* group, const nn::
 
 }  // namespace
 
+std::vector<index_t> shape_of(const nn::Parameter& tensor) {
+  std::vector<index_t> shape;
+  for (const nn::Dimension& dimension : tensor.dimensions) shape.push_back(dimension.slice.global);
+  return shape;
+}
+
+const char* group_of(nn::Kept what) {
+  return std::find_if(std::begin(groups), std::end(groups), [&](const Group& each) { return each.kept == what; })->name;
+}
+
+io::CheckpointWriter begin_checkpoint(const std::string& path, const TrainOptions& train,
+                                      const CheckpointFacts& facts) {
+  const kernels::LossScaleState& scale = facts.counters.loss_scale;
+  io::CheckpointWriter writer(path);
+  writer.attributes({{"step", std::int64_t{facts.done}},
+                     {"precision", std::string(name_of(precisions, train.precision))},
+                     {"optimizer", std::string(kernels::name(train.update.optimizer.kind))},
+                     {"optimizer_step", std::int64_t{facts.counters.step}},
+                     {"loss_scale", scale.scale},
+                     {"loss_scale_good_steps", std::int64_t{scale.good_steps}},
+                     {"loss_scale_skipped", std::int64_t{scale.skipped}},
+                     {"strategy", facts.strategy},
+                     {"ranks", std::int64_t{facts.ranks}}});
+  writer.text("config", facts.deck);
+  writer.column("losses", {facts.losses.begin(), facts.losses.end()});
+  return writer;
+}
+
 template <class Scalar>
 index_t save_checkpoint(const std::string& path, const std::string& deck, index_t done, std::span<const double> losses,
                         const Parts<Scalar>& parts) {
@@ -186,18 +208,7 @@ index_t save_checkpoint(const std::string& path, const std::string& deck, index_
   const nn::UpdateCounters counters = update.counters(exec);
   std::optional<io::CheckpointWriter> writer;
   world.on_root([&] {
-    writer.emplace(path);
-    writer->attributes({{"step", std::int64_t{done}},
-                        {"precision", std::string(name_of(precisions, parts.train.precision))},
-                        {"optimizer", std::string(kernels::name(parts.train.update.optimizer.kind))},
-                        {"optimizer_step", std::int64_t{counters.step}},
-                        {"loss_scale", counters.loss_scale.scale},
-                        {"loss_scale_good_steps", std::int64_t{counters.loss_scale.good_steps}},
-                        {"loss_scale_skipped", std::int64_t{counters.loss_scale.skipped}},
-                        {"strategy", parts.strategy},
-                        {"ranks", std::int64_t{world.size()}}});
-    writer->text("config", deck);
-    writer->column("losses", {losses.begin(), losses.end()});
+    writer.emplace(begin_checkpoint(path, parts.train, {deck, done, losses, counters, parts.strategy, world.size()}));
   });
 
   const std::vector<Range> mine = brought(parts);
@@ -235,10 +246,9 @@ index_t save_checkpoint(const std::string& path, const std::string& deck, index_
 
 template <class Scalar>
 std::pair<index_t, std::vector<double>> load_checkpoint(const std::string& path, const std::string& deck, index_t steps,
-                                                        const Parts<Scalar>& parts) {
-  const comm::Communicator& world = parts.world;
-  const Exec& exec = parts.context.exec();
-  const nn::Update<Scalar>& update = *parts.update;
+                                                        const Resumed<Scalar>& by) {
+  const comm::Communicator& world = by.world;
+  const Exec& exec = by.context.exec();
   std::optional<io::CheckpointFile> file;
   index_t done = 0;
   std::vector<double> losses;
@@ -252,48 +262,47 @@ std::pair<index_t, std::vector<double>> load_checkpoint(const std::string& path,
     if (done >= steps)
       refuse<UsageError>(path, fmt::format("it was made after {} steps, of which the run has {}", done, steps),
                          "a run of more steps");
-    if (const std::string rule = file->text_attribute("optimizer"),
-        own(kernels::name(parts.train.update.optimizer.kind));
+    if (const std::string rule = file->text_attribute("optimizer"), own(kernels::name(by.train.update.optimizer.kind));
         rule != own)
       refuse<UsageError>(path, fmt::format("it comes from the optimizer {}", rule), fmt::format("{}, the run's", own));
     counters = {
         file->integer("optimizer_step"),
         {file->real("loss_scale"), file->integer("loss_scale_good_steps"), file->integer("loss_scale_skipped")}};
-    if (file->text_attribute("precision") != name_of(precisions, parts.train.precision))
-      counters.loss_scale = update.counters(exec).loss_scale;  // that of the other says nothing here
-    for (const Group& group : groups) check_tensors(*file, group.name, parts.whole.table());
-    check_tensors(*file, statistics_group, parts.whole.statistics_table());
+    if (file->text_attribute("precision") != name_of(precisions, by.train.precision) && by.update != nullptr)
+      counters.loss_scale = by.update->counters(exec).loss_scale;  // that of the other says nothing here
+    for (const Group& group : groups) check_tensors(*file, group.name, by.whole.table());
+    check_tensors(*file, statistics_group, by.whole.statistics_table());
     if (const auto differ = differences(path, file->text("config"), deck); !differ.empty())
       driver::say_aside(fmt::format("note: {} was made with {}\n", path, fmt::join(differ, ", ")));
   });
   world.broadcast(done);
   world.broadcast(counters);
-  update.set_counters(exec, counters);
+  if (by.update != nullptr) by.update->set_counters(exec, counters);
 
   const auto load = [&](const char* group, const nn::Parameter& tensor, const nn::Parameter* local) {
     const std::vector<index_t> shape = shape_of(tensor);
     return my_part(world, local, elements(shape), [&] { return file->tensor(group, tensor.name, shape); });
   };
-  for (const nn::Parameter& tensor : parts.whole.table().parameters()) {
-    const nn::Parameter* const local = parts.model.table().find(tensor.name);
+  for (const nn::Parameter& tensor : by.whole.table().parameters()) {
+    const nn::Parameter* const local = by.model.table().find(tensor.name);
     for (const Group& group : groups) {
-      if (!update.keeps(group.kept)) continue;
+      if (!nn::keeps(by.train.update.optimizer, group.kept)) continue;
       const std::vector<float> values = load(group.name, tensor, local);
       if (local == nullptr) continue;
       const auto there = on_device<Scalar>(exec, values);
       // Of weights that another rank updates there may be a copy here.
-      if (const Vector<Scalar> own = parts.model.parameters(); group.kept == nn::Kept::weights && own.extent(0) > 0)
+      if (const Vector<Scalar> own = by.model.parameters(); group.kept == nn::Kept::weights && own.extent(0) > 0)
         kernels::cast<Scalar, nn::Sum<Scalar>>(exec, there,
                                                Vector<Scalar>(own.data() + local->range.offset, values.size()));
-      update.set(exec, group.kept, local->range, there);
+      if (by.update != nullptr) by.update->set(exec, group.kept, local->range, there);
       exec.fence("partita::training::load_checkpoint: the next tensor has a buffer of its own");
     }
   }
-  for (const nn::Parameter& tensor : parts.whole.statistics_table().parameters()) {
-    const nn::Parameter* const local = parts.model.statistics_table().find(tensor.name);
+  for (const nn::Parameter& tensor : by.whole.statistics_table().parameters()) {
+    const nn::Parameter* const local = by.model.statistics_table().find(tensor.name);
     const std::vector<float> values = load(statistics_group, tensor, local);
     if (local == nullptr) continue;
-    Kokkos::deep_copy(exec, Vector<nn::Sum<Scalar>>(parts.model.running().data() + local->range.offset, values.size()),
+    Kokkos::deep_copy(exec, Vector<nn::Sum<Scalar>>(by.model.running().data() + local->range.offset, values.size()),
                       Kokkos::View<const float*, Kokkos::HostSpace>(values.data(), values.size()));
     exec.fence("partita::training::load_checkpoint: values are on the device");
   }
@@ -301,17 +310,22 @@ std::pair<index_t, std::vector<double>> load_checkpoint(const std::string& path,
 }
 
 template <class Scalar>
+void resume(const CheckpointOptions& checkpoints, const std::string& deck, const Resumed<Scalar>& by,
+            driver::Workload& work) {
+  if (!checkpoints.resume) return;
+  try {
+    std::tie(work.first_step, work.earlier_losses) = load_checkpoint<Scalar>(*checkpoints.resume, deck, work.steps, by);
+  } catch (const UsageError& error) {
+    throw UsageError(std::string("--resume: ") + error.what());
+  }
+  work.attributes["resumed_from"] = *checkpoints.resume;
+}
+
+template <class Scalar>
 void attach(const CheckpointOptions& checkpoints, const driver::RunOptions& run, const Parts<Scalar>& parts,
             driver::Workload& work) {
-  if (checkpoints.resume) {
-    try {
-      std::tie(work.first_step, work.earlier_losses) =
-          load_checkpoint<Scalar>(*checkpoints.resume, run.origin.deck, work.steps, parts);
-    } catch (const UsageError& error) {
-      throw UsageError(std::string("--resume: ") + error.what());
-    }
-    work.attributes["resumed_from"] = *checkpoints.resume;
-  }
+  resume<Scalar>(checkpoints, run.origin.deck,
+                 {parts.train, parts.context, parts.world, parts.model, parts.whole, parts.update}, work);
   if (!checkpoints.saves()) return;
   work.checkpoint_every = checkpoints.every;
   work.checkpoint = [path = checkpoints.path, deck = run.origin.deck, parts](index_t done,
@@ -324,7 +338,8 @@ void attach(const CheckpointOptions& checkpoints, const driver::RunOptions& run,
   template index_t save_checkpoint(const std::string&, const std::string&, index_t, std::span<const double>,        \
                                    const Parts<Scalar>&);                                                           \
   template std::pair<index_t, std::vector<double>> load_checkpoint(const std::string&, const std::string&, index_t, \
-                                                                   const Parts<Scalar>&);                           \
+                                                                   const Resumed<Scalar>&);                         \
+  template void resume(const CheckpointOptions&, const std::string&, const Resumed<Scalar>&, driver::Workload&);    \
   template void attach(const CheckpointOptions&, const driver::RunOptions&, const Parts<Scalar>&, driver::Workload&);
 PARTITA_CHECKPOINT(float)
 PARTITA_CHECKPOINT(bfloat16)

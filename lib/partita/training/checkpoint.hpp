@@ -2,6 +2,7 @@
 #pragma once
 
 #include <partita/driver/run_options.hpp>
+#include <partita/io/checkpoint_file.hpp>
 #include <partita/training/checkpoint_options.hpp>
 #include <partita/training/workload.hpp>
 
@@ -20,6 +21,32 @@ template <class Scalar>
 index_t save_checkpoint(const std::string& path, const std::string& deck, index_t done, std::span<const double> losses,
                         const Parts<Scalar>& parts);
 
+/// What a checkpoint says beside its tensors.
+struct CheckpointFacts {
+  std::string deck;  ///< the resolved one
+  index_t done = 0;
+  std::span<const double> losses;  ///< of these steps
+  nn::UpdateCounters counters;
+  std::string strategy;
+  int ranks = 1;
+};
+/// A checkpoint that tensors are to follow, in groups by the names of what is kept ("weights", "m", "v").
+io::CheckpointWriter begin_checkpoint(const std::string& path, const TrainOptions& train, const CheckpointFacts& facts);
+const char* group_of(nn::Kept what);
+/// Of the whole tensor.
+std::vector<index_t> shape_of(const nn::Parameter& tensor);
+
+/// What takes up a checkpoint on this rank.
+template <class Scalar>
+struct Resumed {
+  const TrainOptions& train;
+  kernels::Context& context;
+  const comm::Communicator& world;
+  const nn::Model<Scalar>& model;              ///< of this rank ...
+  const nn::Model<Scalar>& whole;              ///< ... and unsplit
+  const nn::Update<Scalar>* update = nullptr;  ///< null: this rank updates nothing, and has weights at most
+};
+
 /// The other way round, before the first step: every rank takes its part. Returns the steps that are done, and their
 /// losses on rank 0.
 ///
@@ -28,7 +55,11 @@ index_t save_checkpoint(const std::string& path, const std::string& deck, index_
 ///          are no error: rank 0 says so in a note.
 template <class Scalar>
 std::pair<index_t, std::vector<double>> load_checkpoint(const std::string& path, const std::string& deck, index_t steps,
-                                                        const Parts<Scalar>& parts);
+                                                        const Resumed<Scalar>& by);
+/// ... of --resume, into what the driver is told.
+template <class Scalar>
+void resume(const CheckpointOptions& checkpoints, const std::string& deck, const Resumed<Scalar>& by,
+            driver::Workload& work);
 
 /// Loads now, and makes `work` save. Everything referred to must outlive the workload. Collective over the world.
 template <class Scalar>

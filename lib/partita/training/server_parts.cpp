@@ -39,7 +39,7 @@ index_t evaluate_every(const TrainOptions& train, const ServerOptions& server, i
   return std::max<index_t>(1, checked_product(steps_per_epoch, train.batch) / samples_of_update(train, server));
 }
 
-std::vector<metrics::SummaryRow> time_to_target(const ServerOptions& server,
+std::vector<metrics::SummaryRow> time_to_target(const ServerOptions& server, index_t first_step,
                                                 std::span<const metrics::EvaluationRow> evaluation,
                                                 std::span<const double> time_s, std::span<const index_t> samples,
                                                 const char* time_metric) {
@@ -47,8 +47,9 @@ std::vector<metrics::SummaryRow> time_to_target(const ServerOptions& server,
   double time = metrics::not_a_number, seen = metrics::not_a_number;
   const auto reached = std::find_if(evaluation.begin(), evaluation.end(),
                                     [&](const auto& row) { return row.loss <= server.target_loss; });
-  if (reached != evaluation.end() && reached->step >= 1 && reached->step <= std::ssize(time_s)) {
-    const auto steps = static_cast<std::size_t>(reached->step);
+  const index_t done = reached == evaluation.end() ? 0 : reached->step - first_step;
+  if (done >= 1 && done <= std::ssize(time_s)) {
+    const auto steps = static_cast<std::size_t>(done);
     time = time_s[steps - 1];
     seen = static_cast<double>(
         std::accumulate(samples.begin(), samples.begin() + static_cast<std::ptrdiff_t>(steps), index_t{0}));

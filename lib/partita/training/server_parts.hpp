@@ -44,8 +44,8 @@ index_t evaluate_every(const TrainOptions& train, const ServerOptions& server, i
 WorkersData workers_data(const TrainOptions& train, const ServerOptions& server, std::span<const double> shares);
 
 /// When the held-out loss came down to evaluate.target_loss: rows of /summary, NaN where it did not. time_s and samples
-/// are of each step.
-std::vector<metrics::SummaryRow> time_to_target(const ServerOptions& server,
+/// are of each step from the first of this run on.
+std::vector<metrics::SummaryRow> time_to_target(const ServerOptions& server, index_t first_step,
                                                 std::span<const metrics::EvaluationRow> evaluation,
                                                 std::span<const double> time_s, std::span<const index_t> samples,
                                                 const char* time_metric);

@@ -17,6 +17,7 @@
 #include <partita/training/evaluation.hpp>
 #include <partita/training/measure_profile.hpp>
 #include <partita/training/measured_shares.hpp>
+#include <partita/training/server_checkpoint.hpp>
 #include <partita/training/workers_model.hpp>
 
 namespace partita::training {
@@ -47,7 +48,7 @@ template <class Scalar>
 struct Ranks {
   using Real = nn::Sum<Scalar>;
 
-  explicit Ranks(const ServerParts<Scalar>& of)
+  Ranks(const ServerParts<Scalar>& of, const CheckpointOptions& saves, const std::string& deck, driver::Workload& work)
       : parts(of),
         updates(updates_of(of.train, of.server, of.data.steps_per_epoch())),
         every(evaluate_every(of.train, of.server, of.data.steps_per_epoch())),
@@ -62,19 +63,26 @@ struct Ranks {
         rate(rate_of(of.train, updates)),
         post(of.world),
         weights(nn::Window<const Scalar>(ConstVector<Scalar>(of.model.parameters()))),
-        evaluation(of.model, of.head, of.data) {
+        evaluation(of.model, of.head, of.data),
+        checkpoints(saves, deck, parts, options.keys, updates) {
     loads = ps::measure_loads<Scalar>(learner, of.server.workers);
     options.keys = ps::key_ranges(of.model.table(), of.server.servers, of.server.balance, loads);
     const bool elastic = of.server.protocol.protocol == ps::Protocol::elastic;
     ps::Learner<Scalar>& whole =
         of.server.protocol.accumulate > 1 && !elastic ? static_cast<ps::Learner<Scalar>&>(accumulated) : learner;
     const int rank = of.world.rank();
+    std::unique_ptr<ps::UpdateRule<Scalar>> rule;
+    Vector<Scalar> mine;
     if (rank < options.servers()) {
       const Range keys = options.keys[static_cast<std::size_t>(rank)];
-      const Vector<Scalar> mine = parallel::part(of.model.parameters(), keys);
-      server = std::make_unique<ps::ServerRank<Scalar>>(of.context, post, options, whole, rank, mine,
-                                                        make_rule(parts, rate, keys, mine));
+      mine = parallel::part(of.model.parameters(), keys);
+      rule = make_rule(parts, rate, keys, mine);
     }
+    resume<Scalar>(saves, deck, {of.train, of.context, of.world, of.model, of.model, rule ? rule->keeper() : nullptr},
+                   work);
+    options.first = work.first_step;
+    if (rule)
+      server = std::make_unique<ps::ServerRank<Scalar>>(of.context, post, options, whole, rank, mine, std::move(rule));
     if (number >= 0)
       worker = std::make_unique<ps::WorkerRank<Scalar>>(
           of.context, post, options, whole, number,
@@ -135,8 +143,8 @@ struct Ranks {
 
   void attend(driver::AsynchronousRun& with) {
     const index_t step = server ? server->machine().version() : worker->version();
-    with.beat(std::max<index_t>(step, 0), server ? "serving" : "working");
-    if (!warm && step >= with.warmup()) {
+    with.beat(std::max(step, options.first), server ? "serving" : "working");
+    if (!warm && step >= with.first_counted()) {
       warm = true;
       with.warm_up_over();
     }
@@ -158,6 +166,10 @@ struct Ranks {
       const index_t done = made.update + 1;
       if (done % every == 0 || done == updates) keep_weights();
       if (parts.world.is_root()) add_row(with, made);
+      if (checkpoints.due(done)) server->tell_state(done, checkpoints.state(*server, done));
+    };
+    server->stated = [this, &with](int of, index_t done, std::span<const Real> piece) {
+      if (checkpoints.told(of, done, piece)) with.checkpoint(done);
     };
   }
 
@@ -192,8 +204,9 @@ struct Ranks {
   void after(driver::AfterLoop& loop) {
     report = ps::gather_report<Scalar>(parts.world, server.get(), worker.get());
     gather_norms(loop);
+    if (loop.stop()) return checkpoints.save_stopped(loop, server.get(), options.first);
     for (std::size_t k = 0; !loop.stop(); ++k) {
-      const index_t step = std::min((static_cast<index_t>(k) + 1) * every, updates);
+      const index_t step = std::min((options.first / every + static_cast<index_t>(k) + 1) * every, updates);
       whole_weights(k);
       const EvaluationResult result =
           evaluation.run(parts.context, weights, 0, parts.world, [&] { return loop.stop(); });
@@ -243,7 +256,8 @@ struct Ranks {
   std::vector<metrics::SummaryRow> summary(const metrics::RunResults& results) const {
     std::vector<metrics::SummaryRow> rows = ps::summarise(report.workers);
     rows.push_back(ps::summary_row("conflict_rate", report.conflict_rate, std::ssize(time_s), "ratio", "1"));
-    for (metrics::SummaryRow& each : time_to_target(parts.server, results.evaluation, time_s, samples, "s_to_target"))
+    for (metrics::SummaryRow& each :
+         time_to_target(parts.server, options.first, results.evaluation, time_s, samples, "s_to_target"))
       rows.push_back(std::move(each));
     return rows;
   }
@@ -279,6 +293,7 @@ struct Ranks {
   ps::Post post;
   PulledWeights<Scalar> weights;
   Evaluation<Scalar> evaluation;
+  ServerCheckpoints<Scalar> checkpoints;
   std::unique_ptr<ps::ServerRank<Scalar>> server;
   std::unique_ptr<ps::WorkerRank<Scalar>> worker;
 
@@ -299,18 +314,17 @@ struct Ranks {
 }  // namespace
 
 template <class Scalar>
-ServerRun make_server_run(const ServerParts<Scalar>& parts) {
-  const auto ranks = std::make_shared<Ranks<Scalar>>(parts);
+ServerRun make_server_run(const ServerParts<Scalar>& parts, const CheckpointOptions& saves, const std::string& deck) {
+  driver::Workload work = describe_servers(
+      parts, fmt::format("{} workers ({})", parts.server.workers, name_of(placements, parts.server.placement)));
+  const auto ranks = std::make_shared<Ranks<Scalar>>(parts, saves, deck, work);
   if (parts.server.profile) ranks->profile = measure_profile(parts, ranks->options.first_worker);
   ranks->began_ns = parts.world.allgather(now_ns());
 
-  driver::Workload work = describe_servers(
-      parts, fmt::format("{} workers ({})", parts.server.workers, name_of(placements, parts.server.placement)));
   work.role = ranks->role();
   work.attributes["engine"] = "mpi";
   work.phases = {{"compute", PhaseClass::compute}, {"pull", PhaseClass::wait},      {"push", PhaseClass::communication},
                  {"serve", PhaseClass::other},     {"update", PhaseClass::compute}, {"idle", PhaseClass::wait}};
-  work.samples = [ranks](index_t s) { return ranks->samples[static_cast<std::size_t>(s)]; };
   work.tables = [ranks] {
     std::vector<metrics::Table> tables = {
         strategy_of(ranks->learner, ranks->loads, ranks->report.workers, ranks->report.servers, false)};
@@ -321,11 +335,17 @@ ServerRun make_server_run(const ServerParts<Scalar>& parts) {
   work.verify = [ranks](const metrics::RunResults& results, std::span<const double> losses) {
     return ranks->verify(results, losses);
   };
+  if (saves.saves()) {
+    work.checkpoint_every = saves.every;
+    work.checkpoint = [ranks](index_t done, std::span<const double> losses) {
+      return ranks->checkpoints.write(done, losses);
+    };
+  }
   return {std::move(work),
           {.run = [ranks](driver::AsynchronousRun& with) { ranks->run(with); },
            .after = [ranks](driver::AfterLoop& loop) { ranks->after(loop); }}};
 }
 
-template ServerRun make_server_run(const ServerParts<float>&);
+template ServerRun make_server_run(const ServerParts<float>&, const CheckpointOptions&, const std::string&);
 
 }  // namespace partita::training

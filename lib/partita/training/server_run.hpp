@@ -2,6 +2,7 @@
 #pragma once
 
 #include <partita/driver/asynchronous.hpp>
+#include <partita/training/checkpoint_options.hpp>
 #include <partita/training/server_parts.hpp>
 
 namespace partita::training {
@@ -16,7 +17,9 @@ struct ServerRun {
 /// server.placement; all hold the model, of which a server keeps its keys and a worker is the one slot. Evaluations are
 /// made after the loop, of copies of the weights that the servers kept. Everything that `parts` refers to must outlive
 /// the run. Collective; allocates.
+///
+/// saves   Checkpoints that it leaves, and the one that it goes on from, which is loaded here; deck: the resolved one.
 template <class Scalar>
-ServerRun make_server_run(const ServerParts<Scalar>& parts);
+ServerRun make_server_run(const ServerParts<Scalar>& parts, const CheckpointOptions& saves, const std::string& deck);
 
 }  // namespace partita::training

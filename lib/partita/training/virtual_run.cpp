@@ -150,7 +150,7 @@ struct VirtualRun {
         ps::summary_row("virtual_s_per_step", all_s / static_cast<double>(steps), steps, "cost", "virtual s"));
     rows.push_back(ps::summary_row("samples_per_virtual_s", all / all_s, steps, "rate", "1/virtual s"));
     for (metrics::SummaryRow& row :
-         time_to_target(parts.server, results.evaluation, time_s, samples, "virtual_s_to_target"))
+         time_to_target(parts.server, 0, results.evaluation, time_s, samples, "virtual_s_to_target"))
       rows.push_back(std::move(row));
     return rows;
   }

@@ -202,7 +202,7 @@ TEST(asynchronous, what_comes_late_and_what_warm_up_sends) {
   toy.work.evaluate_every = 6;
   index_t counted = 0;
   toy.made = [&](AsynchronousRun& it, index_t s) {
-    if (s >= it.warmup() && counted++ == 0) it.warm_up_over();
+    if (s >= it.first_counted() && counted++ == 0) it.warm_up_over();
     test::environment().traffic().entry("push", "toy", "world").sent_bytes += 100;
   };
   AsynchronousLoop loop = toy.loop();

@@ -29,22 +29,22 @@ struct Message {
 // What was observed, judged at the end or on the spot.
 class World {
  public:
-  World(const ProtocolOptions& options, int workers, int servers, index_t updates, std::uint64_t seed)
-      : rules_(rules_of(options, workers, servers)), seed_(seed) {
-    for (int s = 0; s < servers; ++s) servers_.push_back(std::make_unique<Server>(*this, s, workers, updates));
+  World(const ProtocolOptions& options, int workers, int servers, index_t updates, std::uint64_t seed, index_t done = 0)
+      : rules_(rules_of(options, workers, servers)), seed_(seed), clock_(clock_after(done, rules_, workers)) {
+    for (int s = 0; s < servers; ++s) servers_.push_back(std::make_unique<Server>(*this, s, workers, updates, done));
     for (int w = 0; w < workers; ++w) workers_.push_back(std::make_unique<Worker>(*this, w, servers));
   }
 
   /// Until nothing can happen any more.
   void run() {
-    for (const auto& worker : workers_) worker->machine.begin();
+    for (const auto& worker : workers_) worker->machine.begin(clock_);
     while (step()) {
     }
   }
 
   struct Server final : ServerActions {
-    Server(World& of, int me, int workers, index_t updates)
-        : world(of), number(me), machine(of.rules_, workers, updates, me == 0, *this) {}
+    Server(World& of, int me, int workers, index_t updates, index_t done)
+        : world(of), number(me), machine(of.rules_, workers, updates, me == 0, *this, done) {}
     void keep(const Push& push, index_t update) override { kept[update].push_back(push); }
     void drop(const Push&) override { ++dropped; }
     void update(index_t update) override { made.push_back(update); }
@@ -151,6 +151,7 @@ class World {
 
   Rules rules_;
   std::uint64_t seed_;
+  index_t clock_;  // of the workers' first gradients
   std::vector<std::unique_ptr<Server>> servers_;
   std::vector<std::unique_ptr<Worker>> workers_;
   std::map<std::pair<int, int>, std::deque<Message>> up_, down_;
@@ -169,21 +170,42 @@ ProtocolOptions protocol(Protocol kind, int k = 1, index_t staleness = 3, Apply 
   return {.protocol = kind, .apply = apply, .staleness = staleness, .k = k};
 }
 
+std::vector<ProtocolOptions> all_protocols() {
+  return {protocol(Protocol::bsp),        protocol(Protocol::bsp, 1, 0, Apply::push),
+          protocol(Protocol::ssp, 1, 2),  protocol(Protocol::ssp, 1, 2, Apply::push),
+          protocol(Protocol::async),      protocol(Protocol::async, 1, 0, Apply::push),
+          protocol(Protocol::k_sync, 2),  protocol(Protocol::k_batch_sync, 4),
+          protocol(Protocol::k_async, 2), protocol(Protocol::k_batch_async, 3),
+          protocol(Protocol::elastic)};
+}
+
 TEST(server_machines, everybody_comes_to_an_end_under_any_schedule) {
-  const std::vector<ProtocolOptions> all = {
-      protocol(Protocol::bsp),        protocol(Protocol::bsp, 1, 0, Apply::push),
-      protocol(Protocol::ssp, 1, 2),  protocol(Protocol::ssp, 1, 2, Apply::push),
-      protocol(Protocol::async),      protocol(Protocol::async, 1, 0, Apply::push),
-      protocol(Protocol::k_sync, 2),  protocol(Protocol::k_batch_sync, 4),
-      protocol(Protocol::k_async, 2), protocol(Protocol::k_batch_async, 3),
-      protocol(Protocol::elastic)};
-  for (const ProtocolOptions& options : all)
+  for (const ProtocolOptions& options : all_protocols())
     for (std::uint64_t seed = 0; seed < 60; ++seed) {
       World world(options, 3 + static_cast<int>(seed % 2), 1 + static_cast<int>(seed % 3), updates, seed);
       world.run();
       SCOPED_TRACE(to_string(options, 3) + ", seed " + std::to_string(seed));
       expect_all_done(world);
     }
+}
+
+TEST(server_machines, a_run_that_goes_on_makes_the_updates_that_are_left) {
+  for (const ProtocolOptions& options : all_protocols())
+    for (std::uint64_t seed = 0; seed < 30; ++seed) {
+      const index_t done = static_cast<index_t>(seed % (updates - 1)) + 1;
+      World world(options, 3 + static_cast<int>(seed % 2), 1 + static_cast<int>(seed % 3), updates, seed, done);
+      world.run();
+      SCOPED_TRACE(to_string(options, 3) + ", seed " + std::to_string(seed));
+      expect_all_done(world);
+      for (const auto& server : world.servers()) {
+        ASSERT_EQ(std::ssize(server->made), updates - done);
+        EXPECT_EQ(server->made.front(), done);
+      }
+    }
+  const auto clock = [](Protocol kind, int k) { return clock_after(10, rules_of(protocol(kind, k), 4), 4); };
+  EXPECT_EQ(clock(Protocol::bsp, 1), 10);
+  EXPECT_EQ(clock(Protocol::k_sync, 2), 10) << "clocks are versions";
+  EXPECT_EQ(clock(Protocol::k_async, 2), 5) << "20 gradients of 4 workers";
 }
 
 // Ho et al. 2013: the fastest is at most s clocks ahead, and reads all updates older than that.

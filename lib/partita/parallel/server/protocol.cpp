@@ -71,6 +71,10 @@ Rules rules_of(const ProtocolOptions& options, int workers, int servers, bool sp
   return rules;
 }
 
+index_t clock_after(index_t updates, const Rules& rules, int workers) {
+  return rules.group == 0 || rules.clock_is_version ? updates : updates * rules.group / workers;
+}
+
 std::string to_string(const ProtocolOptions& options, int workers) {
   const std::string name(name_of(protocols, options.protocol));
   if (options.protocol == Protocol::elastic) return name;

@@ -81,6 +81,9 @@ bool pulls_for_each(const ProtocolOptions& options);
 ///          for a sparse model without pulls_for_each.
 Rules rules_of(const ProtocolOptions& options, int workers, int servers = 1, bool sparse = false);
 
+/// Where workers of a run that goes on begin: gradients that each has handed in, about, once so many updates were made.
+index_t clock_after(index_t updates, const Rules& rules, int workers);
+
 /// "ssp(3)/clock", "k-sync(7 of 8)".
 std::string to_string(const ProtocolOptions& options, int workers);
 

@@ -9,14 +9,17 @@
 
 namespace partita::parallel::server {
 
-ServerMachine::ServerMachine(const Rules& rules, int workers, index_t updates, bool first, ServerActions& actions)
+ServerMachine::ServerMachine(const Rules& rules, int workers, index_t updates, bool first, ServerActions& actions,
+                             index_t version)
     : rules_(rules),
-      workers_(static_cast<std::size_t>(workers)),
+      workers_(static_cast<std::size_t>(workers), {.clock = clock_after(version, rules, workers)}),
       updates_(updates),
       first_(first),
       actions_(actions),
       present_(workers),
-      at_{{0, workers}} {}
+      at_{{clock_after(version, rules, workers), workers}},
+      least_(at_.begin()->first),
+      version_(version) {}
 
 ServerMachine::Worker& ServerMachine::worker(int number) {
   if (number < 0 || static_cast<std::size_t>(number) >= workers_.size() ||

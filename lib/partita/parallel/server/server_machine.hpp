@@ -44,7 +44,9 @@ class ServerMachine {
  public:
   /// updates   After so many there is nothing more to do.
   /// first     This is the first server, which alone waits under Gate::update, and leads under Rules::led.
-  ServerMachine(const Rules& rules, int workers, index_t updates, bool first, ServerActions& actions);
+  /// version   So many of the updates were made by another run; workers begin at clock_after(version).
+  ServerMachine(const Rules& rules, int workers, index_t updates, bool first, ServerActions& actions,
+                index_t version = 0);
 
   /// The worker, about to compute its gradient number `clock`, wants weights: under Gate::version of version `wanted`
   /// at least.
@@ -87,7 +89,7 @@ class ServerMachine {
 
   int present_;
   std::map<index_t, int> at_;  // present workers by their clock
-  index_t least_ = 0, version_ = 0;
+  index_t least_, version_;
   std::map<index_t, int> gathered_;  // gradients of updates of so many that are under way
   std::vector<int> waiting_;         // in the order of their pulls
 };

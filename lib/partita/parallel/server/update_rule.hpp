@@ -22,6 +22,8 @@ class UpdateRule {
   /// Of the last update's gradient: sums of squares of the model's norm cells, 0 for those of other servers. Adding
   /// them up over servers gives the whole norm. Empty: nobody knows it.
   virtual std::span<const double> squares() const { return {}; }
+  /// What it keeps from one update to the next; null: nothing but the weights.
+  virtual const nn::Update<Scalar>* keeper() const { return nullptr; }
 };
 
 /// The training step's nn::Update on a server's keys.
@@ -38,6 +40,7 @@ class OptimizerRule final : public UpdateRule<Scalar> {
 
   void apply(kernels::Context& context, Vector<nn::Sum<Scalar>> gradient, index_t version, double staleness) override;
   std::span<const double> squares() const override { return squares_; }
+  const nn::Update<Scalar>* keeper() const override { return &update_; }
 
  private:
   std::function<double(index_t)> rate_;

@@ -56,9 +56,10 @@ class TimeSplit {
 ///                    bye: the sender has nothing more to ask
 ///     to a worker    reply (weights follow), judge, stop; end: there is nothing more to do
 ///     both           gone: the answer to bye, and the last note
-///     between servers and from workers to the first: halt, the run ends early; report, where time went
+///     between servers and from workers to the first: halt, the run ends early; report, where time went; state, what a
+///                    server keeps, at a version
 struct Note {
-  enum class Kind { pull, push, bye, reply, judge, stop, end, gone, halt, report };
+  enum class Kind { pull, push, bye, reply, judge, stop, end, gone, halt, report, state };
   Kind kind = Kind::pull;
   int number = 0;  ///< of the worker or server that sends it
   index_t clock = 0, version = 0, update = -1, samples = 0;
@@ -74,6 +75,7 @@ struct RankOptions {
   int first_worker = 0;     ///< rank of worker 0; others follow
   index_t updates = 1;      ///< of the servers: then the run is over
   std::vector<Range> keys;  ///< of each server
+  index_t first = 0;        ///< of a run that goes on: updates that were made before
 
   int servers() const { return static_cast<int>(keys.size()); }
   int rank_of_worker(int worker) const { return first_worker + worker; }

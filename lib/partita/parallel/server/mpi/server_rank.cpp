@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include <partita/parallel/server/mpi/server_rank.hpp>
 
+#include <algorithm>
 #include <utility>
 
 #include <fmt/format.h>
@@ -24,7 +25,7 @@ ServerRank<Scalar>::ServerRank(kernels::Context& context, Post& post, const Rank
       number_(number),
       weights_(weights),
       rule_(std::move(rule)),
-      machine_(rules_, options.workers, options.updates, number == 0, *this),
+      machine_(rules_, options.workers, options.updates, number == 0, *this, options.first),
       store_(gradient_shape(learner, rules_, options.workers, static_cast<index_t>(weights.extent(0))),
              rules_.one_batch()),
       table_(learner.table()),
@@ -100,6 +101,9 @@ void ServerRank<Scalar>::handle(const Mail& mail) {
     case Note::Kind::report:
       if (reported) reported(mail.from, note.spent);
       return;
+    case Note::Kind::state:
+      comm::read_numbers(mail.numbers, state_);
+      return stated(note.number, note.version, state_);
     case Note::Kind::halt:
       if (number_ == 0 && asked_to_halt) asked_to_halt(fmt::format("rank {}", mail.from));
       return halt();
@@ -146,6 +150,15 @@ void ServerRank<Scalar>::halt() {
 template <class Scalar>
 void ServerRank<Scalar>::ask_to_halt() {
   if (!said_bye_) tell_server(0, {.kind = Note::Kind::halt});
+}
+
+template <class Scalar>
+void ServerRank<Scalar>::tell_state(index_t version, std::span<const Real> state) {
+  if (number_ == 0) return stated(0, version, state);
+  constexpr std::size_t most = std::size_t{1} << 20;  // numbers of a note
+  const Note note{.kind = Note::Kind::state, .number = number_, .version = version, .is_server = true};
+  for (std::size_t k = 0; k < state.size(); k += most)
+    post_.mail.send(note, 0, post_.to_server, state.subspan(k, std::min(most, state.size() - k)));
 }
 
 // Elements of this server that a worker has asked for, and hands in.

@@ -56,15 +56,21 @@ class ServerRank final : public ServerActions {
   /// Tells the first server that the run shall end.
   void ask_to_halt();
 
+  /// What this server keeps at a version reaches the first server, which hands it to `stated`, piece by piece.
+  void tell_state(index_t version, std::span<const Real> state);
+
   /// Called after each update; null: nobody is.
   std::function<void(const MadeUpdate& made)> updated;
   /// The first server: where a rank's time went.
   std::function<void(int rank, const Spent& spent)> reported;
+  /// The first server: the next piece of what a server (itself, too) keeps at a version.
+  std::function<void(int server, index_t version, std::span<const Real> piece)> stated;
   /// The first server: a rank wants the run to end.
   std::function<void(const std::string& who)> asked_to_halt;
 
   const ServerMachine& machine() const { return machine_; }
   ConstVector<Scalar> weights() const { return weights_; }
+  const UpdateRule<Scalar>& rule() const { return *rule_; }
   bool halted() const { return halted_; }
 
   ServerStatistics statistics;
@@ -121,6 +127,7 @@ class ServerRank final : public ServerActions {
   std::vector<Mail> spare_;
   const Mail* handled_ = nullptr;  // a push
   std::vector<double> losses_;     // of that push
+  std::vector<Real> state_;        // of a server: a piece
   std::vector<bool> waits_, left_;
   int present_;  // workers that have not said bye, and on the first server also servers
   bool halted_ = false, said_bye_ = false, gone_ = false;

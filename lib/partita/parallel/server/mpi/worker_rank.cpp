@@ -17,8 +17,8 @@ WorkerRank<Scalar>::WorkerRank(kernels::Context& context, Post& post, const Rank
       options_(options),
       learner_(learner),
       number_(number),
-      machine_(rules_of(options.protocol, options.workers, options.servers(), learner.table().rows > 0), number,
-               options.servers(), *this),
+      rules_(rules_of(options.protocol, options.workers, options.servers(), learner.table().rows > 0)),
+      machine_(rules_, number, options.servers(), *this),
       table_(learner.table()) {
   const bool has_own = options.protocol.protocol == Protocol::elastic;
   if (has_own) elastic_ = std::make_unique<ElasticWorker<Scalar>>(learner, number, std::move(elastic));
@@ -52,7 +52,7 @@ TouchedPart WorkerRank<Scalar>::part_of(std::size_t server) const {
 template <class Scalar>
 void WorkerRank<Scalar>::begin() {
   began_ns_ = now_ns();
-  machine_.begin();
+  machine_.begin(clock_after(options_.first, rules_, options_.workers));
 }
 
 template <class Scalar>

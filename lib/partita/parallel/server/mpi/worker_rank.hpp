@@ -74,6 +74,7 @@ class WorkerRank final : public WorkerActions {
   const RankOptions& options_;
   Learner<Scalar>& learner_;
   int number_;
+  Rules rules_;
   WorkerMachine machine_;
   std::unique_ptr<ElasticWorker<Scalar>> elastic_;
   Vector<Scalar> window_;
