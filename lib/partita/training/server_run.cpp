@@ -203,7 +203,8 @@ struct Ranks {
 
   void after(driver::AfterLoop& loop) {
     report = ps::gather_report<Scalar>(parts.world, server.get(), worker.get());
-    gather_norms(loop);
+    loop.grad_norms(ps::gather_norms(parts.world, parts.context.exec(), squares, server != nullptr,
+                                     server ? server->statistics.updates : updates));
     if (loop.stop()) return checkpoints.save_stopped(loop, server.get(), options.first);
     for (std::size_t k = 0; !loop.stop(); ++k) {
       const index_t step = std::min((options.first / every + static_cast<index_t>(k) + 1) * every, updates);
@@ -228,29 +229,6 @@ struct Ranks {
                         Kokkos::View<const Scalar*, Kokkos::HostSpace>(of_server.data(), of_server.size()));
       exec.fence("partita::training: weights of a server are in the model");
     }
-  }
-
-  // Each cell has its sum on one server, and zeros on others.
-  void gather_norms(driver::AfterLoop& loop) {
-    const comm::Communicator& world = parts.world;
-    const index_t made = server ? server->statistics.updates : updates;
-    const index_t all = world.allreduce(made, comm::Op::min);
-    const index_t cells = world.allreduce(server && made > 0 ? std::ssize(squares) / made : index_t{0}, comm::Op::max);
-    if (cells == 0) return;
-    constexpr index_t most = index_t{1} << 20;  // numbers of one sum over the ranks
-    const index_t together = std::max<index_t>(1, most / cells);
-    std::vector<double> norms, sums;
-    for (index_t u = 0; u < all; u += together) {
-      const index_t n = std::min(together, all - u) * cells;
-      sums.assign(static_cast<std::size_t>(n), 0);
-      if (server) std::copy_n(squares.begin() + u * cells, n, sums.begin());
-      world.allreduce(std::span<double>(sums), comm::Op::sum);
-      for (index_t k = 0; world.is_root() && k < n; k += cells)
-        norms.push_back(ps::norm_of_squares(
-            parts.context.exec(),
-            std::span<const double>(sums).subspan(static_cast<std::size_t>(k), static_cast<std::size_t>(cells))));
-    }
-    loop.grad_norms(norms);
   }
 
   std::vector<metrics::SummaryRow> summary(const metrics::RunResults& results) const {

@@ -131,6 +131,27 @@ RanksReport gather_report(const comm::Communicator& comm, const ServerRank<Scala
   return report;
 }
 
+std::vector<double> gather_norms(const comm::Communicator& comm, const Exec& exec, std::span<const double> squares,
+                                 bool is_server, index_t updates) {
+  const index_t all = comm.allreduce(updates, comm::Op::min);
+  const index_t cells =
+      comm.allreduce(is_server && updates > 0 ? std::ssize(squares) / updates : index_t{0}, comm::Op::max);
+  std::vector<double> norms, sums;
+  if (cells == 0) return norms;
+  constexpr index_t most = index_t{1} << 20;  // numbers of one sum over the ranks
+  const index_t together = std::max<index_t>(1, most / cells);
+  for (index_t u = 0; u < all; u += together) {
+    const index_t n = std::min(together, all - u) * cells;
+    sums.assign(static_cast<std::size_t>(n), 0);
+    if (is_server) std::copy_n(squares.begin() + u * cells, n, sums.begin());
+    comm.allreduce(std::span<double>(sums), comm::Op::sum);
+    for (index_t k = 0; comm.is_root() && k < n; k += cells)
+      norms.push_back(norm_of_squares(
+          exec, std::span<const double>(sums).subspan(static_cast<std::size_t>(k), static_cast<std::size_t>(cells))));
+  }
+  return norms;
+}
+
 template RanksReport gather_report(const comm::Communicator&, const ServerRank<float>*, const WorkerRank<float>*);
 template RanksReport gather_report(const comm::Communicator&, const ServerRank<double>*, const WorkerRank<double>*);
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #pragma once
 
+#include <span>
 #include <vector>
 
 #include <partita/parallel/server/mpi/server_rank.hpp>
@@ -21,5 +22,13 @@ struct RanksReport {
 template <class Scalar>
 RanksReport gather_report(const comm::Communicator& comm, const ServerRank<Scalar>* server,
                           const WorkerRank<Scalar>* worker);
+
+/// Norms of the gradients of the first updates, those that all servers have made, on rank 0.
+///
+/// squares   UpdateRule::squares of this rank's server, update by update; of so many updates, and of the most where
+///           this rank has none. Each cell has its sum on one server, and zeros on others.
+/// Runs      collective, after the run; allocates.
+std::vector<double> gather_norms(const comm::Communicator& comm, const Exec& exec, std::span<const double> squares,
+                                 bool is_server, index_t updates);
 
 }  // namespace partita::parallel::server
