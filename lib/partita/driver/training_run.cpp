@@ -115,8 +115,7 @@ void TrainingRun::evaluated(const metrics::EvaluationRow& row) {
 TrainingRun::Checkpoint TrainingRun::timed_checkpoint(index_t done) {
   attendance_.beat(done, "a checkpoint");
   const std::int64_t begin = now_ns();
-  const auto lock = attendance_.writing();
-  const index_t bytes = work_.checkpoint(done, losses_);
+  const index_t bytes = work_.checkpoint(done, losses_, [this] { return attendance_.writing(); });
   return {done, bytes, seconds(now_ns() - begin)};
 }
 

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <functional>
+#include <mutex>
 #include <optional>
 #include <span>
 #include <string>
@@ -38,6 +39,9 @@ struct Instruments {
 
 /// Whether the run shall stop: asked by all ranks alike, in the same places. Collective, now and then.
 using Stop = std::function<bool()>;
+
+/// Held while HDF5 is used beside the record: Attendance::writing.
+using Writing = std::function<std::unique_lock<std::timed_mutex>()>;
 
 /// A published formula of the operations of a model, by which its rate is compared with others'.
 struct FlopFormula {
@@ -102,7 +106,7 @@ struct Workload {
   /// After a step: saves what is needed to go on from there, given the losses of all steps so far on rank 0; null: the
   /// run leaves no checkpoints. Returns the bytes of the file on rank 0. Of an asynchronous run rank 0 alone
   /// calls it.
-  std::function<index_t(index_t done, std::span<const double> losses)> checkpoint;
+  std::function<index_t(index_t done, std::span<const double> losses, const Writing& writing)> checkpoint;
   index_t checkpoint_every = 0;  ///< steps; 0: only when the run ends, or is stopped
   /// After a verification that passed: what else the run leaves on disk; null: nothing. Calls `alive` now and then.
   std::function<void(const std::function<void()>& alive)> save;

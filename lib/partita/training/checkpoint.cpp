@@ -201,13 +201,19 @@ io::CheckpointWriter begin_checkpoint(const std::string& path, const TrainOption
 
 template <class Scalar>
 index_t save_checkpoint(const std::string& path, const std::string& deck, index_t done, std::span<const double> losses,
-                        const Parts<Scalar>& parts) {
+                        const driver::Writing& writing, const Parts<Scalar>& parts) {
   const comm::Communicator& world = parts.world;
   const Exec& exec = parts.context.exec();
   const nn::Update<Scalar>& update = *parts.update;
   const nn::UpdateCounters counters = update.counters(exec);
   std::optional<io::CheckpointWriter> writer;
-  world.on_root([&] {
+  const auto on_root = [&](auto write) {
+    world.on_root([&] {
+      const auto lock = writing();
+      write();
+    });
+  };
+  on_root([&] {
     writer.emplace(begin_checkpoint(path, parts.train, {deck, done, losses, counters, parts.strategy, world.size()}));
   });
 
@@ -222,7 +228,7 @@ index_t save_checkpoint(const std::string& path, const std::string& deck, index_
       each_group([&](const char* group, auto values_of) {
         const std::vector<float> all =
             parts_of.whole(local == nullptr || owned.empty() ? std::vector<float>() : values_of(local->range));
-        world.on_root([&] { writer->tensor(group, tensor.name, shape, all); });
+        on_root([&] { writer->tensor(group, tensor.name, shape, all); });
       });
     }
   };
@@ -240,7 +246,7 @@ index_t save_checkpoint(const std::string& path, const std::string& deck, index_
          });
        });
   index_t bytes = 0;
-  world.on_root([&] { bytes = writer->finish(); });
+  on_root([&] { bytes = writer->finish(); });
   return bytes;
 }
 
@@ -328,15 +334,15 @@ void attach(const CheckpointOptions& checkpoints, const driver::RunOptions& run,
                  {parts.train, parts.context, parts.world, parts.model, parts.whole, parts.update}, work);
   if (!checkpoints.saves()) return;
   work.checkpoint_every = checkpoints.every;
-  work.checkpoint = [path = checkpoints.path, deck = run.origin.deck, parts](index_t done,
-                                                                             std::span<const double> losses) {
-    return save_checkpoint<Scalar>(path, deck, done, losses, parts);
+  work.checkpoint = [path = checkpoints.path, deck = run.origin.deck, parts](
+                        index_t done, std::span<const double> losses, const driver::Writing& writing) {
+    return save_checkpoint<Scalar>(path, deck, done, losses, writing, parts);
   };
 }
 
 #define PARTITA_CHECKPOINT(Scalar)                                                                                  \
   template index_t save_checkpoint(const std::string&, const std::string&, index_t, std::span<const double>,        \
-                                   const Parts<Scalar>&);                                                           \
+                                   const driver::Writing&, const Parts<Scalar>&);                                   \
   template std::pair<index_t, std::vector<double>> load_checkpoint(const std::string&, const std::string&, index_t, \
                                                                    const Resumed<Scalar>&);                         \
   template void resume(const CheckpointOptions&, const std::string&, const Resumed<Scalar>&, driver::Workload&);    \

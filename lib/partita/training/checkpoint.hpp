@@ -14,12 +14,13 @@ namespace partita::training {
 /// and strategy they come from: in deterministic mode a run that goes on has the bits of one that was never stopped, on
 /// any number of ranks.
 ///
-/// Runs     collective over the world; fences; not for a timed step. Returns the bytes of the file, on rank 0.
+/// Runs     collective over the world, which may hang: only rank 0 holds `writing`, while it uses HDF5; fences; not
+///          for a timed step. Returns the bytes of the file, on rank 0.
 /// Throws   Error on all ranks alike when the file cannot be written: the checkpoint before is left as it was.
 /// Memory   on rank 0 one whole tensor and what other ranks have of it, at a time.
 template <class Scalar>
 index_t save_checkpoint(const std::string& path, const std::string& deck, index_t done, std::span<const double> losses,
-                        const Parts<Scalar>& parts);
+                        const driver::Writing& writing, const Parts<Scalar>& parts);
 
 /// What a checkpoint says beside its tensors.
 struct CheckpointFacts {

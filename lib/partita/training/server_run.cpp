@@ -315,7 +315,8 @@ ServerRun make_server_run(const ServerParts<Scalar>& parts, const CheckpointOpti
   };
   if (saves.saves()) {
     work.checkpoint_every = saves.every;
-    work.checkpoint = [ranks](index_t done, std::span<const double> losses) {
+    work.checkpoint = [ranks](index_t done, std::span<const double> losses, const driver::Writing& writing) {
+      const auto lock = writing();
       return ranks->checkpoints.write(done, losses);
     };
   }
