@@ -25,9 +25,9 @@ RanksReport gather_report(const comm::Communicator& comm, const ServerRank<Scala
 
 /// Norms of the gradients of the first updates, those that all servers have made, on rank 0.
 ///
-/// squares   UpdateRule::squares of this rank's server, update by update; of so many updates, and of the most where
-///           this rank has none. Each cell has its sum on one server, and zeros on others.
-/// Runs      collective, after the run; allocates.
+/// squares  UpdateRule::squares of this rank's server, update by update, of which there are so many; a rank without a
+///          server has none, of as many updates as the run has. Each cell has its sum on one server, zeros on others.
+/// Runs     collective, after the run; allocates.
 std::vector<double> gather_norms(const comm::Communicator& comm, const Exec& exec, std::span<const double> squares,
                                  bool is_server, index_t updates);
 
