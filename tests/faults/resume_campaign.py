@@ -37,7 +37,7 @@ GPT = [("transformer_tp", 1, ()), ("transformer_tp", 2, ()), ("transformer_tp", 
        ("transformer_tp", 4, ("parallel.data=2",))]
 CNN = [("cnn_pp", 1, ()), ("cnn_pp", 2, ()), ("cnn_pp", 3, ()), ("cnn_pp", 2, ("parallel.pipeline=1", "parallel.data=2")),
        ("cnn_pp", 4, ("parallel.spatial=2", "parallel.pipeline=2"))]
-MODELS = {"mlp": ("mlp_dp/tiny", 200, MLP), "gpt": ("transformer_tp/tiny", 40, GPT), "cnn": ("cnn_pp/tiny", 60, CNN)}
+MODELS = {"mlp": ("mlp_dp/tiny", 600, MLP), "gpt": ("transformer_tp/tiny", 60, GPT), "cnn": ("cnn_pp/tiny", 150, CNN)}
 
 
 def command(build: Path, way, deck: str, steps: int, output: Path, *more: str) -> list[str]:
@@ -57,7 +57,8 @@ def bits(record: Path, first: int) -> tuple:
         return file["steps/loss"][first - begin:].tobytes(), str(file.attrs["parameters_fnv1a"])
 
 
-def trial(chance: random.Random, build: Path, model: str, folder: Path, whole: Path) -> tuple[bool, str]:
+def trial(chance: random.Random, build: Path, model: str, folder: Path, whole: Path, whole_s: float) -> tuple[bool, str] | None:
+    """Whether the bits are the same, and what was done; None: the run was over before it was killed."""
     deck, steps, ways = MODELS[model]
     checkpoint, way = folder / "c.h5", chance.choice(ways)
     kills, told = 0, []
@@ -70,7 +71,7 @@ def trial(chance: random.Random, build: Path, model: str, folder: Path, whole: P
         told.append(f"{way[0]}x{way[1]}")
         if attempt == 0 or chance.random() < 0.5:
             try:
-                process.wait(timeout=chance.uniform(0.3, 4))
+                process.wait(timeout=chance.uniform(0.1, 1) * whole_s)
             except subprocess.TimeoutExpired:
                 if pids := list(pids_by_rank(process.pid, way[0]).values()):
                     kills += 1
@@ -80,11 +81,13 @@ def trial(chance: random.Random, build: Path, model: str, folder: Path, whole: P
                         pass
         _, stderr = process.communicate(timeout=900)
         if process.returncode == 0:
+            if kills == 0:
+                return None
             with h5py.File(record) as file:
                 first = int(file["step"][0])
             return bits(record, first) == bits(whole, first), f"{kills} kills, {' -> '.join(told)}, last from step {first}"
         if process.returncode == 2 and "of which the run has" in stderr:  # killed after its last checkpoint
-            return True, "was done"
+            return None
         way = chance.choice([other for other in ways if other != way])
     return False, f"not done after {' -> '.join(told)}: {stderr}"
 
@@ -97,18 +100,23 @@ def main() -> int:
     asked = parser.parse_args()
     chance, failed = random.Random(asked.seed), 0
     with tempfile.TemporaryDirectory() as name:
-        whole = {}
+        whole, whole_s = {}, {}
         for model, (deck, steps, ways) in MODELS.items():
             whole[model] = Path(name) / f"{model}.h5"
+            begin = time.monotonic()
             done = start(command(asked.build.resolve(), ways[0], deck, steps, whole[model]))
             _, stderr = done.communicate()
             assert done.returncode == 0, stderr
+            whole_s[model] = time.monotonic() - begin
         for k in range(asked.trials):
             model = list(MODELS)[k % len(MODELS)]
-            folder = Path(name) / str(k)
-            folder.mkdir()
-            begin = time.monotonic()
-            same, text = trial(chance, asked.build.resolve(), model, folder, whole[model])
+            begin, result, attempt = time.monotonic(), None, 0
+            while result is None:
+                folder = Path(name) / f"{k}-{attempt}"
+                folder.mkdir()
+                result = trial(chance, asked.build.resolve(), model, folder, whole[model], whole_s[model])
+                attempt += 1
+            same, text = result
             failed += not same
             print(f"{k + 1:3} {model} {'same bits' if same else 'DIFFERENT'} {time.monotonic() - begin:5.1f} s  {text}", flush=True)
     print(f"{asked.trials - failed} of {asked.trials} have the bits of the run that was never stopped (seed {asked.seed})")
