@@ -179,3 +179,11 @@ def test_servers_of_which_there_is_none(run, tmp_path):
     for settings, said in [(("run.engine=virtual",), "virtual time"), (("server.protocol=elastic",), "elastic")]:
         run("param_server", 2 if "elastic" in said else 1, "mlp_dp/tiny", QUICK, *settings, "checkpoint.every=5", code=2)
         assert run.stderr.count("error: ") == 1 and said in run.stderr, run.stderr
+
+
+def test_servers_keep_the_checkpoint_before_numbers_that_are_of_no_use(run, tmp_path):
+    run("param_server", 2, "mlp_dp/tiny", QUICK, "train.optimizer=sgd", "train.learning_rate=1e38", "checkpoint.every=1", code=3,
+        name="first")
+    with h5py.File(tmp_path / "first.checkpoint.h5") as file:
+        assert 1 <= file.attrs["step"] < 20
+        assert all(np.isfinite(tensor[()]).all() for tensor in file["weights"].values())

@@ -2,6 +2,7 @@
 #include <partita/training/server_checkpoint.hpp>
 
 #include <algorithm>
+#include <cmath>
 
 #include <partita/core/error.hpp>
 #include <partita/driver/terminal.hpp>
@@ -39,7 +40,11 @@ bool ServerCheckpoints<Scalar>::told(int server, index_t done, std::span<const R
   state.insert(state.end(), piece.begin(), piece.end());
   for (std::size_t s = 0; s < keys_.size(); ++s)
     if (std::ssize(of.servers[s]) < keys_[s].extent * std::ssize(kept())) return false;
-  return true;
+  const bool finite = std::all_of(of.servers.begin(), of.servers.end(), [](const std::vector<Real>& values) {
+    return std::all_of(values.begin(), values.end(), [](Real value) { return std::isfinite(value); });
+  });
+  if (!finite) told_.erase(done);
+  return finite;
 }
 
 template <class Scalar>
@@ -79,15 +84,17 @@ void ServerCheckpoints<Scalar>::save_stopped(driver::AfterLoop& loop, const ps::
   }
   const std::vector<Real> mine = server == nullptr ? std::vector<Real>() : state(*server, done);
   const std::vector<Real> all = world.gather(std::span<const Real>(mine));
-  if (world.is_root()) {
+  const bool of_use = world.on_root([&] {
     std::span<const Real> rest = all;
+    bool whole = false;
     for (std::size_t s = 0; s < keys_.size(); ++s) {
       const std::size_t n = static_cast<std::size_t>(keys_[s].extent) * kept().size();
-      told(static_cast<int>(s), done, rest.first(n));
+      whole = told(static_cast<int>(s), done, rest.first(n));
       rest = rest.subspan(n);
     }
-  }
-  loop.checkpoint(done);
+    return whole;
+  });
+  if (of_use) loop.checkpoint(done);
 }
 
 template class ServerCheckpoints<float>;

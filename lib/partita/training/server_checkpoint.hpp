@@ -37,7 +37,8 @@ class ServerCheckpoints {
 
   /// What a server keeps of its keys after so many updates, just made: weights, then the rule's buffers. Fences.
   std::vector<Real> state(const parallel::server::ServerRank<Scalar>& server, index_t done);
-  /// On rank 0: the next piece of a server's state; whether all servers' states of that update are there now.
+  /// On rank 0: the next piece of a server's state; whether all servers' states of that update are there now, and
+  /// finite: else nobody could go on from them, and the checkpoint before is kept.
   bool told(int server, index_t done, std::span<const Real> piece);
   /// On rank 0, when all are there. Returns the bytes of the file.
   /// Throws   as save_checkpoint does.
