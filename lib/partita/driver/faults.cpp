@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <cstdio>
 #include <iterator>
 #include <new>
 #include <thread>
@@ -85,8 +86,10 @@ void FaultDrill::meet(index_t step, const std::string& phase) {
       ++k;
       continue;
     }
+    // A line with which times begin: studies measure from it how long it takes until somebody notices.
+    if (fault.step >= 0) std::fputs(fmt::format("drill: {}\n", fault.text()).c_str(), stderr);
     if (stays)
-      ++k;
+      mine_[k++].step = -1;  // it has begun, and that was said
     else
       mine_.erase(mine_.begin() + static_cast<std::ptrdiff_t>(k));
     happen(fault);

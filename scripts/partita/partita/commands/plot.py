@@ -45,7 +45,7 @@ def plot(
     Time, throughput, speed-up and efficiency, where time is lost, phases, bytes, memory, loss and accuracy,
     strategies side by side, the roofline of kernel_bench, and time and bandwidth of the collectives of comm_bench; the
     numbers go to CSV files beside the pictures. Of pipelines also where the ranks idle, of shared image rows also their
-    halos, of parameter servers also time to the target loss, staleness and queues. Pictures are as large as they are
+    halos, of parameter servers also time to the target loss, staleness and queues; of drills when each was noticed. Pictures are as large as they are
     printed: one column or two of a page.
 
     With --timeline: a row for each rank, a box for each forward and backward of a micro-batch, white where it idles.
@@ -56,6 +56,7 @@ def plot(
         partita plot runs/quickstart_strong --format pdf -o paper/figures
         partita plot --timeline runs/one.h5 --step 7 -o timeline.png
     """  # noqa: D301
+    from partita.analysis.drills import has_drills
     from partita.analysis.run_metrics import measured
     from partita.records.folder import read_folder
     from partita.studies.state import study_folders
@@ -72,8 +73,11 @@ def plot(
     below = [place for place in study_folders(folder) if place != folder]
     seen: list[RecordedStudy] = []
     for place in below or [folder]:
-        studies, benches, notes = read_folder(place, measured)
         target = (output / place.name if output and below else output) or place / "figures"
+        if has_drills(place):
+            _plot_drills(place, target, picture_format, console)
+            continue
+        studies, benches, notes = read_folder(place, measured)
         seen += studies
         for study in studies:
             _plot_study(study, target, picture_format, f"{study.name}_" if len(studies) > 1 else "", console, why)
@@ -83,6 +87,19 @@ def plot(
             console.print(f"note: {note}", soft_wrap=True, markup=False)
     _plot_machines(seen, output or folder / "figures", picture_format, console)
     return ExitCode.DONE
+
+
+def _plot_drills(folder: Path, target: Path, kind: Format, console: Console) -> None:
+    from partita.analysis.drills import drill_cells, finding_of_drills
+    from partita.pictures.drills import drills_picture
+
+    cells = drill_cells(folder)
+    if not cells:
+        raise UsageError(folder, "no drill was run", "what `partita run` wrote")
+    save_pictures([drills_picture(folder.resolve().name, cells)], target, kind, "")
+    for sentence in finding_of_drills(cells):
+        console.print(f"{sentence}.", soft_wrap=True, markup=False)
+    console.print(f"{folder.name}: drills.{kind.value} (numbers in .csv) -> {target}", soft_wrap=True)
 
 
 def _plot_machines(studies: "list[RecordedStudy]", target: Path, kind: Format, console: Console) -> None:

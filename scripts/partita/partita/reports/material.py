@@ -3,10 +3,12 @@
 
 import os
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from partita.analysis.drills import DrillCell, drill_cells, has_drills
 from partita.errors import UsageError
 from partita.records.folder import RecordedStudy, read_folder
 from partita.records.record import Record, plural
@@ -29,6 +31,7 @@ class Place:
     left_out: tuple[str, ...]  # `FILE: reason`
     warnings: tuple[str, ...]
     planned: tuple[dict[str, Any], ...]  # Points of plan.json.
+    drills: tuple[DrillCell, ...] = ()  # Of a study of faults, which has nothing to measure.
 
 
 @dataclass(frozen=True)
@@ -51,8 +54,10 @@ class Material:
 
     @property
     def records(self) -> list[Record]:
-        """All that can be used."""
-        return [r for place in self.places for r in (*(r for s in place.studies for r in s.records), *place.benches)]
+        """All that can be used, and what drills left."""
+        of_drills = [run.record for p in self.places for cell in p.drills for run in cell.runs if run.record]
+        measured = [r for p in self.places for r in (*(r for s in p.studies for r in s.records), *p.benches)]
+        return measured + of_drills
 
 
 def gather(folder: Path) -> Material:
@@ -63,7 +68,7 @@ def gather(folder: Path) -> Material:
     if not folders:
         raise UsageError(folder, "no records (*.h5) and no plan.json in it or below", "what `partita run` wrote")
     places = _distinct([_read(folder, place) for place in folders])
-    if not any(place.studies or place.benches for place in places):
+    if not any(place.studies or place.benches or place.drills for place in places):
         reasons = "; ".join(text for place in places for text in place.left_out) or "no records"
         raise UsageError(folder, f"nothing to report on: {reasons}", "complete and verified records (*.h5)")
     return Material(folder, tuple(places), metrics_table([s for place in places for s in place.studies]))
@@ -85,6 +90,9 @@ def _read(root: Path, folder: Path) -> Place:
     from partita.analysis.run_metrics import measured
 
     name = "" if folder == root else folder.relative_to(root).as_posix()
+    with suppress(UsageError):  # A damaged plan is told of below.
+        if has_drills(folder):
+            return Place(folder, name, (), (), (), (), tuple(state.planned(folder)), drill_cells(folder))
     studies: Sequence[RecordedStudy] = ()
     benches: Sequence[Record] = ()
     try:

@@ -5,6 +5,7 @@ import io
 from collections.abc import Callable, Iterable, Sequence, Sized
 from typing import TYPE_CHECKING
 
+from partita.analysis.drills import finding_of_drills
 from partita.analysis.links import bench_times, study_times
 from partita.analysis.scaling import scaling_kind
 from partita.errors import PartitaError, held_to_the_layout
@@ -13,6 +14,7 @@ from partita.records.record import Record, plural
 from partita.reports import breakdown, cells, charts, learning, setup, tally
 from partita.reports.blocks import Block, Bullets, Drawing, Paragraph, Report, Section, plain_grid
 from partita.reports.checkpoints import checkpoint_blocks
+from partita.reports.drills import drill_blocks
 from partita.reports.glossary import TERMS
 from partita.reports.links import link_blocks
 from partita.reports.material import Material, Place, title_of
@@ -36,6 +38,7 @@ def make_report(material: Material, mtbf_s: Sequence[float] = ()) -> Report:
     mtbf_s: mean times between failures, for the intervals of checkpoints; none: an hour, a day, a week.
     """
     findings = {s.name: _findings(s, material) for s in material.studies}
+    findings |= {_drilled(p, material): finding_of_drills(p.drills) for p in material.places if p.drills}
     warnings = _warnings(material)
     sections = [Section("What was found", tuple(_found(findings)))] if findings else []
     if warnings:
@@ -46,6 +49,8 @@ def make_report(material: Material, mtbf_s: Sequence[float] = ()) -> Report:
         for study in place.studies:
             title = study.name if study.app in study.name else f"{study.name}: {study.app}"
             sections.append(Section(title, tuple(_study(study, place, material, findings[study.name], mtbf_s))))
+        if place.drills:
+            sections.append(Section(f"{_drilled(place, material)}: drills of faults", tuple(_drills(place, material))))
     benches = [block for name, record in material.benches for block in _bench(name, record)]
     if benches:
         sections.append(Section("Benchmarks", tuple(benches)))
@@ -53,6 +58,18 @@ def make_report(material: Material, mtbf_s: Sequence[float] = ()) -> Report:
     terms = plain_grid("glossary", "Words", ("word", "meaning"), TERMS)
     sections.append(Section("Where the statistics come from", (terms,)))
     return Report(f"Report: {title_of(material.folder)}", _answer(material, findings), tuple(sections), material.table)
+
+
+def _drilled(place: Place, material: Material) -> str:
+    return place.name or title_of(material.folder)
+
+
+def _drills(place: Place, material: Material) -> list[Block]:
+    from partita.pictures.drills import drills_picture
+
+    name = _drilled(place, material)
+    found = drills_picture(name, place.drills)
+    return [*drill_blocks(name, place.drills), drawing(f"{name}_{found.name}", "Noticed and gone", found.figure)]
 
 
 def _answer(material: Material, findings: dict[str, list[str]]) -> str:
@@ -66,6 +83,8 @@ def _answer(material: Material, findings: dict[str, list[str]]) -> str:
         apps = sorted({s.app for s in studies})
         what = f"{plural(len(studies), 'study').replace('studys', 'studies')} of {', '.join(apps)}"
         text.append(f"From {plural(runs, 'run')} in {what}.")
+    if drills := sum(len(cell.runs) for place in material.places for cell in place.drills):
+        text.append(f"{plural(drills, 'drill')} of faults.")
     if material.benches:
         text.append(f"{plural(len(material.benches), 'benchmark')}.")
     out = sum(len(p.left_out) for p in material.places)

@@ -56,7 +56,7 @@ class Widths:
             if point.repeat in known or not (tried := attempts(self.plan.folder, point.digest)):
                 continue
             self.tried.add(point.configuration)
-            if has_record(self.plan.folder, point.digest):
+            if has_record(self.plan.folder, point):
                 step_s = read_record(tried[-1].record).median_step_s
                 if step_s > 0:
                     known[point.repeat] = step_s

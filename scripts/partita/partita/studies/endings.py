@@ -5,11 +5,13 @@ from contextlib import suppress
 from pathlib import Path
 
 from partita.records.record import is_finished
+from partita.studies.drills import Drill
 from partita.studies.launch import Ended
 from partita.studies.lost import CONFUSED, lost_rank
 from partita.studies.progress import duration
-from partita.studies.reasons import read_tail, state_of
-from partita.studies.state import Attempt, State
+from partita.studies.reasons import ended_from_outside, meaning, read_tail, state_of
+from partita.studies.stamps import moments, read_stamps
+from partita.studies.state import INFRASTRUCTURE, Attempt, State
 
 
 def memory_kills() -> int:
@@ -22,6 +24,27 @@ def memory_kills() -> int:
                 pairs = dict(line.split() for line in events.read_text().splitlines())
                 return int(pairs["oom_kill"])
     return 0
+
+
+def judged_drill(attempt: Attempt, ended: Ended, drill: Drill, timeout_s: float, where: str) -> tuple[State, str]:
+    """Of a point in which something goes wrong on purpose; done: it ended as it was to. The reason says what it was."""
+    done, noticed, _ = moments(read_stamps(attempt.times))
+    outside = ended_from_outside(tail := read_tail(attempt.log))
+    if outside and outside[0] in INFRASTRUCTURE:
+        return outside
+    if done is None and CONFUSED in tail:
+        return State.LOST, f"the launcher lost a rank while it started them ({CONFUSED})"
+    if ended.timed_out:
+        return State.TIMEOUT, f"timed out after {duration(timeout_s)} (key timeout_s of {where})"
+    code = f"exit code {ended.status}{meaning(ended.status)}"
+    if done is None:
+        return State.FAILED, f"{code}, and {drill.name} was not done: the app told of no drill"
+    if ended.status not in drill.exit:
+        return State.FAILED, f"{code}: expected {' or '.join(map(str, drill.exit))} of {drill.name}"
+    if ended.left:
+        return State.FAILED, f"{code}, and {ended.left} of its processes had to be ended"
+    told = "not noticed" if noticed is None else f"noticed after {noticed - done:.2f} s"
+    return State.DONE, f"{code} as expected, {told}, gone after {ended.gone_s - done:.2f} s"
 
 
 def judged(attempt: Attempt, ended: Ended, timeout_s: float, where: str, kills: int) -> tuple[State, str]:

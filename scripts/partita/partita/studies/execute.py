@@ -19,7 +19,7 @@ from partita.records.record import read_record
 from partita.studies import family, launch
 from partita.studies.allocation import allocation
 from partita.studies.blocks import Widths
-from partita.studies.endings import judged, memory_kills
+from partita.studies.endings import judged, judged_drill, memory_kills
 from partita.studies.locks import locked, refuse_if_alive
 from partita.studies.plan import Plan, has_record
 from partita.studies.points import Point
@@ -51,7 +51,7 @@ def run_plan(plan: Plan, console: Console, only_nodes: int | None = None) -> Exi
     with locked(plan.folder, only_nodes) as lock, _signals_as_interrupt(), family.guarded(lock) as token:
         planned = {p.digest for p in (*plan.surely, *plan.begun())}
         mine = [p for p in chosen if p.digest in planned]
-        todo = [p for p in mine if not has_record(plan.folder, p.digest)]
+        todo = [p for p in mine if not has_record(plan.folder, p)]
         for point in todo:
             refuse_if_alive(attempts(plan.folder, point.digest))
         work = _Work(plan, token, reporter(console, len(mine) - len(todo), len(mine)), skipped=len(mine) - len(todo))
@@ -169,6 +169,8 @@ def _attempt(plan: Plan, point: Point, start: Start, progress: Reporter, token: 
     }  # fmt: skip
     if start.goes_on:
         job["resumed_from"] = str(start.checkpoint)
+    if point.drill:
+        job["drill"] = point.drill.described()
     if given.scheduler:
         job |= {"scheduler": given.scheduler, "scheduler_job": given.job}
     attempt = new_attempt(plan.folder, point.digest, job)
@@ -180,13 +182,18 @@ def _attempt(plan: Plan, point: Point, start: Start, progress: Reporter, token: 
     try:
         ended = launch.run(
             command, attempt.log, plan.study.root, plan.environment(point), point.run.timeout_s, token,
-            _Alive(attempt, progress),
+            _Alive(attempt, progress), attempt.times if point.drill else None,
         )  # fmt: skip
     except BaseException as error:
         gone = State.PREEMPTED if given.scheduler else State.LOST
         why = "`partita run` was told to stop" if isinstance(error, KeyboardInterrupt) else f"not started: {error}"
         attempt.close(gone, -signal.SIGTERM, time.monotonic() - began, why, may_go_on=True)
         raise
+    if point.drill:
+        state, why = judged_drill(attempt, ended, point.drill, point.run.timeout_s, str(plan.study.path))
+        more = {} if ended.timed_out else {"gone_s": ended.gone_s, "left": ended.left}
+        attempt.close(state, ended.status, ended.wall_s, "" if state is State.DONE else why, **more)
+        return Outcome(point, state, ended.wall_s, why, attempt.log)
     state, why = judged(attempt, ended, point.run.timeout_s, str(plan.study.path), memory_kills() - kills)
     attempt.close(state, ended.status, ended.wall_s, why, may_go_on(state, why, ended.timed_out))
     if state is not State.DONE:

@@ -8,10 +8,11 @@ import signal
 import subprocess
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from partita.studies import family
+from partita.studies.stamps import Stamps
 
 TICK_S = 2.0  # How often a waiting parent wakes up; a rank that shares its core with the parent loses well under 0.1 %.
 
@@ -23,6 +24,8 @@ class Ended:
     status: int
     timed_out: bool
     wall_s: float
+    gone_s: float = 0.0  # When the last of its processes was gone, where that was asked for.
+    left: int = 0  # Processes that lived on, and were ended.
 
 
 def run(
@@ -33,17 +36,22 @@ def run(
     timeout_s: float,
     token: str,
     on_tick: Callable[[], None] = lambda: None,
+    times: Path | None = None,
 ) -> Ended:
     """Run the command with both outputs in the log; on time-out or any exception nothing of it is left running.
 
+    times: a file that gets the log with times; then the end of all processes is waited for, too.
     The token is that of `family.guarded`: also when this process is killed, nothing is.
     """
     start = time.monotonic()
-    with log.open("ab") as stream:
+    with contextlib.ExitStack() as stack:
+        stamps = Stamps(log, times, start) if times else None
+        if stamps:
+            stack.callback(stamps.started)
         process = subprocess.Popen(
             command,
             stdin=subprocess.DEVNULL,
-            stdout=stream,
+            stdout=stamps.end if stamps else stack.enter_context(log.open("ab")),
             stderr=subprocess.STDOUT,
             cwd=folder,
             env={**environment, family.MARK: token},
@@ -58,7 +66,19 @@ def run(
     except BaseException:
         stop(process, token)
         raise
-    return Ended(process.returncode, False, time.monotonic() - start)
+    ended = Ended(process.returncode, False, time.monotonic() - start)
+    return _gone(ended, start, token, stamps) if stamps else ended
+
+
+def _gone(ended: Ended, start: float, token: str, stamps: Stamps) -> Ended:
+    """The launcher may be gone before its ranks are."""
+    deadline = time.monotonic() + family.GRACE_S
+    while (left := family.members(token)) and time.monotonic() < deadline:
+        time.sleep(0.002)
+    gone_s = time.monotonic() - start
+    family.end(token, [signal.SIGKILL])
+    stamps.finish()
+    return replace(ended, gone_s=gone_s, left=len(left))
 
 
 def _wait(process: subprocess.Popen, seconds: float) -> bool:

@@ -113,6 +113,7 @@ class Plan:
             "command": self.command(point),
             "environment": self.threads(point),
             "timeout_s": point.run.timeout_s,
+            **({"drill": point.drill.described()} if point.drill else {}),
         }
 
     def write(self, more: Iterable[Point] = ()) -> None:
@@ -137,12 +138,14 @@ def make_plan(study: Study, folder: Path, build: Path) -> Plan:
     found = {app: find_app(app, build) for app in study.apps}
     content = {a: hashlib.sha256(path.read_bytes()).hexdigest() if path else "not built" for a, path in found.items()}
     ordered = in_random_order(study, with_digests(study, points(study), content))
-    finished = frozenset(p.digest for p in ordered if has_record(folder, p.digest))
+    finished = frozenset(p.digest for p in ordered if has_record(folder, p))
     binaries = {app: path or build / "apps" / app / app for app, path in found.items()}
     return Plan(study, folder.resolve(), binaries, expand_study(study), tuple(ordered), finished)
 
 
-def has_record(folder: Path, digest: str) -> bool:
-    """Whether the newest attempt at the point left a complete and verified record."""
-    tried = attempts(folder, digest)
+def has_record(folder: Path, point: Point) -> bool:
+    """Whether the newest attempt at the point left a complete and verified record; a drill: ended as it was to."""
+    tried = attempts(folder, point.digest)
+    if point.drill:
+        return bool(tried) and tried[-1].exit.get("state") == state.State.DONE
     return bool(tried) and is_finished(tried[-1].record)

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from partita.studies.axes import RESERVED
+from partita.studies.drills import Drill
 from partita.studies.launchers import expand
 from partita.studies.study import Layout, Run, Study
 from partita.studies.toml_text import flatten, read_toml, toml_value
@@ -31,6 +32,7 @@ class Point:
     settings: dict[str, Any] = field(repr=False, compare=False)  # Deck keys and values, in the order of the keys.
     repeat: int = 1
     digest: str = ""
+    drill: Drill | None = field(default=None, compare=False)
 
     @property
     def name(self) -> str:
@@ -102,12 +104,14 @@ def expand_study(study: Study) -> Expansion:
         bases: dict[tuple[int, int], str] = {}
         for layout, threads in itertools.product(sorted(run.layouts, key=lambda layout: layout.ranks), run.threads):
             kept: dict[str, str] = {}
-            for series, choice in enumerate(_choices(run)):
+            for series, (drill, choice) in enumerate(itertools.product(run.drills or (None,), _choices(run))):
                 told_apart = {k: v for k, v in choice.items() if layout.ranks > 1 or k not in run.equal_at_one_rank}
-                name = kept.get(repr(told_apart), "")
+                key = repr((drill, told_apart))
+                name = kept.get(key, "")
                 if not name:
-                    name = kept[repr(told_apart)] = _unique(_name(run, layout.ranks, threads, choice), names)
-                    found.append(Point(name, run, layout, threads, _settings(run, layout, choice)))
+                    name = kept[key] = _unique(_name(run, layout.ranks, threads, choice, drill), names)
+                    settings = _settings(run, layout, choice, drill)
+                    found.append(Point(name, run, layout, threads, settings, drill=drill))
                 pairs = (
                     Ratio(bases.setdefault((threads, series), name), name),
                     Ratio(first_at.setdefault(layout.ranks, name), name),
@@ -132,15 +136,16 @@ def _choices(run: Run) -> Iterator[dict[str, Any]]:
         yield {key: value for part in parts for key, value in part.items()}
 
 
-def _settings(run: Run, layout: Layout, choice: dict[str, Any]) -> dict[str, Any]:
+def _settings(run: Run, layout: Layout, choice: dict[str, Any], drill: Drill | None) -> dict[str, Any]:
     grown = {key: value * layout.ranks for key, value in run.per_rank.items()}
     chosen = {key: values[run.ranks.index(layout.ranks)] for key, values in run.at_ranks.items()}
-    return dict(sorted({**run.fixed, **grown, **chosen, **choice}.items()))
+    return dict(sorted({**run.fixed, **grown, **chosen, **choice, **(drill.overrides if drill else {})}.items()))
 
 
-def _name(run: Run, ranks: int, threads: int, choice: dict[str, Any]) -> str:
+def _name(run: Run, ranks: int, threads: int, choice: dict[str, Any], drill: Drill | None) -> str:
     parts = [run.label] if run.label else []
     parts.append(f"np{ranks}" + (f"-t{threads}" if len(run.threads) > 1 else ""))
+    parts += [drill.name] if drill else []
     for key, value in choice.items():
         text = toml_value(value)
         parts.append(text if isinstance(value, str) else key.rpartition(".")[2] + text)
@@ -168,6 +173,7 @@ def with_digests(study: Study, plain: list[Point], binaries: Mapping[str, str]) 
             HASH_FORMAT, p.run.app, binaries[p.run.app], deck, p.launcher(study), p.ranks, p.threads, p.nodes,
             p.layout.ranks_per_node, p.run.gpus_per_rank, p.repeat,
         ]  # fmt: skip
+        content += [list(p.drill.exit)] if p.drill else []
         text = json.dumps(content, sort_keys=True, ensure_ascii=True, default=str)
         result.append(replace(p, digest=hashlib.sha256(text.encode()).hexdigest()[:12]))
     return result

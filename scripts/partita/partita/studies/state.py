@@ -11,6 +11,7 @@
         exit.json                         how it ended: state, status, reason, seconds, first step; whether it may
                                           go on
         log.txt  record.h5
+        times.txt                         of drills: the log again, with seconds since the start before each line
 
 An attempt without exit.json still runs, or its runner is gone. JSON files are written whole: a reader sees the old one
 or the new one.
@@ -31,6 +32,7 @@ from typing import Any
 from partita.errors import UsageError, reason
 
 PLAN, JOB, EXIT, ALIVE, LOG, RECORD = "plan.json", "job.json", "exit.json", "alive", "log.txt", "record.h5"
+TIMES = "times.txt"
 CHECKPOINT = "checkpoint.h5"
 ALIVE_EVERY_S = 10.0
 SILENT_S = 60.0  # An attempt whose runner touched nothing for so long is lost; file systems of clusters show it late.
@@ -138,6 +140,11 @@ class Attempt:
         return self.folder / LOG
 
     @property
+    def times(self) -> Path:
+        """The same with times, of drills."""
+        return self.folder / TIMES
+
+    @property
     def record(self) -> Path:
         """Where the record is, or was to be."""
         return self.folder / RECORD
@@ -158,10 +165,11 @@ class Attempt:
         with suppress(OSError):
             (self.folder / ALIVE).touch()
 
-    def close(self, state: State, status: int, wall_s: float, why: str = "", may_go_on: bool = False) -> None:
+    def close(self, state: State, status: int, wall_s: float, why: str = "", may_go_on: bool = False,
+              **more: Any) -> None:  # fmt: skip
         """Write how it ended."""
         content = {"state": state.value, "status": status, "wall_s": wall_s, "reason": why, "ended_utc": now_utc(),
-                   "first_step": self.first_step, "may_go_on": may_go_on}  # fmt: skip
+                   "first_step": self.first_step, "may_go_on": may_go_on, **more}  # fmt: skip
         write_json(self.folder / EXIT, content)
 
     def is_alive(self) -> bool:

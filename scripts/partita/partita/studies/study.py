@@ -9,9 +9,10 @@
     [grid]          lists: every combination
     [[zip]]         lists of one length, which go together: the first values, the second values, ...
     [[together]]    the same written row by row: each table is a row
+    [[drill]]       what goes wrong on purpose, of kind "faults" (drills.py)
     [[run]]         an app and deck with tables of its own, over those of the study
 
-Points are runs x ranks x threads x rows of [[together]] x each [[zip]] x [grid] x repeats.
+Points are runs x ranks x threads x drills x rows of [[together]] x each [[zip]] x [grid] x repeats.
 """
 
 import itertools
@@ -23,6 +24,7 @@ from typing import Any
 
 from partita.errors import UsageError
 from partita.studies.axes import check_axes, check_growth, check_once
+from partita.studies.drills import Drill, read_drills
 from partita.studies.launchers import complaint
 from partita.studies.reader import Reader
 from partita.studies.toml_text import flatten, read_toml, shown, toml_value
@@ -30,7 +32,7 @@ from partita.studies.toml_text import flatten, read_toml, shown, toml_value
 __all__ = ["Layout", "Repeats", "Run", "Study", "find_root", "flatten", "read_study", "toml_value"]
 
 STUDY_COPY = "study.toml"  # Left beside the records: readers learn from it what was intended.
-KINDS = ("strong", "weak", "throughput", "compare")
+KINDS = ("strong", "weak", "throughput", "compare", "faults")
 SCALINGS = ("strong", "weak", "none")  # The older key `scaling`; "none": compare.
 WORK_TOLERANCE = 1e-6  # Of flops per rank, relative.
 OLD_WORK_TOLERANCE = 0.02  # Where the file has the older key.
@@ -38,7 +40,7 @@ MOST_POINTS = 100_000
 LAUNCHER = "mpiexec -n {ranks}"
 OF_RUNS = (
     "app", "deck", "ranks", "threads", "nodes", "ranks_per_node", "gpus_per_rank", "timeout_s", "equal_at_one_rank",
-    "set", "per_rank", "at_ranks", "grid", "zip", "together",
+    "set", "per_rank", "at_ranks", "grid", "zip", "together", "drill",
 )  # fmt: skip
 
 
@@ -83,6 +85,7 @@ class Run:
     grid: dict[str, list[Any]] = field(default_factory=dict)
     zips: tuple[dict[str, list[Any]], ...] = ()
     together: tuple[dict[str, Any], ...] = ()
+    drills: tuple[Drill, ...] = ()
 
     @property
     def ranks(self) -> tuple[int, ...]:
@@ -93,7 +96,7 @@ class Run:
     def size(self) -> int:
         """How many configurations, those that are equal at one rank counted apart."""
         rows = [len(next(iter(z.values()))) for z in self.zips] + [len(values) for values in self.grid.values()]
-        return len(self.layouts) * len(self.threads) * math.prod(rows) * max(1, len(self.together))
+        return len(self.layouts) * len(self.threads) * math.prod(rows) * max(1, len(self.together)) * max(1, len(self.drills))
 
     @property
     def varied(self) -> tuple[str, ...]:
@@ -155,6 +158,9 @@ def read_study(path: Path) -> Study:
         launcher=read.text_of("launcher", LAUNCHER, "a launcher"),
         work_tolerance=tolerance,
     )
+    if kind == "faults" and (study.resume or study.repeats.adaptive):
+        key = "resume" if study.resume else "repeats"
+        raise read.fail(key, 'given so, and kind is "faults"', "drills a fixed number of times, each from the begin")
     if wrong := complaint(study.launcher):
         raise read.fail("launcher", *wrong)
     read.finish(OF_RUNS)
@@ -232,6 +238,7 @@ def _run(read: Reader, label: str, root: Path, kind: str) -> Run:
         grid=read.table("grid"),
         zips=read.tables("zip"),
         together=read.tables("together"),
+        drills=read_drills(read, kind),
     )
     if not _is_file(run.deck):
         raise read.fail("deck", f"no file {run.deck}", "the path of a deck, from the checkout")

@@ -24,10 +24,17 @@ def toml_value(value: Any) -> str:
     if isinstance(value, list):
         return (
             "["
-            + ", ".join(json.dumps(v, ensure_ascii=False) if isinstance(v, str) else toml_value(v) for v in value)
+            + ", ".join(map(_quoted, value))
             + "]"
         )
+    if isinstance(value, dict):
+        return "{" + ", ".join(f"{key} = {_quoted(each)}" for key, each in value.items()) + "}"
     return repr(value)
+
+
+def _quoted(value: Any) -> str:
+    """Inside a list or a table: a text has its quotes."""
+    return json.dumps(value, ensure_ascii=False) if isinstance(value, str) else toml_value(value)
 
 
 def flatten(tree: dict[str, Any], prefix: str = "") -> dict[str, Any]:
