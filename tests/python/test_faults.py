@@ -9,6 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from synthetic_checkpoint import write_checkpoint
 
 from conftest import Checkout
 from partita.analysis.drills import DrillCell, drill_cells, finding_of_drills
@@ -17,7 +18,6 @@ from partita.studies.stamps import moments, read_stamps
 from partita.studies.study import read_study
 from partita.studies.toml_text import toml_value
 from synthetic import Synthetic
-from synthetic_checkpoint import write_checkpoint
 
 Command = Callable[..., tuple[int, str, str]]
 ROOT = Path(__file__).parents[2]
@@ -132,7 +132,9 @@ def test_report_and_plot_tell_of_drills(ran: Checkout, partita: Command, tmp_pat
     text, page = (tmp_path / "r.md").read_text(), (tmp_path / "r.html").read_text()
     assert "fake: drills of faults" in text and "2 of 4 drills ended as they" in text
     assert "nan: 1 of 1 did not end as expected (exit code 0: expected 3 of nan)" in text
-    assert "1 NOT as expected" in text and "record of 8 steps, checkpoint after 6" in text and "Noticed and gone" in page
+    assert (
+        "1 NOT as expected" in text and "record of 8 steps, checkpoint after 6" in text and "Noticed and gone" in page
+    )
     (table,) = (tmp_path / "csv").glob("*_drills.csv")
     rows = {row["drill"]: row for row in csv.DictReader(table.open())}
     assert rows["kill"]["lost_checkpoint"] == "4" and rows["kill"]["as_expected"] == "1"

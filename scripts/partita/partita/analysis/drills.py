@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """What became of the drills of a study of faults: from the attempts on disk, and from what the runs left behind.
 
-noticed    from the line of the app that says the fault is made to the first that says something is wrong, whoever says it
+noticed    from the line of the app that says the fault is made to the first of anybody that says something is wrong
 gone       from that line until the last process of the job was gone
 lost       steps that were done when the fault came, or that the record holds where those are more, less those of the
            record, or those of the checkpoint: what would have to be done once more

@@ -14,7 +14,7 @@ from partita.pictures import style
 from partita.pictures.picture import Picture, code_words, machine_words
 from partita.table import Table
 
-ROW = 0.2  # Inches.
+ROW = 0.22  # Inches.
 SHORTEST_S = 1e-3  # Below, the clock says little: times are drawn there.
 NOTICED, GONE = "#D55E00", "#0072B2"
 
@@ -59,12 +59,12 @@ def _draw(axes: Axes, cell: DrillCell, y: int) -> None:
                      for value in (lambda r: r.noticed_s, lambda r: r.gone_s))  # fmt: skip
     if not math.isnan(noticed[0]) and not math.isnan(gone[0]):
         axes.plot([noticed[0], gone[0]], [y, y], color=style.GREY, lw=1.0, zorder=1)
-    for (middle, low, high), shape, face, edge, at in ((noticed, "o", NOTICED, "white", y - 0.06),
-                                                       (gone, "s", "white", GONE, y + 0.06)):  # fmt: skip
+    for (middle, low, high), shape, face, edge, at in ((noticed, "o", NOTICED, "white", y - 0.15),
+                                                       (gone, "s", "white", GONE, y + 0.15)):  # fmt: skip
         if math.isnan(middle):
             continue
         axes.plot([low, high], [at, at], color=style.INK, lw=0.7, zorder=2, solid_capstyle="butt", marker="|", ms=3.5)
-        axes.plot([middle], [at], marker=shape, color=face, mec=edge, mew=1.1 if shape == "s" else 0.5, ms=4.6,
+        axes.plot([middle], [at], marker=shape, color=face, mec=edge, mew=1.1 if shape == "s" else 0.5, ms=4.2,
                   zorder=3)  # fmt: skip
     if cell.odd:
         axes.plot([0.97], [y], marker="X", color=style.INK, ms=5, transform=axes.get_yaxis_transform(), clip_on=False)

@@ -73,5 +73,7 @@ def _drill(read: Reader, table: Any) -> Drill:
     if not codes or not all(isinstance(code, int) and not isinstance(code, bool) for code in codes):
         raise read.fail("drill", f"exit of {name}: {shown(table.get('exit'))}", "an exit code, or a list of them")
     if not isinstance(settings, dict) or any(key in (*RESERVED, "fault") for key in flatten(settings)):
-        raise read.fail("drill", f"set of {name}: {shown(settings)}", "keys of the deck that `partita run` leaves alone")
+        raise read.fail(
+            "drill", f"set of {name}: {shown(settings)}", "keys of the deck that `partita run` leaves alone"
+        )
     return Drill(name, {key: table[key] for key in FAULT if key in table}, tuple(codes), flatten(settings))

@@ -96,7 +96,13 @@ class Run:
     def size(self) -> int:
         """How many configurations, those that are equal at one rank counted apart."""
         rows = [len(next(iter(z.values()))) for z in self.zips] + [len(values) for values in self.grid.values()]
-        return len(self.layouts) * len(self.threads) * math.prod(rows) * max(1, len(self.together)) * max(1, len(self.drills))
+        return (
+            len(self.layouts)
+            * len(self.threads)
+            * math.prod(rows)
+            * max(1, len(self.together))
+            * max(1, len(self.drills))
+        )
 
     @property
     def varied(self) -> tuple[str, ...]:

@@ -22,11 +22,7 @@ def toml_value(value: Any) -> str:
         bare = re.fullmatch(r"[A-Za-z_][\w./-]*", value) and value not in ("true", "false", "inf", "nan")
         return value if bare else json.dumps(value, ensure_ascii=False)
     if isinstance(value, list):
-        return (
-            "["
-            + ", ".join(map(_quoted, value))
-            + "]"
-        )
+        return "[" + ", ".join(map(_quoted, value)) + "]"
     if isinstance(value, dict):
         return "{" + ", ".join(f"{key} = {_quoted(each)}" for key, each in value.items()) + "}"
     return repr(value)
