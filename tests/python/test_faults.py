@@ -14,7 +14,10 @@ from synthetic_checkpoint import write_checkpoint
 from conftest import Checkout
 from partita.analysis.drills import DrillCell, drill_cells, finding_of_drills
 from partita.studies import family, launch
+from partita.studies.drills import Drill
+from partita.studies.endings import judged_drill
 from partita.studies.stamps import moments, read_stamps
+from partita.studies.state import State, new_attempt
 from partita.studies.study import read_study
 from partita.studies.toml_text import toml_value
 from synthetic import Synthetic
@@ -159,6 +162,27 @@ def test_a_process_that_lives_on_is_ended_and_told(tmp_path: Path, monkeypatch: 
                            times=tmp_path / "times")  # fmt: skip
         assert family.members(token) == []
     assert (ended.status, ended.left) == (9, 1) and ended.gone_s >= 0.5 and time.monotonic() - begin < 25
+
+
+@pytest.mark.parametrize(
+    ("status", "left", "timed_out", "log", "state", "why"),
+    [
+        (9, 0, False, "", State.DONE, "exit code 9 as expected"),
+        (9, 2, False, "", State.FAILED, "2 of its processes had to be ended"),
+        (9, 0, True, "", State.TIMEOUT, "timed out after 30.0 s"),
+        (9, 0, False, "slurmstepd: error: *** JOB 7 ON n1 CANCELLED DUE TO PREEMPTION ***", State.PREEMPTED, "Slurm"),
+        (1, 0, False, "=   EXIT STRING: Killed (signal 9)", State.FAILED, "expected 9 of kill"),
+    ],
+)
+def test_how_a_drill_is_judged(
+    tmp_path: Path, status: int, left: int, timed_out: bool, log: str, state: State, why: str
+) -> None:
+    attempt = new_attempt(tmp_path, "point", {})
+    attempt.log.write_text(log)
+    attempt.times.write_text("0.5 drill: kill\n")
+    ended = launch.Ended(status, timed_out, 1.0, 1.0, left)
+    found, said = judged_drill(attempt, ended, Drill("kill", {"kind": "kill"}, (9,)), 30.0, "study.toml")
+    assert found is state and why in said
 
 
 def test_moments_begin_with_the_fault() -> None:

@@ -45,8 +45,8 @@ def plot(
     Time, throughput, speed-up and efficiency, where time is lost, phases, bytes, memory, loss and accuracy,
     strategies side by side, the roofline of kernel_bench, and time and bandwidth of the collectives of comm_bench; the
     numbers go to CSV files beside the pictures. Of pipelines also where the ranks idle, of shared image rows also their
-    halos, of parameter servers also time to the target loss, staleness and queues; of drills when each was noticed. Pictures
-    are as large as they are printed: one column or two of a page.
+    halos, of parameter servers also time to the target loss, staleness and queues; of drills when each was noticed.
+    Pictures are as large as they are printed: one column or two of a page.
 
     With --timeline: a row for each rank, a box for each forward and backward of a micro-batch, white where it idles.
 
