@@ -20,7 +20,7 @@ NOTICED, GONE = "#D55E00", "#0072B2"
 
 
 def drills_picture(study: str, cells: Sequence[DrillCell]) -> Picture:
-    """Filled: noticed; hollow: gone; a line from the one to the other, whiskers from the least run to the most."""
+    """Filled: noticed; hollow, below: gone; whiskers from the least run to the most."""
     apps = list(dict.fromkeys(cell.app for cell in cells))
     several = len({cell.ranks for cell in cells}) > 1
     rows = list(dict.fromkeys((cell.name, cell.ranks) for cell in sorted(cells, key=_longest)))
@@ -57,8 +57,6 @@ def _longest(cell: DrillCell) -> tuple[str, int]:
 def _draw(axes: Axes, cell: DrillCell, y: int) -> None:
     noticed, gone = (tuple(max(v, SHORTEST_S) if v == v else v for v in cell.of(value))
                      for value in (lambda r: r.noticed_s, lambda r: r.gone_s))  # fmt: skip
-    if not math.isnan(noticed[0]) and not math.isnan(gone[0]):
-        axes.plot([noticed[0], gone[0]], [y, y], color=style.GREY, lw=1.0, zorder=1)
     for (middle, low, high), shape, face, edge, at in ((noticed, "o", NOTICED, "white", y - 0.15),
                                                        (gone, "s", "white", GONE, y + 0.15)):  # fmt: skip
         if math.isnan(middle):

@@ -46,7 +46,7 @@ def _grid(study: str, cells: tuple[DrillCell, ...]) -> Grid:
             Shown(cell.app), Shown(cell.name), Shown(str(cell.ranks)), Shown(str(len(cell.runs))),
             Shown(exits, as_expected), Shown(expected), _seconds(noticed), _seconds(gone), _steps(lost), _steps(late),
             Shown(cell.each(lambda r: r.survived)),
-            Shown(words if len(words) <= WORDS else f"{words[:WORDS]}..." if words else NONE),
+            Shown(_brief(words)),
         ))  # fmt: skip
         numbers.add(
             app=cell.app, drill=cell.name, kind=cell.first.point["drill"]["fault"]["kind"], ranks=cell.ranks,
@@ -58,6 +58,12 @@ def _grid(study: str, cells: tuple[DrillCell, ...]) -> Grid:
         )  # fmt: skip
     numeric = tuple(name not in ("app", "drill", "survived", "said first") for name in COLUMNS)
     return Grid(f"{study}_drills", "Drills", COLUMNS, numeric, tuple(rows), numbers, NOTE)
+
+
+def _brief(words: str) -> str:
+    """Of a run's last line its verdict alone."""
+    words = words[max(0, words.find("verification FAILED")) :]
+    return f"{words[:WORDS]}..." if len(words) > WORDS else words or NONE
 
 
 def _worst(cell: DrillCell, value: Callable[[DrillRun], float]) -> float:
