@@ -101,6 +101,8 @@ def test_a_full_disk_keeps_the_checkpoint_before_and_the_steps(tmp_path):
 def test_memory_that_runs_out_is_an_unfit_machine(tmp_path):
     code, said, _ = drill("mlp_dp", 1, tmp_path, 'kind="allocation",step=7')
     assert code == 4 and "error: out of memory: " in said
+    code, said, _ = drill("mlp_dp", 2, tmp_path, 'kind="allocation",rank=1,step=7', "run.hang_timeout_s=6")
+    assert code == 4 and re.search(r"error: out of memory: .* \(rank 1\)", said) and "hang" not in said, said
 
 
 def test_a_slow_rank_shows_in_its_times_alone(tmp_path):

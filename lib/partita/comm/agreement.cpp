@@ -93,8 +93,10 @@ class Notices {
 
 }  // namespace
 
-std::int64_t grace_ns(ExitCode code) {
-  const bool together = code == ExitCode::usage || code == ExitCode::check_failed || code == ExitCode::unfit;
+std::int64_t grace_ns(const Failure& failure) {
+  const ExitCode code = failure.code;
+  const bool together =
+      code == ExitCode::usage || code == ExitCode::check_failed || (code == ExitCode::unfit && !failure.memory);
   return together ? 10 * second_ns : second_ns;
 }
 
@@ -113,7 +115,7 @@ Verdict agree(MPI_Comm handle, const Failure& mine) {
   Notices notices(handle, rank, size);
   Patience patience;
   const std::int64_t start = now_ns();
-  std::int64_t deadline = start + grace_ns(mine.code);
+  std::int64_t deadline = start + grace_ns(mine);
   bool deferred = false;
   int arrived = 0;
   while (true) {
@@ -121,10 +123,10 @@ Verdict agree(MPI_Comm handle, const Failure& mine) {
     if (arrived != 0) break;
     if (mine) {
       const std::int64_t now = now_ns();
-      if (!notices.told() && now > start + grace_ns(mine.code) / 4) notices.tell_higher();
+      if (!notices.told() && now > start + grace_ns(mine) / 4) notices.tell_higher();
       if (now > deadline && !deferred && notices.heard_lower()) {
         deferred = true;
-        deadline = now + grace_ns(ExitCode::usage) + second_ns;
+        deadline = now + grace_ns({ExitCode::usage, ""}) + second_ns;
       }
       if (now > deadline) end_job(mine, rank);
     }

@@ -17,8 +17,8 @@ struct Verdict {
 };
 
 /// How long a rank that failed waits for the others before it ends the job. Failures that ranks find together (a deck,
-/// a check, the machine) may take long to reach everybody; others are one rank's own.
-std::int64_t grace_ns(ExitCode code);
+/// a check, the machine) may take long to reach everybody; others, memory that runs out among them, are one rank's own.
+std::int64_t grace_ns(const Failure& failure);
 
 /// Agrees with all ranks of handle on one verdict, without ever hanging for a rank that failed.
 ///

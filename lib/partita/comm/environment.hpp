@@ -49,8 +49,8 @@ class Environment {
   /// body     Takes nothing; returns nothing or an ExitCode (having said why, when it is not done).
   /// Failure  When a rank throws, one rank prints one line, `error: what`, with `(rank r)` unless all ranks failed
   ///          alike. Partita's errors carry their code; memory that ran out is 4, any other exception 1.
-  /// Hangs    Never because a rank failed: ranks that do not come to agree within 1 s (10 s for codes 2, 3, 4, which
-  ///          ranks find together) are taken along by MPI_Abort(code).
+  /// Hangs    Never because a rank failed: ranks that do not come to agree within 1 s (10 s for codes 2, 3 and, but
+  ///          for memory that ran out, 4, which ranks find together) are taken along by MPI_Abort(code).
   template <class Body>
   int guard(Body&& body) {
     detail::Failure failure;

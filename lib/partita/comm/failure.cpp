@@ -13,12 +13,12 @@ Failure describe(std::exception_ptr exception) {
   } catch (const Error& error) {
     failure = {error.code() == ExitCode::done ? ExitCode::run_failed : error.code(), error.what()};
   } catch (const std::bad_alloc& error) {
-    failure = {ExitCode::unfit, std::string("out of memory: ") + error.what()};
+    failure = {ExitCode::unfit, std::string("out of memory: ") + error.what(), true};
   } catch (const std::exception& error) {
     failure.message = error.what();
     // Kokkos names space, size and View, but has no class for it: 4.7 throws runtime_error.
     if (failure.message.find("failed to allocate") != std::string::npos)
-      failure = {ExitCode::unfit, "out of memory: " + failure.message};
+      failure = {ExitCode::unfit, "out of memory: " + failure.message, true};
   } catch (...) {
     failure.message = "an exception that is no std::exception";
   }

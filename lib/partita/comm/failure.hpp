@@ -12,6 +12,7 @@ namespace partita::comm::detail {
 struct Failure {
   ExitCode code = ExitCode::done;
   std::string message;
+  bool memory = false;  ///< ran out
 
   explicit operator bool() const { return code != ExitCode::done; }
 };
