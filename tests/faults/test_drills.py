@@ -2,6 +2,7 @@
 """What every app does when something goes wrong on purpose: how it ends, what it says, what is left."""
 
 import os
+import re
 import subprocess
 
 import h5py
