@@ -140,18 +140,34 @@ END
   fi
 }
 
-# For one test, which is skipped without it: tests/slurm starts a Slurm of its own.
-slurm_package() {
-  if [ -x /usr/sbin/slurmctld ] || have slurmctld; then
+# optional_package <Debian's names> <what is skipped without them> <test that they are there>
+optional_package() {
+  local names=$1 skipped=$2 there=$3
+  if $there; then
     note "already there"
   elif have apt-get && [ "$(id -u)" = 0 ]; then
-    local install=(apt-get install -y --no-install-recommends -o DPkg::Lock::Timeout=600 slurm-wlm)
+    # shellcheck disable=SC2206
+    local install=(apt-get install -y --no-install-recommends -o DPkg::Lock::Timeout=600 $names)
     export DEBIAN_FRONTEND=noninteractive
     "${install[@]}" || { apt-get update && "${install[@]}"; } || true
-    if [ -x /usr/sbin/slurmctld ]; then note "installed slurm-wlm"; else note "not found: its test is skipped"; fi
+    if $there; then note "installed $names"; else note "not found: $skipped"; fi
   else
-    note "not here (Debian: slurm-wlm): its test is skipped"
+    note "not here (Debian: $names): $skipped"
   fi
+}
+
+# For one test: tests/slurm starts a Slurm of its own.
+slurm_package() { optional_package slurm-wlm "its test is skipped" have_slurm; }
+have_slurm() { [ -x /usr/sbin/slurmctld ] || have slurmctld; }
+
+# For the fuzzers of tests/fuzz.
+fuzzer_packages() { optional_package "clang libclang-rt-14-dev" "fuzzers are skipped" have_fuzzer; }
+have_fuzzer() {
+  local probe=$logs/fuzzer.$$ status=0
+  echo 'extern "C" int LLVMFuzzerTestOneInput(const char*, unsigned long) { return 0; }' |
+    clang++ -x c++ -fsanitize=fuzzer,address - -o "$probe" 2>/dev/null || status=1
+  rm -f "$probe"
+  return $status
 }
 
 has_header() {

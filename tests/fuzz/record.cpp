@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // Records: what the input changes of a valid one, read by all that reads records in the library.
 #include <cmath>
-#include <fstream>
-#include <iterator>
 
 #include <partita/io/hdf5_file.hpp>
 #include <partita/io/output.hpp>
@@ -10,7 +8,7 @@
 #include <partita/training/server_calibration.hpp>
 
 #include <support/temporary_folder.hpp>
-#include "record_mutations.hpp"
+#include "hdf5_mutations.hpp"
 
 namespace partita::fuzz {
 namespace {
@@ -52,18 +50,6 @@ void write_base(const std::string& path) {
   record.finish(results, true, "done");
 }
 
-struct Base {
-  Base() {
-    const testing::TemporaryFolder folder;
-    write_base(folder / "x.h5");
-    std::ifstream file(folder / "x.h5", std::ios::binary);
-    bytes.assign(std::istreambuf_iterator<char>(file), {});
-    objects = objects_of(folder / "x.h5");
-  }
-  std::string bytes;
-  std::vector<std::string> objects;
-};
-
 void read_everything(const std::string& path, const std::vector<std::string>& objects) {
   accepted("", [&] {
     const io::File file = io::File::open(path);
@@ -95,12 +81,11 @@ void calibrate(const std::string& path) {
 }  // namespace
 
 void record(Bytes input) {
-  static const Base base;
+  static const BaseFile base(write_base);
   static const testing::TemporaryFolder folder;  // HDF5 wants the real path of a file; scripts/fuzz has it in memory
   const std::string path = folder / "x.h5";
-  std::ofstream(path, std::ios::binary | std::ios::trunc) << base.bytes;
-  mutate(path, base.objects, input);
-  read_everything(path, base.objects);
+  base.write_changed(path, input);
+  read_everything(path, base.objects());
   calibrate(path);
 }
 

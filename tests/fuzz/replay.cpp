@@ -17,6 +17,7 @@ namespace fs = std::filesystem;
 using partita::fuzz::Bytes;
 
 constexpr partita::Named<void (*)(Bytes)> targets[] = {{"calibration", partita::fuzz::calibration},
+                                                       {"checkpoint", partita::fuzz::checkpoint},
                                                        {"deck", partita::fuzz::deck},
                                                        {"idx", partita::fuzz::idx},
                                                        {"keys", partita::fuzz::keys},

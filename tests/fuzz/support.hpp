@@ -67,6 +67,7 @@ bool accepted(std::string_view where, F f) {
 // The targets. Each takes any bytes, and returns unless there is a finding.
 
 void calibration(Bytes input);
+void checkpoint(Bytes input);
 void deck(Bytes input);
 void idx(Bytes input);
 void keys(Bytes input);

@@ -19,6 +19,7 @@
 #include <zlib.h>
 
 #include <partita/core/error.hpp>
+#include <partita/core/printable.hpp>
 #include <partita/io/files.hpp>
 
 namespace partita::io {
@@ -67,7 +68,7 @@ std::optional<Seal> read_seal(int descriptor) {
 
 // Of all that follows the seal; negative: it could not be read.
 std::int64_t crc_of_rest(int descriptor) {
-  std::vector<unsigned char> some(std::size_t{1} << 20);
+  std::vector<unsigned char> some(std::size_t{1} << 16);
   uLong crc = ::crc32(0, nullptr, 0);
   for (off_t at = seal_bytes;;) {
     const ssize_t n = ::pread(descriptor, some.data(), some.size(), at);
@@ -89,6 +90,18 @@ std::int64_t crc_of_rest(int descriptor) {
 bool is_checkpoint(const std::string& path) {
   const Descriptor file(path, O_RDONLY | O_NONBLOCK);
   return file >= 0 && read_seal(file);
+}
+
+// HDF5's word on what is there, but not what is read.
+template <class Read>
+auto reading(const std::string& path, Read read) {
+  try {
+    return read();
+  } catch (const UsageError&) {
+    throw;
+  } catch (const Error& error) {
+    refuse_file(path, error.what());
+  }
 }
 
 std::string joined(const std::string& group, const std::string& name) { return "/" + group + "/" + name; }
@@ -164,13 +177,9 @@ CheckpointFile::CheckpointFile(const std::string& path) {
   if (seal->size != status.st_size)
     refuse_file(path, fmt::format("it is damaged: {} bytes of {}", status.st_size, seal->size));
   if (crc_of_rest(file) != std::int64_t{seal->crc}) refuse_file(path, "it is damaged: its checksum is another one");
-  try {
-    file_ = std::make_unique<File>(File::open(path));
-  } catch (const Error& error) {
-    refuse_file(path, error.what());
-  }
+  file_ = reading(path, [&] { return std::make_unique<File>(File::open(path)); });
   if (const std::string named = text_attribute("Conventions"); named != checkpoint_convention)
-    refuse_file(path, fmt::format("its Conventions are \"{}\"", named));
+    refuse_file(path, fmt::format("its Conventions are \"{}\"", printable(named)));
 }
 
 template <class T>
@@ -188,32 +197,39 @@ double CheckpointFile::real(const std::string& name) const { return attribute<do
 std::string CheckpointFile::text_attribute(const std::string& name) const { return attribute<std::string>(name); }
 
 std::vector<double> CheckpointFile::column(const std::string& name) const {
-  if (file_->exists("/" + name) && file_->type("/" + name) == File::Type::float64)
-    return std::get<std::vector<double>>(file_->read("/" + name));
-  refuse_file(path(), fmt::format("/{} is missing or of another type", name));
+  return reading(path(), [&] {
+    if (file_->exists("/" + name) && file_->type("/" + name) == File::Type::float64)
+      return std::get<std::vector<double>>(file_->read("/" + name));
+    refuse_file(path(), fmt::format("/{} is missing or of another type", name));
+  });
 }
 
 std::string CheckpointFile::text(const std::string& name) const {
-  if (file_->exists("/" + name) && file_->type("/" + name) == File::Type::string)
-    if (const auto texts = std::get<std::vector<std::string>>(file_->read("/" + name)); texts.size() == 1)
-      return texts.front();
-  refuse_file(path(), fmt::format("/{} is missing or of another type", name));
+  return reading(path(), [&] {
+    if (file_->exists("/" + name) && file_->type("/" + name) == File::Type::string)
+      if (const auto texts = std::get<std::vector<std::string>>(file_->read("/" + name)); texts.size() == 1)
+        return texts.front();
+    refuse_file(path(), fmt::format("/{} is missing or of another type", name));
+  });
 }
 
 std::vector<std::string> CheckpointFile::tensors(const std::string& group) const {
-  return file_->exists("/" + group) ? file_->names("/" + group) : std::vector<std::string>();
+  return reading(path(),
+                 [&] { return file_->exists("/" + group) ? file_->names("/" + group) : std::vector<std::string>(); });
 }
 
 std::vector<float> CheckpointFile::tensor(const std::string& group, const std::string& name,
                                           const std::vector<index_t>& shape) const {
   const std::string whole = joined(group, name);
-  if (!file_->exists("/" + group) || !file_->exists(whole))
-    refuse<UsageError>(path() + ": " + whole, "it is not there", "every tensor of the model and its optimizer");
-  const std::vector<index_t> extents = file_->extents(whole);
-  if (extents != shape || file_->type(whole) != File::Type::float32)
-    refuse<UsageError>(path() + ": " + whole, fmt::format("it has the shape [{}]", fmt::join(extents, ", ")),
-                       fmt::format("float32 of [{}], as the model's", fmt::join(shape, ", ")));
-  return file_->read_floats(whole);
+  return reading(path(), [&] {
+    if (!file_->exists("/" + group) || !file_->exists(whole))
+      refuse<UsageError>(path() + ": " + whole, "it is not there", "every tensor of the model and its optimizer");
+    const std::vector<index_t> extents = file_->extents(whole);
+    if (extents != shape || file_->type(whole) != File::Type::float32)
+      refuse<UsageError>(path() + ": " + whole, fmt::format("it has the shape [{}]", fmt::join(extents, ", ")),
+                         fmt::format("float32 of [{}], as the model's", fmt::join(shape, ", ")));
+    return file_->read_floats(whole);
+  });
 }
 
 void try_checkpoint(const std::string& path) {

@@ -40,9 +40,8 @@ LayerList<Scalar> gpt_layers(const GptShape& shape, index_t chunks, const GptSli
   using L = Layers<Scalar>;
   using List = LayerList<Scalar>;
   const index_t T = shape.T, C = shape.C, H = shape.H, D = C / H;
-  const auto [heads, hidden, vocabulary, tokens] =
-      GptSlices{all_unless(slices.heads, H), all_unless(slices.hidden, shape.hidden()),
-                all_unless(slices.vocabulary, shape.V), all_unless(slices.tokens, T)};
+  const Slice heads = all_unless(slices.heads, H), hidden = all_unless(slices.hidden, shape.hidden()),
+              vocabulary = all_unless(slices.vocabulary, shape.V), tokens = all_unless(slices.tokens, T);
   const Slice columns_of_heads{heads.offset * D, heads.extent * D, C};
   const auto leaves = gpt_leaves(shape, chunks);
   const Dimension V(vocabulary, leaves.vocabulary);

@@ -2,33 +2,21 @@
 #include <partita/training/checkpoint.hpp>
 
 #include <algorithm>
-#include <map>
 #include <optional>
-#include <type_traits>
 #include <utility>
-#include <variant>
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
-#include <partita/config/toml_value.hpp>
 #include <partita/core/error.hpp>
 #include <partita/core/partition.hpp>
 #include <partita/driver/terminal.hpp>
-#include <partita/io/checkpoint_file.hpp>
 #include <partita/kernels/cast.hpp>
 
 namespace partita::training {
 namespace {
 
 constexpr index_t sent_at_once = index_t{1} << 20;  // numbers that travel together
-constexpr const char* statistics_group = "statistics";
-
-struct Group {
-  nn::Kept kept;
-  const char* name;
-};
-constexpr Group groups[] = {{nn::Kept::weights, "weights"}, {nn::Kept::m, "m"}, {nn::Kept::v, "v"}};
 
 index_t elements(const std::vector<index_t>& shape) {
   index_t product = 1;
@@ -108,35 +96,6 @@ std::vector<Range> brought(const Parts<Scalar>& parts) {
   return owned;
 }
 
-// A resolved deck as keys and their values in TOML.
-std::map<std::string, std::string> keys_of(const std::string& deck, const std::string& name) {
-  std::map<std::string, std::string> keys;
-  for (const config::Given& given : config::read_document(deck, name))
-    keys[given.key] = std::visit(
-        [&](const auto& value) {
-          if constexpr (std::is_same_v<std::decay_t<decltype(value)>, std::monostate>)
-            return given.value.shown;
-          else
-            return config::to_toml(value);
-        },
-        given.value.data);
-  return keys;
-}
-
-// Keys on which the numbers of a run depend, in deterministic mode too, and that differ.
-std::vector<std::string> differences(const std::string& path, const std::string& then, const std::string& now) {
-  const auto counts = [](const std::string& key) {
-    return key.starts_with("model.") || key.starts_with("data.") ||
-           (key.starts_with("train.") && key != "train.micro_batches");
-  };
-  const std::map<std::string, std::string> before = keys_of(then, path);
-  std::vector<std::string> found;
-  for (const auto& [key, value] : keys_of(now, "the deck"))
-    if (const auto old = before.find(key); counts(key) && old != before.end() && old->second != value)
-      found.push_back(fmt::format("{} = {} (now {})", key, old->second, value));
-  return found;
-}
-
 template <class Scalar>
 Vector<nn::Sum<Scalar>> on_device(const Exec& exec, const std::vector<float>& values) {
   const Vector<nn::Sum<Scalar>> there("partita::training::checkpoint::values", values.size());
@@ -162,42 +121,7 @@ std::vector<float> my_part(const comm::Communicator& world, const nn::Parameter*
   return values;
 }
 
-void check_tensors(const io::CheckpointFile& file, const char* group, const nn::ParameterTable& table) {
-  for (const std::string& name : file.tensors(group))
-    if (table.find(name) == nullptr)
-      refuse<UsageError>(fmt::format("{}: /{}/{}", file.path(), group, name), "the model has no such tensor",
-                         "a checkpoint of this model");
-}
-
 }  // namespace
-
-std::vector<index_t> shape_of(const nn::Parameter& tensor) {
-  std::vector<index_t> shape;
-  for (const nn::Dimension& dimension : tensor.dimensions) shape.push_back(dimension.slice.global);
-  return shape;
-}
-
-const char* group_of(nn::Kept what) {
-  return std::find_if(std::begin(groups), std::end(groups), [&](const Group& each) { return each.kept == what; })->name;
-}
-
-io::CheckpointWriter begin_checkpoint(const std::string& path, const TrainOptions& train,
-                                      const CheckpointFacts& facts) {
-  const kernels::LossScaleState& scale = facts.counters.loss_scale;
-  io::CheckpointWriter writer(path);
-  writer.attributes({{"step", std::int64_t{facts.done}},
-                     {"precision", std::string(name_of(precisions, train.precision))},
-                     {"optimizer", std::string(kernels::name(train.update.optimizer.kind))},
-                     {"optimizer_step", std::int64_t{facts.counters.step}},
-                     {"loss_scale", scale.scale},
-                     {"loss_scale_good_steps", std::int64_t{scale.good_steps}},
-                     {"loss_scale_skipped", std::int64_t{scale.skipped}},
-                     {"strategy", facts.strategy},
-                     {"ranks", std::int64_t{facts.ranks}}});
-  writer.text("config", facts.deck);
-  writer.column("losses", {facts.losses.begin(), facts.losses.end()});
-  return writer;
-}
 
 template <class Scalar>
 index_t save_checkpoint(const std::string& path, const std::string& deck, index_t done, std::span<const double> losses,
@@ -233,7 +157,7 @@ index_t save_checkpoint(const std::string& path, const std::string& deck, index_
     }
   };
   save(parts.whole.table(), parts.model.table(), mine, [&](auto put) {
-    for (const Group& group : groups)
+    for (const auto& group : checkpoint_groups)
       if (update.keeps(group.kept)) put(group.name, [&](Range range) { return update.get(exec, group.kept, range); });
   });
   const index_t statistics = parts.model.statistics_table().size();
@@ -241,7 +165,7 @@ index_t save_checkpoint(const std::string& path, const std::string& deck, index_
   const auto running = Kokkos::create_mirror_view_and_copy(Kokkos::HostSpace(), parts.model.running());
   save(parts.whole.statistics_table(), parts.model.statistics_table(),
        speaks ? std::vector<Range>{{0, statistics}} : std::vector<Range>(), [&](auto put) {
-         put(statistics_group, [&](Range range) {
+         put(checkpoint_statistics, [&](Range range) {
            return std::vector<float>(running.data() + range.offset, running.data() + range.end());
          });
        });
@@ -256,34 +180,18 @@ std::pair<index_t, std::vector<double>> load_checkpoint(const std::string& path,
   const comm::Communicator& world = by.world;
   const Exec& exec = by.context.exec();
   std::optional<io::CheckpointFile> file;
-  index_t done = 0;
-  std::vector<double> losses;
-  nn::UpdateCounters counters;
+  CheckpointState state;
   world.on_root([&] {
     file.emplace(path);
-    done = file->integer("step");
-    losses = file->column("losses");
-    if (done < 1 || std::ssize(losses) != done)
-      refuse<UsageError>(path, fmt::format("{} losses of {} steps", losses.size(), done), "a loss of each step");
-    if (done >= steps)
-      refuse<UsageError>(path, fmt::format("it was made after {} steps, of which the run has {}", done, steps),
-                         "a run of more steps");
-    if (const std::string rule = file->text_attribute("optimizer"), own(kernels::name(by.train.update.optimizer.kind));
-        rule != own)
-      refuse<UsageError>(path, fmt::format("it comes from the optimizer {}", rule), fmt::format("{}, the run's", own));
-    counters = {
-        file->integer("optimizer_step"),
-        {file->real("loss_scale"), file->integer("loss_scale_good_steps"), file->integer("loss_scale_skipped")}};
-    if (file->text_attribute("precision") != name_of(precisions, by.train.precision) && by.update != nullptr)
-      counters.loss_scale = by.update->counters(exec).loss_scale;  // that of the other says nothing here
-    for (const Group& group : groups) check_tensors(*file, group.name, by.whole.table());
-    check_tensors(*file, statistics_group, by.whole.statistics_table());
-    if (const auto differ = differences(path, file->text("config"), deck); !differ.empty())
-      driver::say_aside(fmt::format("note: {} was made with {}\n", path, fmt::join(differ, ", ")));
+    state = read_state(*file, {by.train, deck, steps, by.whole.table(), by.whole.statistics_table()});
+    if (!state.same_precision && by.update != nullptr)
+      state.counters.loss_scale = by.update->counters(exec).loss_scale;  // that of the other says nothing here
+    if (!state.differs.empty())
+      driver::say_aside(fmt::format("note: {} was made with {}\n", path, fmt::join(state.differs, ", ")));
   });
-  world.broadcast(done);
-  world.broadcast(counters);
-  if (by.update != nullptr) by.update->set_counters(exec, counters);
+  world.broadcast(state.done);
+  world.broadcast(state.counters);
+  if (by.update != nullptr) by.update->set_counters(exec, state.counters);
 
   const auto load = [&](const char* group, const nn::Parameter& tensor, const nn::Parameter* local) {
     const std::vector<index_t> shape = shape_of(tensor);
@@ -291,7 +199,7 @@ std::pair<index_t, std::vector<double>> load_checkpoint(const std::string& path,
   };
   for (const nn::Parameter& tensor : by.whole.table().parameters()) {
     const nn::Parameter* const local = by.model.table().find(tensor.name);
-    for (const Group& group : groups) {
+    for (const auto& group : checkpoint_groups) {
       if (!nn::keeps(by.train.update.optimizer, group.kept)) continue;
       const std::vector<float> values = load(group.name, tensor, local);
       if (local == nullptr) continue;
@@ -306,13 +214,13 @@ std::pair<index_t, std::vector<double>> load_checkpoint(const std::string& path,
   }
   for (const nn::Parameter& tensor : by.whole.statistics_table().parameters()) {
     const nn::Parameter* const local = by.model.statistics_table().find(tensor.name);
-    const std::vector<float> values = load(statistics_group, tensor, local);
+    const std::vector<float> values = load(checkpoint_statistics, tensor, local);
     if (local == nullptr) continue;
     Kokkos::deep_copy(exec, Vector<nn::Sum<Scalar>>(by.model.running().data() + local->range.offset, values.size()),
                       Kokkos::View<const float*, Kokkos::HostSpace>(values.data(), values.size()));
     exec.fence("partita::training::load_checkpoint: values are on the device");
   }
-  return {done, losses};
+  return {state.done, state.losses};
 }
 
 template <class Scalar>

@@ -2,7 +2,7 @@
 #pragma once
 
 #include <partita/driver/run_options.hpp>
-#include <partita/io/checkpoint_file.hpp>
+#include <partita/training/checkpoint_facts.hpp>
 #include <partita/training/checkpoint_options.hpp>
 #include <partita/training/workload.hpp>
 
@@ -21,21 +21,6 @@ namespace partita::training {
 template <class Scalar>
 index_t save_checkpoint(const std::string& path, const std::string& deck, index_t done, std::span<const double> losses,
                         const driver::Writing& writing, const Parts<Scalar>& parts);
-
-/// What a checkpoint says beside its tensors.
-struct CheckpointFacts {
-  std::string deck;  ///< the resolved one
-  index_t done = 0;
-  std::span<const double> losses;  ///< of these steps
-  nn::UpdateCounters counters;
-  std::string strategy;
-  int ranks = 1;
-};
-/// A checkpoint that tensors are to follow, in groups by the names of what is kept ("weights", "m", "v").
-io::CheckpointWriter begin_checkpoint(const std::string& path, const TrainOptions& train, const CheckpointFacts& facts);
-const char* group_of(nn::Kept what);
-/// Of the whole tensor.
-std::vector<index_t> shape_of(const nn::Parameter& tensor);
 
 /// What takes up a checkpoint on this rank.
 template <class Scalar>

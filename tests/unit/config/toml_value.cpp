@@ -121,6 +121,8 @@ TEST(toml_value, malformed_documents_are_refused_with_their_line) {
                           "d.toml")
                 .size(),
             2u);
+  EXPECT_EQ(message("a = [0N'7\u02f8rr]\n").rfind("d.toml:1: not TOML: ", 0), 0u) << "toml++ 3.3 says it cannot be";
+  EXPECT_EQ(read_document("a = \"\"\"\\\n\u00e9\"\"\"\n", "d.toml").size(), 1u) << "the same";
   EXPECT_EQ(message("a = 99999999999999999999\n").rfind("d.toml:1: not TOML: ", 0), 0u);
   EXPECT_EQ(message("a = \"\xff\"\n").rfind("d.toml:1: not TOML: ", 0), 0u);
   EXPECT_EQ(message("a = \n").find('\n'), std::string::npos) << "one line";

@@ -91,6 +91,19 @@ TEST(checkpoint_file, says_what_is_missing_or_of_another_kind) {
             path + ": /m/a.bias: it has the shape [3]: expected float32 of [3, 1], as the model's");
 }
 
+// What HDF5 says of it comes as a refusal of this file.
+TEST(checkpoint_file, a_tensor_in_the_place_of_a_group_is_refused) {
+  const TemporaryFolder folder;
+  const std::string path = folder / "c.h5";
+  CheckpointWriter writer(path);
+  writer.column("v", {1});
+  writer.finish();
+  const CheckpointFile file(path);
+  for (const std::string& said :
+       {caught<UsageError>([&] { file.tensors("v"); }), caught<UsageError>([&] { file.tensor("v", "a.bias", {3}); })})
+    EXPECT_TRUE(said.starts_with(path + ": ")) << said;
+}
+
 // Every byte is covered: by the seal, or by its checksum. HDF5 is never shown a damaged file.
 TEST(checkpoint_file, damage_is_found_wherever_it_is) {
   const TemporaryFolder folder;

@@ -1,11 +1,15 @@
 // SPDX-License-Identifier: BSD-3-Clause
-#include "record_mutations.hpp"
+#include "hdf5_mutations.hpp"
 
 #include <algorithm>
 #include <array>
+#include <fstream>
+#include <iterator>
 #include <limits>
 
 #include <hdf5.h>
+
+#include <support/temporary_folder.hpp>
 
 namespace partita::fuzz {
 namespace {
@@ -188,8 +192,6 @@ herr_t add(hid_t, const char* name, const H5O_info_t*, void* to) {
   return 0;
 }
 
-}  // namespace
-
 std::vector<std::string> objects_of(const std::string& path) {
   const hid_t file = H5Fopen(path.c_str(), H5F_ACC_RDONLY, H5P_DEFAULT);
   std::vector<std::string> objects;
@@ -198,15 +200,35 @@ std::vector<std::string> objects_of(const std::string& path) {
   return objects;
 }
 
-void mutate(const std::string& path, const std::vector<std::string>& objects, Bytes input) {
+}  // namespace
+
+void write_file(const std::string& path, std::string_view bytes) {
+  std::ofstream(path, std::ios::binary | std::ios::trunc) << bytes;
+}
+
+std::string read_file(const std::string& path) {
+  std::ifstream file(path, std::ios::binary);
+  return {std::istreambuf_iterator<char>(file), {}};
+}
+
+BaseFile::BaseFile(void (*write)(const std::string& path)) {
+  const testing::TemporaryFolder folder;
+  const std::string path = folder / "x.h5";
+  write(path);
+  bytes_ = read_file(path);
+  objects_ = objects_of(path);
+}
+
+void BaseFile::write_changed(const std::string& path, Bytes input) const {
+  write_file(path, bytes_);
   H5Eset_auto2(H5E_DEFAULT, nullptr, nullptr);
   const hid_t list = H5Pcreate(H5P_FILE_ACCESS);
   H5Pset_file_locking(list, false, true);
   const hid_t file = H5Fopen(path.c_str(), H5F_ACC_RDWR, list);
-  if (file < 0) report("the base record cannot be opened");
-  for (int changes = 0; !input.empty() && changes < 6; ++changes) change(file, objects, input);
+  if (file < 0) report("the base file cannot be opened");
+  for (int changes = 0; !input.empty() && changes < 6; ++changes) change(file, objects_, input);
   close(list);
-  if (H5Fclose(file) < 0) report("the changed record cannot be closed");
+  if (H5Fclose(file) < 0) report("the changed file cannot be closed");
 }
 
 }  // namespace partita::fuzz
