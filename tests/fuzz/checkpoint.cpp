@@ -29,7 +29,7 @@ struct Model {
   std::string deck = "[train]\nsteps = 6\n[model]\nhidden = [3]\n";
 };
 
-void write_base(const std::string& path) {
+void write_checkpoint(const std::string& path) {
   const Model model;
   const std::vector<double> losses = {2.5, 1.25};
   io::CheckpointWriter writer =
@@ -91,7 +91,7 @@ std::string with_seal(std::string bytes, Bytes input) {
 
 void checkpoint(Bytes input) {
   static const Model model;
-  static const BaseFile base(write_base);
+  static const BaseFile base(write_checkpoint);
   static const testing::TemporaryFolder folder;  // in memory, as that of records
   const std::string path = folder / "x.h5";
   const int how = take(input) % 4;

@@ -99,7 +99,9 @@ io::CheckpointWriter begin_checkpoint(const std::string& path, const TrainOption
 }
 
 CheckpointState read_state(const io::CheckpointFile& file, const Resuming& run) {
-  CheckpointState state{.done = file.integer("step"), .losses = file.column("losses")};
+  CheckpointState state;
+  state.done = file.integer("step");
+  state.losses = file.column("losses");
   if (state.done < 1 || std::ssize(state.losses) != state.done)
     refuse<UsageError>(file.path(), fmt::format("{} losses of {} steps", state.losses.size(), state.done),
                        "a loss of each step");

@@ -19,8 +19,8 @@ using partita::testing::caught;
 
 const std::vector<double> losses = {2.5, 1.25};
 
-struct Run {
-  Run() { weights.add("linear0.bias", {index_t{3}}, {}); }
+struct Resumption {
+  Resumption() { weights.add("linear0.bias", {index_t{3}}, {}); }
 
   // Of a checkpoint of two steps in which `change` changed something.
   CheckpointState state(const std::function<void(CheckpointFacts&)>& change = {},
@@ -47,7 +47,7 @@ struct Run {
 };
 
 TEST(checkpoint_facts, are_read_as_they_were_written) {
-  const CheckpointState state = Run().state();
+  const CheckpointState state = Resumption().state();
   EXPECT_EQ(state.done, 2);
   EXPECT_EQ(state.losses, losses);
   EXPECT_EQ(state.counters.step, 2);
@@ -57,12 +57,12 @@ TEST(checkpoint_facts, are_read_as_they_were_written) {
 }
 
 TEST(checkpoint_facts, keys_that_differ_are_named) {
-  const CheckpointState state = Run().state([](CheckpointFacts& facts) { facts.deck = "[train]\nsteps = 7\n"; });
+  const CheckpointState state = Resumption().state([](CheckpointFacts& facts) { facts.deck = "[train]\nsteps = 7\n"; });
   EXPECT_EQ(state.differs, (std::vector<std::string>{"train.steps = 7 (now 6)"}));
 }
 
 TEST(checkpoint_facts, no_run_has_these_counters) {
-  const Run run;
+  const Resumption run;
   EXPECT_EQ(run.refusal([](CheckpointFacts& facts) { facts.counters.step = -1; }),
             "optimizer_step = -1 after 2 steps: expected 0 up to its steps");
   EXPECT_EQ(run.refusal([](CheckpointFacts& facts) { facts.counters.loss_scale.skipped = 3; }),
@@ -76,9 +76,9 @@ TEST(checkpoint_facts, no_run_has_these_counters) {
 }
 
 TEST(checkpoint_facts, names_that_cannot_be_printed_are_shown_in_one_line) {
-  EXPECT_EQ(
-      Run().refusal({}, [](io::CheckpointWriter& writer) { writer.tensor("m", "a\nb", {1}, std::vector<float>{1}); }),
-      "/m/a?b: the model has no such tensor: expected a checkpoint of this model");
+  EXPECT_EQ(Resumption().refusal(
+                {}, [](io::CheckpointWriter& writer) { writer.tensor("m", "a\nb", {1}, std::vector<float>{1}); }),
+            "/m/a?b: the model has no such tensor: expected a checkpoint of this model");
 }
 
 }  // namespace
