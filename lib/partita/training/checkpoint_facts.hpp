@@ -50,8 +50,8 @@ struct CheckpointState {
   bool same_precision = true;        ///< else the loss scale says nothing to the run
   std::vector<std::string> differs;  ///< keys of [train], [model], [data] that are others in the run, to be shown
 };
-/// Throws   UsageError for a checkpoint that the run cannot go on from: facts are missing or cannot be, the optimizer is
-///          another, no step is left, the model lacks a tensor.
+/// Throws   UsageError for a checkpoint that the run cannot go on from: facts are missing or cannot be, the optimizer
+///          is another, no step is left, the model lacks a tensor.
 CheckpointState read_state(const io::CheckpointFile& file, const Resuming& run);
 
 }  // namespace partita::training
