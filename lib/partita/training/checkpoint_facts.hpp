@@ -13,10 +13,12 @@
 namespace partita::training {
 
 /// Groups of tensors: of the model's weights, and of its running statistics.
-inline constexpr struct {
+struct CheckpointGroup {
   nn::Kept kept;
   const char* name;
-} checkpoint_groups[] = {{nn::Kept::weights, "weights"}, {nn::Kept::m, "m"}, {nn::Kept::v, "v"}};
+};
+inline constexpr CheckpointGroup checkpoint_groups[] = {
+    {nn::Kept::weights, "weights"}, {nn::Kept::m, "m"}, {nn::Kept::v, "v"}};
 inline constexpr const char* checkpoint_statistics = "statistics";
 const char* group_of(nn::Kept what);
 /// Of the whole tensor.
