@@ -338,7 +338,7 @@ function(partita_add_test name)
   # They share a node, too: UCX, which MPICH may be built on, need not look for networks.
   set(environment OMP_NUM_THREADS=${arg_THREADS} OMP_PROC_BIND=false OMP_WAIT_POLICY=passive UCX_TLS=sm,self)
   if(TARGET partita_yield_when_idle)
-    list(APPEND environment LD_PRELOAD=$<TARGET_FILE:partita_yield_when_idle>)
+    list(APPEND environment LD_PRELOAD=$<TARGET_FILE:partita_yield_when_idle>:$<TARGET_FILE:partita_mpi_objects>)
   endif()
   if(PARTITA_SANITIZE)
     list(APPEND environment UBSAN_OPTIONS=print_stacktrace=1)

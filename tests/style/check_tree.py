@@ -298,7 +298,25 @@ def page(path, text):
             yield number, f"a line of {len(line)} columns: at most 100"
 
 
-RULES = {rule.__name__: rule for rule in (layers, state, labels, spdx, suites, docs, includes, cited, page)}
+MAKERS = re.compile(
+    r"\b(MPI_(?:Comm_(?:i?dup|split|create|group)\w*|Group_(?:incl|excl|union|inter|diff|range)\w*"
+    r"|Type_(?:contiguous|h?vector|h?indexed|create|dup)\w*|Op_create|Win_(?:create|allocate)\w*|Info_(?:create|dup)"
+    r"|I(?!m?probe|nit)[a-z]\w*|[A-Z]\w*_init))\("
+)
+
+
+def objects(path, text):
+    """What makes an object of MPI is counted in the tests: tests/support/mpi_objects.cpp knows the call."""
+    if Path(path).suffix not in CODE or not path.startswith("lib/"):
+        return
+    counted = (Path(__file__).parents[1] / "support" / "mpi_objects.cpp").read_text(encoding="utf-8")
+    for number, line in lines(text):
+        for call in MAKERS.findall(line):
+            if f"int {call}(" not in counted:
+                yield number, f"{call} makes an object that tests/support/mpi_objects.cpp does not count"
+
+
+RULES = {rule.__name__: rule for rule in (layers, state, labels, spdx, suites, docs, includes, cited, page, objects)}
 
 
 def known(root):

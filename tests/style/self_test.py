@@ -4,7 +4,7 @@
 import functools
 import sys
 
-from check_tree import WIDTH, cited, docs, includes, labels, layers, page, spdx, state, suites
+from check_tree import WIDTH, cited, docs, includes, labels, layers, objects, page, spdx, state, suites
 
 
 def main():
@@ -48,6 +48,10 @@ def main():
         (cited, "lib/partita/nn/a.hpp", "// as DESIGN.md, 1 says"),
         (cited, "lib/partita/nn/a.hpp", "// see nn/lost.hpp"),
         (cited, "scripts/a.cmake", "# see STYLE.md"),
+        (objects, "lib/partita/comm/a.cpp", "  MPI_Comm_create_group(comm, group, 0, &made);"),
+        (objects, "lib/partita/comm/a.cpp", "  MPI_Win_allocate(n, 1, MPI_INFO_NULL, comm, &at, &window);"),
+        (objects, "lib/partita/comm/a.cpp", "  check(MPI_Ialltoallw(in, out, &request));"),
+        (objects, "lib/partita/comm/a.cpp", "  MPI_Send_init(at, 1, MPI_CHAR, 0, 0, comm, &request);"),
         (cited, "scripts/a.py", '"""See lost.hpp."""'),
         (cited, "apps/README.md", "[here](lost/README.md)"),
         (cited, "README.md", "in `inputs/mlp_dp/lost.toml`"),
@@ -82,6 +86,7 @@ def main():
         (cited, "scripts/a.py", 'lost("nn/lost.hpp")'),
         (cited, "apps/README.md", "[here](mlp_dp/README.md), [there](../README.md), [folder](mlp_dp)"),
         (page, "README.md", "| " + "word " * 21),
+        (objects, "lib/partita/comm/a.cpp", "  MPI_Comm_dup(comm, &made); MPI_Improbe(0, 0, comm, &there, &m, &s); MPI_Init(0, 0);"),
     ]
     files = {"README.md", "DESIGN.md", "apps/mlp_dp/README.md", "lib/partita/nn/unit.hpp"}
     rules = {cited: functools.partial(cited, files=files, sections={1, 2})}

@@ -119,7 +119,8 @@ Verdict agree(MPI_Comm handle, const Failure& mine) {
   bool deferred = false;
   int arrived = 0;
   while (true) {
-    MPI_Test(&request, &arrived, MPI_STATUS_IGNORE);
+    if (MPI_Test(&request, &arrived, MPI_STATUS_IGNORE) != MPI_SUCCESS)
+      end_job(mine ? mine : Failure{ExitCode::run_failed, "MPI_Test failed when ranks agreed on an exit code"}, rank);
     if (arrived != 0) break;
     if (mine) {
       const std::int64_t now = now_ns();

@@ -71,6 +71,8 @@ void keep_standard_streams() {
 Environment::Environment(int& argc, char**& argv) {
   keep_standard_streams();
   MPI_Init_thread(&argc, &argv, MPI_THREAD_MULTIPLE, &thread_level_);
+  // Of calls that wait for a request, such as one whose message is too long, MPICH asks these and not the request's.
+  for (MPI_Comm each : {MPI_COMM_WORLD, MPI_COMM_SELF}) MPI_Comm_set_errhandler(each, MPI_ERRORS_RETURN);
   verdicts_.emplace(duplicate_world("verdicts", nullptr));
   world_.emplace(duplicate_world("world", traffic_.get()));
   watch_line_ = std::make_unique<WatchLine>(duplicate_world("watch", nullptr), thread_level_ == MPI_THREAD_MULTIPLE);
