@@ -2,9 +2,7 @@
 // Preloaded into the tests: counts communicators, groups, datatypes, operations and requests that a program makes, and
 // makes it fail in MPI_Finalize when some are left, with a line for each call that made them. The calls are those of
 // lib/ (the style test compares); a request is done when MPI has set it to null.
-#include <cxxabi.h>
 #include <dlfcn.h>
-#include <mpi.h>
 
 #include <algorithm>
 #include <array>
@@ -13,6 +11,9 @@
 #include <cstdlib>
 #include <map>
 #include <mutex>
+#include <typeinfo>
+
+#include <mpi.h>
 
 namespace {
 
