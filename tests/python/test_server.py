@@ -62,7 +62,8 @@ def test_a_target_that_was_not_reached_is_no_number(tmp_path: Path, partita: Com
 
 def test_no_line_of_show_has_a_virtual_number_without_the_word(tmp_path: Path, partita: Command) -> None:
     out = partita("show", ServerSynthetic().write(tmp_path / "a.h5"))[1]
-    marked = [line for line in out.splitlines() if MARKED.search(line)]
+    # A UUID, which depends on the folder's name, may hold any digits.
+    marked = [line for line in out.splitlines() if MARKED.search(line) and not line.startswith("run uuid")]
     assert len(marked) >= 5 and all("virtual" in line for line in marked), marked
     real = partita("show", ServerSynthetic(engine="mpi").write(tmp_path / "b.h5"))[1]
     assert "virtual" not in real and "pull, s" in real
