@@ -309,9 +309,10 @@ def objects(path, text):
     """What makes an object of MPI is counted in the tests: tests/support/mpi_objects.cpp knows the call."""
     if Path(path).suffix not in CODE or not path.startswith("lib/"):
         return
-    counted = (Path(__file__).parents[1] / "support" / "mpi_objects.cpp").read_text(encoding="utf-8")
-    for number, line in lines(text):
-        for call in MAKERS.findall(line):
+    made = [(number, call) for number, line in lines(text) for call in MAKERS.findall(line)]
+    if made:
+        counted = (Path(__file__).parents[1] / "support" / "mpi_objects.cpp").read_text(encoding="utf-8")
+        for number, call in made:
             if f"int {call}(" not in counted:
                 yield number, f"{call} makes an object that tests/support/mpi_objects.cpp does not count"
 

@@ -23,8 +23,7 @@ namespace {
 template <class Handle>
 class Alive {
  public:
-  void made(Handle handle, Handle null, const char* by) {
-    if (handle == null) return;
+  void made(Handle handle, const char* by) {
     const std::lock_guard lock(mutex_);
     if (count_ == most) {
       std::fputs("error: mpi_objects.cpp: too many objects at a time\n", stderr);
@@ -84,31 +83,30 @@ Function* next(const char* name, Function* = nullptr) {
   return reinterpret_cast<Function*>(dlsym(RTLD_NEXT, name));
 }
 
-int begun(int status, const MPI_Request* request, const char* by) {
-  if (status == MPI_SUCCESS) alive().requests.made(*request, MPI_REQUEST_NULL, by);
+// Returns the status of the call that may have made it.
+template <class Handle>
+int made(int status, Alive<Handle>& kind, const Handle* out, Handle null, const char* by) {
+  if (status == MPI_SUCCESS && *out != null) kind.made(*out, by);
   return status;
 }
-
-void done(MPI_Request before, MPI_Request after) {
-  if (after == MPI_REQUEST_NULL) alive().requests.gone(before);
+int begun(int status, const MPI_Request* request, const char* by) {
+  return made(status, alive().requests, request, MPI_REQUEST_NULL, by);
 }
 
-// Requests of a call, as they were.
-class Before {
- public:
-  Before(int count, const MPI_Request requests[]) : count_(std::min(count, most)) {
-    std::copy_n(requests, count_, requests_.begin());
-    if (count > most) std::abort();
+// A call that may set requests to null, which are done then.
+template <class Call>
+int looking_at(int count, MPI_Request requests[], Call call) {
+  std::array<MPI_Request, 256> before;
+  if (count > static_cast<int>(before.size())) {
+    std::fputs("error: mpi_objects.cpp: too many requests in a call\n", stderr);
+    std::abort();
   }
-  void done(const MPI_Request after[]) const {
-    for (int k = 0; k < count_; ++k) ::done(requests_[static_cast<std::size_t>(k)], after[k]);
-  }
-
- private:
-  static constexpr int most = 256;
-  int count_;
-  std::array<MPI_Request, most> requests_;
-};
+  std::copy_n(requests, count, before.begin());
+  const int status = call();
+  for (int k = 0; k < count; ++k)
+    if (requests[k] == MPI_REQUEST_NULL) alive().requests.gone(before[static_cast<std::size_t>(k)]);
+  return status;
+}
 
 }  // namespace
 
@@ -122,23 +120,17 @@ extern "C" {
   std::abort();
 }
 
-int MPI_Comm_dup(MPI_Comm comm, MPI_Comm* made) {
+int MPI_Comm_dup(MPI_Comm comm, MPI_Comm* out) {
   static const auto call = next(__func__, &MPI_Comm_dup);
-  const int status = call(comm, made);
-  if (status == MPI_SUCCESS) alive().communicators.made(*made, MPI_COMM_NULL, __func__);
-  return status;
+  return made(call(comm, out), alive().communicators, out, MPI_COMM_NULL, __func__);
 }
-int MPI_Comm_split(MPI_Comm comm, int color, int key, MPI_Comm* made) {
+int MPI_Comm_split(MPI_Comm comm, int color, int key, MPI_Comm* out) {
   static const auto call = next(__func__, &MPI_Comm_split);
-  const int status = call(comm, color, key, made);
-  if (status == MPI_SUCCESS) alive().communicators.made(*made, MPI_COMM_NULL, __func__);
-  return status;
+  return made(call(comm, color, key, out), alive().communicators, out, MPI_COMM_NULL, __func__);
 }
-int MPI_Comm_split_type(MPI_Comm comm, int type, int key, MPI_Info info, MPI_Comm* made) {
+int MPI_Comm_split_type(MPI_Comm comm, int type, int key, MPI_Info info, MPI_Comm* out) {
   static const auto call = next(__func__, &MPI_Comm_split_type);
-  const int status = call(comm, type, key, info, made);
-  if (status == MPI_SUCCESS) alive().communicators.made(*made, MPI_COMM_NULL, __func__);
-  return status;
+  return made(call(comm, type, key, info, out), alive().communicators, out, MPI_COMM_NULL, __func__);
 }
 int MPI_Comm_free(MPI_Comm* comm) {
   static const auto call = next(__func__, &MPI_Comm_free);
@@ -146,11 +138,9 @@ int MPI_Comm_free(MPI_Comm* comm) {
   return call(comm);
 }
 
-int MPI_Comm_group(MPI_Comm comm, MPI_Group* made) {
+int MPI_Comm_group(MPI_Comm comm, MPI_Group* out) {
   static const auto call = next(__func__, &MPI_Comm_group);
-  const int status = call(comm, made);
-  if (status == MPI_SUCCESS) alive().groups.made(*made, MPI_GROUP_NULL, __func__);
-  return status;
+  return made(call(comm, out), alive().groups, out, MPI_GROUP_NULL, __func__);
 }
 int MPI_Group_free(MPI_Group* group) {
   static const auto call = next(__func__, &MPI_Group_free);
@@ -158,11 +148,9 @@ int MPI_Group_free(MPI_Group* group) {
   return call(group);
 }
 
-int MPI_Type_contiguous(int count, MPI_Datatype of, MPI_Datatype* made) {
+int MPI_Type_contiguous(int count, MPI_Datatype of, MPI_Datatype* out) {
   static const auto call = next(__func__, &MPI_Type_contiguous);
-  const int status = call(count, of, made);
-  if (status == MPI_SUCCESS) alive().datatypes.made(*made, MPI_DATATYPE_NULL, __func__);
-  return status;
+  return made(call(count, of, out), alive().datatypes, out, MPI_DATATYPE_NULL, __func__);
 }
 int MPI_Type_free(MPI_Datatype* type) {
   static const auto call = next(__func__, &MPI_Type_free);
@@ -170,11 +158,9 @@ int MPI_Type_free(MPI_Datatype* type) {
   return call(type);
 }
 
-int MPI_Op_create(MPI_User_function* function, int commutes, MPI_Op* made) {
+int MPI_Op_create(MPI_User_function* function, int commutes, MPI_Op* out) {
   static const auto call = next(__func__, &MPI_Op_create);
-  const int status = call(function, commutes, made);
-  if (status == MPI_SUCCESS) alive().operations.made(*made, MPI_OP_NULL, __func__);
-  return status;
+  return made(call(function, commutes, out), alive().operations, out, MPI_OP_NULL, __func__);
 }
 int MPI_Op_free(MPI_Op* op) {
   static const auto call = next(__func__, &MPI_Op_free);
@@ -182,88 +168,74 @@ int MPI_Op_free(MPI_Op* op) {
   return call(op);
 }
 
-int MPI_Isend(const void* data, int count, MPI_Datatype type, int to, int tag, MPI_Comm comm, MPI_Request* made) {
+int MPI_Isend(const void* data, int count, MPI_Datatype type, int to, int tag, MPI_Comm comm, MPI_Request* request) {
   static const auto call = next(__func__, &MPI_Isend);
-  return begun(call(data, count, type, to, tag, comm, made), made, __func__);
+  return begun(call(data, count, type, to, tag, comm, request), request, __func__);
 }
-int MPI_Irecv(void* data, int count, MPI_Datatype type, int from, int tag, MPI_Comm comm, MPI_Request* made) {
+int MPI_Irecv(void* data, int count, MPI_Datatype type, int from, int tag, MPI_Comm comm, MPI_Request* request) {
   static const auto call = next(__func__, &MPI_Irecv);
-  return begun(call(data, count, type, from, tag, comm, made), made, __func__);
+  return begun(call(data, count, type, from, tag, comm, request), request, __func__);
 }
-int MPI_Ibarrier(MPI_Comm comm, MPI_Request* made) {
+int MPI_Ibarrier(MPI_Comm comm, MPI_Request* request) {
   static const auto call = next(__func__, &MPI_Ibarrier);
-  return begun(call(comm, made), made, __func__);
+  return begun(call(comm, request), request, __func__);
 }
-int MPI_Ibcast(void* data, int count, MPI_Datatype type, int root, MPI_Comm comm, MPI_Request* made) {
+int MPI_Ibcast(void* data, int count, MPI_Datatype type, int root, MPI_Comm comm, MPI_Request* request) {
   static const auto call = next(__func__, &MPI_Ibcast);
-  return begun(call(data, count, type, root, comm, made), made, __func__);
+  return begun(call(data, count, type, root, comm, request), request, __func__);
 }
 int MPI_Ireduce(const void* in, void* out, int count, MPI_Datatype type, MPI_Op op, int root, MPI_Comm comm,
-                MPI_Request* made) {
+                MPI_Request* request) {
   static const auto call = next(__func__, &MPI_Ireduce);
-  return begun(call(in, out, count, type, op, root, comm, made), made, __func__);
+  return begun(call(in, out, count, type, op, root, comm, request), request, __func__);
 }
 int MPI_Iallreduce(const void* in, void* out, int count, MPI_Datatype type, MPI_Op op, MPI_Comm comm,
-                   MPI_Request* made) {
+                   MPI_Request* request) {
   static const auto call = next(__func__, &MPI_Iallreduce);
-  return begun(call(in, out, count, type, op, comm, made), made, __func__);
+  return begun(call(in, out, count, type, op, comm, request), request, __func__);
 }
 int MPI_Igatherv(const void* in, int count, MPI_Datatype type, void* out, const int counts[], const int offsets[],
-                 MPI_Datatype out_type, int root, MPI_Comm comm, MPI_Request* made) {
+                 MPI_Datatype out_type, int root, MPI_Comm comm, MPI_Request* request) {
   static const auto call = next(__func__, &MPI_Igatherv);
-  return begun(call(in, count, type, out, counts, offsets, out_type, root, comm, made), made, __func__);
+  return begun(call(in, count, type, out, counts, offsets, out_type, root, comm, request), request, __func__);
 }
 int MPI_Iscatterv(const void* in, const int counts[], const int offsets[], MPI_Datatype type, void* out, int count,
-                  MPI_Datatype out_type, int root, MPI_Comm comm, MPI_Request* made) {
+                  MPI_Datatype out_type, int root, MPI_Comm comm, MPI_Request* request) {
   static const auto call = next(__func__, &MPI_Iscatterv);
-  return begun(call(in, counts, offsets, type, out, count, out_type, root, comm, made), made, __func__);
+  return begun(call(in, counts, offsets, type, out, count, out_type, root, comm, request), request, __func__);
 }
 int MPI_Iallgatherv(const void* in, int count, MPI_Datatype type, void* out, const int counts[], const int offsets[],
-                    MPI_Datatype out_type, MPI_Comm comm, MPI_Request* made) {
+                    MPI_Datatype out_type, MPI_Comm comm, MPI_Request* request) {
   static const auto call = next(__func__, &MPI_Iallgatherv);
-  return begun(call(in, count, type, out, counts, offsets, out_type, comm, made), made, __func__);
+  return begun(call(in, count, type, out, counts, offsets, out_type, comm, request), request, __func__);
 }
 int MPI_Ialltoallv(const void* in, const int counts[], const int offsets[], MPI_Datatype type, void* out,
                    const int out_counts[], const int out_offsets[], MPI_Datatype out_type, MPI_Comm comm,
-                   MPI_Request* made) {
+                   MPI_Request* request) {
   static const auto call = next(__func__, &MPI_Ialltoallv);
-  return begun(call(in, counts, offsets, type, out, out_counts, out_offsets, out_type, comm, made), made, __func__);
+  return begun(call(in, counts, offsets, type, out, out_counts, out_offsets, out_type, comm, request), request,
+               __func__);
 }
 
 int MPI_Wait(MPI_Request* request, MPI_Status* status) {
   static const auto call = next(__func__, &MPI_Wait);
-  const MPI_Request before = *request;
-  const int result = call(request, status);
-  done(before, *request);
-  return result;
+  return looking_at(1, request, [&] { return call(request, status); });
 }
 int MPI_Test(MPI_Request* request, int* flag, MPI_Status* status) {
   static const auto call = next(__func__, &MPI_Test);
-  const MPI_Request before = *request;
-  const int result = call(request, flag, status);
-  done(before, *request);
-  return result;
+  return looking_at(1, request, [&] { return call(request, flag, status); });
 }
 int MPI_Waitall(int count, MPI_Request requests[], MPI_Status statuses[]) {
   static const auto call = next(__func__, &MPI_Waitall);
-  const Before before(count, requests);
-  const int result = call(count, requests, statuses);
-  before.done(requests);
-  return result;
+  return looking_at(count, requests, [&] { return call(count, requests, statuses); });
 }
 int MPI_Testall(int count, MPI_Request requests[], int* flag, MPI_Status statuses[]) {
   static const auto call = next(__func__, &MPI_Testall);
-  const Before before(count, requests);
-  const int result = call(count, requests, flag, statuses);
-  before.done(requests);
-  return result;
+  return looking_at(count, requests, [&] { return call(count, requests, flag, statuses); });
 }
 int MPI_Waitany(int count, MPI_Request requests[], int* index, MPI_Status* status) {
   static const auto call = next(__func__, &MPI_Waitany);
-  const Before before(count, requests);
-  const int result = call(count, requests, index, status);
-  before.done(requests);
-  return result;
+  return looking_at(count, requests, [&] { return call(count, requests, index, status); });
 }
 int MPI_Request_free(MPI_Request* request) {
   static const auto call = next(__func__, &MPI_Request_free);

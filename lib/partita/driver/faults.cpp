@@ -74,22 +74,21 @@ FaultDrill::FaultDrill(std::span<const Fault> all, int rank, int ranks, std::spa
     if (damages(fault.kind) && !corrupt_)
       reject("kind", fmt::format("\"{}\", and this run has nothing to damage", name_of(fault_kinds, fault.kind)),
              "another kind");
-    if (fault.rank == rank) mine_.push_back(fault);
+    if (fault.rank == rank) mine_.push_back({fault});
   }
 }
 
 void FaultDrill::meet(index_t step, const std::string& phase) {
   for (std::size_t k = 0; k < mine_.size();) {
-    const Fault fault = mine_[k];
-    const bool stays = fault.kind == FaultKind::slow;
-    if (fault.phase != phase || step < fault.step) {
+    const auto [fault, met_in] = mine_[k];
+    if (fault.phase != phase || step < fault.step || step == met_in) {
       ++k;
       continue;
     }
     // A line with which times begin: studies measure from it how long it takes until somebody notices.
-    if (fault.step >= 0) std::fputs(fmt::format("drill: {}\n", fault.text()).c_str(), stderr);
-    if (stays)
-      mine_[k++].step = -1;  // it has begun, and that was said
+    if (met_in < 0) std::fputs(fmt::format("drill: {}\n", fault.text()).c_str(), stderr);
+    if (fault.kind == FaultKind::slow)
+      mine_[k++].met_in = step;
     else
       mine_.erase(mine_.begin() + static_cast<std::ptrdiff_t>(k));
     happen(fault);

@@ -25,7 +25,7 @@ inline constexpr Named<FaultKind> fault_kinds[] = {
 ///     kill         SIGKILL to itself
 ///     exception    an error as any other
 ///     hang         the rank does nothing any more, and its phase does not end
-///     slow         from this step on it takes `seconds` longer each time
+///     slow         from this step on each step takes `seconds` longer
 ///     allocation   memory runs out
 ///     disk_full    from here on no file of this rank can be written any more
 ///     nan          one of its weights becomes NaN
@@ -54,6 +54,7 @@ class FaultDrill {
   FaultDrill(std::span<const Fault> all, int rank, int ranks, std::span<const metrics::Phase> phases,
              std::function<void(FaultKind)> corrupt);
 
+  /// May be called several times in a step.
   void begin_step(index_t step) {
     if (!mine_.empty()) meet(step, "");
   }
@@ -68,7 +69,11 @@ class FaultDrill {
 
   std::span<const metrics::Phase> phases_;
   std::function<void(FaultKind)> corrupt_;
-  std::vector<Fault> mine_;  // still to come; a slow one stays
+  struct Mine {
+    Fault fault;
+    index_t met_in = -1;  // the last step that it happened in
+  };
+  std::vector<Mine> mine_;  // still to come; a slow one stays
 };
 
 }  // namespace partita::driver

@@ -20,16 +20,20 @@ std::vector<nn::Kept> ServerCheckpoints<Scalar>::kept() const {
 }
 
 template <class Scalar>
-std::vector<nn::Sum<Scalar>> ServerCheckpoints<Scalar>::state(const ps::ServerRank<Scalar>& server, index_t done) {
-  const Exec& exec = parts_.context.exec();
-  const nn::Update<Scalar>& update = *server.rule().keeper();
-  if (parts_.world.is_root()) told_[done].counters = update.counters(exec);
+std::vector<nn::Sum<Scalar>> ServerCheckpoints<Scalar>::state(const nn::Update<Scalar>& update, Range keys) const {
   std::vector<Real> state;
   for (const nn::Kept what : kept()) {
-    const std::vector<Real> values = update.get(exec, what, server.statistics.keys);
+    const std::vector<Real> values = update.get(parts_.context.exec(), what, keys);
     state.insert(state.end(), values.begin(), values.end());
   }
   return state;
+}
+
+template <class Scalar>
+void ServerCheckpoints<Scalar>::tell(ps::ServerRank<Scalar>& server, index_t done) {
+  const nn::Update<Scalar>& update = *server.rule().keeper();
+  if (parts_.world.is_root()) told_[done].counters = update.counters(parts_.context.exec());
+  server.tell_state(done, state(update, server.statistics.keys));
 }
 
 template <class Scalar>
@@ -82,9 +86,11 @@ void ServerCheckpoints<Scalar>::save_stopped(driver::AfterLoop& loop, const ps::
       driver::say_aside("note: servers were stopped between two updates: there is no checkpoint of the last one\n");
     return;
   }
-  const std::vector<Real> mine = server == nullptr ? std::vector<Real>() : state(*server, done);
+  std::vector<Real> mine;
+  if (server != nullptr) mine = state(*server->rule().keeper(), server->statistics.keys);
   const std::vector<Real> all = world.gather(std::span<const Real>(mine));
   const bool of_use = world.on_root([&] {
+    told_[done].counters = server->rule().keeper()->counters(parts_.context.exec());
     std::span<const Real> rest = all;
     bool whole = false;
     for (std::size_t s = 0; s < keys_.size(); ++s) {

@@ -35,8 +35,8 @@ class ServerCheckpoints {
     return options_.saves() && (done == updates_ || (options_.every > 0 && done % options_.every == 0));
   }
 
-  /// What a server keeps of its keys after so many updates, just made: weights, then the rule's buffers. Fences.
-  std::vector<Real> state(const parallel::server::ServerRank<Scalar>& server, index_t done);
+  /// Tells rank 0 what the server of this rank keeps after so many updates, just made. Fences.
+  void tell(parallel::server::ServerRank<Scalar>& server, index_t done);
   /// On rank 0: the next piece of a server's state; whether all servers' states of that update are there now, and
   /// finite: else nobody could go on from them, and the checkpoint before is kept.
   bool told(int server, index_t done, std::span<const Real> piece);
@@ -54,6 +54,7 @@ class ServerCheckpoints {
     std::vector<std::vector<Real>> servers;  // their states
   };
   std::vector<nn::Kept> kept() const;
+  std::vector<Real> state(const nn::Update<Scalar>& update, Range keys) const;  // kind by kind
 
   const CheckpointOptions& options_;
   std::string deck_;

@@ -166,7 +166,7 @@ struct Ranks {
       const index_t done = made.update + 1;
       if (done % every == 0 || done == updates) keep_weights();
       if (parts.world.is_root()) add_row(with, made);
-      if (checkpoints.due(done)) server->tell_state(done, checkpoints.state(*server, done));
+      if (checkpoints.due(done)) checkpoints.tell(*server, done);
     };
     server->stated = [this, &with](int of, index_t done, std::span<const Real> piece) {
       if (checkpoints.told(of, done, piece)) with.checkpoint(done);
