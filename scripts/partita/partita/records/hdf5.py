@@ -10,20 +10,16 @@ import os
 import sys
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
-
-# Writers may still be at work on a .part, and some file systems have no locks. Read by the library at the first open.
-os.environ.setdefault("HDF5_USE_FILE_LOCKING", "FALSE")
 
 import h5py
 import numpy as np
 from h5py import h5a, h5d, h5f, h5g, h5i, h5o, h5p, h5s, h5t
 
 Columns = dict[str, np.ndarray]
-Place = h5f.FileID | h5g.GroupID
 
 SIGNATURE = b"\x89HDF\r\n\x1a\n"
 TEXT = h5py.string_dtype()
@@ -33,6 +29,36 @@ TEXT_BYTE = 16  # In a file: length, and place in the heap.
 NATIVE = {"i": (np.dtype(np.int64), h5t.NATIVE_INT64), "f": (np.dtype(np.float64), h5t.NATIVE_DOUBLE)}
 
 KINDS = {h5t.INTEGER: "i", h5t.FLOAT: "f"}
+
+
+class Group:
+    """A group of an open file, which opens each of its arrays once and looks at its extents once."""
+
+    def __init__(self, place: h5g.GroupID) -> None:
+        self.place = place
+        self._arrays: dict[str, h5d.DatasetID] = {}
+        self._extents: dict[str, tuple[int, ...] | None] = {}
+
+    @cached_property
+    def names(self) -> tuple[str, ...]:
+        """What lies right below."""
+        return tuple(names(self.place))
+
+    def array(self, name: str) -> h5d.DatasetID:
+        """KeyError where there is none."""
+        if name not in self._arrays:
+            self._arrays[name] = _open(self.place, name)
+        return self._arrays[name]
+
+    def extent(self, name: str) -> tuple[int, ...] | None:
+        """Of an array; None: it holds nothing."""
+        if name not in self._extents:
+            self._extents[name] = self.array(name).shape
+        return self._extents[name]
+
+
+Place = h5f.FileID | h5g.GroupID
+Holder = Place | Group
 
 
 def open_file(path: Path) -> h5f.FileID:
@@ -65,6 +91,7 @@ def opened(path: Path) -> Iterator[h5f.FileID]:
 def _access() -> h5p.PropFAID:
     plist = h5p.create(h5p.FILE_ACCESS)
     plist.set_sieve_buf_size(0)  # Else 64 KiB are read for each small array.
+    plist.set_file_locking(False, True)  # Writers may still be at work on a .part; some file systems have no locks.
     return plist
 
 
@@ -115,11 +142,11 @@ def groups_with(of: Place, names: Iterable[str], members: Iterable[str]) -> list
     return [name for name, at in found if isinstance(at, h5g.GroupID) and wanted <= set(at)]
 
 
-def array(of: Place, name: str) -> Any:
+def array(of: Holder, name: str) -> Any:
     """One array; KeyError where there is none, or it is a group. Numbers are int64 or float64, whatever their width."""
-    at = _array(of, name)
+    at, shape = _array(of, name)
     stored = at.get_type()
-    of_class, shape = stored.get_class(), at.shape
+    of_class = stored.get_class()
     if shape and of_class == h5t.STRING and stored.is_variable_str():
         return _texts(at, shape)
     if of_class not in KINDS or not shape:
@@ -131,32 +158,31 @@ def array(of: Place, name: str) -> Any:
     return values
 
 
-def numbers(of: Place, name: str, kind: str) -> np.ndarray:
+def numbers(of: Holder, name: str, kind: str) -> np.ndarray:
     """One array of whole numbers ("i") or of any ("f"), whatever their width; KeyError, or ValueError for texts."""
-    at = _array(of, name)
+    at, shape = _array(of, name)
     dtype, native = NATIVE[kind]
-    values = _empty(at, at.shape or (), dtype)
+    values = _empty(at, shape or (), dtype)
     try:
         at.read(h5s.ALL, h5s.ALL, values, native)
     except (TypeError, OSError) as error:  # No way leads from a text to a number.
-        where = h5i.get_name(of).decode().rstrip("/")
-        raise ValueError(f"{where}/{name} holds no numbers") from error
+        raise ValueError(f"{h5i.get_name(at).decode()} holds no numbers") from error
     return values
 
 
-def extent(of: Place, name: str) -> tuple[int, ...]:
+def extent(of: Holder, name: str) -> tuple[int, ...]:
     """Of an array; KeyError where there is none."""
-    return _array(of, name).shape or (0,)
+    return _array(of, name)[1] or (0,)
 
 
-def stored(of: Place, name: str) -> int:
+def stored(of: Group, name: str) -> int:
     """Bytes that an array takes in the file; KeyError where there is none."""
-    return _array(of, name).get_storage_size()
+    return of.array(name).get_storage_size()
 
 
 def text(of: Place, name: str) -> str:
     """One text; KeyError where there is none, ValueError where it is something else."""
-    at = _array(of, name)
+    at = _open(of, name)
     if at.get_storage_size() == TEXT_BYTE:
         with suppress(TypeError, OSError):
             value = np.empty((), TEXT)
@@ -177,7 +203,15 @@ def plain(value: Any) -> Any:
     return value.item() if isinstance(value, np.generic) else value
 
 
-def _array(of: Place, name: str) -> h5d.DatasetID:
+def _array(of: Holder, name: str) -> tuple[h5d.DatasetID, tuple[int, ...] | None]:
+    """An array and its extents."""
+    if isinstance(of, Group):
+        return of.array(name), of.extent(name)
+    at = _open(of, name)
+    return at, at.shape
+
+
+def _open(of: Place, name: str) -> h5d.DatasetID:
     try:
         return h5d.open(of, name.encode())
     except KeyError:

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
-from h5py import h5f, h5g
+from h5py import h5f
 
 from partita.records import hdf5
-from partita.records.hdf5 import Columns
+from partita.records.hdf5 import Columns, Group
 
 GROUPS = ("calibration", "ranks", "traffic", "evaluation", "summary", "kernels", "peaks", "strategy", "virtual",
           "checkpoints")  # fmt: skip
@@ -64,13 +64,13 @@ def read_environment(file: h5f.FileID) -> dict[str, str]:
     return {name: str(value) for name, value in hdf5.attributes(group).items()} if group else {}
 
 
-def column_names(place: h5g.GroupID, group: str) -> tuple[str, ...]:
+def column_names(place: Group, group: str) -> tuple[str, ...]:
     """Of one of GROUPS, or of /steps: those with a row for each step."""
-    names = shared(tuple(hdf5.names(place)))
+    names = shared(place.names)
     return tuple(name for name in names if name not in SCALES) if group == "steps" else names
 
 
-def read_column(place: h5g.GroupID, group: str, name: str) -> np.ndarray:
+def read_column(place: Group, group: str, name: str) -> np.ndarray:
     """One of them; ValueError where it holds no numbers and should."""
     values = hdf5.array(place, name)
     if name in NUMBERS.get(group, ()) or group == "steps":
@@ -106,7 +106,7 @@ def read_timeline(file: h5f.FileID) -> Timeline:
     return Timeline(*ends, *(int(hdf5.array(group, name)) for name in ("events_written", "events_dropped")))
 
 
-def read_times(file: h5f.FileID, steps: h5g.GroupID, ranks: int) -> tuple[StepTimes, Columns]:
+def read_times(file: h5f.FileID, steps: Group, ranks: int) -> tuple[StepTimes, Columns]:
     """The times of /steps and the columns that they were checked with; ValueError or KeyError where something is wrong.
 
     The columns are those that metrics ask for next.
@@ -131,7 +131,7 @@ def read_times(file: h5f.FileID, steps: h5g.GroupID, ranks: int) -> tuple[StepTi
 
     found = {"warmup": column("warmup", "i")}
     counted = (found["warmup"] == 0) & (column("flushed", "i") == 0)
-    if steps.links.exists(b"start_ns"):
+    if "start_ns" in steps.names:
         by_rank = column("end_ns", "i", ranks) - column("start_ns", "i", ranks)
         if by_rank.size and by_rank.min() < 0:
             raise ValueError("/steps has steps that took no time, or less")
@@ -151,7 +151,7 @@ def read_times(file: h5f.FileID, steps: h5g.GroupID, ranks: int) -> tuple[StepTi
     return StepTimes(written, planned, counted, step_s), found
 
 
-def read_step_column(steps: h5g.GroupID, name: str, times: StepTimes) -> np.ndarray:
+def read_step_column(steps: Group, name: str, times: StepTimes) -> np.ndarray:
     """A column of /steps, cut to the steps that were written; ValueError where it has not a row for each."""
     values = read_column(steps, "steps", name)
     if values.shape[:1] != (times.planned,):
@@ -159,7 +159,7 @@ def read_step_column(steps: h5g.GroupID, name: str, times: StepTimes) -> np.ndar
     return values[: times.written]
 
 
-def check_tables(place: Callable[[str], h5g.GroupID], names: Container[str], ranks: int) -> None:
+def check_tables(place: Callable[[str], Group], names: Container[str], ranks: int) -> None:
     """ValueError or KeyError where tables that every study uses have not the types and extents that they should."""
     if "evaluation" in names:
         _check_table(place("evaluation"), "evaluation", "step", 8, NUMBERS["evaluation"])
@@ -172,7 +172,7 @@ def check_tables(place: Callable[[str], h5g.GroupID], names: Container[str], ran
         _check_table(place("traffic"), "traffic", "kind", hdf5.TEXT_BYTE, columns, ranks)
 
 
-def _check_table(table: h5g.GroupID, group: str, first: str, width: int, columns: Iterable[str], *ranks: int) -> None:
+def _check_table(table: Group, group: str, first: str, width: int, columns: Iterable[str], *ranks: int) -> None:
     """Columns of numbers as long as the first. Where their bytes say so nothing is read."""
     stored = hdf5.stored(table, first) // width * 8 * math.prod(ranks)
     if all(hdf5.stored(table, name) == stored for name in columns):

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TypeVar
 
 import numpy as np
-from h5py import h5f, h5g
+from h5py import h5f
 
 from partita.errors import UsageError, held_to_the_layout
 from partita.records import hdf5
@@ -51,7 +51,7 @@ class Source:
         self.path = path
         self._stamp: tuple[int, int] | None = None
         self._file: h5f.FileID | None = None
-        self._places: dict[str, h5g.GroupID] = {}  # Of the open file: finding one takes as long as reading an array.
+        self._places: dict[str, hdf5.Group] = {}  # Of the open file: finding one takes as long as reading an array.
         self._tables: dict[str, Lazy[np.ndarray]] = {}
 
     def must_stay(self) -> None:
@@ -78,8 +78,8 @@ class Source:
     def table(
         self,
         group: str,
-        names: Callable[[h5g.GroupID, str], tuple[str, ...]],
-        column: Callable[[h5g.GroupID, str, str], np.ndarray],
+        names: Callable[[hdf5.Group, str], tuple[str, ...]],
+        column: Callable[[hdf5.Group, str, str], np.ndarray],
     ) -> "Lazy[np.ndarray]":
         """The columns of a group: their names are read now, each of them when it is first asked for."""
         if group not in self._tables:
@@ -102,10 +102,10 @@ class Source:
         with held_to_the_layout(self.path):
             return what(self._file)
 
-    def place(self, group: str) -> h5g.GroupID:
+    def place(self, group: str) -> hdf5.Group:
         """A group of the open file."""
         if group not in self._places:
-            self._places[group] = hdf5.group(self._file, group)
+            self._places[group] = hdf5.Group(hdf5.group(self._file, group))
         return self._places[group]
 
     def _look(self) -> tuple[int, int]:
