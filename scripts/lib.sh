@@ -257,7 +257,8 @@ kokkos() {
   fi
   flags+=(-DCMAKE_BUILD_TYPE=Release -DCMAKE_CXX_STANDARD=20 -DCMAKE_POSITION_INDEPENDENT_CODE=ON -DKokkos_ENABLE_SERIAL=ON
     -DKokkos_ENABLE_OPENMP=ON -DKokkos_ARCH_NATIVE=ON -DKokkos_ENABLE_DEPRECATED_CODE_4=OFF)
-  [ "$flavour" != fuzz ] || flags+=(-DKokkos_ENABLE_OPENMP=OFF) # clang has none without a package of its own
+  # Clang has no OpenMP without a package of its own, and the thread sanitizer does not see what GCC's is waiting for.
+  case $flavour in fuzz | tsan) flags+=(-DKokkos_ENABLE_OPENMP=OFF) ;; esac
   if miscompiles_constants; then flags+=("-DCMAKE_CXX_FLAGS=${CXXFLAGS:-} -mmove-max=128 -mstore-max=128"); fi
   locked kokkos-source kokkos_source
   source=$(cat "$cache/kokkos-source")
@@ -279,7 +280,7 @@ miscompiles_constants() {
 }
 
 kokkos_flavour() {
-  case $1 in dev) echo debug ;; cuda*) echo cuda ;; fuzz) echo fuzz ;; *) echo host ;; esac
+  case $1 in dev) echo debug ;; cuda*) echo cuda ;; fuzz | tsan) echo "$1" ;; *) echo host ;; esac
 }
 
 kokkos_hint() { echo "$root/build/deps/kokkos-$(kokkos_flavour "$1").cmake"; }

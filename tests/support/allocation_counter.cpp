@@ -11,7 +11,7 @@
 
 // glibc keeps its own malloc under a second name, so that a program may define malloc and forward. Sanitizers define it
 // themselves, and nvcc takes a definition of malloc for the device's.
-#if defined(__GLIBC__) && !defined(__SANITIZE_ADDRESS__) && !defined(__CUDACC__)
+#if defined(__GLIBC__) && !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__) && !defined(__CUDACC__)
 #define PARTITA_INTERPOSES_MALLOC 1
 #else
 #define PARTITA_INTERPOSES_MALLOC 0
