@@ -115,14 +115,17 @@ def test_a_slow_rank_shows_in_its_times_alone(tmp_path):
         assert update[10:].min() > 0.05 > np.median(update[:10])
 
 
-@pytest.mark.parametrize(("fault", "said"), [
-    ('kind="kill",rank=2', "fault.1.rank: rank 2 of 2: expected 0 .. 1"),
-    ('kind="kill",phase="uptade"', 'fault.1.phase: "uptade", which no step has: expected one of input, '),
-    ('kind="nan",phase="update"', "fault.1.phase: data and weights are damaged ahead of a step"),
-    ('kind="kil"', 'fault.1.kind: given the string "kil"'),
-    ("rank=1", 'fault.1.kind (default "exception"): it is missing'),
+@pytest.mark.parametrize(("app", "fault", "said"), [
+    ("mlp_dp", 'kind="kill",rank=2', "fault.1.rank: rank 2 of 2: expected 0 .. 1"),
+    ("mlp_dp", 'kind="kill",step=5000', "fault.1.step: step 5000 of "),
+    ("cnn_pp", 'kind="input",rank=1', "fault.1.rank: rank 1, which reads no numbers: expected one that does"),
+    ("transformer_tp", 'kind="input"', "fault.1.rank: rank 0, which reads no numbers"),
+    ("mlp_dp", 'kind="kill",phase="uptade"', 'fault.1.phase: "uptade", which no step has: expected one of input, '),
+    ("mlp_dp", 'kind="nan",phase="update"', "fault.1.phase: data and weights are damaged ahead of a step"),
+    ("mlp_dp", 'kind="kil"', 'fault.1.kind: given the string "kil"'),
+    ("mlp_dp", "rank=1", 'fault.1.kind (default "exception"): it is missing'),
 ])
-def test_drills_that_make_no_sense_are_refused(tmp_path, fault, said):
-    code, words, _ = drill("mlp_dp", 2, tmp_path, fault)
+def test_drills_that_make_no_sense_are_refused(tmp_path, app, fault, said):
+    code, words, _ = drill(app, 2, tmp_path, fault)
     assert code == 2 and words.count("error: ") == 1 and said in words
     assert not list(tmp_path.iterdir())  # nothing was begun

@@ -92,3 +92,15 @@ def test_a_rank_that_hangs_is_named_by_itself_and_by_those_that_wait(tmp_path):
     with h5py.File(output.with_name("x.h5.part")) as file:
         assert "rank 1 waits for nobody" in str(file.attrs["exit_reason"])
         assert int(file["steps_written"][()]) >= 20
+
+
+@pytest.mark.parametrize("app, deck, ranks, settings",
+                         [("mlp_dp", "mlp_dp/tiny", 3, ["parallel.strategy=zero3"]),
+                          ("transformer_tp", "transformer_tp/tiny", 4, ["parallel.data=2", "train.steps=3"]),
+                          ("cnn_pp", "cnn_pp/tiny", 4, ["parallel.spatial=2", "parallel.pipeline=2", "train.steps=3"]),
+                          ("param_server", "param_server/as_mlp_dp", 3, ["server.protocol=ssp", "server.staleness=3"])])
+def test_calls_that_match_pass_the_check(run, tmp_path, app, deck, ranks, settings):
+    record = run(app, ranks, deck, *settings, "run.calibration=off", "run.check_collectives=true", "checkpoint.every=2",
+                 f"checkpoint.path={tmp_path / 'c.h5'}")
+    with h5py.File(record) as file:
+        assert file.attrs["complete"] == 1

@@ -70,6 +70,7 @@ int main(int argc, char** argv) {
       delete listeners.Release(listeners.default_result_printer());
       listeners.Append(new test::FailurePrinter(env.rank()));
     }
+    env.traffic().check_calls(true);
     auto* agreement = new test::Agreement(env.world());
     listeners.Append(agreement);
     const int failed = RUN_ALL_TESTS();

@@ -60,6 +60,7 @@ Communicator::Communicator(Communicator&& other) noexcept
       gpu_aware_(other.gpu_aware_),
       tags_claimed_(other.tags_claimed_),
       calls_(other.calls_),
+      check_(std::move(other.check_)),
       world_ranks_(std::move(other.world_ranks_)),
       axis_(other.axis_) {}
 
@@ -75,6 +76,7 @@ Communicator& Communicator::operator=(Communicator&& other) noexcept {
   gpu_aware_ = other.gpu_aware_;
   tags_claimed_ = other.tags_claimed_;
   calls_ = other.calls_;
+  check_ = std::move(other.check_);
   world_ranks_ = std::move(other.world_ranks_);
   axis_ = other.axis_;
   return *this;
@@ -83,6 +85,7 @@ Communicator& Communicator::operator=(Communicator&& other) noexcept {
 Communicator::~Communicator() { release(); }
 
 void Communicator::release() noexcept {
+  check_.reset();
   // MPI_Comm_free is collective: while an exception unwinds, the others may never come. The process is about to end.
   if (owned_ && handle_ != MPI_COMM_NULL && std::uncaught_exceptions() == 0) MPI_Comm_free(&handle_);
   handle_ = MPI_COMM_NULL;
@@ -96,41 +99,63 @@ Wait Communicator::wait(const char* operation, index_t bytes, int peer, index_t 
   return {.operation = operation, .axis = axis_, .call = call, .bytes = bytes, .peer = world_rank(peer)};
 }
 
+index_t Communicator::begin_call(CollectiveCall call) const {
+  call.number = calls_++;
+  if (checks_calls()) {
+    if (!check_) check_ = std::make_unique<CallCheck>(handle_, rank_, size_);
+    check_->tell(call);
+  }
+  return call.number;
+}
+
+void Communicator::require_same_call(Wait wait) const {
+  if (!check_ || wait.call < 0) return;
+  wait.peer = world_rank((rank_ + size_ - 1) % size_);
+  const Waiting waiting(waits(), wait);
+  check_->hear(wait.call, name_);
+}
+
+Waiting Communicator::in(const char* collective, index_t bytes, const CollectiveCall& call) const {
+  const Wait all = wait(collective, bytes, call.root == rank_ ? -1 : call.root, begin_call(call));
+  require_same_call(all);
+  return {waits(), all};
+}
+
 int Communicator::claim_tag() const {
-  constexpr int first = detail::probe_tag + 1;
+  constexpr int first = detail::first_claimed_tag;
   return first + tags_claimed_++ % (detail::last_own_tag - first + 1);
 }
 
 Communicator Communicator::duplicate(std::string name) const {
   MPI_Comm handle = MPI_COMM_NULL;
-  const Waiting waiting = in("duplicate", 0);
+  const Waiting waiting = in("duplicate", 0, {.operation = "duplicate"});
   check(MPI_Comm_dup(handle_, &handle), "MPI_Comm_dup", name_);
   return adopt(handle, std::move(name), traffic_, gpu_aware_);
 }
 
 Communicator Communicator::split(int color, int key, std::string name) const {
   MPI_Comm handle = MPI_COMM_NULL;
-  const Waiting waiting = in("split", 0);
+  const Waiting waiting = in("split", 0, {.operation = "split"});
   check(MPI_Comm_split(handle_, color, key, &handle), "MPI_Comm_split", name_);
   return adopt(handle, std::move(name), traffic_, gpu_aware_);
 }
 
 Communicator Communicator::split_by_node() const {
   MPI_Comm handle = MPI_COMM_NULL;
-  const Waiting waiting = in("split", 0);
+  const Waiting waiting = in("split", 0, {.operation = "split_by_node"});
   check(MPI_Comm_split_type(handle_, MPI_COMM_TYPE_SHARED, rank_, MPI_INFO_NULL, &handle), "MPI_Comm_split_type",
         name_);
   return adopt(handle, "node", traffic_, gpu_aware_);
 }
 
 void Communicator::barrier() const {
-  const Waiting waiting = in("barrier", 0);
+  const Waiting waiting = in("barrier", 0, {.operation = "barrier"});
   check(MPI_Barrier(handle_), "MPI_Barrier", name_);
 }
 
 void Communicator::barrier(const std::function<void()>& meanwhile) const {
   MPI_Request request = MPI_REQUEST_NULL;
-  const Waiting waiting = in("barrier", 0);
+  const Waiting waiting(waits(), wait("barrier", 0, -1, begin_call({.operation = "barrier"})));
   check(MPI_Ibarrier(handle_, &request), "MPI_Ibarrier", name_);
   for (int done = 0;;) {
     check(MPI_Test(&request, &done, MPI_STATUS_IGNORE), "MPI_Test", name_);
@@ -148,7 +173,7 @@ void Communicator::broadcast(std::string& text, int root) const {
 }
 
 void Communicator::broadcast_bytes(void* data, index_t bytes, int root) const {
-  const Waiting waiting = in("broadcast", bytes, is_root(root) ? -1 : root);
+  const Waiting waiting = in("broadcast", bytes, {.operation = "broadcast", .elements = bytes, .root = root});
   detail::for_each_piece(bytes, [&](index_t offset, int count) {
     check(MPI_Bcast(static_cast<char*>(data) + offset, count, MPI_BYTE, root, handle_), "MPI_Bcast", name_);
   });
@@ -160,7 +185,8 @@ index_t Communicator::total(const std::vector<index_t>& counts) {
 
 std::vector<index_t> Communicator::gather_counts(index_t mine, int root) const {
   std::vector<index_t> counts(is_root(root) ? static_cast<std::size_t>(size_) : 0);
-  const Waiting waiting = in("gather", sizeof(mine), is_root(root) ? -1 : root);
+  const Waiting waiting =
+      in("gather", sizeof(mine), {.operation = "gather", .elements = 1, .element_bytes = sizeof(mine), .root = root});
   check(MPI_Gather(&mine, 1, MPI_INT64_T, counts.data(), 1, MPI_INT64_T, root, handle_), "MPI_Gather", name_);
   return counts;
 }
@@ -178,7 +204,9 @@ void Communicator::gather_bytes(const void* mine, std::size_t element_bytes, ind
   MPI_Datatype element = MPI_DATATYPE_NULL;
   check(MPI_Type_contiguous(static_cast<int>(element_bytes), MPI_BYTE, &element), "MPI_Type_contiguous", name_);
   check(MPI_Type_commit(&element), "MPI_Type_commit", name_);
-  const Waiting waiting = in("gather", count * static_cast<index_t>(element_bytes), is_root(root) ? -1 : root);
+  const Waiting waiting =
+      in("gather", count * static_cast<index_t>(element_bytes),
+         {.operation = "gather", .element_bytes = static_cast<index_t>(element_bytes), .root = root});
   const int code = MPI_Gatherv(mine, detail::mpi_count(count, "MPI_Gatherv"), element, all, mpi_counts.data(),
                                offsets.data(), element, root, handle_);
   MPI_Type_free(&element);
@@ -198,7 +226,14 @@ std::vector<std::string> Communicator::gather(const std::string& mine, int root)
 }
 
 void Communicator::allreduce_in_place(void* data, index_t count, MPI_Datatype type, Op op) const {
-  const Waiting waiting = in("allreduce", count * detail::mpi_size(type));
+  const index_t element_bytes = detail::mpi_size(type);
+  const CollectiveCall call{.operation = "allreduce",
+                            .algorithm = op == Op::sum   ? "sum"
+                                         : op == Op::min ? "min"
+                                                         : "max",
+                            .elements = count,
+                            .element_bytes = element_bytes};
+  const Waiting waiting = in("allreduce", count * element_bytes, call);
   check(MPI_Allreduce(MPI_IN_PLACE, data, detail::mpi_count(count, "MPI_Allreduce"), type, detail::mpi_op(op), handle_),
         "MPI_Allreduce", name_);
 }

@@ -4,12 +4,14 @@
 #include <cstddef>
 #include <exception>
 #include <functional>
+#include <memory>
 #include <span>
 #include <string>
 #include <string_view>
 #include <type_traits>
 #include <vector>
 
+#include <partita/comm/call_check.hpp>
 #include <partita/comm/mpi_support.hpp>
 #include <partita/comm/traffic.hpp>
 #include <partita/core/error.hpp>
@@ -59,10 +61,15 @@ class Communicator {
   /// Where what this rank waits for is put; null when nobody asked.
   WaitBoard* waits() const { return traffic_ == nullptr ? nullptr : &traffic_->waits(); }
   /// For Waiting: this rank waits in `operation` (a literal, or what the board keeps) for `peer` of this communicator,
-  /// or for all (-1). A `call` is what count_call() gave; -1: it is no collective.
+  /// or for all (-1). A `call` is what begin_call() gave; -1: it is no collective.
   Wait wait(const char* operation, index_t bytes, int peer = -1, index_t call = -1) const;
-  /// The number of the collective call that begins: the same on all ranks, which call in the same order.
-  index_t count_call() const { return calls_++; }
+  /// The number of the collective call that begins: the same on all ranks, which call in the same order. Where
+  /// Traffic asks for it, ranks tell each other of it; its own number is ignored.
+  index_t begin_call(CollectiveCall call) const;
+  /// Before this rank waits in a call: waits until the rank before it has begun the same one, and all before that.
+  /// Nothing where Traffic does not ask for it.
+  /// Throws   Error where it has begun another one.
+  void require_same_call(Wait wait) const;
   /// The rank of the world that is rank `peer` here; -1 stays -1.
   int world_rank(int peer) const {
     return peer < 0 || world_ranks_.empty() ? peer : world_ranks_[static_cast<std::size_t>(peer)];
@@ -161,9 +168,8 @@ class Communicator {
  private:
   Communicator(MPI_Comm handle, bool owned, std::string name, Traffic* traffic, bool gpu_aware);
   void release() noexcept;
-  Waiting in(const char* collective, index_t bytes, int peer = -1) const {
-    return {waits(), wait(collective, bytes, peer, count_call())};
-  }
+  bool checks_calls() const { return traffic_ != nullptr && traffic_->checks_calls() && size_ > 1; }
+  Waiting in(const char* collective, index_t bytes, const CollectiveCall& call) const;
 
   static index_t total(const std::vector<index_t>& counts);
   void broadcast_bytes(void* data, index_t bytes, int root) const;
@@ -185,8 +191,9 @@ class Communicator {
   bool gpu_aware_ = false;
   mutable int tags_claimed_ = 0;
   mutable index_t calls_ = 0;
-  std::vector<int> world_ranks_;  // of each rank here; empty: the same
-  const char* axis_ = "";         // the name, where waits() keeps it
+  mutable std::unique_ptr<CallCheck> check_;  // from the first call that is checked
+  std::vector<int> world_ranks_;              // of each rank here; empty: the same
+  const char* axis_ = "";                     // the name, where waits() keeps it
 };
 
 template <class F>

@@ -69,6 +69,8 @@ inline MPI_Op mpi_op(Op op) { return op == Op::sum ? MPI_SUM : op == Op::min ? M
 constexpr int first_own_tag = 16384;
 constexpr int last_own_tag = 32767;
 constexpr int probe_tag = first_own_tag;
+constexpr int check_tag = probe_tag + 1;
+constexpr int first_claimed_tag = check_tag + 1;
 
 }  // namespace detail
 }  // namespace partita::comm

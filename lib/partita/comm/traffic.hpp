@@ -43,12 +43,17 @@ class Traffic {
   /// What this rank waits for at the moment, on any of those communicators.
   WaitBoard& waits() { return waits_; }
 
+  /// Whether ranks compare each collective call (CallCheck). All set it between the same calls.
+  bool checks_calls() const { return checks_calls_; }
+  void check_calls(bool check) { checks_calls_ = check; }
+
   /// Zeroes the numbers, keeps the entries: after warm-up.
   void reset();
 
  private:
   std::deque<TrafficEntry> entries_;
   WaitBoard waits_;
+  bool checks_calls_ = false;
 };
 
 /// Counts the seconds of its life; a null entry counts nothing.

@@ -54,9 +54,10 @@ std::vector<Fault> read_faults(config::Deck& deck) {
   return faults;
 }
 
-FaultDrill::FaultDrill(std::span<const Fault> all, int rank, int ranks, std::span<const metrics::Phase> phases,
-                       std::function<void(FaultKind)> corrupt)
+FaultDrill::FaultDrill(std::span<const Fault> all, int rank, index_t steps, std::span<const metrics::Phase> phases,
+                       std::span<const std::int8_t> reads, std::function<void(FaultKind)> corrupt)
     : phases_(phases), corrupt_(std::move(corrupt)) {
+  const auto ranks = static_cast<index_t>(reads.size());
   for (std::size_t k = 0; k < all.size(); ++k) {
     const Fault& fault = all[k];
     const auto reject = [&](const char* key, const std::string& found, const std::string& expected) {
@@ -64,6 +65,8 @@ FaultDrill::FaultDrill(std::span<const Fault> all, int rank, int ranks, std::spa
     };
     if (fault.rank >= ranks)
       reject("rank", fmt::format("rank {} of {}", fault.rank, ranks), fmt::format("0 .. {}", ranks - 1));
+    if (fault.step >= steps)
+      reject("step", fmt::format("step {} of {}", fault.step, steps), fmt::format("0 .. {}", steps - 1));
     std::string names;
     for (const metrics::Phase& phase : phases) names += (names.empty() ? "" : ", ") + phase.name;
     if (!fault.phase.empty() && std::none_of(phases.begin(), phases.end(),
@@ -74,6 +77,8 @@ FaultDrill::FaultDrill(std::span<const Fault> all, int rank, int ranks, std::spa
     if (damages(fault.kind) && !corrupt_)
       reject("kind", fmt::format("\"{}\", and this run has nothing to damage", name_of(fault_kinds, fault.kind)),
              "another kind");
+    if (fault.kind == FaultKind::input && reads[static_cast<std::size_t>(fault.rank)] == 0)
+      reject("rank", fmt::format("rank {}, which reads no numbers", fault.rank), "one that does, of a model that does");
     if (fault.rank == rank) mine_.push_back({fault});
   }
 }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #pragma once
 
+#include <cstdint>
 #include <functional>
 #include <span>
 #include <string>
@@ -48,11 +49,12 @@ std::vector<Fault> read_faults(config::Deck& deck);
 /// Makes the faults of one rank happen. Without any it costs a comparison.
 class FaultDrill {
  public:
+  /// reads    by rank, whether it reads numbers that can be damaged (input).
   /// corrupt  makes faults of data and weights (nan, bitflip, input); null: there are none to damage.
-  /// Throws   UsageError, the same on all ranks, for a rank that there is not, a phase that no step has, or a kind that
-  ///          the run cannot do.
-  FaultDrill(std::span<const Fault> all, int rank, int ranks, std::span<const metrics::Phase> phases,
-             std::function<void(FaultKind)> corrupt);
+  /// Throws   UsageError, the same on all ranks, for a rank, step or phase that there is not, or a kind that the run or
+  ///          the rank cannot do.
+  FaultDrill(std::span<const Fault> all, int rank, index_t steps, std::span<const metrics::Phase> phases,
+             std::span<const std::int8_t> reads, std::function<void(FaultKind)> corrupt);
 
   /// May be called several times in a step.
   void begin_step(index_t step) {

@@ -168,12 +168,6 @@ std::string lines_of(std::span<const RankReport> reports, const Blame& blame) {
 
 }  // namespace
 
-ShortText::ShortText(std::string_view from) {
-  const std::size_t n = std::min(from.size(), sizeof(text) - 1);
-  std::copy_n(from.begin(), n, text);
-  text[n] = '\0';
-}
-
 void RankReport::set(const comm::Wait& wait, std::int64_t now_ns) {
   if (wait.operation == nullptr) return;
   operation = ShortText(wait.operation);

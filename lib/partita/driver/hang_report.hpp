@@ -8,17 +8,9 @@
 
 #include <partita/comm/waits.hpp>
 #include <partita/core/index.hpp>
+#include <partita/core/short_text.hpp>
 
 namespace partita::driver {
-
-/// A short text inside of what travels as bytes; what is too long is cut.
-struct ShortText {
-  char text[40] = "";
-
-  ShortText() = default;
-  ShortText(std::string_view from);
-  bool empty() const { return text[0] == '\0'; }
-};
 
 /// What a rank says of itself when some rank of the job makes no progress. Travels as bytes.
 struct RankReport {

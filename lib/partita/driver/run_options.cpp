@@ -63,6 +63,8 @@ RunOptions read_run_options(config::Deck& deck, const std::string& output) {
     run.hang_timeout_s = RunOptions().hang_timeout_s;
     run.learns_hang_timeout = true;
   }
+  deck.boolean("run.check_collectives", run.check_collectives,
+               "ranks compare their collective calls: those that differ are errors (exit 1), no hangs; takes time");
   deck.integer("run.check_replicas_every", run.check_replicas_every, IntRange::count(),
                {"look for copies of weights that differ between ranks after every so many steps (exit 3); 0 = only at "
                 "the end",

@@ -31,6 +31,7 @@ struct RunOptions {
   Oversubscribe oversubscribe = Oversubscribe::warn;
   CalibrationMode calibration = CalibrationMode::cached;
   metrics::Detail detail = metrics::Detail::full;
+  bool check_collectives = false;    ///< run.check_collectives: comm::CallCheck
   index_t check_replicas_every = 0;  ///< run.check_replicas_every: steps; 0 = only at the end
   index_t flush_every = 0;           ///< record.flush_every: steps; 0 = about once a second, agreed after warm-up
   index_t first_event_step = 0;      ///< record.events: steps of the timeline /events, both included ...

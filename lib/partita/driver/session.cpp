@@ -64,6 +64,7 @@ void Session::start(RunOptions& run) {
   run.origin = {app_, deck_.resolved(), deck_.config_hash(), command_};
   attendance_.set_limits(run.hang_timeout_s, run.learns_hang_timeout, run.time_limit_s);
   attendance_.beat(0, "reading data and making the model");
+  env_.traffic().check_calls(run.check_collectives);
 }
 
 bool Session::describe(const std::string& model, double flop_per_step) const {

@@ -101,6 +101,7 @@ struct Workload {
   std::function<std::string(const metrics::StepRows& rows, int bad_rank)> sound;
   /// Damages weights or the next step's input of this rank, for drills; null: there is nothing to damage.
   std::function<void(FaultKind)> corrupt;
+  bool reads_numbers = false;  ///< whether this rank has an input of numbers that can be damaged
   /// What differs between ranks that hold the same, and where; empty: nothing does. null: no two ranks do.
   std::function<std::string()> replicas;
   /// After a step: saves what is needed to go on from there, given the losses of all steps so far on rank 0; null: the

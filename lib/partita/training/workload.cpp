@@ -153,8 +153,6 @@ struct State {
   /// Drills: damages what this rank has.
   void corrupt(driver::FaultKind kind) {
     if (kind != driver::FaultKind::input) return damage_weights(parts, kind);
-    if (buffers.x.extent(0) * buffers.x.extent(1) == 0)
-      refuse<UsageError>("fault: input", "this rank reads no numbers", "a rank that does, of a model that does");
     damages_input = true;
   }
 
@@ -283,6 +281,7 @@ driver::Workload make_workload(const Parts<Scalar>& parts) {
     return metrics::EvaluationRow{0, result.loss, result.accuracy, state->parts.data.held_out_samples()};
   };
   if (!state->infer) work.corrupt = [state](driver::FaultKind kind) { state->corrupt(kind); };
+  work.reads_numbers = parts.model.has_first_stage() && state->buffers.x.size() > 0;
   work.sound = [state](const metrics::StepRows& rows, int bad_rank) {
     return find_unsound(state->parts, rows, bad_rank);
   };

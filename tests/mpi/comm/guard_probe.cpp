@@ -5,10 +5,13 @@
 #include <iostream>
 #include <map>
 #include <new>
+#include <span>
 #include <stdexcept>
 #include <string>
 #include <thread>
+#include <vector>
 
+#include <partita/comm/collectives/allreduce.hpp>
 #include <partita/comm/environment.hpp>
 #include <partita/core/machine.hpp>
 #include <partita/core/types.hpp>
@@ -33,12 +36,54 @@ const std::map<std::string, void (*)()> together = {
     {"number", [] { throw 42; }},
 };
 
-ExitCode run(const comm::Environment& env, const std::string& how) {
+template <class S>
+void run_plan(const comm::Communicator& comm, comm::Allreduce how) {
+  comm::AllreducePlan<S>(comm, how, 100).run(Exec{}, Vector<S>("values", 100));
+}
+
+/// One rank calls something else than all others.
+const std::map<std::string, void (*)(const comm::Communicator&, bool odd)> unlike = {
+    {"operation", [](const auto& comm, bool odd) { odd ? comm.barrier() : (void)comm.allreduce(1, comm::Op::max); }},
+    {"reduction", [](const auto& comm, bool odd) { comm.allreduce(1, odd ? comm::Op::min : comm::Op::max); }},
+    {"extent",
+     [](const auto& comm, bool odd) {
+       std::vector<int> values(odd ? 3 : 2);
+       comm.allreduce(std::span(values), comm::Op::sum);
+     }},
+    {"root",
+     [](const auto& comm, bool odd) {
+       int value = 0;
+       comm.broadcast(value, odd ? 1 : 0);
+     }},
+    {"algorithm",
+     [](const auto& comm, bool odd) { run_plan<float>(comm, odd ? comm::Allreduce::ring : comm::Allreduce::mpi); }},
+    {"precision",
+     [](const auto& comm, bool odd) {
+       odd ? run_plan<double>(comm, comm::Allreduce::ring) : run_plan<float>(comm, comm::Allreduce::ring);
+     }},
+    {"order",
+     [](const auto& comm, bool odd) {
+       comm::AllreducePlan<float> one(comm, comm::Allreduce::ring, 1), two(comm, comm::Allreduce::ring, 2);
+       const Vector<float> a("a", 1), b("b", 2);
+       odd ? two.start(Exec{}, b) : one.start(Exec{}, a);
+       odd ? one.start(Exec{}, a) : two.start(Exec{}, b);
+       one.finish();
+       two.finish();
+     }},
+};
+
+ExitCode run(comm::Environment& env, const std::string& how) {
   if (const auto found = together.find(how); found != together.end()) {
     found->second();
     return ExitCode::done;
   }
   const comm::Communicator& world = env.world();
+  if (const auto found = unlike.find(how); found != unlike.end()) {
+    env.traffic().check_calls(true);
+    world.barrier();
+    found->second(world, env.rank() == env.size() - 1);
+    return ExitCode::done;
+  }
   const int rank = env.rank();
   const bool last = rank == env.size() - 1;
   const std::string name = "of rank " + std::to_string(rank);

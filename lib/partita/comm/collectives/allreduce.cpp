@@ -33,6 +33,7 @@ PlanTerms terms(const Communicator& comm, Allreduce how, index_t n, RingOptions 
           .algorithm = std::string(to_string(how)),
           .input = n,
           .output = n,
+          .agreed = n,
           .in_place = true,
           .sent = how == Allreduce::mpi ? PlanTerms::mpi(n * size)
                                         : closed_forms::sent(size, options.chunk(longest, size), form)};

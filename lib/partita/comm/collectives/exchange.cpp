@@ -65,6 +65,7 @@ AllToAllPlan<S>::AllToAllPlan(const Communicator& comm, Via how, const Segments&
                .algorithm = how == Via::mpi ? "mpi" : "pairwise",
                .input = segments.elements(),
                .output = comm.size() * segments[comm.rank()].extent,
+               .agreed = segments.elements(),
                .sent = shuffled<S>(comm, how, segments)},
               how == Via::mpi ? mpi_all_to_all<S>(comm, segments)
                               : make_flow<S>(comm, all_to_all_schedule(segments, comm.rank()))) {}
@@ -77,6 +78,7 @@ HaloPlan<S>::HaloPlan(const Communicator& comm, index_t interior, index_t halo, 
                .algorithm = "direct",
                .input = interior + 2 * checked_halo(interior, halo),
                .output = interior + 2 * halo,
+               .collective = false,
                .in_place = true,
                .sent = sent<S>([&](const auto& count) {
                  return closed_forms::halo(halo, comm.size(), comm.rank(), periodic, count);
@@ -91,6 +93,7 @@ BordersPlan<S>::BordersPlan(const Communicator& comm, const Borders& borders)
                .algorithm = "direct",
                .input = borders.to_left + borders.to_right,
                .output = borders.from_left + borders.from_right,
+               .collective = false,
                .sent = sent<S>([&](const auto& count) { return closed_forms::borders(borders, count); })},
               make_flow<S>(comm, borders_schedule(checked_borders(comm, borders), comm.rank()))) {}
 
@@ -103,6 +106,7 @@ TransferPlan<S>::TransferPlan(const Communicator& comm, index_t elements, int fr
            .algorithm = "direct",
            .input = takes_part(comm, elements, from, to),
            .output = takes_part(comm, elements, from, to),
+           .collective = false,
            .in_place = true,
            .sent = sent<S>([&](const auto& count) { return comm.rank() == from && from != to ? count(elements) : 0; })},
           make_flow<S>(comm, transfer_schedule(elements, comm.rank(), from, to))) {}

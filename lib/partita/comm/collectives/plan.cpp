@@ -19,6 +19,11 @@ Plan<S>::Plan(const Communicator& comm, PlanTerms terms, std::unique_ptr<Transpo
       transport_(std::move(transport)),
       entry_(comm.traffic_entry(terms_.operation, terms_.algorithm)),
       comm_(&comm),
+      call_{.operation = terms_.operation,
+            .algorithm = terms_.algorithm,
+            .elements = terms_.agreed,
+            .element_bytes = sizeof(S),
+            .root = terms_.root},
       work_(transport_->work()),
       region_(fmt::format("partita::comm::{}::{}", terms_.operation, terms_.algorithm)),
       staged_input_(comm.gpu_aware(), terms_.in_place ? 0 : terms_.input),
@@ -66,7 +71,7 @@ void Plan<S>::begin(const Exec& exec, ConstVector<S> input, Vector<S> output, co
     entry_->expected_messages += static_cast<double>(terms_.sent.messages);
     entry_->work += work_;
   }
-  number_ = comm_->count_call();
+  number_ = terms_.collective ? comm_->begin_call(call_) : -1;
   exec_ = exec;
   output_ = output;
   in_flight_ = true;
@@ -113,6 +118,7 @@ void Plan<S>::finish() {
   const Kokkos::Profiling::ScopedRegion region(region_);
   const TrafficClock clock(entry_);
   const Waiting waiting(comm_->waits(), wait(clock));
+  comm_->require_same_call(wait(clock));
   if (!arrived_) transport_->advance(true);
   deliver();
 }
@@ -136,7 +142,10 @@ template <class S>
 void Plan<S>::run_checked(const Exec& exec, ConstVector<S> input, Vector<S> output) {
   const Kokkos::Profiling::ScopedRegion region(region_);
   const TrafficClock clock(entry_);
-  begin(exec, input, output, clock, [&](const S* from, S* into) { transport_->run(exec, from, into, entry_); });
+  begin(exec, input, output, clock, [&](const S* from, S* into) {
+    comm_->require_same_call(wait(clock));
+    transport_->run(exec, from, into, entry_);
+  });
   deliver();
 }
 

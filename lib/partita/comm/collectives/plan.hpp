@@ -39,6 +39,9 @@ struct PlanTerms {
   std::string algorithm;         ///< of TrafficEntry
   index_t input = 0;             ///< elements
   index_t output = 0;            ///< elements
+  index_t agreed = -1;           ///< elements of which all ranks say the same; -1: each has its own
+  int root = -1;                 ///< -1: there is none
+  bool collective = true;        ///< false: ranks that neither send nor receive may leave it out
   bool in_place = false;         ///< one buffer of `output` elements is both
   closed_forms::Sent sent = {};  ///< by this rank
 };
@@ -101,6 +104,7 @@ class Plan : public Pending {
   TrafficEntry* entry_;
   const Communicator* comm_;
   const char *operation_ = "", *algorithm_ = "";  // of terms_, where the board of waits keeps them
+  CollectiveCall call_;                           // of terms_
   Work work_;
   std::string region_;
   Staging<S> staged_input_, staged_output_;

@@ -37,6 +37,7 @@ ReduceScatterPlan<S>::ReduceScatterPlan(const Communicator& comm, Via how, const
                .algorithm = how == Via::mpi ? "mpi" : "ring",
                .input = segments.elements(),
                .output = segments.elements(),
+               .agreed = segments.elements(),
                .in_place = true,
                .sent = how == Via::mpi ? PlanTerms::mpi(payload_bytes<S>(segments.elements()))
                                        : sent<S>(segments, options,
@@ -55,6 +56,7 @@ AllGatherPlan<S>::AllGatherPlan(const Communicator& comm, Via how, const Segment
                .algorithm = how == Via::mpi ? "mpi" : "ring",
                .input = segments[comm.rank()].extent,
                .output = segments.elements(),
+               .agreed = segments.elements(),
                .sent = how == Via::mpi
                            ? PlanTerms::mpi(payload_bytes<S>(comm.size() > 1 ? segments[comm.rank()].extent : 0))
                            : sent<S>(segments, options,

@@ -41,6 +41,8 @@ PlanTerms broadcast_terms(const Communicator& comm, Via how, index_t n, int root
           .algorithm = how == Via::mpi ? "mpi" : word(tree),
           .input = n,
           .output = n,
+          .agreed = n,
+          .root = root,
           .in_place = true,
           .sent = how == Via::mpi ? PlanTerms::mpi(root_payload(comm.is_root(root), comm.size(), bytes<S>(n)))
                                   : closed_forms::sent(sizeof(S), options.chunk(n, sizeof(S)), [&](const auto& count) {
@@ -66,6 +68,8 @@ PlanTerms reduce_terms(const Communicator& comm, Reduction how, index_t n, int r
                                                    : word(tree_for(bytes<S>(n))),
           .input = n,
           .output = n,
+          .agreed = n,
+          .root = root,
           .in_place = true,
           .sent = how == Reduction::mpi ? PlanTerms::mpi(bytes<S>(mine))
                                         : closed_forms::sent(sizeof(S), options.chunk(n, sizeof(S)),
@@ -102,6 +106,8 @@ GatherPlan<S>::GatherPlan(const Communicator& comm, Via how, const Segments& seg
                .algorithm = how == Via::mpi ? "mpi" : "direct",
                .input = segments[comm.rank()].extent,
                .output = comm.is_root(root) ? segments.elements() : 0,
+               .agreed = segments.elements(),
+               .root = root,
                .sent = whole<S>(how, comm.is_root(root) ? 0 : segments[comm.rank()].extent)},
               how == Via::mpi ? mpi_gather<S>(comm, segments, root)
                               : make_flow<S>(comm, gather_schedule(segments, comm.rank(), root))) {}
@@ -114,6 +120,8 @@ ScatterPlan<S>::ScatterPlan(const Communicator& comm, Via how, const Segments& s
                .algorithm = how == Via::mpi ? "mpi" : "direct",
                .input = comm.is_root(root) ? segments.elements() : 0,
                .output = segments[comm.rank()].extent,
+               .agreed = segments.elements(),
+               .root = root,
                .sent = scattered<S>(comm, how, segments, root)},
               how == Via::mpi ? mpi_scatter<S>(comm, segments, root)
                               : make_flow<S>(comm, scatter_schedule(segments, comm.rank(), root))) {}

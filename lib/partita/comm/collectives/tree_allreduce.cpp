@@ -51,6 +51,7 @@ PlanTerms allreduce_terms(const Communicator& comm, Allreduce how, const TreeNod
           .algorithm = word(how),
           .input = nodes_extent(comm, nodes),
           .output = nodes.elements,
+          .agreed = nodes.elements,
           .sent = sent};
 }
 
@@ -66,6 +67,7 @@ PlanTerms reduce_scatter_terms(const Communicator& comm, Allreduce how, const Tr
           .algorithm = word(how),
           .input = nodes_extent(comm, nodes),
           .output = segments[comm.rank()].extent,
+          .agreed = nodes.elements,
           .sent = moved<S>(comm, how, nodes.leaves(), segments)};
 }
 

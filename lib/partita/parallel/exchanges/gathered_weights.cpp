@@ -11,13 +11,14 @@ namespace partita::parallel {
 template <class Scalar>
 GatheredWeights<Scalar>::GatheredWeights(const comm::Communicator& axis, comm::Via how, const Shards& shards,
                                          std::vector<index_t> sweeps)
-    : shards_(&shards),
+    : axis_(axis.duplicate(axis.name())),
+      shards_(&shards),
       shard_(make_buffer<Scalar>("partita::parallel::GatheredWeights::shard", shards.size())),
       buffers_(make_buffer<Scalar>("partita::parallel::GatheredWeights::buffers", 2 * shards.groups().longest())),
       flights_(2),
       sweeps_(std::move(sweeps)) {
   for (int g = 0; g < shards.groups().size(); ++g)
-    plans_.push_back(std::make_unique<comm::AllGatherPlan<Scalar>>(axis, how, shards.segments(g)));
+    plans_.push_back(std::make_unique<comm::AllGatherPlan<Scalar>>(axis_, how, shards.segments(g)));
 }
 
 template <class Scalar>

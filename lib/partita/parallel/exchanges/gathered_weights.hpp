@@ -26,7 +26,7 @@ class GatheredWeights {
  public:
   /// sweeps   for each micro-batch, how often the rank with the most pieces goes through the model: one with fewer
   ///          gathers as often, for the others.
-  /// axis and shards must outlive this. Not collective, but in order.
+  /// Gathers on a communicator like axis. Collective; shards must outlive this.
   GatheredWeights(const comm::Communicator& axis, comm::Via how, const Shards& shards, std::vector<index_t> sweeps);
 
   /// What I own, packed; changed by the update.
@@ -63,6 +63,7 @@ class GatheredWeights {
   void complete_sweeps(const Exec& exec);
   Vector<Scalar> buffer(int place, index_t n) const;
 
+  comm::Communicator axis_;  // its own: ranks with fewer pieces gather later than others, between other collectives
   const Shards* shards_;
   Vector<Scalar> shard_, buffers_;
   std::vector<std::unique_ptr<comm::AllGatherPlan<Scalar>>> plans_;  // of the groups
