@@ -191,10 +191,25 @@ def test_a_summary_is_checked_when_it_is_asked_for(tmp_path: Path, partita: Comm
         read_record(tmp_path / "server.h5")
 
 
-def test_columns_that_are_counted_have_one_axis(tmp_path: Path) -> None:
-    with_column("steps/warmup", np.zeros((6, 2), "i1"))(tmp_path / "two.h5")
-    with pytest.raises(UsageError, match=r"/steps/warmup has 6 x 2 values, not one for each step"):
-        check_record(tmp_path / "two.h5")
+def test_a_column_shorter_than_the_first_is_named_when_it_is_asked_for(tmp_path: Path, partita: Command) -> None:
+    with_column("evaluation/samples", np.ones(1))(tmp_path / "a.h5")
+    code, _, err = partita("show", tmp_path / "a.h5")
+    assert code == 2 and "/evaluation/samples has 1 values, not 2" in err and err.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    "damage, said",
+    [
+        (with_column("steps/warmup", np.zeros((6, 2), "i1")), "/steps/warmup has 6 x 2 values, not one for each step"),
+        (with_column("evaluation/samples", np.ones(7)), "/evaluation/samples has 7 values, not 2"),
+        (with_column("evaluation/samples", ["a", "b"]), "/evaluation/samples holds no numbers"),
+        (with_column("evaluation/samples", None), "samples"),
+    ],
+)
+def test_validate_sees_what_reading_does_not_look_at(tmp_path: Path, damage: Damage, said: str) -> None:
+    damage(tmp_path / "a.h5")
+    with pytest.raises(UsageError, match=said):
+        check_record(tmp_path / "a.h5")
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may read all files")

@@ -50,7 +50,7 @@ def check_record(path: Path) -> str:
     _ = record.config
     with held_to_the_layout(path), hdf5.opened(path) as file:
         for name in hdf5.groups_with(file, hdf5.names(file), ()):
-            layout.check_axes(name, hdf5.columns(hdf5.group(file, name)))
+            layout.check_unread(name, hdf5.columns(hdf5.group(file, name)))
     if not record.complete:
         why = record.attributes.get("exit_reason", "no reason given")
         raise UsageError(f"{path}: complete", f"0 ({why})", "1: a run that closed its record")

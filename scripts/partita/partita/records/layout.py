@@ -88,8 +88,13 @@ def read_column(place: Group, group: str, name: str, rows: int) -> np.ndarray:
     """One of them; ValueError where it holds no numbers and should. rows: of /steps, or ranks."""
     leading = LEADING.get(group)
     if kind := KINDS.get(group, {}).get(name):
-        likely = None if name == leading else place.extent(leading) if leading in place.names else (rows,)
-        return hdf5.numbers(place, name, kind, likely)
+        if name == leading or leading not in place.names:
+            return hdf5.numbers(place, name, kind, None if leading else (rows,))
+        wanted = hdf5.extent(place, leading)
+        values = hdf5.numbers(place, name, kind, wanted)
+        if values.shape != wanted:
+            raise ValueError(f"/{group}/{name} has {_product(values.shape)} values, not {_product(wanted)}")
+        return values
     if name == leading:
         return hdf5.texts(place, name)
     values = hdf5.array(place, name)
@@ -145,8 +150,7 @@ def read_times(file: h5f.FileID, steps: Group, ranks: int) -> tuple[StepTimes, C
     def column(name: str, kind: str, *axes: int) -> np.ndarray:
         values = hdf5.numbers(steps, name, kind, None if axes else (planned,))
         if values.shape != (planned, *axes):
-            wanted = " x ".join(map(str, (planned, *axes)))
-            raise ValueError(f"/steps/{name} has {' x '.join(map(str, values.shape))} values, not {wanted}")
+            raise ValueError(f"/steps/{name} has {_product(values.shape)} values, not {_product((planned, *axes))}")
         return values[:written]
 
     found = {"warmup": column("warmup", "i"), "samples": column("samples", "i")}
@@ -182,7 +186,7 @@ def read_step_column(steps: Group, name: str, times: StepTimes) -> np.ndarray:
 def check_tables(place: Callable[[str], Group], names: Container[str], ranks: int) -> None:
     """ValueError or KeyError where tables that views use have not the types and extents that they should."""
     if "evaluation" in names:
-        _check_table(place("evaluation"), "evaluation", "step", 8, NUMBERS["evaluation"])
+        _check_table(place("evaluation"), "evaluation", "step", 8, ("step", "loss", "accuracy"))
     if "checkpoints" in names:
         _check_table(place("checkpoints"), "checkpoints", "step", 8, NUMBERS["checkpoints"][1:])
     if "traffic" in names:
@@ -199,17 +203,22 @@ def _check_table(table: Group, group: str, first: str, width: int, columns: Iter
     for name in columns:
         found = hdf5.numbers(table, name, "f").shape
         if found != wanted:
-            said = " x ".join(map(str, found)) or "no"
-            raise ValueError(f"/{group}/{name} has {said} values, not {' x '.join(map(str, wanted))}")
+            raise ValueError(f"/{group}/{name} has {_product(found)} values, not {_product(wanted)}")
 
 
-def check_axes(group: str, columns: Columns) -> None:
-    """ValueError where a column of /steps has more axes than metrics, which count its values, read it with."""
+def _product(extents: Iterable[int] | None) -> str:
+    return " x ".join(map(str, extents or ())) or "no"
+
+
+def check_unread(group: str, columns: Columns) -> None:
+    """ValueError for what reading does not look at: axes of columns whose values it counts, columns of few views."""
+    if group == "evaluation":
+        check_numbers(group, columns, ("samples",))
+        if columns["samples"].shape != columns["step"].shape:
+            raise ValueError(f"/evaluation/samples has {columns['samples'].size} values, not {columns['step'].size}")
     for name in KINDS["steps"] if group == "steps" else ():
         if columns[name].ndim != 1:
-            raise ValueError(
-                f"/steps/{name} has {' x '.join(map(str, columns[name].shape))} values, not one for each step"
-            )
+            raise ValueError(f"/steps/{name} has {_product(columns[name].shape)} values, not one for each step")
 
 
 def check_numbers(group: str, columns: Columns, names: Iterable[str]) -> None:
