@@ -11,13 +11,16 @@ import h5py
 import numpy as np
 import pytest
 
+from partita.analysis.run_metrics import measured
 from partita.errors import UsageError
 from partita.records.check import check_record
 from partita.records.folder import RecordedStudy, read_folder
 from partita.records.index import read_index
+from partita.records.record import read_record
 from synthetic import Synthetic
 
 Damage = Callable[[Path], object]
+Command = Callable[..., tuple[int, str, str]]
 
 
 @contextmanager
@@ -93,6 +96,7 @@ HOSTILE: dict[str, tuple[Damage, str]] = {
     "nan_phase": (with_value("steps/phase_s", (4, 1, 3), np.nan), "/steps has phases that took NaN seconds (1 of 168)"),
     "negative_phase": (with_value("steps/phase_s", (4, 1, 3), -1e-3), "/steps has phases that took less than no s"),
     "no_steps_counted": (lambda path: Synthetic(written=3).write(path), "holds no counted training steps"),
+    "samples_gone": (with_column("steps/samples", None), "no array samples"),
     "schema_0": (of_schema(0), "schema_version: 0: expected 1 to"),
     "schema_99": (of_schema(99), "schema_version: 99, which a later Partita wrote"),
     "text": (lambda path: path.write_text("step,loss\n"), "no HDF5 file"),
@@ -144,7 +148,9 @@ def test_the_index_names_what_headers_tell(folder: Path) -> None:
     index = read_index(folder)
     seen = {path.stem: why for path, why in index.refused}
     told = {
-        name for name, (_, why) in HOSTILE.items() if "/" not in why and name not in ("loss_gone", "no_steps_counted")
+        name
+        for name, (_, why) in HOSTILE.items()
+        if "/" not in why and name not in ("loss_gone", "no_steps_counted", "samples_gone")
     }
     assert set(seen) == told
     assert all(HOSTILE[name][1] in why for name, why in seen.items())
@@ -166,6 +172,44 @@ def test_what_fuzzing_found_is_refused_in_a_line(tmp_path: Path) -> None:
     with pytest.raises(UsageError) as error:
         check_record(tmp_path / "long.h5")
     assert len(str(error.value)) < 2000
+
+
+def test_a_summary_is_checked_when_it_is_asked_for(tmp_path: Path, partita: Command) -> None:
+    with_column("summary/value", np.ones(7))(tmp_path / "long.h5")
+    said = r"/summary/value has 7 values, not "
+    (study,), _, notes = read_folder(tmp_path, measured)
+    assert notes == [] and "step_s" in measured(study.records[0]).values
+    with pytest.raises(UsageError, match=said):
+        check_record(tmp_path / "long.h5")
+    code, _, err = partita("show", tmp_path / "long.h5")
+    assert code == 2 and "/summary/value has 7 values, not " in err and err.count("\n") == 1
+    with altered(tmp_path / "server.h5") as file:  # Its metrics are made of it.
+        file.attrs["engine"] = "mpi"
+        del file["summary/value"]
+        file["summary/value"] = np.ones(7)
+    with pytest.raises(UsageError, match=said):
+        read_record(tmp_path / "server.h5")
+
+
+def test_a_column_shorter_than_the_first_is_named_when_it_is_asked_for(tmp_path: Path, partita: Command) -> None:
+    with_column("evaluation/samples", np.ones(1))(tmp_path / "a.h5")
+    code, _, err = partita("show", tmp_path / "a.h5")
+    assert code == 2 and "/evaluation/samples has 1 values, not 2" in err and err.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    "damage, said",
+    [
+        (with_column("steps/warmup", np.zeros((6, 2), "i1")), "/steps/warmup has 6 x 2 values, not one for each step"),
+        (with_column("evaluation/samples", np.ones(7)), "/evaluation/samples has 7 values, not 2"),
+        (with_column("evaluation/samples", ["a", "b"]), "/evaluation/samples holds no numbers"),
+        (with_column("evaluation/samples", None), "samples"),
+    ],
+)
+def test_validate_sees_what_reading_does_not_look_at(tmp_path: Path, damage: Damage, said: str) -> None:
+    damage(tmp_path / "a.h5")
+    with pytest.raises(UsageError, match=said):
+        check_record(tmp_path / "a.h5")
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may read all files")

@@ -11,6 +11,7 @@ A value that is missing has a reason. Metrics that a run cannot have (a pipeline
 import math
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
@@ -28,8 +29,7 @@ CHECKPOINTS = ("checkpoint_s", "checkpoint_share", "checkpoint_bytes", "checkpoi
 VIRTUAL = "the run's seconds are virtual"
 
 
-@dataclass(frozen=True, slots=True)
-class Value:
+class Value(NamedTuple):
     """Of one run: tenth and nine tenths of its steps are their spread; NaN: not known."""
 
     value: float

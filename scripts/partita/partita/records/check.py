@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from partita.errors import UsageError, held_to_the_layout
-from partita.records import hdf5
+from partita.records import hdf5, layout
 from partita.records.record import Record, is_roofline, plural, read_record
 from partita.studies.points import expand_study
 from partita.studies.state import record_files
@@ -49,8 +49,8 @@ def check_record(path: Path) -> str:
     record = read_record(path)
     _ = record.config
     with held_to_the_layout(path), hdf5.opened(path) as file:
-        for group in filter(None, (hdf5.group(file, name) for name in hdf5.groups_with(file, hdf5.names(file), ()))):
-            hdf5.columns(group)
+        for name in hdf5.groups_with(file, hdf5.names(file), ()):
+            layout.check_unread(name, hdf5.columns(hdf5.group(file, name)))
     if not record.complete:
         why = record.attributes.get("exit_reason", "no reason given")
         raise UsageError(f"{path}: complete", f"0 ({why})", "1: a run that closed its record")

@@ -1,8 +1,10 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """A folder of records -> studies, each with its series; every file left out is named with the reason."""
 
+import gc
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -98,7 +100,20 @@ def read_all(folder: Path, look: Look | None = None) -> tuple[Index, dict[Path, 
             records[path] = record
             yield header
 
-    return indexed(folder, rows()), records
+    with _no_collections():
+        return indexed(folder, rows()), records
+
+
+@contextmanager
+def _no_collections() -> Iterator[None]:
+    """What is read is kept, so that looking through it for garbage, again and again, finds none."""
+    enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if enabled:
+            gc.enable()
 
 
 def _studies(folder: Path, records: Iterable[Record]) -> Iterator[RecordedStudy]:

@@ -20,6 +20,7 @@ import numpy as np
 from h5py import h5a, h5d, h5f, h5g, h5i, h5o, h5p, h5s, h5t
 
 Columns = dict[str, np.ndarray]
+Extents = tuple[int, ...]
 
 SIGNATURE = b"\x89HDF\r\n\x1a\n"
 TEXT = h5py.string_dtype()
@@ -27,7 +28,7 @@ MANY = 1 << 20  # Values; fewer are read without a look at what they take in the
 MOST_SHRUNK = 1100  # Bytes of zeros that deflate makes one of.
 TEXT_BYTE = 16  # In a file: length, and place in the heap.
 NATIVE = {"i": (np.dtype(np.int64), h5t.NATIVE_INT64), "f": (np.dtype(np.float64), h5t.NATIVE_DOUBLE)}
-
+NONE_KNOWN = np.full(8, np.nan)
 KINDS = {h5t.INTEGER: "i", h5t.FLOAT: "f"}
 
 
@@ -109,7 +110,7 @@ def attributes(of: Place, numbers: Mapping[str, type] = MappingProxyType({})) ->
     """
     found: list[bytes] = []
     h5a.iterate(of, found.append)
-    return {name: _attribute(h5a.open(of, key), numbers.get(name)) for key, name in ((k, _name(k)) for k in found)}
+    return {(name := _name(key)): _attribute(h5a.open(of, key), numbers.get(name)) for key in found}
 
 
 def attribute(of: Place, name: str, default: Any = None) -> Any:
@@ -158,16 +159,36 @@ def array(of: Holder, name: str) -> Any:
     return values
 
 
-def numbers(of: Holder, name: str, kind: str) -> np.ndarray:
-    """One array of whole numbers ("i") or of any ("f"), whatever their width; KeyError, or ValueError for texts."""
-    at, shape = _array(of, name)
+def numbers(of: Holder, name: str, kind: str, likely: Extents | None = None) -> np.ndarray:
+    """One array of whole numbers ("i") or of any ("f"), whatever their width; KeyError, or ValueError for texts.
+
+    Where it has as many values as its `likely` extents, these are not asked for: that takes longer than reading.
+    """
     dtype, native = NATIVE[kind]
-    values = _empty(at, shape or (), dtype)
+    if likely is not None:
+        at = of.array(name) if isinstance(of, Group) else _open(of, name)
+        values = _empty(at, likely, dtype)
+        try:
+            at.read(_space(likely), h5s.ALL, values, native)
+        except (TypeError, OSError):  # It has others, or is a text.
+            pass
+        else:
+            return values
+    at, shape = _array(of, name)
+    values = _empty(at, (0,) if shape is None else shape, dtype)
     try:
         at.read(h5s.ALL, h5s.ALL, values, native)
     except (TypeError, OSError) as error:  # No way leads from a text to a number.
         raise ValueError(f"{h5i.get_name(at).decode()} holds no numbers") from error
     return values
+
+
+def texts(of: Group, name: str) -> np.ndarray:
+    """One array, most likely of texts: then without asking for their type. KeyError where there is none."""
+    if shape := of.extent(name):
+        with suppress(TypeError, OSError):  # No way leads from another type to a text.
+            return _texts(of.array(name), shape)
+    return array(of, name)
 
 
 def extent(of: Holder, name: str) -> tuple[int, ...]:
@@ -184,9 +205,12 @@ def text(of: Place, name: str) -> str:
     """One text; KeyError where there is none, ValueError where it is something else."""
     at = _open(of, name)
     if at.get_storage_size() == TEXT_BYTE:
-        with suppress(TypeError, OSError):
-            value = np.empty((), TEXT)
+        value = np.empty((), TEXT)
+        try:
             at.read(h5s.ALL, h5s.ALL, value, _text_type())
+        except (TypeError, OSError):
+            pass
+        else:
             return _text(value[()])
     value = plain(_values(at))
     if not isinstance(value, str):
@@ -242,10 +266,12 @@ def _stored(of: h5a.AttrID) -> int:
 def _one_text(of: h5a.AttrID) -> str | None:
     """None: it is no single text."""
     if _stored(of) == TEXT_BYTE:
-        with suppress(TypeError, OSError):  # No way leads from another type to a text.
-            text = np.empty((), TEXT)
+        text = np.empty((), TEXT)
+        try:
             of.read(text, _text_type())
-            return _text(text[()])
+        except (TypeError, OSError):  # No way leads from another type to a text.
+            return None
+        return _text(text[()])
     return None
 
 
@@ -254,10 +280,13 @@ def _one_number(of: h5a.AttrID, kind: type) -> int | float | None:
 
     What takes 8 bytes is one number, or up to eight narrow ones, of which the buffer then holds the second, too.
     """
-    buffer = np.full(8, np.nan)
-    with suppress(TypeError, OSError):  # No way leads from a text to a number.
-        if _stored(of) == 8:
-            of.read(buffer, h5t.NATIVE_DOUBLE)
+    if _stored(of) != 8:
+        return None
+    buffer = NONE_KNOWN.copy()
+    try:
+        of.read(buffer, h5t.NATIVE_DOUBLE)
+    except (TypeError, OSError):  # No way leads from a text to a number.
+        return None
     value = float(buffer[0])
     if math.isnan(value) or not math.isnan(buffer[1]):
         return None
@@ -285,12 +314,17 @@ def _values(of: h5d.DatasetID | h5a.AttrID) -> Any:
     return values if shape else values[()]
 
 
-def _texts(of: h5d.DatasetID, shape: tuple[int, ...]) -> np.ndarray:
+def _texts(of: h5d.DatasetID, shape: Extents) -> np.ndarray:
     """The same of texts, without asking for their type again."""
     values = _empty(of, shape, TEXT)
     if values.size:
         of.read(h5s.ALL, h5s.ALL, values, _text_type())
     return np.array([_text(v) for v in values.reshape(-1)], dtype=str).reshape(shape)
+
+
+@lru_cache(maxsize=64)
+def _space(extents: Extents) -> h5s.SpaceID:
+    return h5s.create_simple(extents) if extents else h5s.create(h5s.SCALAR)
 
 
 @lru_cache(maxsize=1)

@@ -15,9 +15,18 @@ from partita.records.hdf5 import Columns, Group
 GROUPS = ("calibration", "ranks", "traffic", "evaluation", "summary", "kernels", "peaks", "strategy", "virtual",
           "checkpoints")  # fmt: skip
 BESIDE = frozenset((*GROUPS, "config", "environment", "steps", "events", "step", "rank", "phase", "steps_written"))
+KINDS = {  # Whole numbers ("i") or any ("f"), of the columns that metrics of every run are made of.
+    "steps": {"warmup": "i", "flushed": "i", "loss": "f", "samples": "i"},
+    "evaluation": {"step": "i", "loss": "f", "accuracy": "f", "samples": "i"},
+    "strategy": {"weight_bytes": "i", "gradient_bytes": "i", "optimizer_bytes": "i", "exposed_s": "f", "hidden_s": "f"},
+    "ranks": {"peak_memory_bytes": "i"},
+    "traffic": {"sent_bytes": "i", "messages": "i"},
+    "calibration": {"value": "f"},
+}
+LEADING = {"evaluation": "step", "traffic": "sent_bytes", "calibration": "quantity"}  # Has the extents of the others.
 NUMBERS = {  # Columns that pictures are made of.
-    "evaluation": ("step", "loss", "accuracy", "samples"),
-    "strategy": ("weight_bytes", "gradient_bytes", "optimizer_bytes", "exposed_s", "hidden_s"),  # Of data parallelism.
+    "evaluation": tuple(KINDS["evaluation"]),
+    "strategy": tuple(KINDS["strategy"]),  # Of data parallelism.
     "checkpoints": ("step", "seconds", "bytes"),
     "peaks": ("flop_per_s", "byte_per_s"),
     "kernels": ("flop", "byte", "flop_per_s", "byte_per_s", "time_s", "ci_low_s", "ci_high_s", "peak_share"),
@@ -65,13 +74,29 @@ def read_environment(file: h5f.FileID) -> dict[str, str]:
 
 
 def column_names(place: Group, group: str) -> tuple[str, ...]:
-    """Of one of GROUPS, or of /steps: those with a row for each step."""
+    """Of one of GROUPS, or of /steps: those with a row for each step. ValueError where values of /summary have no name.
+
+    Most views ask nothing of /summary, so it is checked here and not at reading.
+    """
+    if group == "summary":
+        _check_table(place, "summary", "metric", hdf5.TEXT_BYTE, ("value",))
     names = shared(place.names)
     return tuple(name for name in names if name not in SCALES) if group == "steps" else names
 
 
-def read_column(place: Group, group: str, name: str) -> np.ndarray:
-    """One of them; ValueError where it holds no numbers and should."""
+def read_column(place: Group, group: str, name: str, rows: int) -> np.ndarray:
+    """One of them; ValueError where it holds no numbers and should. rows: of /steps, or ranks."""
+    leading = LEADING.get(group)
+    if kind := KINDS.get(group, {}).get(name):
+        if name == leading or leading not in place.names:
+            return hdf5.numbers(place, name, kind, None if leading else (rows,))
+        wanted = hdf5.extent(place, leading)
+        values = hdf5.numbers(place, name, kind, wanted)
+        if values.shape != wanted:
+            raise ValueError(f"/{group}/{name} has {_product(values.shape)} values, not {_product(wanted)}")
+        return values
+    if name == leading:
+        return hdf5.texts(place, name)
     values = hdf5.array(place, name)
     if name in NUMBERS.get(group, ()) or group == "steps":
         check_numbers(group, {name: values}, (name,))
@@ -112,7 +137,7 @@ def read_times(file: h5f.FileID, steps: Group, ranks: int) -> tuple[StepTimes, C
     The columns are those that metrics ask for next.
     """
     # Ahead of the columns: a run that goes on adds rows between the two.
-    written = int(hdf5.numbers(file, "steps_written", "i"))
+    written = int(hdf5.numbers(file, "steps_written", "i", ()))
     planned = hdf5.extent(steps, "loss")[0]
     if not 0 <= written <= planned:
         raise ValueError(f"/steps_written is {written}, /steps has {planned} rows")
@@ -123,13 +148,12 @@ def read_times(file: h5f.FileID, steps: Group, ranks: int) -> tuple[StepTimes, C
             raise ValueError(f"/steps/phase_class has {classes} values, /steps/phase {phases}")
 
     def column(name: str, kind: str, *axes: int) -> np.ndarray:
-        values = hdf5.numbers(steps, name, kind)
+        values = hdf5.numbers(steps, name, kind, None if axes else (planned,))
         if values.shape != (planned, *axes):
-            wanted = " x ".join(map(str, (planned, *axes)))
-            raise ValueError(f"/steps/{name} has {' x '.join(map(str, values.shape))} values, not {wanted}")
+            raise ValueError(f"/steps/{name} has {_product(values.shape)} values, not {_product((planned, *axes))}")
         return values[:written]
 
-    found = {"warmup": column("warmup", "i")}
+    found = {"warmup": column("warmup", "i"), "samples": column("samples", "i")}
     counted = (found["warmup"] == 0) & (column("flushed", "i") == 0)
     if "start_ns" in steps.names:
         by_rank = column("end_ns", "i", ranks) - column("start_ns", "i", ranks)
@@ -153,18 +177,16 @@ def read_times(file: h5f.FileID, steps: Group, ranks: int) -> tuple[StepTimes, C
 
 def read_step_column(steps: Group, name: str, times: StepTimes) -> np.ndarray:
     """A column of /steps, cut to the steps that were written; ValueError where it has not a row for each."""
-    values = read_column(steps, "steps", name)
+    values = read_column(steps, "steps", name, times.planned)
     if values.shape[:1] != (times.planned,):
         raise ValueError(f"/steps/{name} has {values.shape} values, not a row for each of {times.planned} steps")
     return values[: times.written]
 
 
 def check_tables(place: Callable[[str], Group], names: Container[str], ranks: int) -> None:
-    """ValueError or KeyError where tables that every study uses have not the types and extents that they should."""
+    """ValueError or KeyError where tables that views use have not the types and extents that they should."""
     if "evaluation" in names:
-        _check_table(place("evaluation"), "evaluation", "step", 8, NUMBERS["evaluation"])
-    if "summary" in names:
-        _check_table(place("summary"), "summary", "metric", hdf5.TEXT_BYTE, ("value",))
+        _check_table(place("evaluation"), "evaluation", "step", 8, ("step", "loss", "accuracy"))
     if "checkpoints" in names:
         _check_table(place("checkpoints"), "checkpoints", "step", 8, NUMBERS["checkpoints"][1:])
     if "traffic" in names:
@@ -181,8 +203,22 @@ def _check_table(table: Group, group: str, first: str, width: int, columns: Iter
     for name in columns:
         found = hdf5.numbers(table, name, "f").shape
         if found != wanted:
-            said = " x ".join(map(str, found)) or "no"
-            raise ValueError(f"/{group}/{name} has {said} values, not {' x '.join(map(str, wanted))}")
+            raise ValueError(f"/{group}/{name} has {_product(found)} values, not {_product(wanted)}")
+
+
+def _product(extents: Iterable[int] | None) -> str:
+    return " x ".join(map(str, extents or ())) or "no"
+
+
+def check_unread(group: str, columns: Columns) -> None:
+    """ValueError for what reading does not look at: axes of columns whose values it counts, columns of few views."""
+    if group == "evaluation":
+        check_numbers(group, columns, ("samples",))
+        if columns["samples"].shape != columns["step"].shape:
+            raise ValueError(f"/evaluation/samples has {columns['samples'].size} values, not {columns['step'].size}")
+    for name in KINDS["steps"] if group == "steps" else ():
+        if columns[name].ndim != 1:
+            raise ValueError(f"/steps/{name} has {_product(columns[name].shape)} values, not one for each step")
 
 
 def check_numbers(group: str, columns: Columns, names: Iterable[str]) -> None:

@@ -92,7 +92,9 @@ class Record(Headed):
         return Lazy(tuple(name for name in GROUPS if name in self.members), self._table)
 
     def _table(self, name: str) -> Table:
-        return self.source.table(name, layout.column_names, layout.read_column)
+        return self.source.table(
+            name, layout.column_names, lambda place, group, column: layout.read_column(place, group, column, self.ranks)
+        )
 
     @property
     def steps(self) -> Table:
@@ -117,7 +119,8 @@ class Record(Headed):
     def _texts(self, name: str) -> tuple[str, ...]:
         if self.times is None:
             return ()
-        return layout.shared(tuple(map(str, self.source.read(lambda _: hdf5.array(self.source.place("steps"), name)))))
+        values = self.source.read(lambda _: hdf5.texts(self.source.place("steps"), name))
+        return layout.shared(tuple(map(str, values.tolist())))
 
     @property
     def written_steps(self) -> int:
@@ -156,7 +159,7 @@ class Record(Headed):
     @cached_property
     def samples_per_step(self) -> float:
         """Samples of all ranks in a counted step (median); NaN without steps."""
-        return float(np.median(self.steps["samples"][self.counted])) if self.counted.any() else float("nan")
+        return median(self.steps["samples"][self.counted]) if self.counted.any() else math.nan
 
     @cached_property
     def samples_so_far(self) -> np.ndarray:
@@ -265,6 +268,8 @@ def _read(source: Source, file: h5f.FileID, with_steps: bool) -> Record:
     if header.complete:
         source.must_stay()
     layout.check_tables(source.place, names, header.ranks)
+    if "summary" in names and ("engine" in attributes or "checkpoints" in names):  # Metrics of these are made of it.
+        layout.column_names(source.place("summary"), "summary")
     operations = layout.operations(file, names) if kind == "collectives" else []
     for name in operations:
         layout.read_operation(file, name)

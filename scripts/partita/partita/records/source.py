@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TypeVar
 
 import numpy as np
-from h5py import h5f
+from h5py import h5f, h5g
 
 from partita.errors import UsageError, held_to_the_layout
 from partita.records import hdf5
@@ -72,8 +72,7 @@ class Source:
             yield
         finally:
             self._places.clear()
-            self._file.close()
-            self._file = None
+            self._file = None  # Which closes it. Its close() looks through all that h5py has open.
 
     def table(
         self,
@@ -105,7 +104,7 @@ class Source:
     def place(self, group: str) -> hdf5.Group:
         """A group of the open file."""
         if group not in self._places:
-            self._places[group] = hdf5.Group(hdf5.group(self._file, group))
+            self._places[group] = hdf5.Group(h5g.open(self._file, group.encode()))
         return self._places[group]
 
     def _look(self) -> tuple[int, int]:
