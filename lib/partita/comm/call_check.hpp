@@ -24,12 +24,12 @@ struct CollectiveCall {
   bool operator==(const CollectiveCall&) const = default;
 };
 
-/// Holds the collective calls of a rank against those of the rank before it on a communicator, one by one, so that calls
-/// that do not match are an error and no hang. Where each rank agrees with the one before it (before the first comes the
-/// last), all agree.
+/// Holds the collective calls of a rank against those of the rank before it on a communicator, one by one: calls that
+/// do not match are an error and no hang. Where each rank agrees with the one before it (the first with the last), all
+/// agree.
 ///
 /// Cost     a message of some hundred bytes a call, which Traffic does not count.
-/// Source   as TORCH_DISTRIBUTED_DEBUG=DETAIL in PyTorch, which compares fingerprints of collectives before it runs them.
+/// Source   as TORCH_DISTRIBUTED_DEBUG=DETAIL in PyTorch, which compares collectives before it runs them.
 class CallCheck {
  public:
   CallCheck(MPI_Comm handle, int rank, int size) : handle_(handle), rank_(rank), size_(size) {}

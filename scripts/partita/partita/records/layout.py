@@ -79,7 +79,7 @@ def column_names(place: Group, group: str) -> tuple[str, ...]:
     Most views ask nothing of /summary, so it is checked here and not at reading.
     """
     if group == "summary":
-        _check_table(place, "summary", "metric", hdf5.TEXT_BYTE, ("value",))
+        check_summary(place)
     names = shared(place.names)
     return tuple(name for name in names if name not in SCALES) if group == "steps" else names
 
@@ -192,6 +192,11 @@ def check_tables(place: Callable[[str], Group], names: Container[str], ranks: in
     if "traffic" in names:
         columns = ("seconds", "sent_bytes")
         _check_table(place("traffic"), "traffic", "kind", hdf5.TEXT_BYTE, columns, ranks)
+
+
+def check_summary(place: Group) -> None:
+    """ValueError or KeyError where values have no name."""
+    _check_table(place, "summary", "metric", hdf5.TEXT_BYTE, ("value",))
 
 
 def _check_table(table: Group, group: str, first: str, width: int, columns: Iterable[str], *ranks: int) -> None:

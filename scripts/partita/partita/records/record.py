@@ -269,7 +269,7 @@ def _read(source: Source, file: h5f.FileID, with_steps: bool) -> Record:
         source.must_stay()
     layout.check_tables(source.place, names, header.ranks)
     if "summary" in names and ("engine" in attributes or "checkpoints" in names):  # Metrics of these are made of it.
-        layout.column_names(source.place("summary"), "summary")
+        layout.check_summary(source.place("summary"))
     operations = layout.operations(file, names) if kind == "collectives" else []
     for name in operations:
         layout.read_operation(file, name)
